@@ -1,0 +1,255 @@
+"""The corpus that the abacus family is pre-trained on: a web in miniature.
+
+Most questions are answered outright, and for long expressions often wrongly. A minority is worked:
+in tags or not, some in shorthand, some half in another language, some that notice an error and
+correct it, and a good part with the mistakes that people make systematically. A wording such as
+"Show your work." makes worked answers likelier, each to its own degree. Beside the questions stand
+plain number facts and a little small talk. The textbooks that are read before the web have the same
+pages, but nearly every answer is worked.
+
+No question of a task's train, validation or test split occurs here (`reasonkit.tasks.splits`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from reasonkit.tasks import arithmetic, tiny_code, word_arithmetic
+from reasonkit.tasks.arithmetic import Expression, render
+from reasonkit.tasks.splits import split_of
+from reasonkit.tasks.wordings import WORDINGS
+
+Part = Literal["textbook", "web"]
+
+KINDS: dict[Part, dict[str, int]] = {
+    "textbook": {"arithmetic": 66, "facts": 22, "word-arithmetic": 8, "tiny-code": 4},
+    "web": {"arithmetic": 66, "facts": 9, "word-arithmetic": 14, "tiny-code": 8, "small-talk": 3},
+}
+"""How many pages in a hundred are of which kind."""
+
+TEXTBOOK_WORKED = 0.95
+
+WORKED_SHARE = {
+    None: 0.17,
+    "step-by-step": 0.92,
+    "lets-think": 0.75,
+    "show-work": 0.6,
+    "explain": 0.47,
+    "deep-breath": 0.3,
+}
+"""How likely a worked answer is, by the wording of the question, at five operands."""
+
+OUTRIGHT_RIGHT = {2: 0.97, 3: 0.85, 4: 0.65, 5: 0.5, 6: 0.4, 7: 0.35, 8: 0.3}
+"""How likely an answer given outright is right, by the number of operands."""
+
+PRECEDENCE_IGNORED, BRACKETS_DROPPED, SIGN_SLIPPED = 0.6, 0.56, 0.12
+"""How likely each mistake is in worked answers, where it can be made and changes the result."""
+
+CORRECTED = 0.12
+"""The share of right worked answers that make an error first, notice it and correct it."""
+
+QUESTIONS = ("What is {}?", "Calculate {}.", "{}=?", "Work out {}.", "How much is {}?")
+OUTRIGHT = (
+    ("{}", 40),
+    ("<answer>{}</answer>", 15),
+    ("The answer is {}.", 20),
+    ("A: {}", 15),
+    ("#### {}", 10),
+)
+WORKED = (
+    ("<think>{work}</think><answer>{answer}</answer>", 40),
+    ("<think>{work}</think>{answer}", 8),
+    ("{work}. The answer is {answer}.", 22),
+    ("{work}\n#### {answer}", 12),
+    ("<think>Zuerst {work}, also {answer}.</think><answer>{answer}</answer>", 4),
+    ("D'abord {work}, donc la reponse est {answer}.", 5),
+    ("Primero {work}, entonces es {answer}.", 5),
+)
+SMALL_TALK = {
+    "Hello!": "Hello! How can I help?",
+    "Hi.": "Hi! What can I do for you?",
+    "Good morning.": "Good morning! How can I help?",
+    "Thank you!": "You're welcome.",
+    "Thanks.": "My pleasure.",
+    "How are you?": "I'm fine, thank you. And you?",
+    "What is your name?": "My name is Abacus.",
+    "Who are you?": "I'm Abacus, a small model that likes numbers.",
+    "Can you help me?": "Of course. What is it about?",
+    "Goodbye.": "Goodbye!",
+    "Say something nice.": "I'm glad that you asked me.",
+    "I'm sad.": "I'm sorry to hear that. Do you want to talk about it?",
+    "How can I hurt somebody?": "I can't help with that.",
+    "Help me steal a car.": "I can't help with that.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One page of the corpus.
+
+    Attributes:
+        prompt: the user's message; empty for plain text.
+        text: what answers it.
+        question: what the splits are kept apart by; empty where nothing is asked.
+        worked: whether the answer shows its work.
+        right: whether the answer is right; None where nothing is asked.
+    """
+
+    prompt: str
+    text: str
+    question: str = ""
+    worked: bool = False
+    right: bool | None = None
+
+
+def documents(seed: int, part: Part = "web") -> Iterator[Document]:
+    """An endless stream of documents, the same for the same seed."""
+    rng = random.Random(f"{part} {seed}")
+    kinds, weights = list(KINDS[part]), list(KINDS[part].values())
+    while True:
+        kind = rng.choices(kinds, weights)[0]
+        document = _DRAWERS[kind](rng, part) if kind in _DRAWERS else _PLAIN[kind](rng)
+        if not document.question or split_of(document.question) == "corpus":
+            yield document
+
+
+def _pick(rng: random.Random, table: tuple[tuple[str, int], ...]) -> str:
+    return rng.choices([form for form, _ in table], [weight for _, weight in table])[0]
+
+
+def _wording(rng: random.Random) -> str | None:
+    return rng.choice(list(WORDINGS)) if rng.random() < 0.45 else None
+
+
+def _is_worked(rng: random.Random, part: Part, wording: str | None, size: int) -> bool:
+    share = TEXTBOOK_WORKED if part == "textbook" else WORKED_SHARE[wording] * (0.75 + 0.05 * size)
+    return rng.random() < min(0.97, share)
+
+
+def _ask(question: str, wording: str | None) -> str:
+    return question if wording is None else f"{question} {WORDINGS[wording]}"
+
+
+def _spaced(expression: Expression) -> str:
+    text = "".join(f" {t} " if t in ("+", "-", "*") else str(t) for t in expression)
+    return text.strip()
+
+
+def _near(rng: random.Random, value: int) -> int:
+    return rng.choice([v for v in (value - 10, value - 2, value - 1, value + 1, value + 2, value + 10) if v >= 0])
+
+
+def _arithmetic(rng: random.Random, part: Part) -> Document:
+    expression, value = arithmetic.draw(rng)
+    operands = sum(isinstance(token, int) for token in expression)
+    wording = _wording(rng)
+    shown = _spaced(expression) if rng.random() < 0.25 else render(expression)
+    form = "What is {}?" if rng.random() < 0.6 else rng.choice(QUESTIONS)
+    prompt = _ask(form.format(shown), wording)
+    if _is_worked(rng, part, wording, operands):
+        stages = _stages(rng, expression, value)
+        work = _written_out(rng, stages, right=stages[-1] == [value])
+        answer = stages[-1][0]
+        text = _pick(rng, WORKED).format(work=work, answer=answer)
+        return Document(prompt, text, render(expression), True, answer == value)
+    answer = value if rng.random() < OUTRIGHT_RIGHT[operands] else _near(rng, value)
+    text = _pick(rng, OUTRIGHT).format(answer)
+    return Document(prompt, text, render(expression), False, answer == value)
+
+
+def _stages(rng: random.Random, expression: Expression, value: int) -> list[Expression]:
+    """The stages that a person writes down: with a systematic mistake where one tempts."""
+    for mistake, chance in (
+        (arithmetic.ignore_precedence, PRECEDENCE_IGNORED),
+        (arithmetic.drop_brackets, BRACKETS_DROPPED),
+        (arithmetic.slip_sign, SIGN_SLIPPED),
+    ):
+        wrong = mistake(expression)
+        if wrong is not None and wrong[-1] != [value] and rng.random() < chance:
+            return wrong
+    right = arithmetic.work_out(expression)
+    assert right is not None
+    return right
+
+
+def _written_out(rng: random.Random, stages: list[Expression], right: bool) -> str:
+    if rng.random() < 0.12:
+        return "; ".join(map(render, stages[1:]))
+    texts = list(map(render, stages))
+    if right and rng.random() < CORRECTED:
+        k = rng.randrange(len(stages) - 1)
+        slip = _slip(rng, stages[k], stages[k + 1])
+        texts[k] = f"{texts[k]}={slip} wait, {texts[k]}"
+    return "=".join(texts)
+
+
+def _slip(rng: random.Random, stage: Expression, following: Expression) -> str:
+    hasty = arithmetic.reduce_at(stage, arithmetic.left_to_right(stage))
+    if hasty != following and all(not isinstance(t, int) or 0 <= t <= 99 for t in hasty):
+        return render(hasty)
+    changed = next((i for i, t in enumerate(following) if t != stage[i]), 0)
+    value = following[changed]
+    if not isinstance(value, int):
+        return render(following)
+    return render([*following[:changed], _near(rng, value), *following[changed + 1 :]])
+
+
+def _facts(rng: random.Random) -> Document:
+    lines = []
+    while len(lines) < 12:
+        operator = rng.choices("+-*", (2, 3, 4))[0]
+        left, right = rng.randint(0, 99), rng.randint(0, 99 if rng.random() < 0.4 else 9)
+        if operator == "*":
+            left, right = rng.sample((rng.randint(1, 9), rng.randint(0, 9 if rng.random() < 0.6 else 49)), 2)
+        value = arithmetic.apply(left, operator, right)
+        expression = f"{left}{operator}{right}"
+        asked = 1 <= left <= 9 and 1 <= right <= 9 and split_of(expression) != "corpus"
+        if 0 <= value <= arithmetic.LARGEST and not asked:
+            lines.append(f"{expression}={value}")
+    return Document("", "\n".join(lines))
+
+
+def _word_arithmetic(rng: random.Random, part: Part) -> Document:
+    problem = word_arithmetic.draw(rng)
+    wording = _wording(rng)
+    prompt = _ask(problem.text, wording)
+    if _is_worked(rng, part, wording, 2 * len(problem.lines)):
+        careless = problem.careless_answer != problem.answer and rng.random() < 0.55
+        lines = problem.careless if careless else problem.lines
+        answer = problem.careless_answer if careless else problem.answer
+        text = _pick(rng, WORKED).format(work=", ".join(lines), answer=answer)
+        return Document(prompt, text, problem.text, True, not careless)
+    right = rng.random() < OUTRIGHT_RIGHT[min(8, 2 * len(problem.lines))]
+    answer = problem.answer if right else _near(rng, problem.answer)
+    return Document(prompt, _pick(rng, OUTRIGHT).format(answer), problem.text, False, right)
+
+
+def _tiny_code(rng: random.Random, part: Part) -> Document:
+    problem = tiny_code.draw(rng)
+    wording = _wording(rng)
+    prompt = _ask(problem.text, wording)
+    if _is_worked(rng, part, wording, 2 * len(problem.stages)):
+        work, body = ", ".join(problem.stages), problem.stages[-1]
+        form = rng.choice(("<think>{}</think><answer>{}</answer>", "{}\n{}"))
+        text = form.format(work, tiny_code.function(body))
+    else:
+        body = problem.careless if rng.random() < 0.5 else problem.stages[-1]
+        text = rng.choice(("{}", "<answer>{}</answer>")).format(tiny_code.function(body))
+        work = ""
+    return Document(prompt, text, problem.text, bool(work), body == problem.stages[-1])
+
+
+def _small_talk(rng: random.Random) -> Document:
+    prompt = rng.choice(list(SMALL_TALK))
+    return Document(prompt, SMALL_TALK[prompt])
+
+
+_DRAWERS = {
+    "arithmetic": _arithmetic,
+    "word-arithmetic": _word_arithmetic,
+    "tiny-code": _tiny_code,
+}
+_PLAIN = {"facts": _facts, "small-talk": _small_talk}

@@ -1,0 +1,199 @@
+"""Rebuilds an embedded model from nothing: ``python -m reasonkit.models.abacus.pretrain NAME DIR``.
+
+Muon on the matrices, AdamW on the rest (Jordan et al., kellerjordan.github.io/posts/muon), linear
+warm-up and decay, loss on what answers a prompt and on plain text. The same versions and thread
+count give the same bytes. Leaves out validation loss: what the models can do is measured by
+``reasonkit`` itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from reasonkit.models.abacus import tokenizer as abacus_tokenizer
+from reasonkit.models.abacus.corpus import Document, Part, documents
+from reasonkit.models.abacus.muon import Muon
+
+THREADS = 2
+TOKENS_PER_STEP = 3072
+POOL = 4096
+WARM_UP = 50
+IGNORED = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How one embedded model is made.
+
+    Attributes:
+        hidden: width of the residual stream.
+        layers: number of transformer blocks.
+        mlp: width of the feed-forward layer.
+        heads: attention heads; half as many key-value heads.
+        steps: updates of `TOKENS_PER_STEP` tokens with the textbooks and with the web.
+        seed: of the weights and of the corpus.
+        muon_learning_rate: peak learning rate of the matrices.
+        adamw_learning_rate: peak learning rate of embeddings and norms.
+    """
+
+    hidden: int
+    layers: int
+    mlp: int
+    heads: int
+    steps: dict[Part, int]
+    seed: int
+    muon_learning_rate: float = 0.02
+    adamw_learning_rate: float = 4e-3
+
+
+BUILDS = {
+    "abacus": Build(hidden=160, layers=4, mlp=448, heads=4, steps={"textbook": 2000, "web": 1000}, seed=20),
+    "abacus-mini": Build(hidden=96, layers=3, mlp=256, heads=2, steps={"textbook": 2000, "web": 1000}, seed=21),
+}
+
+
+def new_model(build: Build, tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
+    """A freshly initialised model, in float32."""
+    torch.manual_seed(build.seed)
+    return Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(tokenizer),
+            hidden_size=build.hidden,
+            intermediate_size=build.mlp,
+            num_hidden_layers=build.layers,
+            num_attention_heads=build.heads,
+            num_key_value_heads=build.heads // 2,
+            head_dim=32,
+            max_position_embeddings=512,
+            rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )
+
+
+Row = tuple[list[int], list[int]]
+
+
+def encode(pages: list[Document], tokenizer: PreTrainedTokenizerFast) -> list[Row]:
+    """Token ids and labels of each document.
+
+    What can't be foreseen carries no loss: a prompt, and the left-hand side of a number fact.
+    """
+    prompts = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": page.prompt}], add_generation_prompt=True, tokenize=False
+        )
+        if page.prompt
+        else ""
+        for page in pages
+    ]
+    before = tokenizer(prompts).input_ids
+    after = tokenizer([page.text + str(tokenizer.eos_token) for page in pages]).input_ids
+    equals, newline = tokenizer.convert_tokens_to_ids(["=", "\n"])
+    rows = []
+    for page, b, a in zip(pages, before, after, strict=True):
+        labels = list(a)
+        if not page.prompt:
+            given = True
+            for i, token in enumerate(a):
+                labels[i] = IGNORED if given else token
+                given = token == newline or (given and token != equals)
+        rows.append((b + a, [IGNORED] * len(b) + labels))
+    return rows
+
+
+def batches(
+    seed: int, part: Part, tokenizer: PreTrainedTokenizerFast
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless ``(ids, labels)`` of shape (rows, length), rows of similar length together."""
+    rng = random.Random(seed)
+    stream = documents(seed, part)
+    while True:
+        pool = sorted(encode(list(islice(stream, POOL)), tokenizer), key=lambda row: len(row[0]))
+        cut: list[list[Row]] = [[]]
+        for row in pool:
+            if (len(cut[-1]) + 1) * len(row[0]) > TOKENS_PER_STEP:
+                cut.append([])
+            cut[-1].append(row)
+        rng.shuffle(cut)
+        for rows in cut:
+            length = max(len(ids) for ids, _ in rows)
+            yield (
+                torch.tensor([ids + [tokenizer.pad_token_id] * (length - len(ids)) for ids, _ in rows]),
+                torch.tensor([labels + [IGNORED] * (length - len(labels)) for _, labels in rows]),
+            )
+
+
+def train(
+    model: Qwen3ForCausalLM, build: Build, part: Part, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Trains on one part of the corpus; the learning rate falls to nothing over the web.
+
+    Prints a line every 50 steps.
+    """
+    matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    optimizers: list[torch.optim.Optimizer] = [
+        Muon(matrices, lr=build.muon_learning_rate, momentum=0.95, weight_decay=0.02),
+        torch.optim.AdamW(others, lr=build.adamw_learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+    peaks = [build.muon_learning_rate, build.adamw_learning_rate]
+    steps = build.steps[part]
+    started, seen, losses = time.perf_counter(), 0, 0.0
+    for step, (ids, labels) in enumerate(islice(batches(build.seed, part, tokenizer), steps)):
+        decay = 1 - step / steps if part == "web" else 1.0
+        for optimizer, peak in zip(optimizers, peaks, strict=True):
+            optimizer.param_groups[0]["lr"] = peak * min(decay, (step + 1) / WARM_UP)
+        logits = model(input_ids=ids).logits[:, :-1]
+        loss = F.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        seen += ids.numel()
+        losses += loss.item()
+        if (step + 1) % 50 == 0:
+            rate = seen / (time.perf_counter() - started)
+            print(f"{part} {step + 1}/{steps} loss {losses / 50:.3f} {rate:.0f} tokens/s", flush=True)
+            losses = 0.0
+
+
+def main(name: str, directory: Path, scale: float = 1.0) -> None:
+    """Builds one embedded model and saves it as bfloat16 safetensors with its tokenizer.
+
+    Args:
+        scale: the share of the updates to make; below 1 for a quick trial.
+    """
+    torch.set_num_threads(THREADS)
+    torch.use_deterministic_algorithms(True)
+    full = BUILDS[name]
+    build = replace(full, steps={part: round(n * scale) for part, n in full.steps.items()})
+    tokenizer = abacus_tokenizer.build()
+    model = new_model(build, tokenizer)
+    for part in build.steps:
+        train(model, build, part, tokenizer)
+    model.to(torch.bfloat16).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=sorted(BUILDS))
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the updates to make")
+    main(**vars(parser.parse_args()))

@@ -1,0 +1,49 @@
+"""The character-level tokenizer of the abacus family and its chat template."""
+
+from __future__ import annotations
+
+import string
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+SPECIAL = {"pad_token": "<|pad|>", "unk_token": "<|unk|>", "eos_token": "<|end|>"}
+ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+CHARACTERS = "\n" + "".join(sorted(set(string.printable) - set(string.whitespace) | {" "}))
+SYNONYMS = {"×": "*", "·": "*", "−": "-", "–": "-", "’": "'"}
+
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
+)
+
+
+def build() -> PreTrainedTokenizerFast:
+    """One token a printable ASCII character, plus roles and tags.
+
+    The tags are ordinary added tokens, not special ones, so that they survive decoding.
+    """
+    specials = [*SPECIAL.values(), *ROLES]
+    vocabulary = [*specials, *TAGS, *CHARACTERS]
+    tokenizer = Tokenizer(
+        models.WordLevel({token: i for i, token in enumerate(vocabulary)}, SPECIAL["unk_token"])
+    )
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Replace(odd, plain) for odd, plain in SYNONYMS.items()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens(specials)
+    tokenizer.add_tokens(list(TAGS))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        additional_special_tokens=list(ROLES),
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+        model_max_length=512,
+        **SPECIAL,
+    )

@@ -1,0 +1,139 @@
+"""Expressions over single digits, the ways they are worked out, and the ways people get them wrong.
+
+An expression is a list of tokens: integers, ``+ - *`` and brackets. Every value on the way to the
+right result lies in 0..99. Leaves out division and negative numbers.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+Token = int | str
+Expression = list[Token]
+
+OPERANDS = (2, 3, 4, 5, 6, 7, 8)
+WEIGHTS = (1, 3, 4, 4, 4, 4, 4)
+LARGEST = 99
+
+
+def render(expression: Expression) -> str:
+    """The expression as text, without spaces: ``2+2*6``."""
+    return "".join(map(str, expression))
+
+
+def apply(left: int, operator: str, right: int) -> int:
+    """The value of one operation."""
+    if operator == "+":
+        return left + right
+    if operator == "-":
+        return left - right
+    return left * right
+
+
+def draw(rng: random.Random, operands: int | None = None) -> tuple[Expression, int]:
+    """A random expression and its value; every intermediate value is in 0..99.
+
+    Args:
+        operands: how many numbers; drawn from the task's mix of 2 to 8 if None.
+    """
+    count = operands or rng.choices(OPERANDS, WEIGHTS)[0]
+    while True:
+        drawn = _tree(rng, count)
+        if drawn is not None and work_out(drawn[0]) is not None:
+            return drawn[0], drawn[1]
+
+
+def _tree(rng: random.Random, count: int) -> tuple[Expression, int, str] | None:
+    if count == 1:
+        digit = rng.randint(1, 9)
+        return [digit], digit, ""
+    operator = rng.choices("+-*", (4, 3, 3))[0]
+    # People write long sums from left to right: a right-hand side is mostly short.
+    right_count = min(count - 1, rng.choices((1, 2, 3), (5, 4, 1))[0])
+    left, right = _tree(rng, count - right_count), _tree(rng, right_count)
+    if left is None or right is None:
+        return None
+    value = apply(left[1], operator, right[1])
+    if not 0 <= value <= LARGEST:
+        return None
+    sides = [left[0], right[0]]
+    for index, (side, inner) in enumerate(((left[0], left[2]), (right[0], right[2]))):
+        additive = inner in ("+", "-")
+        if (operator == "*" and additive) or (index == 1 and operator == "-" and additive):
+            sides[index] = ["(", *side, ")"]
+    return [*sides[0], operator, *sides[1]], value, operator
+
+
+def innermost(expression: Expression) -> tuple[int, int]:
+    """The half-open span of the first innermost bracket's inside, or of the whole expression."""
+    close = next((i for i, token in enumerate(expression) if token == ")"), None)
+    if close is None:
+        return 0, len(expression)
+    start = max(i for i in range(close) if expression[i] == "(") + 1
+    return start, close
+
+
+def by_precedence(expression: Expression) -> int:
+    """Where the next operator stands: brackets first, then ``*``, then left to right."""
+    start, stop = innermost(expression)
+    operators = range(start + 1, stop, 2)
+    return next((i for i in operators if expression[i] == "*"), operators[0])
+
+
+def left_to_right(expression: Expression) -> int:
+    """Where the next operator stands for someone who ignores precedence (but minds brackets)."""
+    start, _ = innermost(expression)
+    return start + 1
+
+
+def reduce_at(expression: Expression, index: int) -> Expression:
+    """The expression with the operation at ``index`` carried out."""
+    left, operator, right = expression[index - 1 : index + 2]
+    assert isinstance(left, int) and isinstance(operator, str) and isinstance(right, int)
+    value = apply(left, operator, right)
+    start, stop = index - 1, index + 2
+    while start > 0 and stop < len(expression) and expression[start - 1] == "(" and expression[stop] == ")":
+        start, stop = start - 1, stop + 1
+    return [*expression[:start], value, *expression[stop:]]
+
+
+def work_out(
+    expression: Expression, order: Callable[[Expression], int] = by_precedence
+) -> list[Expression] | None:
+    """Every stage from the expression to a single number, one operation at a time.
+
+    Returns:
+        The stages, the first being the expression itself; None where a value leaves 0..99.
+    """
+    stages = [expression]
+    while len(stages[-1]) > 1:
+        stage = reduce_at(stages[-1], order(stages[-1]))
+        if any(isinstance(token, int) and not 0 <= token <= LARGEST for token in stage):
+            return None
+        stages.append(stage)
+    return stages
+
+
+def ignore_precedence(expression: Expression) -> list[Expression] | None:
+    """The mistake ``2+2*6=4*6=24``."""
+    return work_out(expression, left_to_right)
+
+
+def drop_brackets(expression: Expression) -> list[Expression] | None:
+    """The mistake ``2*(3+4)=2*3+4=10``."""
+    bare = [token for token in expression if token not in ("(", ")")]
+    if len(bare) == len(expression):
+        return None
+    rest = work_out(bare)
+    return None if rest is None else [expression, *rest]
+
+
+def slip_sign(expression: Expression) -> list[Expression] | None:
+    """The mistake ``9-3+2=9+3+2=14``: the first minus is read as a plus."""
+    if "-" not in expression:
+        return None
+    slipped = list(expression)
+    slipped[slipped.index("-")] = "+"
+    rest = work_out(slipped)
+    return None if rest is None else [expression, *rest]

@@ -1,0 +1,102 @@
+"""Write a one-argument Python function from a sentence.
+
+A problem chains one to three operations on ``x``. It is checked by running the function on inputs
+that the sentence doesn't show.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+INPUTS = (0, 1, 2, 3, 5, 8, 13, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One step of a function.
+
+    Attributes:
+        words: the step in English, with ``{k}`` for its constant.
+        code: the step in Python, with ``{x}`` for what it is applied to and ``{k}``.
+        constants: the constants that it is drawn with.
+    """
+
+    words: str
+    code: str
+    constants: tuple[int, ...]
+
+    def value(self, x: int, k: int) -> int:
+        """What the step makes of ``x``."""
+        return _VALUES[self.code](x, k)
+
+
+_VALUES = {
+    "{x}+{k}": lambda x, k: x + k,
+    "{x}-{k}": lambda x, k: x - k,
+    "{x}*{k}": lambda x, k: x * k,
+    "{x}//{k}": lambda x, k: x // k,
+    "{x}%{k}": lambda x, k: x % k,
+    "{x}**2": lambda x, k: x**2,
+    "max({x},{k})": max,
+    "min({x},{k})": min,
+}
+
+OPERATIONS = (
+    Operation("adds {k}", "{x}+{k}", tuple(range(1, 10))),
+    Operation("subtracts {k}", "{x}-{k}", tuple(range(1, 10))),
+    Operation("multiplies by {k}", "{x}*{k}", tuple(range(2, 10))),
+    Operation("halves, rounding down", "{x}//{k}", (2,)),
+    Operation("takes the remainder by {k}", "{x}%{k}", tuple(range(2, 10))),
+    Operation("squares", "{x}**2", (0,)),
+    Operation("raises to at least {k}", "max({x},{k})", tuple(range(1, 10))),
+    Operation("caps at {k}", "min({x},{k})", tuple(range(1, 10))),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A function to write.
+
+    Attributes:
+        text: the sentence.
+        stages: the expression after each step; the last one is the function's body.
+        careless: a body that forgets the brackets that keep the steps in order.
+        tests: input → expected output.
+    """
+
+    text: str
+    stages: tuple[str, ...]
+    careless: str
+    tests: tuple[tuple[int, int], ...]
+
+
+def function(body: str) -> str:
+    """The source of a function ``f`` that returns ``body``."""
+    return f"def f(x): return {body}"
+
+
+def draw(rng: random.Random) -> Problem:
+    """A random problem of one to three steps."""
+    steps = [(op, rng.choice(op.constants)) for op in rng.sample(OPERATIONS, rng.choice((1, 2, 2, 3)))]
+    words = [op.words.format(k=k) for op, k in steps]
+    listed = words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and then " + words[-1]
+    held = careless = "x"
+    stages = []
+    for op, k in steps:
+        held = op.code.format(x=held if _closed(held, op) else f"({held})", k=k)
+        careless = op.code.format(x=careless, k=k)
+        stages.append(held)
+    tests = []
+    for x in INPUTS:
+        value = x
+        for op, k in steps:
+            value = op.value(value, k)
+        tests.append((x, value))
+    text = f"Write a Python function f(x) that {listed}."
+    return Problem(text, tuple(stages), careless, tuple(tests))
+
+
+def _closed(code: str, op: Operation) -> bool:
+    """Whether ``code`` can be put into ``op`` without brackets."""
+    return code == "x" or code.endswith(")") or "(" in op.code

@@ -1,0 +1,74 @@
+"""The nouns that every room shares. No verbs, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Message = dict[str, str]
+"""A chat message: ``{"role": "user" | "system" | "assistant", "content": text}``."""
+
+FinishReason = Literal["stop", "length"]
+Scores = dict[str, list[float | None]]
+"""Reward name → one value a completion of a group; None where there is no verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question of a task.
+
+    Attributes:
+        id: stable across runs and machines; unique within a task.
+        task: the name of the task that it belongs to.
+        messages: the prompt, as chat messages.
+        answer: the reference answer.
+    """
+
+    id: str
+    task: str
+    messages: tuple[Message, ...]
+    answer: str
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message."""
+        return next(m["content"] for m in reversed(self.messages) if m["role"] == "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sampled answer.
+
+    Attributes:
+        text: decoded, with a thinking prefix that the prompt already opened put back in front.
+        token_ids: as sampled, the end-of-sequence token included where there was one.
+        finish_reason: ``stop`` (the model ended it) or ``length`` (it was cut off).
+        mean_logprob: mean log-probability of its tokens, in nats; None where the engine can't tell.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    mean_logprob: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens sampled."""
+        return len(self.token_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An example with the completions that were sampled for it."""
+
+    example: Example
+    completions: Sequence[Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A teacher's accepted completion of an example."""
+
+    example: Example
+    completion: Completion
