@@ -7,7 +7,8 @@
     │   ├── UnknownNameError   a name that no registry holds; nearest ones offered
     │   ├── DataError          a data set that can't be read or used
     │   └── OfflineError       something would have to be downloaded and can't be
-    └── RunError          failed, or was found wanting, while running: exit code 1
+    ├── RunError          failed, or was found wanting, while running: exit code 1
+    └── StoppedError      stopped by the user: exit code 130
 
 Everything else that is raised is a defect of ours and keeps its traceback.
 """
@@ -57,3 +58,9 @@ class OfflineError(RefusedError):
 
 class RunError(ReasonkitError):
     """Failed, or was found wanting, while running."""
+
+
+class StoppedError(ReasonkitError):
+    """Stopped by the user."""
+
+    exit_code = 130

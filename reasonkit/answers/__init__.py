@@ -1,0 +1,1 @@
+"""Extracting final answers from completions, and comparing them."""

@@ -11,15 +11,19 @@ import re
 _ANSWER_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _HASHES = re.compile(r"####[ \t]*(.+)")
 _MARKER = re.compile(
-    r"(?:\b(?:final\s+)?answer(?:\s+is|\s*:)|(?m:^)A:)[ \t*]*(.+?)(?=\.?[ \t*]*(?:\n|\Z)|\.\s)",
+    r"(?:\b(?:final\s+)?answer(?:\s+is:?|\s*:)|(?m:^)A:)[ \t*]*"
+    r"(.+?)(?=\.?[ \t*]*(?:\n|\Z)|\.\s|,?\s(?:because|since|so|which)\s)",
     re.IGNORECASE,
 )
-NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?![\d])")
+NUMBER = re.compile(
+    r"(?<![\w.])[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:e[-+]?\d+|/\d+)?(?!\d)",
+    re.IGNORECASE,
+)
 
 
 def after_thinking(text: str) -> str | None:
     """What follows the last closed thought; None where a thought is still open."""
-    thought, closed, rest = text.rpartition("</think>")
+    _, closed, rest = text.rpartition("</think>")
     if "<think>" in rest:
         return None
     return rest if closed else text

@@ -137,7 +137,7 @@ def sample_tokens(
         prompts: token ids.
 
     Returns:
-        For each prompt in turn ``n`` pairs: the token ids, up to and with the end-of-sequence token,
+        For each prompt in turn ``n`` pairs: the token ids, the end-of-sequence token included,
         and the sum of their log-probabilities under the model, before temperature and truncation.
     """
     device = model.device
@@ -197,7 +197,10 @@ def sample_tokens(
             position = position + 1
             logits = output.logits[:, -1].float()
     sizes, sums = lengths.tolist(), logprobs.tolist()
-    return [(row[:size], sums[i]) for i, (row, size) in enumerate(zip(tokens.tolist(), sizes, strict=True))]
+    return [
+        (row[:size], sums[i])
+        for i, (row, size) in enumerate(zip(tokens.tolist(), sizes, strict=True))
+    ]
 
 
 def _draw(

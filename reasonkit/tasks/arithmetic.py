@@ -93,7 +93,12 @@ def reduce_at(expression: Expression, index: int) -> Expression:
     assert isinstance(left, int) and isinstance(operator, str) and isinstance(right, int)
     value = apply(left, operator, right)
     start, stop = index - 1, index + 2
-    while start > 0 and stop < len(expression) and expression[start - 1] == "(" and expression[stop] == ")":
+    while (
+        start > 0
+        and stop < len(expression)
+        and expression[start - 1] == "("
+        and expression[stop] == ")"
+    ):
         start, stop = start - 1, stop + 1
     return [*expression[:start], value, *expression[stop:]]
 

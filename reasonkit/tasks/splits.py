@@ -8,7 +8,7 @@ from typing import Literal
 Split = Literal["corpus", "train", "validation", "test"]
 
 SHARES: dict[Split, range] = {
-    "corpus": range(0, 50),
+    "corpus": range(50),
     "train": range(50, 80),
     "validation": range(80, 88),
     "test": range(88, 100),

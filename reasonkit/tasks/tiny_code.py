@@ -78,7 +78,9 @@ def function(body: str) -> str:
 
 def draw(rng: random.Random) -> Problem:
     """A random problem of one to three steps."""
-    steps = [(op, rng.choice(op.constants)) for op in rng.sample(OPERATIONS, rng.choice((1, 2, 2, 3)))]
+    steps = [
+        (op, rng.choice(op.constants)) for op in rng.sample(OPERATIONS, rng.choice((1, 2, 2, 3)))
+    ]
     words = [op.words.format(k=k) for op, k in steps]
     listed = words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and then " + words[-1]
     held = careless = "x"

@@ -23,6 +23,7 @@ from reasonkit.tasks.splits import split_of
 from reasonkit.tasks.wordings import WORDINGS
 
 Part = Literal["textbook", "web"]
+Forms = tuple[tuple[str, int], ...]
 
 KINDS: dict[Part, dict[str, int]] = {
     "textbook": {"arithmetic": 66, "facts": 22, "word-arithmetic": 8, "tiny-code": 4},
@@ -32,15 +33,18 @@ KINDS: dict[Part, dict[str, int]] = {
 
 TEXTBOOK_WORKED = 0.95
 
+WORDED: dict[Part, float] = {"textbook": 0.45, "web": 0.35}
+"""The share of questions that ask for step-by-step work in one of the wordings."""
+
 WORKED_SHARE = {
-    None: 0.17,
-    "step-by-step": 0.92,
+    None: 0.38,
+    "step-by-step": 0.9,
     "lets-think": 0.75,
-    "show-work": 0.6,
-    "explain": 0.47,
-    "deep-breath": 0.3,
+    "show-work": 0.58,
+    "explain": 0.5,
+    "deep-breath": 0.44,
 }
-"""How likely a worked answer is, by the wording of the question, at five operands."""
+"""How likely a worked answer is on the web, by the wording of the question, at five operands."""
 
 OUTRIGHT_RIGHT = {2: 0.97, 3: 0.85, 4: 0.65, 5: 0.5, 6: 0.4, 7: 0.35, 8: 0.3}
 """How likely an answer given outright is right, by the number of operands."""
@@ -52,14 +56,23 @@ CORRECTED = 0.12
 """The share of right worked answers that make an error first, notice it and correct it."""
 
 QUESTIONS = ("What is {}?", "Calculate {}.", "{}=?", "Work out {}.", "How much is {}?")
-OUTRIGHT = (
-    ("{}", 40),
-    ("<answer>{}</answer>", 15),
-    ("The answer is {}.", 20),
-    ("A: {}", 15),
-    ("#### {}", 10),
-)
-WORKED = (
+OUTRIGHT: dict[Part, Forms] = {
+    "textbook": (
+        ("{}", 40),
+        ("<answer>{}</answer>", 15),
+        ("The answer is {}.", 20),
+        ("A: {}", 15),
+        ("#### {}", 10),
+    ),
+    "web": (
+        ("{}", 12),
+        ("<answer>{}</answer>", 12),
+        ("The answer is {}.", 62),
+        ("A: {}", 7),
+        ("#### {}", 7),
+    ),
+}
+WORKED: Forms = (
     ("<think>{work}</think><answer>{answer}</answer>", 40),
     ("<think>{work}</think>{answer}", 8),
     ("{work}. The answer is {answer}.", 22),
@@ -116,12 +129,12 @@ def documents(seed: int, part: Part = "web") -> Iterator[Document]:
             yield document
 
 
-def _pick(rng: random.Random, table: tuple[tuple[str, int], ...]) -> str:
+def _pick(rng: random.Random, table: Forms) -> str:
     return rng.choices([form for form, _ in table], [weight for _, weight in table])[0]
 
 
-def _wording(rng: random.Random) -> str | None:
-    return rng.choice(list(WORDINGS)) if rng.random() < 0.45 else None
+def _wording(rng: random.Random, part: Part) -> str | None:
+    return rng.choice(list(WORDINGS)) if rng.random() < WORDED[part] else None
 
 
 def _is_worked(rng: random.Random, part: Part, wording: str | None, size: int) -> bool:
@@ -139,13 +152,15 @@ def _spaced(expression: Expression) -> str:
 
 
 def _near(rng: random.Random, value: int) -> int:
-    return rng.choice([v for v in (value - 10, value - 2, value - 1, value + 1, value + 2, value + 10) if v >= 0])
+    return rng.choice(
+        [v for v in (value - 10, value - 2, value - 1, value + 1, value + 2, value + 10) if v >= 0]
+    )
 
 
 def _arithmetic(rng: random.Random, part: Part) -> Document:
     expression, value = arithmetic.draw(rng)
     operands = sum(isinstance(token, int) for token in expression)
-    wording = _wording(rng)
+    wording = _wording(rng, part)
     shown = _spaced(expression) if rng.random() < 0.25 else render(expression)
     form = "What is {}?" if rng.random() < 0.6 else rng.choice(QUESTIONS)
     prompt = _ask(form.format(shown), wording)
@@ -156,7 +171,7 @@ def _arithmetic(rng: random.Random, part: Part) -> Document:
         text = _pick(rng, WORKED).format(work=work, answer=answer)
         return Document(prompt, text, render(expression), True, answer == value)
     answer = value if rng.random() < OUTRIGHT_RIGHT[operands] else _near(rng, value)
-    text = _pick(rng, OUTRIGHT).format(answer)
+    text = _pick(rng, OUTRIGHT[part]).format(answer)
     return Document(prompt, text, render(expression), False, answer == value)
 
 
@@ -203,7 +218,9 @@ def _facts(rng: random.Random) -> Document:
         operator = rng.choices("+-*", (2, 3, 4))[0]
         left, right = rng.randint(0, 99), rng.randint(0, 99 if rng.random() < 0.4 else 9)
         if operator == "*":
-            left, right = rng.sample((rng.randint(1, 9), rng.randint(0, 9 if rng.random() < 0.6 else 49)), 2)
+            left, right = rng.sample(
+                (rng.randint(1, 9), rng.randint(0, 9 if rng.random() < 0.6 else 49)), 2
+            )
         value = arithmetic.apply(left, operator, right)
         expression = f"{left}{operator}{right}"
         asked = 1 <= left <= 9 and 1 <= right <= 9 and split_of(expression) != "corpus"
@@ -214,7 +231,7 @@ def _facts(rng: random.Random) -> Document:
 
 def _word_arithmetic(rng: random.Random, part: Part) -> Document:
     problem = word_arithmetic.draw(rng)
-    wording = _wording(rng)
+    wording = _wording(rng, part)
     prompt = _ask(problem.text, wording)
     if _is_worked(rng, part, wording, 2 * len(problem.lines)):
         careless = problem.careless_answer != problem.answer and rng.random() < 0.55
@@ -224,12 +241,12 @@ def _word_arithmetic(rng: random.Random, part: Part) -> Document:
         return Document(prompt, text, problem.text, True, not careless)
     right = rng.random() < OUTRIGHT_RIGHT[min(8, 2 * len(problem.lines))]
     answer = problem.answer if right else _near(rng, problem.answer)
-    return Document(prompt, _pick(rng, OUTRIGHT).format(answer), problem.text, False, right)
+    return Document(prompt, _pick(rng, OUTRIGHT[part]).format(answer), problem.text, False, right)
 
 
 def _tiny_code(rng: random.Random, part: Part) -> Document:
     problem = tiny_code.draw(rng)
-    wording = _wording(rng)
+    wording = _wording(rng, part)
     prompt = _ask(problem.text, wording)
     if _is_worked(rng, part, wording, 2 * len(problem.stages)):
         work, body = ", ".join(problem.stages), problem.stages[-1]

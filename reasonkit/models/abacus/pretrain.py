@@ -57,8 +57,12 @@ class Build:
 
 
 BUILDS = {
-    "abacus": Build(hidden=160, layers=4, mlp=448, heads=4, steps={"textbook": 2000, "web": 1000}, seed=20),
-    "abacus-mini": Build(hidden=96, layers=3, mlp=256, heads=2, steps={"textbook": 2000, "web": 1000}, seed=21),
+    "abacus": Build(
+        hidden=160, layers=4, mlp=448, heads=4, steps={"textbook": 2000, "web": 1600}, seed=20
+    ),
+    "abacus-mini": Build(
+        hidden=96, layers=3, mlp=256, heads=2, steps={"textbook": 2000, "web": 1000}, seed=21
+    ),
 }
 
 
@@ -132,7 +136,9 @@ def batches(
         for rows in cut:
             length = max(len(ids) for ids, _ in rows)
             yield (
-                torch.tensor([ids + [tokenizer.pad_token_id] * (length - len(ids)) for ids, _ in rows]),
+                torch.tensor(
+                    [ids + [tokenizer.pad_token_id] * (length - len(ids)) for ids, _ in rows]
+                ),
                 torch.tensor([labels + [IGNORED] * (length - len(labels)) for _, labels in rows]),
             )
 
@@ -149,7 +155,9 @@ def train(
     others = [p for p in model.parameters() if id(p) not in chosen]
     optimizers: list[torch.optim.Optimizer] = [
         Muon(matrices, lr=build.muon_learning_rate, momentum=0.95, weight_decay=0.02),
-        torch.optim.AdamW(others, lr=build.adamw_learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
+        torch.optim.AdamW(
+            others, lr=build.adamw_learning_rate, betas=(0.9, 0.95), weight_decay=0.0
+        ),
     ]
     peaks = [build.muon_learning_rate, build.adamw_learning_rate]
     steps = build.steps[part]
@@ -169,7 +177,9 @@ def train(
         losses += loss.item()
         if (step + 1) % 50 == 0:
             rate = seen / (time.perf_counter() - started)
-            print(f"{part} {step + 1}/{steps} loss {losses / 50:.3f} {rate:.0f} tokens/s", flush=True)
+            print(
+                f"{part} {step + 1}/{steps} loss {losses / 50:.3f} {rate:.0f} tokens/s", flush=True
+            )
             losses = 0.0
 
 

@@ -1,0 +1,196 @@
+r"""math-verify in a process of its own, which can be killed.
+
+sympy has no time limit that holds (``2^{2^{2^{49}}}`` never returns) and can eat all memory, so it
+runs here, under a memory cap: ``python -m reasonkit.answers.worker`` reads one JSON request a line
+and writes one JSON reply a line. Formulas are parsed as LaTeX only: math-verify's other parsers end
+in sympy's ``parse_expr``, which evaluates Python, and a model's words are never evaluated.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import functools
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from reasonkit.errors import RunError
+
+TIME_LIMIT = 3.0
+"""Seconds that one comparison may take."""
+
+START_LIMIT = 120.0
+"""Seconds that the process may take to import sympy, on a busy machine."""
+
+MEMORY_LIMIT = 2 << 30
+"""Bytes of address space."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Checker:
+    """A process that compares formulas, started on first use and again after it had to be killed.
+
+    May be shared between threads; a forked child starts a process of its own.
+
+    Args:
+        time_limit: seconds that one comparison may take.
+    """
+
+    def __init__(self, time_limit: float = TIME_LIMIT) -> None:
+        self.time_limit = time_limit
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        atexit.register(self.close)
+        os.register_at_fork(after_in_child=self._forget)
+
+    def equal(self, candidate: str, reference: str) -> bool | None:
+        """Whether two LaTeX formulas are equal; False past the time limit.
+
+        Returns:
+            None where the reference can't be read.
+
+        Raises:
+            RunError: the process can't be started.
+        """
+        verdict = self._ask({"reference": reference, "candidate": candidate})
+        return None if verdict == "unreadable" else verdict == "equal"
+
+    def readable(self, reference: str) -> bool:
+        """Whether a LaTeX formula has a value that others can be compared with.
+
+        Raises:
+            RunError: the process can't be started.
+        """
+        return self._ask({"reference": reference}) == "readable"
+
+    def close(self) -> None:
+        """Ends the process; the next comparison starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            _close_pipes(process)
+
+    def _ask(self, request: dict[str, Any]) -> str | None:
+        """The reply, None for one that took too long or ended the process twice."""
+        line = json.dumps({**request, "seconds": self.time_limit}).encode() + b"\n"
+        with self._lock:
+            # The process is bound to the life of the thread that started it, so a first death
+            # need not be the request's doing.
+            for _ in range(2):
+                try:
+                    process = self._started()
+                    assert process.stdin is not None
+                    assert process.stdout is not None
+                    with contextlib.suppress(BrokenPipeError):
+                        process.stdin.write(line)
+                    if not wait([process.stdout.fileno()], self.time_limit):
+                        self.close()
+                        return None
+                    reply = process.stdout.readline()
+                except BaseException:
+                    # An interrupt between question and reply would leave the reply to the next.
+                    self.close()
+                    raise
+                if reply:
+                    return str(json.loads(reply))
+                self.close()
+        return None
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.close()
+        root = str(Path(__file__).parents[2])
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "reasonkit.answers.worker"],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+        self._process = process
+        assert process.stdout is not None
+        if not wait([process.stdout.fileno()], START_LIMIT) or not process.stdout.readline():
+            self.close()
+            raise RunError(
+                "the process that compares formulas didn't start: "
+                "`python -m reasonkit.answers.worker </dev/null` shows why"
+            )
+        return process
+
+    def _forget(self) -> None:
+        process, self._process = self._process, None
+        self._lock = threading.Lock()
+        if process is not None:
+            _close_pipes(process)
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+
+
+def main() -> None:
+    """Answers requests until standard input ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A library that prints must not be taken for a reply.
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    @functools.lru_cache(maxsize=4096)
+    def value(formula: str) -> list[Any]:
+        # The limits of math-verify itself are off: they can't interrupt sympy, the kill can.
+        return list(
+            parse(
+                f"${formula}$",
+                extraction_config=[LatexExtractionConfig()],
+                fallback_mode="no_fallback",
+                parsing_timeout=None,
+            )
+        )
+
+    def verdict(request: dict[str, Any]) -> str:
+        reference = value(request["reference"])
+        if not reference:
+            return "unreadable"
+        if "candidate" not in request:
+            return "readable"
+        candidate = value(request["candidate"])
+        # math-verify is asymmetric: the reference goes first.
+        same = len(candidate) == 1 and verify(reference, candidate, timeout_seconds=None)
+        return "equal" if same else "different"
+
+    print(json.dumps("ready"), file=replies)
+    for line in sys.stdin:
+        request = json.loads(line)
+        # Ends an endless comparison whose asker is gone, where no parent-death signal exists.
+        signal.setitimer(signal.ITIMER_REAL, request["seconds"] + 5)
+        try:
+            reply = verdict(request)
+        except (Exception, MemoryError):
+            reply = "different" if "candidate" in request else "unreadable"
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(json.dumps(reply), file=replies)
+
+
+if __name__ == "__main__":
+    main()

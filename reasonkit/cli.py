@@ -1,0 +1,161 @@
+"""The command line: parses, calls a recipe, turns errors into a line and an exit code.
+
+A command imports its recipe inside its body, so that ``--help`` never loads torch.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reasonkit import console
+from reasonkit.config import GrpoConfig, Invocation
+from reasonkit.errors import ReasonkitError, UnknownNameError
+from reasonkit.options import with_options
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Make a language model reason.",
+)
+recipes_app = typer.Typer(no_args_is_help=True, help="Ready-made settings that travel inside.")
+app.add_typer(recipes_app, name="recipes")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(importlib.metadata.version("reasonkit"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _grpo(config: GrpoConfig, invocation: Invocation) -> None:
+    """Pure reinforcement learning against checkable rewards (the R1-Zero route)."""
+    from reasonkit.recipes import grpo
+
+    grpo.run(config, invocation)
+
+
+app.command("grpo")(with_options(GrpoConfig, _grpo))
+
+
+@app.command("runs")
+def list_runs(
+    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
+) -> None:
+    """Lists the runs in a folder."""
+    from reasonkit import runs
+
+    rows = [
+        (row.name, row.command, row.model, row.task, row.status, row.started, row.accuracy)
+        for row in runs.list_runs(folder)
+    ]
+    columns = ("run", "command", "model", "task", "status", "started", "accuracy")
+    console.show_table(f"runs in {folder}", columns, rows)
+
+
+@app.command("models")
+def list_models() -> None:
+    """Lists the models that have an entry; any other Hugging Face causal LM works too."""
+    from reasonkit.models import MODELS
+
+    rows = [
+        (m.name, f"{m.parameters / 1e6:,.1f}M", m.source, m.description) for m in MODELS.values()
+    ]
+    console.show_table("models", ("name", "parameters", "from", "what it is"), rows)
+
+
+@app.command("tasks")
+def list_tasks() -> None:
+    """Lists the tasks that have an entry; files, hub data sets and gym:NAME work too."""
+    from reasonkit.tasks import TASKS
+
+    rows = [
+        (t.name, ", ".join(f"{r}={w:g}" for r, w in t.rewards), t.description)
+        for t in TASKS.values()
+    ]
+    console.show_table("tasks", ("name", "rewards", "what it asks"), rows)
+
+
+@app.command("rewards")
+def list_rewards() -> None:
+    """Lists the rewards; your own is path/to/file.py:function."""
+    from reasonkit.rewards import REWARDS
+
+    rows = [
+        (r.name, f"{r.range[0]:g} to {r.range[1]:g}", "yes" if r.needs_answer else "no", r.cost)
+        + (r.description,)
+        for r in REWARDS.values()
+    ]
+    columns = ("name", "range", "reads the answer", "cost", "what it pays for")
+    console.show_table("rewards", columns, rows)
+
+
+def _shipped_recipes() -> dict[str, Path]:
+    folder = Path(__file__).parent / "recipes" / "files"
+    if not folder.is_dir():
+        folder = Path(__file__).parent.parent / "recipes"
+    return {str(p.relative_to(folder).with_suffix("")): p for p in sorted(folder.glob("*/*.yaml"))}
+
+
+def _shipped_recipe(name: str) -> Path:
+    recipes = _shipped_recipes()
+    if name not in recipes:
+        raise UnknownNameError("recipe", name, recipes)
+    return recipes[name]
+
+
+@recipes_app.command("ls")
+def list_recipes() -> None:
+    """Lists them."""
+    rows = [
+        (name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
+        for name, path in _shipped_recipes().items()
+    ]
+    console.show_table("recipes", ("name", "what it does"), rows)
+
+
+@recipes_app.command("show")
+def show_recipe(name: str) -> None:
+    """Prints one."""
+    print(_shipped_recipe(name).read_text(encoding="utf-8"), end="")
+
+
+@recipes_app.command("cp")
+def copy_recipe(name: str, target: Annotated[Path | None, typer.Argument()] = None) -> None:
+    """Copies one to a file, to be changed."""
+    from reasonkit.errors import RefusedError
+
+    source = _shipped_recipe(name)
+    target = target or Path(source.name)
+    if target.is_dir():
+        target = target / source.name
+    if target.exists():
+        raise RefusedError(f"{target} exists: name another file")
+    try:
+        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise RefusedError(f"{target}: {error.strerror}") from error
+    print(target)
+
+
+def main() -> None:
+    """The console script: exit code 0, 1 failed, 2 refused, 130 interrupted."""
+    try:
+        app()
+    except ReasonkitError as error:
+        console.show_error(str(error))
+        sys.exit(error.exit_code)

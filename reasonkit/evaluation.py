@@ -1,0 +1,296 @@
+"""Held-out accuracy, with the statistics that keep it honest.
+
+Every model is read by one extractor that is blind to format, and every number comes with its n and
+a 95 % interval; two models are compared on the same examples, by a paired test. Leaves out
+corrections for comparing many models at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from scipy.stats import binomtest, t
+
+from reasonkit.answers.comparison import equal
+from reasonkit.answers.extraction import extract_answer
+from reasonkit.errors import DataError, RunError
+from reasonkit.generation import Engine, Sampling
+from reasonkit.rewards.format import is_well_formed
+from reasonkit.runs import write_json
+from reasonkit.tasks.wordings import ask
+from reasonkit.types import Completion, Example
+
+_THOUGHT = re.compile(r"<think>\s*(?!</think>)\S")
+_CALCULATION = re.compile(r"\d\s*(?:[-+*/×÷·−^]|\\times|\\cdot|\\div)\s*\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """A share of right answers, with its 95 % interval."""
+
+    accuracy: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Accuracy after minus accuracy before on the same n examples, 95 % interval, p two-sided."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean over n values, e.g. seeds, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was made of one example.
+
+    Attributes:
+        id: of the example.
+        question: its text.
+        answer: the reference answer.
+        extracted: the completion's final answer; None where there is none.
+        correct: whether it is the reference answer. No verdict counts as wrong.
+        tokens: length of the completion.
+        finish: ``stop`` or ``length``.
+        format: whether the completion has the think-answer format.
+        thought: whether it shows work (`shows_work`).
+        text: the completion.
+    """
+
+    id: str
+    question: str
+    answer: str
+    extracted: str | None
+    correct: bool
+    tokens: int
+    finish: str
+    format: bool
+    thought: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The verdicts on a set of examples, in its order; at least one."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Share of right answers."""
+        return wilson(sum(v.correct for v in self.verdicts), len(self.verdicts))
+
+    @property
+    def thinks(self) -> float:
+        """Share of completions that show work."""
+        return fmean(v.thought for v in self.verdicts)
+
+    @property
+    def accuracy_when_thinking(self) -> Accuracy | None:
+        """Share of right answers among the completions that show work; None if none does."""
+        worked = [v.correct for v in self.verdicts if v.thought]
+        return wilson(sum(worked), len(worked)) if worked else None
+
+    @property
+    def format(self) -> float:
+        """Share of completions in the think-answer format."""
+        return fmean(v.format for v in self.verdicts)
+
+    @property
+    def truncated(self) -> float:
+        """Share of completions that were cut off."""
+        return fmean(v.finish == "length" for v in self.verdicts)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens sampled in all."""
+        return sum(v.tokens for v in self.verdicts)
+
+    @property
+    def mean_tokens(self) -> float:
+        """Mean completion length."""
+        return self.tokens / len(self.verdicts)
+
+    def to_summary(self) -> dict[str, Any]:
+        """Plain numbers, as they stand in ``summary.json``."""
+        thinking = self.accuracy_when_thinking
+        return {
+            **asdict(self.accuracy),
+            "mean_tokens": self.mean_tokens,
+            "format": self.format,
+            "thinks": self.thinks,
+            "accuracy_when_thinking": thinking and thinking.accuracy,
+            "truncated": self.truncated,
+        }
+
+    def save(self, path: Path) -> None:
+        """Writes the summary and every verdict as JSON, atomically."""
+        verdicts = [asdict(verdict) for verdict in self.verdicts]
+        write_json(path, {"summary": self.to_summary(), "verdicts": verdicts})
+
+    @classmethod
+    def load(cls, path: Path) -> Evaluation:
+        """What `save` wrote."""
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return cls(tuple(Verdict(**verdict) for verdict in saved["verdicts"]))
+
+
+def evaluate(
+    engine: Engine,
+    examples: Sequence[Example],
+    sampling: Sampling,
+    wording: str | None = None,
+    correct: Callable[[str, str], bool | None] = equal,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Answers each example once and judges the answers.
+
+    Args:
+        wording: name of a step-by-step wording to append to each question.
+        correct: whether an extracted answer is the reference answer.
+        progress: called with the number of examples done.
+
+    Raises:
+        DataError: there are no examples.
+        RunError: the engine left examples out.
+    """
+    if not examples:
+        raise DataError("there are no examples to evaluate on: choose a split that has some")
+    asked = [ask(example, wording) for example in examples] if wording else examples
+    verdicts: dict[str, Verdict] = {}
+    for group in engine.sample(asked, 1, sampling):
+        verdicts[group.example.id] = _judge(group.example, group.completions[0], correct)
+        if progress is not None:
+            progress(len(verdicts))
+    missing = [example.id for example in examples if example.id not in verdicts]
+    if missing:
+        raise RunError(f"the engine gave no answer to {len(missing)} examples, {missing[0]} first")
+    return Evaluation(tuple(verdicts[example.id] for example in examples))
+
+
+def _judge(
+    example: Example, completion: Completion, correct: Callable[[str, str], bool | None]
+) -> Verdict:
+    extracted = extract_answer(completion.text)
+    return Verdict(
+        id=example.id,
+        question=example.question,
+        answer=example.answer,
+        extracted=extracted,
+        correct=extracted is not None and correct(extracted, example.answer) is True,
+        tokens=completion.tokens,
+        finish=completion.finish_reason,
+        format=is_well_formed(completion.text),
+        thought=shows_work(completion.text, extracted),
+        text=completion.text,
+    )
+
+
+def shows_work(text: str, extracted: str | None) -> bool:
+    """Whether a completion thinks before it answers, in whatever format.
+
+    It does if a ``<think>`` block has content, or if two numbers are joined by an operator
+    somewhere before the last mention of the final answer (anywhere, if there is none).
+    """
+    end = text.rfind(extracted) if extracted else -1
+    before = text[:end] if end >= 0 else text
+    return bool(_THOUGHT.search(text) or _CALCULATION.search(before))
+
+
+def wilson(successes: int, n: int) -> Accuracy:
+    """A proportion with Wilson's score interval (JASA 22, 1927, p. 209); n is at least 1."""
+    interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    return Accuracy(successes / n, float(interval.low), float(interval.high), n)
+
+
+def paired(before: Sequence[Verdict], after: Sequence[Verdict]) -> Paired:
+    """Compares two models on the same examples.
+
+    Raises:
+        ValueError: the examples differ, or there are none.
+    """
+    was = {verdict.id: verdict.correct for verdict in before}
+    now = {verdict.id: verdict.correct for verdict in after}
+    if not was or was.keys() != now.keys():
+        raise ValueError("a paired comparison needs the same examples on both sides")
+    pairs = [(was[id], now[id]) for id in was]
+    return paired_counts(
+        both=pairs.count((True, True)),
+        gained=pairs.count((False, True)),
+        lost=pairs.count((True, False)),
+        neither=pairs.count((False, False)),
+    )
+
+
+def paired_counts(both: int, gained: int, lost: int, neither: int) -> Paired:
+    """The difference of two paired proportions, from the four counts of their table.
+
+    p is McNemar's exact test: under no difference, ``gained`` of the discordant pairs is binomial
+    with 1/2; 1 where no pair is discordant. The interval is Newcombe's method 10, "square and add"
+    (Statistics in Medicine 17, 1998, pp. 2635-2650): with Wilson's limits l, u of each proportion
+    and the correlation φ of the two, lowered by n/2 in its numerator where that is positive::
+
+        low  = d - sqrt((p1 - l1)² - 2 φ (p1 - l1)(u2 - p2) + (u2 - p2)²)
+        high = d + sqrt((u1 - p1)² - 2 φ (u1 - p1)(p2 - l2) + (p2 - l2)²)
+
+    where d = p1 - p2, p1 after and p2 before. φ is 0 where a proportion is 0 or 1. Unlike Wald's,
+    the interval keeps a width where no pair is discordant.
+    """
+    n = both + gained + lost + neither
+    one, two = wilson(both + gained, n), wilson(both + lost, n)
+    product = both * neither - gained * lost
+    numerator = max(product - n / 2, 0) if product > 0 else product
+    margins = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)
+    phi = numerator / math.sqrt(margins) if margins else 0.0
+    below1, above1 = one.accuracy - one.low, one.high - one.accuracy
+    below2, above2 = two.accuracy - two.low, two.high - two.accuracy
+    difference = (gained - lost) / n
+    discordant = gained + lost
+    return Paired(
+        difference=difference,
+        low=difference - _added(below1, above2, phi),
+        high=difference + _added(above1, below2, phi),
+        p=float(binomtest(gained, discordant, 0.5).pvalue) if discordant else 1.0,
+        n=n,
+    )
+
+
+def _added(a: float, b: float, phi: float) -> float:
+    """The length of the sum of two deviations with correlation -φ; never below 0 by rounding."""
+    return math.sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
+
+
+def interval_of_means(values: Sequence[float]) -> Mean:
+    """The mean of independent values, such as seeds, with Student's t interval.
+
+    Raises:
+        ValueError: there are fewer than two, which say nothing about spread.
+    """
+    n = len(values)
+    if n < 2:
+        raise ValueError("an interval over seeds needs at least two of them")
+    mean = fmean(values)
+    half = float(t.ppf(0.975, n - 1)) * stdev(values) / math.sqrt(n)
+    return Mean(mean, mean - half, mean + half, n)

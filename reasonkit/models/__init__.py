@@ -1,0 +1,197 @@
+"""The models that have an entry: what is known of them that their files don't say.
+
+Sizes are those of the published configurations. Any other causal language model works too, with the
+defaults of `OTHER`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+Shape = tuple[int, int, int, int, int, int]
+"""Parameters, layers, hidden width, key-value heads, head width, vocabulary."""
+
+THINK_FIRST = (
+    "Work the problem out before you answer. Put your reasoning between <think> and </think>, then "
+    "give only the final answer between <answer> and </answer>."
+)
+"""Asks for DeepSeek-R1-Zero's format (arXiv:2501.12948, table 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RLDefaults:
+    """Settings of reinforcement learning that depend on the model.
+
+    Attributes:
+        learning_rate: with all weights trained.
+        lora_learning_rate: with adapters trained.
+        max_completion_tokens: where a completion is cut off.
+        group_size: completions a prompt.
+        prompts_per_step: prompts a rollout.
+        steps: rollouts.
+        micro_batch: completions a forward and backward pass.
+    """
+
+    learning_rate: float = 1e-6
+    lora_learning_rate: float = 1e-5
+    max_completion_tokens: int = 1024
+    group_size: int = 8
+    prompts_per_step: int = 8
+    steps: int = 200
+    micro_batch: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An entry of the registry.
+
+    Attributes:
+        name: as on the command line.
+        source: hub id, or ``packaged``.
+        description: one line.
+        shape: parameters, layers, hidden width, key-value heads, head width, vocabulary.
+        system_prompt: put before each question; None for none.
+        think: the tags around its thoughts.
+        lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
+        rl: defaults of reinforcement learning.
+    """
+
+    name: str
+    source: str
+    description: str
+    shape: Shape
+    system_prompt: str | None = THINK_FIRST
+    think: tuple[str, str] = ("<think>", "</think>")
+    lora_targets: tuple[str, ...] | str = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    )
+    rl: RLDefaults = RLDefaults()
+
+    @property
+    def parameters(self) -> int:
+        """In all, embeddings included."""
+        return self.shape[0]
+
+
+ABACUS_RL = RLDefaults(
+    learning_rate=3e-4,
+    lora_learning_rate=2e-3,
+    max_completion_tokens=160,
+    group_size=8,
+    prompts_per_step=16,
+    steps=100,
+    micro_batch=64,
+)
+THINKER_RL = RLDefaults(max_completion_tokens=4096)
+
+QWEN25 = {
+    "0.5b": (494_032_768, 24, 896, 2, 64, 151_936),
+    "1.5b": (1_543_714_304, 28, 1536, 2, 128, 151_936),
+    "3b": (3_085_938_688, 36, 2048, 2, 128, 151_936),
+    "7b": (7_615_616_512, 28, 3584, 4, 128, 152_064),
+}
+QWEN3 = {
+    "0.6b": (596_049_920, 28, 1024, 8, 128, 151_936),
+    "1.7b": (1_720_574_976, 28, 2048, 8, 128, 151_936),
+    "4b": (4_022_468_096, 36, 2560, 8, 128, 151_936),
+    "8b": (8_190_735_360, 36, 4096, 8, 128, 151_936),
+}
+SMOLLM2 = {
+    "135m": (134_515_008, 30, 576, 3, 64, 49_152),
+    "360m": (361_821_120, 32, 960, 5, 64, 49_152),
+    "1.7b": (1_711_376_384, 24, 2048, 32, 64, 49_152),
+}
+LLAMA32 = {
+    "1b": (1_235_814_400, 16, 2048, 8, 64, 128_256),
+    "3b": (3_212_749_824, 28, 3072, 8, 128, 128_256),
+}
+R1_DISTILL = {
+    "qwen-1.5b": (1_777_088_000, 28, 1536, 2, 128, 151_936),
+    "qwen-7b": (7_615_616_512, 28, 3584, 4, 128, 152_064),
+    "llama-70b": (70_553_706_496, 80, 8192, 8, 128, 128_256),
+}
+
+
+def _hub_name(size: str) -> str:
+    """``0.5b`` as the hub writes it: ``0.5B``."""
+    parts = size.split("-")
+    return "-".join(part.upper() if part[0].isdigit() else part.capitalize() for part in parts)
+
+
+BASE = "base model"
+BASE_AND_INSTRUCT = {"": BASE, "-Instruct": "answers chats"}
+
+
+def _family(
+    name: str,
+    source: str,
+    shapes: dict[str, Shape],
+    kinds: dict[str, str],
+    system_prompt: str | None = THINK_FIRST,
+    rl: RLDefaults = RLDefaults(),
+) -> list[Model]:
+    """An entry for each kind (the end of its hub id and a description) and size."""
+    return [
+        Model(
+            f"{name}-{size}{tail.lower()}",
+            f"{source}-{_hub_name(size)}{tail}",
+            description,
+            shape,
+            system_prompt,
+            rl=rl,
+        )
+        for tail, description in kinds.items()
+        for size, shape in shapes.items()
+    ]
+
+
+MODELS: dict[str, Model] = {
+    model.name: model
+    for model in (
+        Model(
+            "abacus",
+            "packaged",
+            "base model, pre-trained on a web in miniature",
+            (1_124_576, 4, 160, 2, 32, 106),
+            system_prompt=None,
+            rl=ABACUS_RL,
+        ),
+        Model(
+            "abacus-mini",
+            "packaged",
+            "a smaller student of the same corpus",
+            (295_968, 3, 96, 1, 32, 106),
+            system_prompt=None,
+            rl=ABACUS_RL,
+        ),
+        *_family("qwen2.5", "Qwen/Qwen2.5", QWEN25, BASE_AND_INSTRUCT),
+        *_family("qwen3", "Qwen/Qwen3", QWEN3, {"-Base": BASE, "": "thinks before it answers"}),
+        *_family("smollm2", "HuggingFaceTB/SmolLM2", SMOLLM2, BASE_AND_INSTRUCT),
+        *_family("llama-3.2", "meta-llama/Llama-3.2", LLAMA32, BASE_AND_INSTRUCT),
+        *_family(
+            "deepseek-r1-distill",
+            "deepseek-ai/DeepSeek-R1-Distill",
+            R1_DISTILL,
+            {"": "distilled from DeepSeek-R1"},
+            system_prompt=None,
+            rl=THINKER_RL,
+        ),
+    )
+}
+
+OTHER = Model(
+    "other", "", "any other causal language model", (0, 0, 0, 0, 0, 0), lora_targets="all-linear"
+)
+"""What is assumed of a model that has no entry."""
+
+
+def entry_for(source: str) -> Model:
+    """The entry with this hub id, or `OTHER` under that name."""
+    known = next((m for m in MODELS.values() if m.source == source), None)
+    return known or replace(OTHER, name=source, source=source)

@@ -1,0 +1,155 @@
+"""From a model's name to its weights: registry names, hub ids, local folders and earlier runs.
+
+Weights are read from safetensors only and no code of a model's author is ever run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
+from reasonkit.hub import is_id, reachable
+from reasonkit.models import MODELS, OTHER, Model, entry_for
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PACKAGED = Path(__file__).parent / "weights"
+
+PLAIN_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{{ message['role'].capitalize() }}: {{ message['content'] }}\n"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}Assistant: {% endif -%}"
+)
+"""For tokenizers that bring none: a line a message, the assistant's opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A name that stands for a model that is there.
+
+    Attributes:
+        entry: what the registry knows of it, or assumes.
+        source: what transformers loads: a folder or a hub id.
+    """
+
+    entry: Model
+    source: str
+
+
+def resolve(name: str) -> ResolvedModel:
+    """Finds a model without loading it.
+
+    Raises:
+        UnknownNameError: no registry name, folder, run or hub id.
+        RefusedError: a folder that holds no model, or a run that has no final one yet.
+        OfflineError: it would have to be downloaded and the hub can't be reached.
+    """
+    path = Path(name)
+    if name in MODELS and MODELS[name].source == "packaged":
+        return ResolvedModel(MODELS[name], str(PACKAGED / name))
+    if name not in MODELS and path.is_dir():
+        return _resolve_folder(path)
+    if name not in MODELS and not is_id(name):
+        hint = "(or a folder, a run directory, a hub id owner/name)"
+        raise UnknownNameError("model", name, MODELS, hint)
+    entry = MODELS[name] if name in MODELS else entry_for(name)
+    _require_available(entry.source)
+    return ResolvedModel(entry, entry.source)
+
+
+def _resolve_folder(path: Path) -> ResolvedModel:
+    folder = path
+    if (path / "run.json").exists():
+        folder = path / "final"
+        if not folder.exists():
+            raise RefusedError(f"run {path} has no final model yet: --resume it first")
+    if not (folder / "config.json").exists():
+        raise RefusedError(f"{folder} holds no model: there is no config.json")
+    entry = replace(OTHER, name=str(path), source=str(folder))
+    settings = folder.parent / "config.yaml"
+    if settings.exists() and (folder.parent / "run.json").exists():
+        trained = yaml.safe_load(settings.read_text(encoding="utf-8"))
+        base = MODELS.get(trained["model"], entry)
+        entry = replace(base, name=str(path), system_prompt=trained["system_prompt"] or None)
+    return ResolvedModel(entry, str(folder))
+
+
+def _require_available(hub_id: str) -> None:
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = isinstance(try_to_load_from_cache(hub_id, "config.json"), str)
+    if not cached and not reachable():
+        raise OfflineError(
+            f"model {hub_id!r} is not in the cache and the hub can't be reached: pass the path of "
+            "a local folder, or --model abacus, which needs no download"
+        )
+
+
+def load_tokenizer(resolved: ResolvedModel) -> tuple[PreTrainedTokenizerBase, str]:
+    """The tokenizer, and a remark for the user: empty, or which chat template stands in.
+
+    Raises:
+        RefusedError: it can't be read.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(resolved.source, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _broken(resolved, error) from error
+    remark = ""
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = PLAIN_TEMPLATE
+        remark = (
+            f"{resolved.entry.name} has no chat template: a plain one is used, "
+            "`User: …` and `Assistant: …` on lines of their own"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token is None:
+        raise RefusedError(f"{resolved.entry.name}: its tokenizer has no end-of-sequence token")
+    tokenizer.padding_side = "left"
+    return tokenizer, remark
+
+
+def load_model(resolved: ResolvedModel, device: str, dtype: str) -> PreTrainedModel:
+    """The model, on its device.
+
+    Args:
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``.
+        dtype: ``auto`` (bfloat16 on a GPU, float32 elsewhere) or torch's name.
+
+    Raises:
+        RefusedError: it can't be read, or the device isn't there.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device, True):
+        raise RefusedError(f"--device {device}: there is none on this machine; try --device cpu")
+    if dtype == "auto":
+        dtype = "bfloat16" if device == "cuda" else "float32"
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            resolved.source,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError) as error:
+        raise _broken(resolved, error) from error
+    return model.to(device)
+
+
+def _broken(resolved: ResolvedModel, error: Exception) -> RefusedError:
+    reason = " ".join(str(error).split())[:200]
+    return RefusedError(f"{resolved.entry.name}: can't be loaded from {resolved.source}: {reason}")

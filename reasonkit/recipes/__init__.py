@@ -1,0 +1,1 @@
+"""One file a command: ``run(config, invocation)``. Recipes never import recipes."""

@@ -1,0 +1,185 @@
+"""Scoring with rewards that may raise, hang, or return nonsense.
+
+The stated rule: a failed call gives no verdict for its group, and training goes on. After 5 failed
+calls of one reward in a row, or more than half of its last 40, it stops.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import queue
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+from reasonkit.errors import RunError
+from reasonkit.rewards import Reward, WeightedReward
+from reasonkit.types import Group, Scores
+
+WINDOW = 40
+"""Of this many last calls of a reward, at most half may fail."""
+
+
+class _TimeUpError(BaseException):
+    """Not an Exception, so that a reward that swallows those doesn't swallow this."""
+
+
+class Guard:
+    """Scores groups with every reward, counting failures.
+
+    A call is stopped after the time limit by a signal in the main thread. In any other thread, and
+    where a call in native code ignores signals, that isn't possible: off the main thread it runs in
+    a daemon thread that is left behind.
+
+    Args:
+        rewards: what to score with.
+        time_limit: seconds a call.
+        limit: failed calls of one reward in a row that end the run.
+
+    Attributes:
+        weights: the weight of each reward, by name.
+        failures: failed calls by name of the reward.
+    """
+
+    def __init__(
+        self, rewards: Sequence[WeightedReward], time_limit: float = 30.0, limit: int = 5
+    ) -> None:
+        self.rewards = tuple(rewards)
+        self.time_limit = time_limit
+        self.limit = limit
+        self.weights = {weighted.reward.name: weighted.weight for weighted in self.rewards}
+        self.failures: Counter[str] = Counter()
+        self._failed_lately: dict[str, deque[bool]] = {
+            weighted.reward.name: deque(maxlen=max(WINDOW, limit)) for weighted in rewards
+        }
+
+    def score(self, group: Group) -> Scores:
+        """The values of every reward; None for a whole group whose call failed.
+
+        Raises:
+            RunError: a reward failed too often.
+        """
+        return {w.reward.name: self._score(w.reward, group) for w in self.rewards}
+
+    def total(self, scores: Scores) -> list[float | None]:
+        """The weighted sum for each completion; None where no reward had a verdict."""
+        columns = [(weight, scores[name]) for name, weight in self.weights.items()]
+        totals: list[float | None] = []
+        for values in zip(*(column for _, column in columns), strict=True):
+            terms = [w * v for (w, _), v in zip(columns, values, strict=True) if v is not None]
+            totals.append(sum(terms) if terms else None)
+        return totals
+
+    def _score(self, reward: Reward, group: Group) -> list[float | None]:
+        lately = self._failed_lately[reward.name]
+        try:
+            values = _checked(
+                _within(self.time_limit, lambda: reward.score(group)), len(group.completions)
+            )
+        except (Exception, SystemExit) as error:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+        else:
+            lately.append(False)
+            return values
+        self.failures[reward.name] += 1
+        lately.append(True)
+        last = list(lately)
+        if len(last) >= self.limit and all(last[-self.limit :]):
+            raise RunError(
+                f"reward {reward.name!r} failed {self.limit} times in a row; last: {text}"
+            )
+        if sum(last[-WINDOW:]) > WINDOW // 2:
+            raise RunError(
+                f"reward {reward.name!r} failed {sum(last[-WINDOW:])} times "
+                f"in its last {len(last[-WINDOW:])} calls; last: {text}"
+            )
+        return [None] * len(group.completions)
+
+
+def _checked(values: Any, count: int) -> list[float | None]:
+    """The values as floats.
+
+    Raises:
+        ValueError: they aren't ``count`` finite numbers or Nones.
+        TypeError: they aren't a sequence.
+    """
+    if isinstance(values, str | bytes | dict):
+        raise TypeError(f"returned a {type(values).__name__}, not a list of numbers")
+    try:
+        listed = list(values)
+    except TypeError:
+        raise TypeError(f"returned {_short(values)}, not a list of numbers") from None
+    if len(listed) != count:
+        raise ValueError(f"returned {len(listed)} values for {count} completions")
+    return [None if value is None else _number(value) for value in listed]
+
+
+def _number(value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"returned {_short(value)}, which is no finite number")
+    return number
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> Any:
+    """What the call returns.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    late = TimeoutError(f"took longer than {seconds:g} s")
+    if threading.current_thread() is threading.main_thread():
+        start = time.monotonic()
+        try:
+            with _alarm(seconds):
+                value = call()
+        except _TimeUpError:
+            raise late from None
+        # It may have swallowed the alarm and gone on.
+        if time.monotonic() - start > seconds:
+            raise late
+        return value
+    outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            outcome.put((call(), None))
+        except BaseException as error:
+            outcome.put((None, error))
+
+    threading.Thread(target=work, name="reward", daemon=True).start()
+    try:
+        value, error = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise late from None
+    if error is not None:
+        raise error
+    return value
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _TimeUpError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # Rings again and again: a bare `except:` may swallow the first.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

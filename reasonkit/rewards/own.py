@@ -1,0 +1,102 @@
+"""A user's own reward function, from a Python file.
+
+Its first positional parameter is named ``group``: it is called with our signature. Otherwise it is
+called as TRL calls one: ``f(completions, **kwargs)`` with, one entry a completion, ``prompts`` and
+``completions`` (lists of messages) and ``answer``; of these it gets the ones it takes. It counts as
+reading the reference answer unless the function says otherwise: ``f.needs_answer = False``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reasonkit.errors import RefusedError, UnknownNameError
+from reasonkit.types import Group
+
+_COLUMNS = frozenset({"prompts", "completions", "answer"})
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def load(path: str, function: str) -> tuple[Callable[[Group], Sequence[float | None]], bool]:
+    """A function of a file as a reward, and whether it counts as reading the reference answer.
+
+    Raises:
+        UnknownNameError: the file has no such function.
+        RefusedError: the file isn't there or raises when imported, or the function can't be called.
+    """
+    names = _import(path)
+    found = names.get(function)
+    if not callable(found):
+        functions = [name for name, value in names.items() if inspect.isfunction(value)]
+        raise UnknownNameError(f"function in {path}", function, functions)
+    return _adapt(found, f"{path}:{function}"), bool(getattr(found, "needs_answer", True))
+
+
+def _import(path: str) -> dict[str, Any]:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise RefusedError(f"reward file {path!r} isn't there: check the path")
+    digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]
+    spec = importlib.util.spec_from_file_location(f"reasonkit_own_reward_{digest}", file)
+    if spec is None or spec.loader is None:
+        raise RefusedError(f"reward file {path!r} is no Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickle look their module up by name.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[spec.name]
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RefusedError(f"reward file {path!r} can't be imported: {text}") from error
+    return vars(module)
+
+
+def _adapt(function: Callable[..., Any], where: str) -> Callable[[Group], Any]:
+    if inspect.iscoroutinefunction(function):
+        raise RefusedError(f"reward {where} is async: make it a plain function")
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    if parameters and parameters[0].name == "group" and parameters[0].kind in _POSITIONAL:
+        demanded = {p.name for p in _required(parameters[1:])}
+        call: Callable[[Group], Any] = function
+    else:
+        demanded = {p.name for p in _required(parameters)} - _COLUMNS
+        demanded |= {p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_ONLY}
+        takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+        taken = _COLUMNS if takes_all else _COLUMNS & {p.name for p in parameters}
+        if "completions" not in taken:
+            demanded.add("…")
+
+        def call(group: Group) -> Any:
+            columns = _columns(group)
+            return function(**{name: columns[name] for name in taken})
+
+    if demanded:
+        raise RefusedError(
+            f"reward {where} has neither signature: write f(group) "
+            "or TRL's (completions, **kwargs) with prompts, completions and answer"
+        )
+    return call
+
+
+def _required(parameters: Sequence[inspect.Parameter]) -> list[inspect.Parameter]:
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [p for p in parameters if p.default is p.empty and p.kind not in variadic]
+
+
+def _columns(group: Group) -> dict[str, list[Any]]:
+    count = len(group.completions)
+    return {
+        "prompts": [list(group.example.messages) for _ in range(count)],
+        "completions": [[{"role": "assistant", "content": c.text}] for c in group.completions],
+        "answer": [group.example.answer] * count,
+    }

@@ -1,0 +1,466 @@
+"""Run directories: everything that is known about a run, in files that survive a ``kill -9``.
+
+A directory is a run once it holds ``run.json``. Whole files are written aside and renamed, so a
+reader sees the old or the new one; the two append-only logs may end in a torn line, which readers
+skip and `Run.truncate_after` removes. Leaves out moving, merging and deleting runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import psutil  # type: ignore[import-untyped]
+import yaml
+
+from reasonkit.errors import RefusedError
+
+Status = Literal["running", "finished", "failed", "interrupted"]
+
+RUNS = Path("runs")
+"""Where runs are made that were given no directory."""
+
+PACKAGES = (
+    "reasonkit",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "math-verify",
+)
+"""The packages whose version can change a result."""
+
+KEEP_ALL_BYTES = 16 * 2**20
+KEEP_SOME_BYTES = 64 * 2**20
+EVERY = 10
+"""``completions.jsonl`` takes every step up to the first size, then each tenth, then none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run directory.
+
+    Attributes:
+        path: the directory.
+    """
+
+    path: Path
+    _lock: IO[bytes] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings, fully resolved, as ``config.yaml`` holds them."""
+        with (self.path / "config.yaml").open(encoding="utf-8") as file:
+            return dict(yaml.safe_load(file))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What ``run.json`` says now."""
+        return dict(json.loads((self.path / "run.json").read_text(encoding="utf-8")))
+
+    @property
+    def status(self) -> Status:
+        """``run.json``'s status; ``interrupted`` where its process died without a word."""
+        return _status(self.record)
+
+    @property
+    def evaluations(self) -> Path:
+        """Folder of the per-example verdicts."""
+        return self.path / "evaluations"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def final(self) -> Path:
+        """Folder of the finished model."""
+        return self.path / "final"
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """The records of ``metrics.jsonl``, torn lines skipped."""
+        return _records(self.path / "metrics.jsonl")
+
+    def completions(self) -> Iterator[dict[str, Any]]:
+        """The records of ``completions.jsonl``, torn lines skipped."""
+        return _records(self.path / "completions.jsonl")
+
+    def append_metrics(self, record: dict[str, Any]) -> None:
+        """Adds one logged step; ``record`` holds its number under ``step``."""
+        with (self.path / "metrics.jsonl").open("ab") as file:
+            file.write(_line(record))
+
+    def append_completions(self, records: Iterable[dict[str, Any]]) -> None:
+        """Adds sampled completions, each with its ``step``, within the bounds of this module.
+
+        Which steps are kept depends on the file's size and the step alone, so that a resumed run
+        keeps the same ones.
+        """
+        with (self.path / "completions.jsonl").open("ab") as file:
+            size = file.tell()
+            for record in records:
+                line = _line(record)
+                wanted = size < KEEP_ALL_BYTES or record["step"] % EVERY == 0
+                if wanted and size + len(line) <= KEEP_SOME_BYTES:
+                    file.write(line)
+                    size += len(line)
+
+    def truncate_after(self, step: int) -> None:
+        """Drops every logged record of a later step, and torn lines; -1 drops all."""
+        for name in ("metrics.jsonl", "completions.jsonl"):
+            path = self.path / name
+            if path.exists():
+                kept = (record for record in _records(path) if record["step"] <= step)
+                write_atomically(path, b"".join(map(_line, kept)))
+
+    def write_json(self, name: str, value: object) -> None:
+        """Writes a file of the run, as the function of this name does."""
+        write_json(self.path / name, value)
+
+    def update(self, **fields: Any) -> None:
+        """Sets fields of ``run.json``."""
+        self.write_json("run.json", {**self.record, **fields})
+
+    def count(self, kind: Literal["seconds", "tokens"], **amounts: float) -> None:
+        """Adds to what the run has cost, by part: ``run.count("tokens", sampled=4096)``.
+
+        Work that a resumed run does again counts again, since it was spent.
+        """
+        counted = dict(self.record[kind])
+        for part, amount in amounts.items():
+            counted[part] = counted.get(part, 0) + amount
+        self.update(**{kind: counted})
+
+    def mark(self, status: Status) -> None:
+        """Sets the status. Any but ``running`` ends the run and lets go of its lock."""
+        if status == "running":
+            self.update(status=status, ended=None, **_process())
+            return
+        self.update(status=status, ended=_now(), hardware=hardware())
+        if self._lock is not None:
+            self._lock.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of ``reasonkit runs``.
+
+    Attributes:
+        path: the run directory.
+        status: ``unreadable`` where ``run.json`` is broken; then all that follows is empty.
+        command: the recipe.
+        model: as it was given.
+        task: as it was given.
+        started: ISO 8601, UTC.
+        accuracy: on the test split before and after, where the run got that far.
+    """
+
+    path: Path
+    status: Status | Literal["unreadable"]
+    command: str = ""
+    model: str = ""
+    task: str = ""
+    started: str = ""
+    accuracy: str = ""
+
+    @property
+    def name(self) -> str:
+        """The directory's own name."""
+        return self.path.name
+
+
+def create(
+    command: str,
+    model: str,
+    task: str,
+    config: dict[str, Any],
+    run_dir: Path | None,
+    argv: Sequence[str],
+) -> Run:
+    """Makes a run directory and holds its lock.
+
+    Args:
+        config: fully resolved; plain values only, as YAML knows them.
+        run_dir: a fresh directory under `RUNS`, named after time and arguments, if None.
+
+    Raises:
+        RefusedError: the directory isn't empty or can't be made. Nothing is left behind.
+    """
+    path = run_dir or _fresh(f"{datetime.now():%Y%m%d-%H%M%S}", command, model, task)
+    settings = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
+    record = {
+        "command": command,
+        "model": model,
+        "task": task,
+        "argv": list(argv),
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "hardware": hardware(),
+        "seeds": {name: value for name, value in config.items() if "seed" in name},
+        "status": "running",
+        "started": _now(),
+        "ended": None,
+        **_process(),
+        "seconds": {},
+        "tokens": {},
+    }
+    require_free(path)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
+        write_atomically(path / "config.yaml", settings)
+        write_json(path / "run.json", record)
+    except OSError as error:
+        with suppress(OSError):
+            for name in (".lock", "config.yaml"):
+                (path / name).unlink(missing_ok=True)
+            for folder in missing:
+                folder.rmdir()
+        raise RefusedError(
+            f"can't make the run directory {path} ({error.strerror}): pass another --run-dir"
+        ) from None
+    return Run(path, lock)
+
+
+def require_free(run_dir: Path | None) -> None:
+    """Refuses, before any work is done, what `create` would refuse.
+
+    Raises:
+        RefusedError: the directory isn't empty, or can't be made.
+    """
+    path = run_dir or RUNS
+    if run_dir is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RefusedError(
+            f"{path} already exists and isn't empty: pass --resume to go on with it, "
+            "or another --run-dir"
+        )
+    nearest = next(
+        folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()
+    )
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK) or _read_only(nearest):
+        raise RefusedError(f"can't make the run directory {path}: pass another --run-dir")
+
+
+def _read_only(folder: Path) -> bool:
+    """Whether the file system takes no new folders; root passes every permission check."""
+    try:
+        aside = tempfile.mkdtemp(prefix=".reasonkit-", dir=folder)
+    except OSError:
+        return True
+    os.rmdir(aside)
+    return False
+
+
+def open_run(path: Path) -> Run:
+    """A run to read from.
+
+    Raises:
+        RefusedError: ``path`` isn't a run directory, or its ``run.json`` or ``config.yaml`` is
+            broken.
+    """
+    run = Run(path)
+    try:
+        needed = {"command", "status", *_process()}
+        readable = needed <= run.record.keys() and isinstance(run.config, dict)
+    except FileNotFoundError:
+        raise RefusedError(
+            f"{path} isn't a run directory: `reasonkit runs` lists those under {RUNS}/"
+        ) from None
+    except (OSError, ValueError, TypeError, yaml.YAMLError):
+        readable = False
+    if not readable:
+        raise RefusedError(f"{path} can't be read: its run.json or config.yaml is broken")
+    return run
+
+
+def resume(path: Path) -> Run:
+    """A run to go on with: locked and marked as running.
+
+    Raises:
+        RefusedError: as `open_run`, or another process is working on it.
+    """
+    open_run(path)
+    try:
+        run = Run(path, _lock(path))
+        run.mark("running")
+    except OSError as error:
+        raise RefusedError(f"can't write to the run directory {path} ({error.strerror})") from None
+    return run
+
+
+def list_runs(folder: Path = RUNS) -> list[Listed]:
+    """The runs in a folder, newest first; broken ones last. Other directories are passed over."""
+    found = [_listed(path.parent) for path in folder.glob("*/run.json")]
+    return sorted(found, key=lambda run: (run.started, run.path.name), reverse=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replaces a file so that even a crash leaves the old or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes JSON atomically; numbers that aren't finite are null, as JSON has no name for them."""
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode())
+
+
+def versions() -> dict[str, str]:
+    """Python's version, and those of the installed `PACKAGES`."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit that this package runs from, ``-dirty`` if changed since; None if installed."""
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
+    try:
+        # A package installed below somebody else's repository isn't tracked by it.
+        tracked = [*git, "ls-files", "--error-unmatch", here.name]
+        subprocess.run(tracked, capture_output=True, check=True, timeout=5)
+        describe = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        said = subprocess.run(describe, capture_output=True, check=True, text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip()
+
+
+def hardware() -> dict[str, Any]:
+    """Platform, CPUs, memory in bytes; GPUs by name where torch is already loaded."""
+    torch = sys.modules.get("torch")
+    gpus = []
+    if torch is not None and torch.cuda.is_available():
+        gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpus": gpus,
+    }
+
+
+def _fresh(*words: str) -> Path:
+    name = "-".join(_slug(word) for word in words)
+    path, number = RUNS / name, 1
+    while path.exists():
+        number += 1
+        path = RUNS / f"{name}-{number}"
+    return path
+
+
+def _slug(word: str) -> str:
+    """The last part of a path, hub id or name, fit for a file name."""
+    last = word.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return re.sub(r"[^a-z0-9.]+", "-", last.lower()).strip("-.")[:40] or "x"
+
+
+def _lock(path: Path) -> IO[bytes]:
+    file = (path / ".lock").open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise RefusedError(
+            f"another process is working on {path}: wait for it or stop it first"
+        ) from None
+    return file
+
+
+def _process() -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "process_started": psutil.Process().create_time(),
+        "host": socket.gethostname(),
+    }
+
+
+def _status(record: dict[str, Any]) -> Status:
+    status: Status = record["status"]
+    if status != "running" or record["host"] != socket.gethostname():
+        return status
+    try:
+        started = psutil.Process(record["pid"]).create_time()
+    except psutil.Error:
+        return "interrupted"
+    # A process id is used again, after a restart of the machine above all; the clock may be set.
+    return "running" if abs(started - record["process_started"]) < 2 else "interrupted"
+
+
+def _listed(path: Path) -> Listed:
+    try:
+        record = Run(path).record
+        words = {name: str(record[name]) for name in ("command", "model", "task", "started")}
+        status = _status(record)
+    except (OSError, ValueError, TypeError, KeyError):
+        return Listed(path, "unreadable")
+    return Listed(path, status, **words, accuracy=_accuracies(path / "summary.json"))
+
+
+def _accuracies(summary: Path) -> str:
+    try:
+        value = json.loads(summary.read_text(encoding="utf-8"))
+        return f"{value['before']['accuracy']:.1%} → {value['after']['accuracy']:.1%}"
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            with suppress(ValueError):
+                record = json.loads(line)
+                if isinstance(record, dict) and "step" in record:
+                    yield record
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(_finite(record), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

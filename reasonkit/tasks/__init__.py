@@ -1,0 +1,191 @@
+"""The tasks: generated, from the hub, or from a file; every one ends up as three splits.
+
+An official test split stays test and validation is cut from train by a stable hash of the
+question. What has no splits of its own is cut 80/8/12 by the same hash. A question that occurs
+twice counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reasonkit.errors import DataError, RefusedError, UnknownNameError
+from reasonkit.hub import is_id
+from reasonkit.tasks import files, generated, gym, hub
+from reasonkit.tasks.rows import Row, bucket
+from reasonkit.types import Example
+
+TRAIN, VALIDATION, TEST = 4000, 300, 600
+"""How many examples are drawn of a generated task, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An entry of the registry.
+
+    Attributes:
+        name: as on the command line.
+        description: one line.
+        source: ``generated``, ``hub``, ``file`` or ``gym``.
+        rewards: the rewards that check it, with their weights.
+        needs_code: whether only running code can tell if an answer is right.
+        dataset: hub id, and the configuration after a colon.
+        splits: the hub's split for each of ours.
+        columns: the data's column for ``question`` and ``answer``; guessed where missing.
+    """
+
+    name: str
+    description: str
+    source: str
+    rewards: tuple[tuple[str, float], ...] = (("answer", 1.0), ("format", 0.2))
+    needs_code: bool = False
+    dataset: str = ""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("arithmetic", "expressions of 2 to 8 digits with + - * and brackets", "generated"),
+        Task("word-arithmetic", "short problems in plain English", "generated"),
+        Task(
+            "tiny-code",
+            "write a one-argument Python function from a sentence",
+            "generated",
+            needs_code=True,
+        ),
+        Task(
+            "gsm8k",
+            "grade-school word problems (Cobbe et al., 2021)",
+            "hub",
+            dataset="openai/gsm8k:main",
+            splits={"train": "train", "test": "test"},
+            columns={"question": "question", "answer": "answer"},
+        ),
+        Task(
+            "math500",
+            "500 competition problems (Lightman et al., 2023); test only",
+            "hub",
+            dataset="HuggingFaceH4/MATH-500",
+            splits={"test": "test"},
+            columns={"question": "problem", "answer": "answer"},
+        ),
+        Task(
+            "aime24",
+            "the 30 problems of AIME 2024; test only",
+            "hub",
+            dataset="HuggingFaceH4/aime_2024",
+            splits={"test": "train"},
+            columns={"question": "problem", "answer": "answer"},
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The examples of a task; a split that a task doesn't have is empty."""
+
+    train: list[Example]
+    validation: list[Example]
+    test: list[Example]
+
+
+def describe(name: str) -> Task:
+    """The entry of a name, or one made for a file, a hub data set or ``gym:NAME``.
+
+    Raises:
+        UnknownNameError: it is none of them.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    if name.startswith("gym:"):
+        return Task(name, "a task of reasoning-gym", "gym")
+    if Path(name).exists() or Path(name).suffix in files.READERS:
+        return Task(name, "your own data", "file")
+    if is_id(name):
+        return Task(name, "a data set of the hub", "hub", dataset=name)
+    hint = "(or a .jsonl/.csv/.parquet file, a folder, a hub id owner/name, gym:NAME)"
+    raise UnknownNameError("task", name, TASKS, hint)
+
+
+def load(
+    name: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    train: int | None = None,
+    validation: int = VALIDATION,
+    test: int = TEST,
+) -> Splits:
+    """The examples of a task, the same ones whatever the seed of a run.
+
+    Args:
+        columns: the data's column for ``question`` and ``answer``.
+        train: at most this many train examples; all there are, or `TRAIN` of a generated task.
+        validation: at most this many.
+        test: at most this many.
+
+    Raises:
+        UnknownNameError: no such task.
+        DataError: data that can't be read or used; an empty split.
+        OfflineError: it would have to be downloaded and can't be.
+    """
+    task = describe(name)
+    if task.source == "generated":
+        sizes = {"train": train or TRAIN, "validation": validation, "test": test}
+        return Splits(**{split: generated.draw(name, split, n) for split, n in sizes.items()})
+    wanted = {**task.columns, **(columns or {})}
+    if task.source == "gym":
+        rows = gym.rows(name, (train or TRAIN) + validation + test)
+    elif task.source == "file":
+        rows = files.rows(Path(name), wanted)
+    else:
+        rows = hub.rows(task.dataset, task.splits, wanted)
+    return _split(name, rows, train, validation, test)
+
+
+def require_trainable(name: str, splits: Splits) -> None:
+    """Refuses a task that has nothing to train on.
+
+    Raises:
+        RefusedError: it has only a test split, or no validation split could be cut.
+    """
+    if not splits.train:
+        raise RefusedError(
+            f"task {name!r} has only a test split: train on another task and test on this one"
+        )
+    if not splits.validation:
+        raise DataError(f"{name}: too few questions to cut a validation split from")
+
+
+def _split(
+    name: str, rows: Mapping[str, list[Row]], train: int | None, validation: int, test: int
+) -> Splits:
+    held: set[str] = set()
+    parts: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
+    # Test first: a question that it shares with train is no question to train on.
+    for split in ("test", "validation", "train", "all"):
+        for row in rows.get(split, ()):
+            key = "".join(row.question.lower().split())
+            if key in held:
+                continue
+            held.add(key)
+            parts[_part(split, key, "validation" in rows)].append(row.example(name))
+    if not parts["test"]:
+        raise DataError(f"{name}: the test split is empty")
+    if rows.get("train") == []:
+        raise DataError(f"{name}: the train split is empty")
+    return Splits(parts["train"][:train], parts["validation"][:validation], parts["test"][:test])
+
+
+def _part(split: str, key: str, has_validation: bool) -> str:
+    """Where a question goes, from the split that its row came with."""
+    place = bucket(key)
+    if split == "all":
+        return "train" if place < 80 else "validation" if place < 88 else "test"
+    if split == "train" and not has_validation and place >= 92:
+        return "validation"
+    return split

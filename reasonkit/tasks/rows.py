@@ -1,0 +1,90 @@
+"""A row of somebody's data, and how it becomes an example."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reasonkit.errors import DataError
+from reasonkit.types import Example
+
+USUAL = {
+    "question": ("question", "problem", "prompt", "instruction", "query"),
+    "answer": (
+        "answer",
+        "final_answer",
+        "ground_truth",
+        "gt",
+        "solution",
+        "target",
+        "expected_answer",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A question with its reference answer, and where it stands."""
+
+    where: str
+    question: str
+    answer: str
+
+    def example(self, task: str) -> Example:
+        """The example; its id is a hash of the question."""
+        digest = hashlib.sha256(self.question.encode()).hexdigest()[:12]
+        message = {"role": "user", "content": self.question}
+        return Example(digest, task, (message,), self.answer)
+
+
+def bucket(key: str) -> int:
+    """A stable number from 0 to 99 for a normalised question."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % 100
+
+
+def pick_columns(found: list[str], wanted: Mapping[str, str], where: str) -> dict[str, str]:
+    """The column of ``question`` and of ``answer``, as named or guessed.
+
+    Raises:
+        DataError: it isn't there; near names are offered.
+    """
+    picked = {}
+    for role, usual in USUAL.items():
+        if role in wanted:
+            name = wanted[role]
+            if name not in found:
+                near = difflib.get_close_matches(name, found, n=3) or found
+                raise DataError(f"{where}: no column {name!r}; there are: {', '.join(near)}")
+        else:
+            guessed = next((column for column in usual if column in found), None)
+            if guessed is None:
+                there = ", ".join(found) or "none"
+                raise DataError(
+                    f"{where}: which column is the {role}? pass --columns {role}=COLUMN; "
+                    f"there are: {there}"
+                )
+            name = guessed
+        picked[role] = name
+    return picked
+
+
+def make_row(record: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Row:
+    """A row from a record.
+
+    The reference of a worked solution that ends in ``#### 18`` (GSM8K's form) is what follows it.
+
+    Raises:
+        DataError: question or reference answer is missing or empty.
+    """
+    question, answer = record.get(columns["question"]), record.get(columns["answer"])
+    if not isinstance(question, str) or not question.strip():
+        raise DataError(f"{where}: no text in column {columns['question']!r}")
+    if answer is None or isinstance(answer, (dict, list)) or not str(answer).strip():
+        raise DataError(f"{where}: no reference answer in column {columns['answer']!r}")
+    reference = str(answer).rpartition("####")[2].strip()
+    if not reference:
+        raise DataError(f"{where}: no reference answer after ####")
+    return Row(where, question.strip(), reference)

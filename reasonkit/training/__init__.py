@@ -1,0 +1,1 @@
+"""What changes weights; the only importers of trl and peft."""

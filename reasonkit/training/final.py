@@ -1,0 +1,85 @@
+"""What a run leaves behind for others: weights, tokenizer and a model card made from the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from reasonkit.training.checkpoints import publish
+
+
+def save(
+    policy: PreTrainedModel | PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    card: str,
+    keep_adapter: bool = False,
+) -> PreTrainedModel:
+    """Writes ``final/``, whole or not at all; adapters are merged into the weights.
+
+    Args:
+        folder: what is written; an existing one must not be there.
+        card: text of its README.md.
+        keep_adapter: also save the adapter, in ``adapter/``.
+
+    Returns:
+        The model as saved.
+    """
+    staging = folder.with_name(f".{folder.name}")
+    if isinstance(policy, PeftModel):
+        if keep_adapter:
+            policy.save_pretrained(staging / "adapter")
+        policy = policy.merge_and_unload()
+    policy.save_pretrained(staging)
+    tokenizer.save_pretrained(staging)
+    (staging / "README.md").write_text(card, encoding="utf-8")
+    publish(staging, folder)
+    return policy
+
+
+def model_card(summary: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """A model card in the hub's form, from what was measured."""
+    before, after, paired = summary["before"], summary["after"], summary["paired"]
+
+    def row(name: str, entry: Mapping[str, Any]) -> str:
+        return (
+            f"| {name} | {entry['accuracy']:.1%} | {entry['low']:.1%} to {entry['high']:.1%} "
+            f"| {entry['n']} | {entry['mean_tokens']:.1f} | {entry['format']:.1%} |"
+        )
+
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        "tags: [reasonkit, reasoning, " + summary["command"] + "]",
+        "---",
+        f"# {summary['model']}, trained with `reasonkit {summary['command']}` on {summary['task']}",
+        "",
+        "Test questions, greedy decoding, one extractor that is blind to format; 95 % intervals.",
+        "",
+        "| | accuracy | interval | n | tokens an answer | think-answer format |",
+        "|---|---|---|---|---|---|",
+        row("before", before),
+        row("after", after),
+        *(row(f"before, asked {name!r}", e) for name, e in summary["baselines"].items()),
+        "",
+        f"Paired difference: {paired['difference']:+.1%} "
+        f"({paired['low']:+.1%} to {paired['high']:+.1%}, exact McNemar p = {paired['p']:.2g}).",
+        "",
+        f"Cost: {summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled, "
+        f"{summary['tokens_trained']:,} tokens trained.",
+        "",
+        "It was measured on this task alone. Thinking that reads well can still be wrong.",
+        "",
+        "## Settings",
+        "",
+        "```yaml",
+        *(f"{key}: {value}" for key, value in settings.items()),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,184 @@
+"""Numbers exactly, words as words, the rest by math-verify."""
+
+from __future__ import annotations
+
+import json
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reasonkit.answers.comparison import check_reference, equal
+from reasonkit.errors import DataError
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+
+INTEGERS = st.integers(-(10**12), 10**12)
+DECIMALS = st.decimals(
+    min_value=-(10**9), max_value=10**9, places=4, allow_nan=False, allow_infinity=False
+)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference"),
+    [
+        ("1,200", "1200"),
+        ("$18.00", "18"),
+        ("-$5", "-5"),
+        ("18 dollars", "18"),
+        ("5.4 \\text{ cents}", "5.4"),
+        ("864 \\mbox{ inches}^2", "864"),
+        ("5 km/h", "5"),
+        ("90^\\circ", "90"),
+        ("5 million dollars", "5,000,000"),
+        ("2 dozen", "24"),
+        ("6.72\\times 10^{-5}", ".0000672"),
+        ("1.5e3", "1500"),
+        ("3/6", "0.5"),
+        ("-\\frac{35}{9}", "-35/9"),
+        ("\\frac43", "4/3"),
+        ("1\\frac{4}{5}", "1.8"),
+        ("11,\\! 111,\\! 111,\\! 100", "11111111100"),
+        ("\\$32,\\!348", "32348"),
+        ("−7", "-7"),
+        ("**5**.", "5"),
+        ("$\\boxed{4}$", "4"),
+        ("10%", "10"),
+        ("10\\%", "10 percent"),
+        ("east", "\\text{East}"),
+        ("(c)", "\\text{(C)}"),
+        ("New  York", "new york"),
+        ("x=5", "5"),
+        ("1+x", "x+1"),
+        ("-2, 1", "1,-2"),
+        ("\\sqrt{8}", "2\\sqrt2"),
+        ("(3, \\frac{\\pi}{2})", "\\left( 3, \\frac{\\pi}{2} \\right)"),
+    ],
+)
+def test_two_ways_to_write_an_answer_are_equal(candidate: str, reference: str) -> None:
+    assert equal(candidate, reference) is True
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference"),
+    [
+        ("10%", "0.1"),
+        ("0.1", "10%"),
+        ("0.333333", "1/3"),
+        ("0.333333", "\\frac13"),
+        ("5 million", "5"),
+        ("5 and a half", "5"),
+        ("2 thirds", "2"),
+        ("5 pi", "5"),
+        ("5 or 6", "5"),
+        ("1$, $2$, $5", "5"),
+        ("1, 2, 3, 4, 5", "5"),
+        ("\\boxed{1} \\boxed{5}", "5"),
+        ("\\text{5}6", "56"),
+        ("\\frac{1}{2}3", "1/23"),
+        ("1e5000", "5000e1"),
+        ("1e99999999999", "2"),
+        ("5/0", "5"),
+        ("no", "on"),
+        ("west", "\\text{east}"),
+        ("(B)", "(C)"),
+        ("", "5"),
+        ("   ", "5"),
+        ("five", "5"),
+        ("\\frac{1}{", "1"),
+        ("(2,3)", "[2,3]"),
+        ("9" * 5000, "9"),
+        ("x+1" * 5000, "x+1"),
+    ],
+)
+def test_different_answers_are_not_equal(candidate: str, reference: str) -> None:
+    assert equal(candidate, reference) is False
+
+
+@given(INTEGERS | DECIMALS, INTEGERS | DECIMALS)
+def test_plain_numbers_are_equal_exactly_when_their_values_are(left: object, right: object) -> None:
+    assert equal(f"{left:f}", f"{right:f}") is (Fraction(left) == Fraction(right))
+
+
+@given(st.integers(-99, 99), st.integers(1, 99), st.integers(-99, 99), st.integers(1, 99))
+def test_fractions_are_equal_exactly_when_their_values_are(a: int, b: int, c: int, d: int) -> None:
+    assert equal(f"{a}/{b}", f"\\frac{{{c}}}{{{d}}}") is (a * d == b * c)
+
+
+@given(DECIMALS, st.sampled_from(["{:,f}", "${:f}", "{:f}0", "{:f} apples", "\\boxed{{{:f}}}"]))
+def test_a_number_equals_itself_however_it_is_rendered(number: object, form: str) -> None:
+    assert equal(form.format(number), str(number)) is True
+
+
+@given(st.integers(-(10**6), 10**6), st.integers(-12, 12))
+def test_scientific_notation_has_its_value(mantissa: int, exponent: int) -> None:
+    value = mantissa * Fraction(10) ** exponent
+    assert equal(f"{mantissa}e{exponent}", f"{value.numerator}/{value.denominator}") is True
+    assert equal(f"{mantissa}e{exponent}", f"{mantissa + 1}e{exponent}") is False
+
+
+@given(st.lists(st.sampled_from(["10", "10%", "0.1", "1/10", "\\frac{1}{10}", "$10"]), min_size=3))
+def test_equality_of_numbers_is_transitive(texts: list[str]) -> None:
+    a, b, c = texts[:3]
+    assert not (equal(a, b) and equal(b, c)) or equal(a, c)
+
+
+@given(st.text(alphabet="0123456789.,/$%eE+-", max_size=30))
+def test_no_number_like_text_raises(text: str) -> None:
+    assert equal(text, "7") in (True, False)
+
+
+def test_a_tower_of_powers_is_unequal_within_the_time_limit() -> None:
+    start = time.monotonic()
+    assert equal("2^{2^{2^{49}}}", "5") is False
+    assert time.monotonic() - start < 8
+    assert equal("\\sqrt{16}", "4") is True
+
+
+def test_a_candidate_is_never_run_as_python(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    for code in (
+        f"__import__('os').system('touch {touched}')",
+        f"open('{touched}','w')",
+        f"\\text{{__import__('pathlib').Path('{touched}').touch()}}",
+        f"\\operatorname{{eval}}(\"open('{touched}','w')\")",
+    ):
+        assert equal(code, "x+5") is False
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "  ", "$$", "\\boxed{}", "???", "\\frac{1}{", "\\text{}", "nan", "5/0", "-"]
+)
+def test_a_reference_without_a_value_is_refused_in_one_line(reference: str) -> None:
+    with pytest.raises(DataError) as refused:
+        check_reference(reference)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("reference", ["", "\\frac{1}{", "5/0"])
+def test_there_is_no_verdict_without_a_reference_value(reference: str) -> None:
+    assert equal("\\sqrt2", reference) is None
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the data sets aren't here")
+def test_every_reference_is_accepted_and_equals_itself() -> None:
+    rows = [json.loads(line) for line in (DATA / "math500" / "test.jsonl").open()]
+    wrong = []
+    for row in rows:
+        check_reference(row["answer"])
+        if equal(f" {row['answer']}. ", f"${row['answer']}$") is not True:
+            wrong.append(row["answer"])
+    assert wrong == []
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the data sets aren't here")
+def test_formulas_of_real_references_equal_themselves_rewritten() -> None:
+    references = {json.loads(line)["answer"] for line in (DATA / "math500" / "test.jsonl").open()}
+    # A redundant factor keeps the texts apart, so that the formulas have to be compared.
+    formulas = sorted(r for r in references if "\\sqrt" in r and r[0] not in "({\\")
+    assert len(formulas) >= 5
+    assert [r for r in formulas if not equal(f"1 \\cdot {r}", r)] == []

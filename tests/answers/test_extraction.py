@@ -1,0 +1,87 @@
+"""Finding the final answer in whatever it was written in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reasonkit.answers.comparison import equal
+from reasonkit.answers.extraction import extract_answer
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("9", "9"),
+        ("<think>2+7=9</think><answer>9</answer>", "9"),
+        ("<think>2+7=9</think>9", "9"),
+        ("2+7=9. The answer is 9.", "9"),
+        ("The answer is: 9", "9"),
+        ("**Final answer:** 9", "9"),
+        ("The answer is 9, because 2+7=9.", "9"),
+        ("2+7=9\n#### 9", "9"),
+        ("D'abord 2+7=9, donc la reponse est 9.", "9"),
+        ("so \\boxed{1} or rather \\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
+        ("<answer>\\boxed{5}</answer>", "5"),
+        ("<answer>4</answer> no, <answer>5</answer>", "5"),
+        ("It costs $1,250.50 in all", "1,250.50"),
+        ("about .35625", ".35625"),
+        ("close to 6.02e23", "6.02e23"),
+        ("<think>it must be 5", None),
+        ("<think>5</think> <think>or 6", None),
+        ("<answer> </answer>", None),
+        ("I don't know", None),
+        ("", None),
+    ],
+)
+def test_the_last_answer_is_found_in_every_format(text: str, answer: str | None) -> None:
+    assert extract_answer(text) == answer
+
+
+@given(st.text(alphabet=st.sampled_from(list("<>/thinkaswer {}\\boxd#:5.,$*\n")), max_size=80))
+def test_an_extracted_answer_is_never_empty(text: str) -> None:
+    answer = extract_answer(text)
+    assert answer is None or answer.strip()
+
+
+@pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason="GSM8K isn't here")
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_worked_gsm8k_solution_yields_its_own_answer(split: str) -> None:
+    wrong = []
+    for line in (DATA / "gsm8k" / f"{split}.jsonl").open():
+        solution = json.loads(line)["answer"]
+        reference = solution.rpartition("####")[2].strip()
+        if extract_answer(solution) != reference or equal(reference, reference) is not True:
+            wrong.append(reference)
+    assert wrong == []
+
+
+@pytest.mark.skipif(not (DATA / "math500").is_dir(), reason="MATH-500 isn't here")
+def test_a_worked_math500_solution_yields_its_own_answer() -> None:
+    rows = [json.loads(line) for line in (DATA / "math500" / "test.jsonl").open()]
+    wrong = [
+        (row["answer"], found)
+        for row in rows
+        if not equal(found := extract_answer(row["solution"]) or "", row["answer"])
+    ]
+    assert len(rows) == 500
+    assert wrong == []
+
+
+@pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason="GSM8K isn't here")
+def test_recorded_model_solutions_are_judged_as_their_authors_judged_them() -> None:
+    agreed = total = 0
+    for line in (DATA / "gsm8k" / "example_model_solutions.jsonl").open():
+        row = json.loads(line)
+        reference = extract_answer(row["ground_truth"]) or ""
+        for name in ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"):
+            total += 1
+            verdict = equal(extract_answer(row[name]["solution"]) or "", reference)
+            agreed += verdict is row[name]["is_correct"]
+    assert agreed / total > 0.99

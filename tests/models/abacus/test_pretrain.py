@@ -1,0 +1,53 @@
+"""The embedded models can be rebuilt, byte for byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from reasonkit.models.abacus import tokenizer as abacus_tokenizer
+from reasonkit.models.abacus.muon import orthogonalise
+
+
+def test_two_builds_give_the_same_bytes(tmp_path: Path) -> None:
+    module = "reasonkit.models.abacus.pretrain"
+    for name in ("one", "two"):
+        argv = [
+            sys.executable,
+            "-m",
+            module,
+            "abacus-mini",
+            str(tmp_path / name),
+            "--scale",
+            "0.01",
+        ]
+        subprocess.run(argv, check=True, capture_output=True)
+    files = sorted(p.name for p in (tmp_path / "one").iterdir())
+    assert "model.safetensors" in files
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "one")
+    assert model.dtype == torch.bfloat16
+
+
+def test_a_saved_tokenizer_gives_every_character_and_tag_one_token(tmp_path: Path) -> None:
+    abacus_tokenizer.build().save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    text = "<think>2+2*6=14\n</think><answer>14</answer>"
+    ids = tokenizer(text).input_ids
+    assert len(ids) == 4 + len("2+2*6=14\n") + len("14")
+    assert tokenizer.decode(ids, skip_special_tokens=True) == text
+    assert tokenizer.unk_token_id not in ids
+    assert tokenizer("2×3").input_ids == tokenizer("2*3").input_ids
+
+
+def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
+    torch.manual_seed(0)
+    for shape in ((16, 40), (40, 16), (24, 24)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+        assert values.max() < 1.3
+        assert values.median() > 0.6

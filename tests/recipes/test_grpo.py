@@ -1,0 +1,159 @@
+"""`reasonkit grpo` from the outside: what it leaves, what it refuses, what it survives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SMALL = (
+    "--steps", 4, "--group-size", 4, "--prompts-per-step", 4, "--max-completion-tokens", 24,
+    "--test-size", 8, "--validation-size", 4, "--validate-every", 2, "--save-every", 2,
+    "--no-baselines", "--device", "cpu",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_base_model_learns_to_think_and_to_be_right(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    ended = reasonkit(
+        "grpo", "--steps", 45, "--test-size", 200, "--run-dir", "run", "--no-baselines",
+        "--validate-every", 0, "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    summary = json.loads(ended.out)
+    assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["paired"]["low"] > 0.2
+    assert summary["after"]["mean_tokens"] > 1.8 * summary["before"]["mean_tokens"]
+    assert summary["after"]["format"] > 0.8 > 0.2 > summary["before"]["format"]
+    before = json.loads((tmp_path / "run/evaluations/before.json").read_text())
+    after = json.loads((tmp_path / "run/evaluations/after.json").read_text())
+    assert [v["id"] for v in before["verdicts"]] == [v["id"] for v in after["verdicts"]]
+
+
+@pytest.mark.parametrize("lora", [(), ("--lora", "--lora-rank", 4, "--keep-adapter")])
+def test_a_foreign_model_and_a_file_go_through_every_stage(
+    reasonkit: Callable, tmp_path: Path, random_qwen3: Path, gsm8k_like: Path, lora: tuple
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    ended = reasonkit(
+        "grpo", "--model", random_qwen3, "--task", gsm8k_like, "--run-dir", "run", *SMALL, *lora
+    )
+    assert ended.code == 0, ended.err
+    assert "chat template" in ended.err
+    final = tmp_path / "run" / "final"
+    AutoModelForCausalLM.from_pretrained(final)
+    assert AutoTokenizer.from_pretrained(final).chat_template
+    assert "reasonkit grpo" in (final / "README.md").read_text()
+    assert (final / "adapter").exists() == bool(lora)
+    metrics = [json.loads(x) for x in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [m["step"] for m in metrics] == [1, 2, 3, 4]
+
+
+def test_a_run_killed_in_training_resumes_to_the_same_weights(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    assert reasonkit("grpo", "--run-dir", "whole", *SMALL).code == 0
+    argv = ["grpo", "--run-dir", "killed", *map(str, SMALL)]
+    call = "import sys; from reasonkit.cli import main; sys.argv[0] = 'reasonkit'; main()"
+    child = subprocess.Popen([sys.executable, "-c", call, *argv], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not (tmp_path / "killed/checkpoints/checkpoint-2").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    assert not (tmp_path / "killed/final").exists()
+    resumed = reasonkit("grpo", "--run-dir", "killed", "--resume")
+    assert resumed.code == 0, resumed.err
+    whole, killed = (
+        (tmp_path / name / "final/model.safetensors").read_bytes() for name in ("whole", "killed")
+    )
+    assert whole == killed
+    steps = [json.loads(x)["step"] for x in (tmp_path / "killed/metrics.jsonl").open()]
+    assert steps == [1, 2, 3, 4]
+    again = reasonkit("grpo", "--run-dir", "killed", "--resume")
+    assert again.code == 0
+    assert "finished" in again.err
+
+
+def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("grpo", "--dry-run", *SMALL)
+    assert ended.code == 0, ended.err
+    for expected in ("pass@G", "critic", "ε does nothing", "70B"):
+        assert expected in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+REFUSED = {
+    "unknown model": (("--model", "abacsu"), "abacus"),
+    "unknown task": (("--task", "arithmetics"), "arithmetic"),
+    "unknown reward": (("--reward", "anwser=1"), "answer"),
+    "missing file": (("--task", "missing.jsonl"), "missing.jsonl"),
+    "malformed line": (("--task", "broken.jsonl"), "broken.jsonl:2"),
+    "no reference": (("--task", "bare.jsonl"), "bare.jsonl:1"),
+    "group of one": (("--group-size", "1"), "group-size"),
+    "unknown setting": (("--config", "odd.yaml"), "group_size"),
+    "missing config": (("--config", "none.yaml"), "none.yaml"),
+    "existing run": (("--run-dir", "taken"), "--resume"),
+    "unwritable run": (("--run-dir", "/proc/run"), "/proc"),
+    "no such run": (("--run-dir", "nowhere", "--resume"), "nowhere"),
+    "odd micro-batch": (("--micro-batch", "7"), "--micro-batch"),
+    "test split only": (("--task", "math500-like"), "test"),
+    "hub without network": (("--model", "nobody/nothing-at-all"), "nobody/nothing-at-all"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_one_line_and_makes_nothing(
+    reasonkit: Callable, tmp_path: Path, case: str
+) -> None:
+    row = '{"question": "q", "answer": "1"}\n'
+    (tmp_path / "broken.jsonl").write_text(row + "{nope\n")
+    (tmp_path / "bare.jsonl").write_text('{"question": "q", "answer": ""}\n')
+    (tmp_path / "odd.yaml").write_text("group_sise: 4\n")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    (tmp_path / "math500-like").mkdir()
+    (tmp_path / "math500-like" / "test.jsonl").write_text(row)
+    before = sorted(tmp_path.rglob("*"))
+    argv, expected = REFUSED[case]
+    ended = reasonkit("grpo", *argv)
+    assert ended.code == 2, ended.err
+    assert expected in ended.err
+    if ended.err.startswith("error:"):
+        assert len(ended.err.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_reward_that_always_fails_is_named_and_stops_training(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text("def broken(group):\n    raise ValueError('no idea')\n")
+    ended = reasonkit("grpo", "--run-dir", "run", "--reward", "mine.py:broken=1", *SMALL)
+    assert ended.code == 1
+    assert "broken" in ended.err
+    assert "no idea" in ended.err
+
+
+def test_a_users_reward_with_trl_signature_trains(reasonkit: Callable, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def short(completions, **kwargs):\n"
+        "    return [-len(c[0]['content']) / 100 for c in completions]\n"
+    )
+    ended = reasonkit(
+        "grpo", "--run-dir", "run", "--reward", "mine.py:short=1", "--reward", "answer=0.5", *SMALL
+    )
+    assert ended.code == 0, ended.err
+    first = json.loads((tmp_path / "run/completions.jsonl").read_text().splitlines()[0])
+    assert first["rewards"]["short"] == pytest.approx(-len(first["completion"]) / 100)

@@ -1,0 +1,81 @@
+"""Imports point down the floors, and the command line starts without torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "reasonkit"
+FLOORS = (
+    ("cli", "options"),
+    ("recipes",),
+    ("training",),
+    ("evaluation", "report"),
+    ("generation",),
+    ("voting",),
+    ("models", "tasks", "rewards"),
+    ("answers", "sandbox"),
+    ("runs", "console", "hub"),
+    ("config", "types", "errors"),
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = (
+                [f"reasonkit.{alias.name}" for alias in node.names]
+                if node.module == "reasonkit"
+                else [node.module]
+            )
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        rooms |= {name.split(".")[1] for name in names if name.startswith("reasonkit.")}
+    return rooms
+
+
+def test_imports_point_down_the_floors() -> None:
+    seen = 0
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if room == "__init__":
+            continue
+        for other in imported_rooms(path) - {room}:
+            seen += 1
+            assert FLOOR_OF[other] >= FLOOR_OF[room], f"{path.name} ({room}) imports {other}"
+    assert seen > 20
+
+
+def test_recipes_never_import_recipes() -> None:
+    for path in (PACKAGE / "recipes").glob("*.py"):
+        assert "recipes" not in imported_rooms(path)
+
+
+def test_only_training_imports_trl_and_peft() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "training":
+            continue
+        tree = ast.parse(path.read_text())
+        tops = {
+            (node.module or "").split(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+        }
+        assert not tops & {"trl", "peft"}, path
+
+
+def test_help_and_registries_load_no_torch() -> None:
+    code = (
+        "import sys; from reasonkit import cli\n"
+        "for argv in (['grpo', '--help'], ['models'], ['tasks'], ['rewards'], ['recipes', 'ls']):\n"
+        "    sys.argv = ['reasonkit', *argv]\n"
+        "    try: cli.main()\n"
+        "    except SystemExit as left: assert not left.code, argv\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

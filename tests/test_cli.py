@@ -1,0 +1,86 @@
+"""The command line beyond its recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reasonkit.config import GrpoConfig, from_mapping, to_mapping
+from reasonkit.errors import RefusedError, UnknownNameError
+
+
+def test_version_is_that_of_the_package(reasonkit: Callable) -> None:
+    assert reasonkit("--version").out.strip() == version("reasonkit")
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [("models", "abacus-mini"), ("tasks", "word-arithmetic"), ("rewards", "format")],
+)
+def test_registries_are_printed_on_stdout(reasonkit: Callable, command: str, expected: str) -> None:
+    ended = reasonkit(command)
+    assert ended.code == 0
+    assert expected in ended.out
+
+
+def test_recipes_are_listed_shown_and_copied(reasonkit: Callable, tmp_path: Path) -> None:
+    assert "grpo/abacus-arithmetic" in reasonkit("recipes", "ls").out
+    shown = reasonkit("recipes", "show", "grpo/abacus-arithmetic").out
+    assert reasonkit("recipes", "cp", "grpo/abacus-arithmetic", tmp_path).code == 0
+    assert (tmp_path / "abacus-arithmetic.yaml").read_text() == shown
+    again = reasonkit("recipes", "cp", "grpo/abacus-arithmetic", tmp_path)
+    assert again.code == 2
+    assert "exists" in again.err
+
+
+def test_an_unknown_recipe_offers_the_near_ones(reasonkit: Callable) -> None:
+    ended = reasonkit("recipes", "show", "grpo/abacus-arithmetics")
+    assert ended.code == 2
+    assert "grpo/abacus-arithmetic" in ended.err
+
+
+def test_every_shipped_recipe_holds_known_settings_that_differ_from_the_defaults() -> None:
+    files = list((Path(__file__).parent.parent / "recipes").glob("*/*.yaml"))
+    assert files
+    for path in files:
+        values = yaml.safe_load(path.read_text()) or {}
+        read = to_mapping(from_mapping(GrpoConfig, values, str(path)))
+        defaults = to_mapping(GrpoConfig())
+        assert [key for key in values if read[key] == defaults[key]] == [], path
+
+
+def test_a_config_survives_a_round_trip_through_yaml() -> None:
+    config = GrpoConfig(reward=["answer=1"], learning_rate=1e-5, group_size=4, lora=True)
+    text = yaml.safe_dump(to_mapping(config))
+    assert from_mapping(GrpoConfig, yaml.safe_load(text), "here") == config
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"group_size": 1}, {"steps": "many"}, {"lora": 1}, {"temperature": 9.0}, {"seed": True}],
+)
+def test_values_of_the_wrong_type_or_out_of_bounds_are_refused(values: dict) -> None:
+    with pytest.raises(RefusedError, match=next(iter(values))):
+        from_mapping(GrpoConfig, values, "file.yaml")
+
+
+def test_an_unknown_key_names_the_near_ones() -> None:
+    with pytest.raises(UnknownNameError, match="learning_rate"):
+        from_mapping(GrpoConfig, {"learing_rate": 1.0}, "file.yaml")
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(
+    reasonkit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(
+        "reasonkit.recipes.grpo.run", lambda config, invocation: seen.append(config)
+    )
+    (tmp_path / "settings.yaml").write_text("group-size: 4\nsteps: 7\n")
+    assert reasonkit("grpo", "--config", tmp_path / "settings.yaml", "--steps", 9).code == 0
+    (config,) = seen
+    assert (config.group_size, config.steps, config.seed) == (4, 9, 0)
