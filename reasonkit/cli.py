@@ -60,7 +60,15 @@ def list_runs(
     from reasonkit import runs
 
     rows = [
-        (row.name, row.command, row.model, row.task, row.status, row.started, row.accuracy)
+        (
+            row.path.name,
+            row.command,
+            row.model,
+            row.task,
+            row.status,
+            row.started,
+            " → ".join("–" if a is None else f"{a:.1%}" for a in row.accuracy),
+        )
         for row in runs.list_runs(folder)
     ]
     columns = ("run", "command", "model", "task", "status", "started", "accuracy")
@@ -96,8 +104,13 @@ def list_rewards() -> None:
     from reasonkit.rewards import REWARDS
 
     rows = [
-        (r.name, f"{r.range[0]:g} to {r.range[1]:g}", "yes" if r.needs_answer else "no", r.cost)
-        + (r.description,)
+        (
+            r.name,
+            f"{r.range[0]:g} to {r.range[1]:g}",
+            "yes" if r.needs_answer else "no",
+            r.cost,
+            r.description,
+        )
         for r in REWARDS.values()
     ]
     columns = ("name", "range", "reads the answer", "cost", "what it pays for")

@@ -238,7 +238,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise RefusedError(
             f"{path}: {error.strerror}; `reasonkit recipes ls` names the ones inside"
-        )
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         raise RefusedError(f"{path}:{mark.line + 1 if mark else 1}: not YAML") from error

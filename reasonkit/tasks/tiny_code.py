@@ -7,6 +7,7 @@ that the sentence doesn't show.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 INPUTS = (0, 1, 2, 3, 5, 8, 13, 20)
@@ -31,7 +32,7 @@ class Operation:
         return _VALUES[self.code](x, k)
 
 
-_VALUES = {
+_VALUES: dict[str, Callable[[int, int], int]] = {
     "{x}+{k}": lambda x, k: x + k,
     "{x}-{k}": lambda x, k: x - k,
     "{x}*{k}": lambda x, k: x * k,

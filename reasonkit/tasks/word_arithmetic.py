@@ -44,7 +44,7 @@ class _Event:
     careless_amount: int
 
 
-def _event(rng: random.Random, name: str, things: str, held: int, careless: int) -> _Event | None:
+def _event(rng: random.Random, name: str, things: str, held: int, careless: int) -> _Event:
     kind = rng.choice(("gains", "loses", "packs", "gives-each", "doubles"))
     few, many = rng.randint(2, 6), rng.randint(2, 9)
     if kind == "gains":
@@ -95,7 +95,9 @@ def draw(rng: random.Random) -> Problem:
     while True:
         name, things = rng.choice(NAMES), rng.choice(THINGS)
         held = careless = start = rng.randint(2, 40)
-        sentences, lines, careless_lines = [f"{name} has {start} {things}."], [], []
+        sentences = [f"{name} has {start} {things}."]
+        lines: list[str] = []
+        careless_lines: list[str] = []
         for _ in range(rng.randint(1, 3)):
             event = _event(rng, name, things, held, careless)
             held, careless = event.amount, event.careless_amount

@@ -49,7 +49,7 @@ class Preflight:
         lines = []
         if self.pass_at_g == 0:
             lines.append(
-                "no group has a right answer: there is nothing to reinforce; take easier questions, "
+                "no group has a right answer, nothing can be reinforced: take easier questions, "
                 "a stronger model or a larger --group-size"
             )
         if self.zero_spread > 0.5:

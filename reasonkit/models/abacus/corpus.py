@@ -213,7 +213,7 @@ def _slip(rng: random.Random, stage: Expression, following: Expression) -> str:
 
 
 def _facts(rng: random.Random) -> Document:
-    lines = []
+    lines: list[str] = []
     while len(lines) < 12:
         operator = rng.choices("+-*", (2, 3, 4))[0]
         left, right = rng.randint(0, 99), rng.randint(0, 99 if rng.random() < 0.4 else 9)

@@ -1,0 +1,59 @@
+"""Expressions are worked out rightly, and the systematic mistakes are the ones people make."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reasonkit.tasks import arithmetic, tiny_code, word_arithmetic
+from reasonkit.tasks.arithmetic import render
+
+
+@given(st.integers(), st.integers(2, 8))
+def test_working_out_keeps_the_value_at_every_stage(seed: int, operands: int) -> None:
+    expression, value = arithmetic.draw(random.Random(seed), operands)
+    assert sum(isinstance(token, int) for token in expression) == operands
+    stages = arithmetic.work_out(expression)
+    assert stages is not None
+    assert len(stages) == operands
+    for stage in stages:
+        assert eval(render(stage)) == value
+
+
+def test_the_seeds_example_is_gone_wrong_from_left_to_right() -> None:
+    stages = arithmetic.ignore_precedence([2, "+", 2, "*", 6])
+    assert stages is not None
+    assert "=".join(map(render, stages)) == "2+2*6=4*6=24"
+
+
+def test_dropped_brackets_are_dropped() -> None:
+    stages = arithmetic.drop_brackets([2, "*", "(", 3, "+", 4, ")"])
+    assert stages is not None
+    assert "=".join(map(render, stages)) == "2*(3+4)=2*3+4=6+4=10"
+    assert arithmetic.drop_brackets([2, "+", 2]) is None
+
+
+def test_a_slipped_sign_reads_the_first_minus_as_a_plus() -> None:
+    stages = arithmetic.slip_sign([9, "-", 3, "+", 2])
+    assert stages is not None
+    assert "=".join(map(render, stages)) == "9-3+2=9+3+2=12+2=14"
+    assert arithmetic.slip_sign([2, "+", 2]) is None
+
+
+@given(st.integers())
+def test_the_lines_of_a_word_problem_lead_to_its_answer(seed: int) -> None:
+    problem = word_arithmetic.draw(random.Random(seed))
+    for line in problem.lines:
+        left, _, right = line.partition("=")
+        assert eval(left) == int(right)
+    assert problem.lines[-1].endswith(f"={problem.answer}")
+
+
+@given(st.integers())
+def test_a_tiny_functions_body_passes_its_tests(seed: int) -> None:
+    problem = tiny_code.draw(random.Random(seed))
+    space: dict = {}
+    exec(tiny_code.function(problem.stages[-1]), space)
+    assert all(space["f"](x) == y for x, y in problem.tests)

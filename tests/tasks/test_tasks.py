@@ -1,0 +1,167 @@
+"""Tasks end up as three splits that share no question, or in one line that says why not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from reasonkit import hub
+from reasonkit.answers.comparison import check_reference
+from reasonkit.errors import DataError, OfflineError, RefusedError, UnknownNameError
+from reasonkit.models.abacus.corpus import documents
+from reasonkit.tasks import TASKS, load, require_trainable
+from reasonkit.tasks.splits import split_of
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+GENERATED = [task.name for task in TASKS.values() if task.source == "generated"]
+ROWS = [{"question": f"What is {i}+1?", "answer": str(i + 1)} for i in range(300)]
+
+
+def write_jsonl(path: Path, rows: list[dict]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def normal(question: str) -> str:
+    return "".join(question.lower().split())
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_splits_share_no_question_with_each_other_or_with_the_corpus(name: str) -> None:
+    splits = load(name)
+    seen = [{e.id.partition("/")[2] for e in s} for s in (splits.train, splits.validation, splits.test)]
+    assert [len(s) for s in seen] == [4000, 300, 600]
+    assert not seen[0] & seen[1] | seen[0] & seen[2] | seen[1] & seen[2]
+    asked = {normal(question) for part in seen for question in part}
+    corpus: set[str] = set()
+    for part in ("textbook", "web"):
+        for document in islice(documents(20, part), 8000):
+            lines = [] if document.prompt else document.text.splitlines()
+            corpus |= {normal(line.partition("=")[0]) for line in lines}
+            corpus.add(normal(document.question))
+    assert not asked & corpus
+
+
+def test_every_question_of_the_corpus_hashes_to_the_corpus() -> None:
+    for document in islice(documents(7, "web"), 3000):
+        if document.question:
+            assert split_of(document.question) == "corpus"
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_smaller_split_is_the_beginning_of_a_larger_one(name: str) -> None:
+    assert load(name, test=20, train=10).test == load(name, test=40, train=10).test[:20]
+
+
+def test_arithmetic_references_are_the_values_of_their_expressions() -> None:
+    for example in load("arithmetic", train=500).train:
+        expression = example.id.partition("/")[2]
+        assert set(expression) <= set("0123456789+-*()")
+        assert int(example.answer) == eval(expression)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".parquet"])
+def test_a_file_of_any_format_gives_the_same_splits(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"data{suffix}"
+    if suffix == ".jsonl":
+        write_jsonl(path, ROWS)
+    elif suffix == ".json":
+        path.write_text(json.dumps(ROWS))
+    elif suffix == ".csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["question", "answer"])
+            writer.writeheader()
+            writer.writerows(ROWS)
+    else:
+        import pyarrow
+        from pyarrow import parquet
+
+        parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
+    splits = load(str(path))
+    reference = load(str(write_jsonl(tmp_path / "reference.jsonl", ROWS)))
+    for split in ("train", "validation", "test"):
+        ours, theirs = getattr(splits, split), getattr(reference, split)
+        assert [(e.question, e.answer) for e in ours] == [(e.question, e.answer) for e in theirs]
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 300
+    assert 200 < len(splits.train) < 270
+
+
+def test_an_official_test_split_stays_test_and_its_questions_leave_train(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "train.jsonl", ROWS)
+    write_jsonl(tmp_path / "test.jsonl", ROWS[:20])
+    splits = load(str(tmp_path))
+    tested = {e.question for e in splits.test}
+    assert tested == {row["question"] for row in ROWS[:20]}
+    assert not tested & {e.question for e in splits.train + splits.validation}
+    assert len(splits.train) + len(splits.validation) == 280
+
+
+def test_columns_are_taken_by_name(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "d.jsonl", [{"q": f"{i}?", "gold": str(i)} for i in range(90)])
+    splits = load(str(path), columns={"question": "q", "answer": "gold"})
+    assert splits.test[0].question.rstrip("?") == splits.test[0].answer
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"question": "q", "answer": "1"}\n{"question": \n', ":2: not JSON"),
+        ('{"question": "q", "answer": ""}\n', ":1: no reference answer"),
+        ('{"question": "q"}\n', "answer"),
+        ('{"question": "q", "answer": "work\\n####"}\n', ":1: no reference answer after"),
+        ('{"question": null, "answer": "1"}\n', ":1: no text"),
+        ("[1, 2]\n", ":1: expected an object"),
+        ("", "no rows"),
+    ],
+)
+def test_bad_rows_are_named_by_file_and_line(tmp_path: Path, content: str, expected: str) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text(content)
+    with pytest.raises(DataError) as refused:
+        load(str(path))
+    assert expected in str(refused.value)
+    assert "data.jsonl" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_unknown_column_offers_those_there_are(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "d.jsonl", ROWS)
+    with pytest.raises(DataError, match="answer"):
+        load(str(path), columns={"answer": "answr"})
+
+
+def test_an_unknown_task_offers_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="arithmetic"):
+        load("arithmetik")
+
+
+def test_a_hub_name_without_network_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "HOST", "127.0.0.1")
+    monkeypatch.setattr(hub, "PORT", 9)
+    hub.reachable.cache_clear()
+    started = time.monotonic()
+    with pytest.raises(OfflineError, match="local"):
+        load("nobody/nothing-at-all")
+    assert time.monotonic() - started < 60
+    hub.reachable.cache_clear()
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="needs the real data")
+def test_gsm8k_keeps_its_official_test_split() -> None:
+    splits = load(str(DATA / "gsm8k" / "train.jsonl"), test=9999, validation=9999)
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 7473
+    for example in splits.test:
+        check_reference(example.answer)
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="needs the real data")
+def test_a_task_with_only_a_test_split_can_be_loaded_but_not_trained_on() -> None:
+    splits = load(str(DATA / "math500"), test=9999)
+    assert len(splits.test) == 500
+    with pytest.raises(RefusedError, match="only a test split"):
+        require_trainable("math500", splits)
