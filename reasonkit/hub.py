@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import re
 import socket
+import urllib.parse
+import urllib.request
 
-_ID = re.compile(r"[\w.-]+/[\w.-]+")
-HOST, PORT, PATIENCE = "huggingface.co", 443, 3.0
-"""Where the hub is, and how many seconds it has to answer."""
+_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+PATIENCE = 3.0
+"""How many seconds the hub has to answer."""
 
 
 def is_id(name: str) -> bool:
@@ -18,9 +20,20 @@ def is_id(name: str) -> bool:
 
 @functools.cache
 def reachable() -> bool:
-    """Whether the hub answers."""
+    """Whether the hub, or the mirror that the user has set, answers.
+
+    Behind a proxy it is taken to, and asking is left to the library.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if urllib.request.getproxies():
+        return True
+    address = urllib.parse.urlsplit(constants.ENDPOINT)
+    port = address.port or (80 if address.scheme == "http" else 443)
     try:
-        socket.create_connection((HOST, PORT), timeout=PATIENCE).close()
+        socket.create_connection((address.hostname, port), timeout=PATIENCE).close()
     except OSError:
         return False
     return True

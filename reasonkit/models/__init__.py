@@ -80,12 +80,12 @@ class Model:
 
 
 ABACUS_RL = RLDefaults(
-    learning_rate=3e-4,
+    learning_rate=4e-4,
     lora_learning_rate=2e-3,
     max_completion_tokens=160,
     group_size=8,
     prompts_per_step=16,
-    steps=100,
+    steps=48,
     micro_batch=64,
 )
 THINKER_RL = RLDefaults(max_completion_tokens=4096)
@@ -166,7 +166,7 @@ MODELS: dict[str, Model] = {
             "abacus-mini",
             "packaged",
             "a smaller student of the same corpus",
-            (295_968, 3, 96, 1, 32, 106),
+            (287_520, 3, 96, 1, 32, 106),
             system_prompt=None,
             rl=ABACUS_RL,
         ),

@@ -22,9 +22,9 @@ PACKAGED = Path(__file__).parent / "weights"
 
 PLAIN_TEMPLATE = (
     "{%- for message in messages -%}"
-    "{{ message['role'].capitalize() }}: {{ message['content'] }}\n"
+    "{{ message['role'].capitalize() + ': ' + message['content'] + '\n' }}"
     "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}Assistant: {% endif -%}"
+    "{%- if add_generation_prompt -%}{{ 'Assistant: ' }}{%- endif -%}"
 )
 """For tokenizers that bring none: a line a message, the assistant's opened."""
 
@@ -74,9 +74,12 @@ def _resolve_folder(path: Path) -> ResolvedModel:
     entry = replace(OTHER, name=str(path), source=str(folder))
     settings = folder.parent / "config.yaml"
     if settings.exists() and (folder.parent / "run.json").exists():
-        trained = yaml.safe_load(settings.read_text(encoding="utf-8"))
-        base = MODELS.get(trained["model"], entry)
-        entry = replace(base, name=str(path), system_prompt=trained["system_prompt"] or None)
+        try:
+            trained = dict(yaml.safe_load(settings.read_text(encoding="utf-8")))
+        except (yaml.YAMLError, TypeError, ValueError) as error:
+            raise RefusedError(f"{settings} can't be read: it is no run's settings") from error
+        base = MODELS.get(trained.get("model", ""), entry)
+        entry = replace(base, name=str(path), system_prompt=trained.get("system_prompt") or None)
     return ResolvedModel(entry, str(folder))
 
 
@@ -100,8 +103,10 @@ def load_tokenizer(resolved: ResolvedModel) -> tuple[PreTrainedTokenizerBase, st
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(resolved.source, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(
+            resolved.source, trust_remote_code=False, local_files_only=_local_only(resolved)
+        )
+    except Exception as error:
         raise _broken(resolved, error) from error
     remark = ""
     if tokenizer.chat_template is None:
@@ -131,23 +136,36 @@ def load_model(resolved: ResolvedModel, device: str, dtype: str) -> PreTrainedMo
     import torch
     from transformers import AutoModelForCausalLM
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = next((name for name in ("cuda", "mps") if there[name]), "cpu")
     if not there.get(device, True):
         raise RefusedError(f"--device {device}: there is none on this machine; try --device cpu")
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model, found = AutoModelForCausalLM.from_pretrained(
             resolved.source,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             trust_remote_code=False,
+            local_files_only=_local_only(resolved),
+            output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:
         raise _broken(resolved, error) from error
+    if found["missing_keys"]:
+        missing = sorted(found["missing_keys"])
+        raise RefusedError(
+            f"{resolved.entry.name}: {len(missing)} tensors are missing in {resolved.source}, "
+            f"{missing[0]} first"
+        )
     return model.to(device)
+
+
+def _local_only(resolved: ResolvedModel) -> bool:
+    """Whether the cache has to do: a library that is offline would retry for minutes."""
+    return not Path(resolved.source).exists() and not reachable()
 
 
 def _broken(resolved: ResolvedModel, error: Exception) -> RefusedError:

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,6 +169,8 @@ def _load(plan: Plan) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    # Libraries deprecate among themselves; a user can't act on it.
+    warnings.filterwarnings("ignore", category=FutureWarning)
     tokenizer, remark = load_tokenizer(plan.model)
     if remark:
         console.note(remark)

@@ -135,7 +135,7 @@ def load(
     """
     task = describe(name)
     if task.source == "generated":
-        sizes = {"train": train or TRAIN, "validation": validation, "test": test}
+        sizes = {"train": TRAIN if train is None else train, "validation": validation, "test": test}
         return Splits(**{split: generated.draw(name, split, n) for split, n in sizes.items()})
     wanted = {**task.columns, **(columns or {})}
     if task.source == "gym":
@@ -169,16 +169,22 @@ def _split(
     # Test first: a question that it shares with train is no question to train on.
     for split in ("test", "validation", "train", "all"):
         for row in rows.get(split, ()):
-            key = "".join(row.question.lower().split())
+            key = " ".join(row.question.lower().split())
             if key in held:
                 continue
             held.add(key)
             parts[_part(split, key, "validation" in rows)].append(row.example(name))
     if not parts["test"]:
         raise DataError(f"{name}: the test split is empty")
-    if rows.get("train") == []:
-        raise DataError(f"{name}: the train split is empty")
-    return Splits(parts["train"][:train], parts["validation"][:validation], parts["test"][:test])
+    if rows.get("train") and not parts["train"]:
+        raise DataError(f"{name}: the train split is empty once the questions of test are left out")
+    # A capped split is a sample, not the beginning of a file that may be sorted.
+    validation_part, test_part = (
+        sorted(parts[split], key=lambda e: bucket(e.id)) for split in ("validation", "test")
+    )
+    kept = validation_part[:validation]
+    spare = [] if "validation" in rows else validation_part[validation:]
+    return Splits((parts["train"] + spare)[:train], kept, test_part[:test])
 
 
 def _part(split: str, key: str, has_validation: bool) -> str:

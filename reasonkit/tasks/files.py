@@ -16,7 +16,7 @@ Records = Iterator[tuple[str, dict[str, Any]]]
 
 
 def _jsonl(path: Path) -> Records:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield f"{path}:{number}", _object(f"{path}:{number}", line)
@@ -24,9 +24,11 @@ def _jsonl(path: Path) -> Records:
 
 def _json(path: Path) -> Records:
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
+        loaded = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: nested too deeply") from error
     if not isinstance(loaded, list) or not all(isinstance(record, dict) for record in loaded):
         raise DataError(f"{path}: expected a list of objects")
     for number, record in enumerate(loaded, 1):
@@ -38,16 +40,20 @@ def _object(where: str, line: str) -> dict[str, Any]:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise DataError(f"{where}: nested too deeply") from error
     if not isinstance(record, dict):
         raise DataError(f"{where}: expected an object, got {type(record).__name__}")
     return record
 
 
 def _csv(path: Path) -> Records:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         try:
             for record in reader:
+                if None in record:
+                    raise DataError(f"{path}:{reader.line_num}: more cells than the header has")
                 yield f"{path}:{reader.line_num}", dict(record)
         except csv.Error as error:
             raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from error
@@ -86,11 +92,13 @@ def rows(path: Path, columns: Mapping[str, str]) -> dict[str, list[Row]]:
     parts = {split: found[split] for split in ("train", "validation", "test") if split in found}
     if not parts:
         raise DataError(f"{path}: no train.jsonl, validation.jsonl or test.jsonl in this folder")
+    if list(parts) == ["train"]:
+        return {"all": _read(parts["train"], columns)}
     return {split: _read(file, columns) for split, file in parts.items()}
 
 
 def _read(path: Path, wanted: Mapping[str, str]) -> list[Row]:
-    reader = READERS.get(path.suffix)
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: expected one of {', '.join(READERS)}")
     made: list[Row] = []

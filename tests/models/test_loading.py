@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,8 +57,8 @@ def test_pickled_weights_are_never_read(tmp_path: Path, random_qwen3: Path) -> N
 
 
 def test_a_hub_model_without_network_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "HOST", "127.0.0.1")
-    monkeypatch.setattr(hub, "PORT", 9)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://127.0.0.1:9")
+    monkeypatch.setattr("urllib.request.getproxies", dict)
     hub.reachable.cache_clear()
     for name in ("qwen2.5-0.5b", "nobody/nothing-at-all"):
         with pytest.raises(OfflineError, match="--model abacus"):
@@ -67,3 +69,70 @@ def test_a_hub_model_without_network_is_refused_at_once(monkeypatch: pytest.Monk
 def test_the_large_models_have_the_sizes_of_their_names() -> None:
     assert 70e9 < MODELS["deepseek-r1-distill-llama-70b"].parameters < 71e9
     assert MODELS["qwen2.5-7b-instruct"].source == "Qwen/Qwen2.5-7B-Instruct"
+
+
+def test_a_run_stands_for_its_final_model(random_qwen3: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    with pytest.raises(RefusedError, match="no final model yet"):
+        resolve(str(run))
+    shutil.copytree(random_qwen3, run / "final")
+    assert resolve(str(run)).source == str(run / "final")
+
+
+def broken(kind: str, folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    settings = json.loads((folder / "config.json").read_text())
+    if kind == "config is not JSON":
+        (folder / "config.json").write_text("{oops")
+    elif kind == "unknown architecture":
+        (folder / "config.json").write_text(json.dumps(settings | {"model_type": "nonesuch"}))
+    elif kind == "wrong size":
+        (folder / "config.json").write_text(json.dumps(settings | {"intermediate_size": 32}))
+    elif kind == "weights cut short":
+        weights.write_bytes(weights.read_bytes()[:500])
+    elif kind == "pickled weights only":
+        weights.unlink()
+        (folder / "pytorch_model.bin").write_bytes(b"never read")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "config is not JSON",
+        "unknown architecture",
+        "wrong size",
+        "weights cut short",
+        "pickled weights only",
+    ],
+)
+def test_a_broken_folder_is_refused(random_qwen3: Path, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(random_qwen3, folder)
+    broken(kind, folder)
+    with pytest.raises(RefusedError) as error:
+        load_model(resolve(str(folder)), "cpu", "auto")
+    assert "\n" not in str(error.value)
+    assert str(folder) in str(error.value)
+
+
+def test_a_tokenizer_without_chat_template_gets_a_plain_one_and_says_so(
+    random_qwen3: Path,
+) -> None:
+    tokenizer, remark = load_tokenizer(resolve(str(random_qwen3)))
+    assert "no chat template" in remark
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
+    )
+    assert text.startswith("User: Hi\nAssistant:")
+    assert tokenizer.pad_token is not None
+    assert tokenizer.padding_side == "left"
+
+
+def test_a_model_is_loaded_as_float32_on_a_cpu_unless_told_otherwise(random_qwen3: Path) -> None:
+    import torch
+
+    resolved = resolve(str(random_qwen3))
+    assert load_model(resolved, "cpu", "auto").dtype == torch.float32
+    assert load_model(resolved, "cpu", "bfloat16").dtype == torch.bfloat16

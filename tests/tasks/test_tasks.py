@@ -34,7 +34,8 @@ def normal(question: str) -> str:
 @pytest.mark.parametrize("name", GENERATED)
 def test_splits_share_no_question_with_each_other_or_with_the_corpus(name: str) -> None:
     splits = load(name)
-    seen = [{e.id.partition("/")[2] for e in s} for s in (splits.train, splits.validation, splits.test)]
+    parts = (splits.train, splits.validation, splits.test)
+    seen = [{example.id.partition("/")[2] for example in part} for part in parts]
     assert [len(s) for s in seen] == [4000, 300, 600]
     assert not seen[0] & seen[1] | seen[0] & seen[2] | seen[1] & seen[2]
     asked = {normal(question) for part in seen for question in part}
@@ -141,8 +142,8 @@ def test_an_unknown_task_offers_the_nearest() -> None:
 
 
 def test_a_hub_name_without_network_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "HOST", "127.0.0.1")
-    monkeypatch.setattr(hub, "PORT", 9)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://127.0.0.1:9")
+    monkeypatch.setattr("urllib.request.getproxies", dict)
     hub.reachable.cache_clear()
     started = time.monotonic()
     with pytest.raises(OfflineError, match="local"):
