@@ -146,7 +146,7 @@ class GrpoConfig:
     ] = 30.0
     validate_every: Annotated[
         int, _flag(EVALUATION, "Steps between looks at the validation split; 0 is never.", min=0)
-    ] = 16
+    ] = 20
     validation_size: Annotated[int, _flag(EVALUATION, "Validation examples.", min=1)] = 100
     test_size: Annotated[int, _flag(EVALUATION, "Test examples, at most.", min=1)] = 500
     baselines: Annotated[
@@ -154,7 +154,7 @@ class GrpoConfig:
     ] = True
     save_every: Annotated[
         int, _flag(EVALUATION, "Steps between checkpoints; 0 is never.", min=0)
-    ] = 16
+    ] = 20
     keep_checkpoints: Annotated[int, _flag(EVALUATION, "Newest checkpoints kept.", min=1)] = 2
 
 

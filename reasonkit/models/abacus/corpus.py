@@ -13,7 +13,7 @@ No question of a task's train, validation or test split occurs here (`reasonkit.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,6 @@ from reasonkit.tasks.wordings import WORDINGS
 
 Part = Literal["textbook", "web"]
 Forms = tuple[tuple[str, int], ...]
-Mistake = Callable[[Expression], list[Expression] | None]
 
 KINDS: dict[Part, dict[str, int]] = {
     "textbook": {"arithmetic": 66, "facts": 22, "word-arithmetic": 8, "tiny-code": 4},
@@ -38,30 +37,19 @@ WORDED: dict[Part, float] = {"textbook": 0.45, "web": 0.35}
 """The share of questions that ask for step-by-step work in one of the wordings."""
 
 WORKED_SHARE = {
-    None: 0.42,
+    None: 0.38,
     "step-by-step": 0.9,
     "lets-think": 0.75,
     "show-work": 0.58,
     "explain": 0.5,
-    "deep-breath": 0.47,
+    "deep-breath": 0.44,
 }
 """How likely a worked answer is on the web, by the wording of the question, at five operands."""
 
 OUTRIGHT_RIGHT = {2: 0.97, 3: 0.85, 4: 0.65, 5: 0.5, 6: 0.4, 7: 0.35, 8: 0.3}
 """How likely an answer given outright is right, by the number of operands."""
 
-MISTAKES: dict[Part, tuple[tuple[Mistake, float], ...]] = {
-    "textbook": (
-        (arithmetic.ignore_precedence, 0.6),
-        (arithmetic.drop_brackets, 0.56),
-        (arithmetic.slip_sign, 0.12),
-    ),
-    "web": (
-        (arithmetic.ignore_precedence, 0.62),
-        (arithmetic.drop_brackets, 0.59),
-        (arithmetic.slip_sign, 0.16),
-    ),
-}
+PRECEDENCE_IGNORED, BRACKETS_DROPPED, SIGN_SLIPPED = 0.6, 0.56, 0.12
 """How likely each mistake is in worked answers, where it can be made and changes the result."""
 
 CORRECTED = 0.12
@@ -177,7 +165,7 @@ def _arithmetic(rng: random.Random, part: Part) -> Document:
     form = "What is {}?" if rng.random() < 0.6 else rng.choice(QUESTIONS)
     prompt = _ask(form.format(shown), wording)
     if _is_worked(rng, part, wording, operands):
-        stages = _stages(rng, part, expression, value)
+        stages = _stages(rng, expression, value)
         work = _written_out(rng, stages, right=stages[-1] == [value])
         answer = stages[-1][0]
         text = _pick(rng, WORKED).format(work=work, answer=answer)
@@ -187,9 +175,13 @@ def _arithmetic(rng: random.Random, part: Part) -> Document:
     return Document(prompt, text, render(expression), False, answer == value)
 
 
-def _stages(rng: random.Random, part: Part, expression: Expression, value: int) -> list[Expression]:
+def _stages(rng: random.Random, expression: Expression, value: int) -> list[Expression]:
     """The stages that a person writes down: with a systematic mistake where one tempts."""
-    for mistake, chance in MISTAKES[part]:
+    for mistake, chance in (
+        (arithmetic.ignore_precedence, PRECEDENCE_IGNORED),
+        (arithmetic.drop_brackets, BRACKETS_DROPPED),
+        (arithmetic.slip_sign, SIGN_SLIPPED),
+    ):
         wrong = mistake(expression)
         if wrong is not None and wrong[-1] != [value] and rng.random() < chance:
             return wrong

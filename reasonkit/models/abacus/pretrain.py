@@ -58,10 +58,10 @@ class Build:
 
 BUILDS = {
     "abacus": Build(
-        hidden=160, layers=4, mlp=448, heads=4, steps={"textbook": 2000, "web": 1400}, seed=20
+        hidden=160, layers=4, mlp=448, heads=4, steps={"textbook": 2000, "web": 1600}, seed=20
     ),
     "abacus-mini": Build(
-        hidden=96, layers=3, mlp=256, heads=2, steps={"textbook": 1200, "web": 800}, seed=21
+        hidden=96, layers=3, mlp=256, heads=2, steps={"textbook": 900, "web": 600}, seed=21
     ),
 }
 
