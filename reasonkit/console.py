@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -41,7 +42,9 @@ def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: bool = False
 ) -> Table:
     """A table; with ``numbers`` every column but the first is right-aligned."""
-    made = Table(title=title, title_justify="left", header_style="bold")
+    made = Table(
+        title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for i, column in enumerate(columns):
         made.add_column(column, justify="right" if numbers and i else "left", overflow="fold")
     for row in rows:

@@ -440,8 +440,7 @@ def _print_results(summary: dict[str, Any], invocation: Invocation) -> None:
     def row(name: str, e: dict[str, Any]) -> tuple[str, ...]:
         return (
             name,
-            f"{e['accuracy']:.1%}",
-            f"{e['low']:.1%} to {e['high']:.1%}",
+            f"{e['accuracy']:.1%} ({e['low'] * 100:.1f}–{e['high'] * 100:.1f})",
             f"{e['mean_tokens']:.1f}",
             f"{e['thinks']:.0%}",
             "–" if e["accuracy_when_thinking"] is None else f"{e['accuracy_when_thinking']:.1%}",
@@ -449,13 +448,13 @@ def _print_results(summary: dict[str, Any], invocation: Invocation) -> None:
         )
 
     title = (
-        f"{summary['model']} on {summary['task']}: greedy, "
-        f"n = {summary['after']['n']} test questions, 95 % intervals"
+        f"{summary['model']} on {summary['task']}, {summary['after']['n']} test questions, "
+        "greedy, 95 % intervals"
     )
-    columns = ("", "accuracy", "interval", "tokens", "thinks", "right when thinking", "format")
-    rows = [row("before, asked directly", summary["before"])]
-    rows += [row(f"before, {WORDINGS[n]!r}", e) for n, e in summary["baselines"].items()]
-    rows.append(row("after, asked directly", summary["after"]))
+    columns = ("", "accuracy", "tokens", "thinks", "right then", "format")
+    rows = [row("before", summary["before"])]
+    rows += [row(WORDINGS[name], e) for name, e in summary["baselines"].items()]
+    rows.append(row("after", summary["after"]))
     console.show_table(title, columns, rows, numbers=True)
     for name, key in (("before", "paired"), ("best wording", "paired_with_best_wording")):
         pair = summary[key]
