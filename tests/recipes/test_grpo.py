@@ -91,7 +91,7 @@ def test_a_run_killed_in_training_resumes_to_the_same_weights(
 def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
     ended = reasonkit("grpo", "--dry-run", *SMALL)
     assert ended.code == 0, ended.err
-    for expected in ("pass@G", "critic", "ε does nothing", "70B"):
+    for expected in ("pass@G", "critic", "ε does nothing", "70b"):
         assert expected in ended.err
     assert not list(tmp_path.iterdir())
 
