@@ -80,12 +80,12 @@ class Model:
 
 
 ABACUS_RL = RLDefaults(
-    learning_rate=4e-4,
+    learning_rate=3e-4,
     lora_learning_rate=2e-3,
     max_completion_tokens=160,
     group_size=8,
     prompts_per_step=16,
-    steps=54,
+    steps=60,
     micro_batch=64,
 )
 THINKER_RL = RLDefaults(max_completion_tokens=4096)

@@ -27,8 +27,8 @@ def test_the_base_model_learns_to_think_and_to_be_right(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
     ended = reasonkit(
-        "grpo", "--steps", 20, "--test-size", 200, "--run-dir", "run", "--no-baselines",
-        "--validate-every", 0, "--json",
+        "grpo", "--steps", 20, "--learning-rate", 4e-4, "--test-size", 200, "--run-dir", "run",
+        "--no-baselines", "--validate-every", 0, "--json",
     )  # fmt: skip
     assert ended.code == 0, ended.err
     summary = json.loads(ended.out)
