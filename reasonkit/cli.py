@@ -67,7 +67,7 @@ def list_runs(
             row.task,
             row.status,
             row.started,
-            " → ".join("–" if a is None else f"{a:.1%}" for a in row.accuracy),
+            row.accuracy,
         )
         for row in runs.list_runs(folder)
     ]

@@ -21,9 +21,9 @@ from scipy.stats import binomtest, t
 from reasonkit.answers.comparison import equal
 from reasonkit.answers.extraction import extract_answer
 from reasonkit.errors import DataError, RunError
+from reasonkit.files import write_json
 from reasonkit.generation import Engine, Sampling
 from reasonkit.rewards.format import is_well_formed
-from reasonkit.runs import write_json
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Completion, Example
 

@@ -8,15 +8,10 @@ skip and `Run.truncate_after` removes. Leaves out moving, merging and deleting r
 from __future__ import annotations
 
 import fcntl
-import importlib.metadata
 import json
-import math
 import os
-import platform
 import re
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -29,24 +24,13 @@ import psutil  # type: ignore[import-untyped]
 import yaml
 
 from reasonkit.errors import RefusedError
+from reasonkit.files import read_records, to_line, write_atomically, write_json
+from reasonkit.provenance import git_commit, hardware, process, versions
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
 RUNS = Path("runs")
 """Where runs are made that were given no directory."""
-
-PACKAGES = (
-    "reasonkit",
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "accelerate",
-    "datasets",
-    "tokenizers",
-    "math-verify",
-)
-"""The packages whose version can change a result."""
 
 KEEP_ALL_BYTES = 16 * 2**20
 KEEP_SOME_BYTES = 64 * 2**20
@@ -98,16 +82,16 @@ class Run:
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The records of ``metrics.jsonl``, torn lines skipped."""
-        return _records(self.path / "metrics.jsonl")
+        return read_records(self.path / "metrics.jsonl")
 
     def completions(self) -> Iterator[dict[str, Any]]:
         """The records of ``completions.jsonl``, torn lines skipped."""
-        return _records(self.path / "completions.jsonl")
+        return read_records(self.path / "completions.jsonl")
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Adds one logged step; ``record`` holds its number under ``step``."""
         with (self.path / "metrics.jsonl").open("ab") as file:
-            file.write(_line(record))
+            file.write(to_line(record))
 
     def append_completions(self, records: Iterable[dict[str, Any]]) -> None:
         """Adds sampled completions, each with its ``step``, within the bounds of this module.
@@ -118,7 +102,7 @@ class Run:
         with (self.path / "completions.jsonl").open("ab") as file:
             size = file.tell()
             for record in records:
-                line = _line(record)
+                line = to_line(record)
                 wanted = size < KEEP_ALL_BYTES or record["step"] % EVERY == 0
                 if wanted and size + len(line) <= KEEP_SOME_BYTES:
                     file.write(line)
@@ -129,8 +113,8 @@ class Run:
         for name in ("metrics.jsonl", "completions.jsonl"):
             path = self.path / name
             if path.exists():
-                kept = (record for record in _records(path) if record["step"] <= step)
-                write_atomically(path, b"".join(map(_line, kept)))
+                kept = (record for record in read_records(path) if record["step"] <= step)
+                write_atomically(path, b"".join(map(to_line, kept)))
 
     def write_json(self, name: str, value: object) -> None:
         """Writes a file of the run, as the function of this name does."""
@@ -140,20 +124,10 @@ class Run:
         """Sets fields of ``run.json``."""
         self.write_json("run.json", {**self.record, **fields})
 
-    def count(self, kind: Literal["seconds", "tokens"], **amounts: float) -> None:
-        """Adds to what the run has cost, by part: ``run.count("tokens", sampled=4096)``.
-
-        Work that a resumed run does again counts again, since it was spent.
-        """
-        counted = dict(self.record[kind])
-        for part, amount in amounts.items():
-            counted[part] = counted.get(part, 0) + amount
-        self.update(**{kind: counted})
-
     def mark(self, status: Status) -> None:
         """Sets the status. Any but ``running`` ends the run and lets go of its lock."""
         if status == "running":
-            self.update(status=status, ended=None, **_process())
+            self.update(status=status, ended=None, **process())
             return
         self.update(status=status, ended=_now(), hardware=hardware())
         if self._lock is not None:
@@ -219,7 +193,7 @@ def create(
         "status": "running",
         "started": _now(),
         "ended": None,
-        **_process(),
+        **process(),
         "seconds": {},
         "tokens": {},
     }
@@ -280,7 +254,7 @@ def open_run(path: Path) -> Run:
     """
     run = Run(path)
     try:
-        needed = {"command", "status", *_process()}
+        needed = {"command", "status", *process()}
         readable = needed <= run.record.keys() and isinstance(run.config, dict)
     except FileNotFoundError:
         raise RefusedError(
@@ -314,64 +288,6 @@ def list_runs(folder: Path = RUNS) -> list[Listed]:
     return sorted(found, key=lambda run: (run.started, run.path.name), reverse=True)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces a file so that even a crash leaves the old or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Writes JSON atomically; numbers that aren't finite are null, as JSON has no name for them."""
-    text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, f"{text}\n".encode())
-
-
-def versions() -> dict[str, str]:
-    """Python's version, and those of the installed `PACKAGES`."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def git_commit() -> str | None:
-    """The commit that this package runs from, ``-dirty`` if changed since; None if installed."""
-    here = Path(__file__)
-    git = ["git", "-C", str(here.parent)]
-    try:
-        # A package installed below somebody else's repository isn't tracked by it.
-        tracked = [*git, "ls-files", "--error-unmatch", here.name]
-        subprocess.run(tracked, capture_output=True, check=True, timeout=5)
-        describe = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        said = subprocess.run(describe, capture_output=True, check=True, text=True, timeout=5)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return said.stdout.strip()
-
-
-def hardware() -> dict[str, Any]:
-    """Platform, CPUs, memory in bytes; GPUs by name where torch is already loaded."""
-    torch = sys.modules.get("torch")
-    gpus = []
-    if torch is not None and torch.cuda.is_available():
-        gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "gpus": gpus,
-    }
-
-
 def _fresh(*words: str) -> Path:
     name = "-".join(_slug(word) for word in words)
     path, number = RUNS / name, 1
@@ -397,14 +313,6 @@ def _lock(path: Path) -> IO[bytes]:
             f"another process is working on {path}: wait for it or stop it first"
         ) from None
     return file
-
-
-def _process() -> dict[str, Any]:
-    return {
-        "pid": os.getpid(),
-        "process_started": psutil.Process().create_time(),
-        "host": socket.gethostname(),
-    }
 
 
 def _status(record: dict[str, Any]) -> Status:
@@ -435,31 +343,6 @@ def _accuracies(summary: Path) -> str:
         return f"{value['before']['accuracy']:.1%} → {value['after']['accuracy']:.1%}"
     except (OSError, ValueError, TypeError, KeyError):
         return ""
-
-
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            with suppress(ValueError):
-                record = json.loads(line)
-                if isinstance(record, dict) and "step" in record:
-                    yield record
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    return json.dumps(_finite(record), ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
 
 
 def _now() -> str:

@@ -18,6 +18,8 @@ FLOORS = (
     ("models", "tasks", "rewards"),
     ("answers", "sandbox"),
     ("runs", "console", "hub"),
+    ("provenance",),
+    ("files",),
     ("config", "types", "errors"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -216,30 +216,6 @@ def test_numbers_that_are_not_finite_are_null_in_the_files(tmp_path: Path) -> No
     assert json.loads((run.evaluations / "x.json").read_text()) == {"a": [None, 1.5]}
 
 
-def test_costs_add_up_over_sessions(tmp_path: Path) -> None:
-    run = make(tmp_path / "run")
-    run.count("tokens", sampled=10, trained=4)
-    run.mark("interrupted")
-    runs.resume(run.path).count("tokens", sampled=5)
-    assert run.record["tokens"] == {"sampled": 15, "trained": 4}
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_leftover(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file.json"
-    runs.write_json(path, {"a": 1})
-
-    def fail(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space"):
-        runs.write_json(path, {"a": 2})
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file.json"]
-    assert json.loads(path.read_text()) == {"a": 1}
-
-
 def test_runs_are_listed_newest_first_and_broken_ones_last(tmp_path: Path) -> None:
     for name, started in (("old", "2026-01-01"), ("new", "2026-02-01"), ("broken", "")):
         run = make(tmp_path / name)
@@ -263,6 +239,7 @@ def test_runs_are_listed_newest_first_and_broken_ones_last(tmp_path: Path) -> No
 
 def test_run_directories_need_no_torch() -> None:
     code = (
-        "import sys; from reasonkit import runs; runs.hardware(); assert 'torch' not in sys.modules"
+        "import sys; from reasonkit import provenance, runs; provenance.hardware(); "
+        "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -16,7 +16,7 @@ import os
 import shutil
 from pathlib import Path
 
-from reasonkit.runs import write_json
+from reasonkit.files import write_json
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"

@@ -43,6 +43,7 @@ from reasonkit.generation.local import LocalEngine, encode_prompts
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints
+from reasonkit.training.padding import without_padding
 from reasonkit.types import Example, Group, Scores
 
 
@@ -194,11 +195,43 @@ def lookup(name: str) -> Callable[..., list[float | None]]:
 
 
 class Trainer(GRPOTrainer):  # type: ignore[misc]
-    """GRPOTrainer whose checkpoints appear whole, with a manifest, or not at all."""
+    """GRPOTrainer that computes no padding, and whose checkpoints appear whole or not at all."""
 
     run: Run
     keep_checkpoints: int
-    counters: Counters
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: torch.nn.Module,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        compute_aux_loss: bool = False,
+        **images: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        score = super()._get_per_token_logps_and_entropies
+        if compute_aux_loss:
+            whole: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = score(
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                batch_size,
+                compute_entropy,
+                compute_aux_loss,
+                **images,
+            )
+            return whole
+
+        def one_pass(
+            ids: torch.Tensor, mask: torch.Tensor, keep: int
+        ) -> tuple[torch.Tensor, torch.Tensor | None]:
+            scored = score(model, ids, mask, keep, batch_size, compute_entropy)
+            return scored[0], scored[1]
+
+        return *without_padding(one_pass, input_ids, attention_mask, logits_to_keep), None
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
