@@ -75,6 +75,17 @@ def list_runs(
     console.show_table(f"runs in {folder}", columns, rows)
 
 
+@app.command("report")
+def draw_report(
+    run: Annotated[Path, typer.Argument(help="A run directory, finished or not.")],
+) -> None:
+    """Draws report.html of a run."""
+    from reasonkit import runs
+    from reasonkit.report import page
+
+    print(page.write(runs.open_run(run)))
+
+
 @app.command("models")
 def list_models() -> None:
     """Lists the models that have an entry; any other Hugging Face causal LM works too."""

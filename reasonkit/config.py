@@ -19,24 +19,7 @@ import typer
 import yaml
 
 from reasonkit.errors import RefusedError, UnknownNameError
-
-
-class LossType(enum.StrEnum):
-    """What the summed token losses are divided by, and what is clipped."""
-
-    grpo = "grpo"
-    dr_grpo = "dr_grpo"
-    dapo = "dapo"
-    bnpo = "bnpo"
-    cispo = "cispo"
-
-
-class RewardScaling(enum.StrEnum):
-    """What a centred reward is divided by."""
-
-    group = "group"
-    batch = "batch"
-    none = "none"
+from reasonkit.objectives import PRESETS, KlForm, LossType, RatioLevel, RewardScaling
 
 
 class Device(enum.StrEnum):
@@ -46,6 +29,14 @@ class Device(enum.StrEnum):
     cpu = "cpu"
     cuda = "cuda"
     mps = "mps"
+
+
+class OnCollapse(enum.StrEnum):
+    """What is done when validation accuracy falls below its best and stays there."""
+
+    rollback = "rollback"
+    stop = "stop"
+    ignore = "ignore"
 
 
 class DType(enum.StrEnum):
@@ -61,14 +52,16 @@ def _flag(panel: str, help: str, **bounds: Any) -> Any:
     return typer.Option(help=help, rich_help_panel=panel, **bounds)
 
 
-DATA, ROLLOUT, UPDATE, MACHINE, EVALUATION = (
+DATA, ROLLOUT, OBJECTIVE, UPDATE, MACHINE, EVALUATION = (
     "Model, task and rewards",
     "Rollouts",
+    "Objective",
     "Updates",
     "Machine",
     "Evaluation and checkpoints",
 )
 BY_MODEL = "(default: by model)"
+BY_PRESET = "(default: by preset)"
 
 
 @dataclass(frozen=True)
@@ -108,6 +101,13 @@ class GrpoConfig:
     max_completion_tokens: Annotated[
         int | None, _flag(ROLLOUT, f"A completion is cut off here. {BY_MODEL}", min=2)
     ] = None
+    curriculum: Annotated[
+        bool, _flag(ROLLOUT, "Prefer prompts that are sometimes solved, by observed pass rate.")
+    ] = False
+    resample: Annotated[
+        int | None,
+        _flag(ROLLOUT, f"Rounds in which groups without spread are replaced. {BY_PRESET}", min=0),
+    ] = None
     steps: Annotated[
         int | None, _flag(UPDATE, f"Rollouts, each followed by its updates. {BY_MODEL}", min=1)
     ] = None
@@ -118,17 +118,35 @@ class GrpoConfig:
         float | None, _flag(UPDATE, f"Peak of AdamW's. {BY_MODEL}", min=0.0)
     ] = None
     warmup_steps: Annotated[int, _flag(UPDATE, "Updates until the peak is reached.", min=0)] = 3
-    kl_coefficient: Annotated[
-        float, _flag(UPDATE, "β: how strongly the reference model holds on.", min=0.0)
-    ] = 0.0
-    epsilon_low: Annotated[float, _flag(UPDATE, "ε: lower clip of the ratio.", min=0.0)] = 0.2
-    epsilon_high: Annotated[float, _flag(UPDATE, "Upper clip of the ratio.", min=0.0)] = 0.2
-    loss_type: Annotated[LossType, _flag(UPDATE, "How token losses are normalised.")] = (
-        LossType.dapo
-    )
+    preset: Annotated[str, _flag(OBJECTIVE, f"One of {', '.join(PRESETS)}.")] = "token-mean"
+    loss_type: Annotated[
+        LossType | None,
+        _flag(OBJECTIVE, f"What is clipped and how token losses are averaged. {BY_PRESET}"),
+    ] = None
     reward_scaling: Annotated[
-        RewardScaling, _flag(UPDATE, "What centred rewards are divided by.")
-    ] = RewardScaling.group
+        RewardScaling | None,
+        _flag(OBJECTIVE, f"What centred rewards are divided by. {BY_PRESET}"),
+    ] = None
+    epsilon_low: Annotated[
+        float | None, _flag(OBJECTIVE, f"ε: lower clip of the ratio. {BY_PRESET}", min=0.0)
+    ] = None
+    epsilon_high: Annotated[
+        float | None, _flag(OBJECTIVE, f"Upper clip of the ratio. {BY_PRESET}", min=0.0)
+    ] = None
+    kl_coefficient: Annotated[
+        float | None,
+        _flag(OBJECTIVE, f"β: how strongly the reference model holds on. {BY_PRESET}", min=0.0),
+    ] = None
+    kl_form: Annotated[
+        KlForm | None, _flag(OBJECTIVE, f"Estimator of the KL penalty. {BY_PRESET}")
+    ] = None
+    ratio_level: Annotated[
+        RatioLevel | None, _flag(OBJECTIVE, f"Whose probability ratio is clipped. {BY_PRESET}")
+    ] = None
+    mask_truncated: Annotated[
+        bool | None,
+        _flag(OBJECTIVE, f"Leave completions that were cut off out of the loss. {BY_PRESET}"),
+    ] = None
     max_grad_norm: Annotated[float, _flag(UPDATE, "Gradients are clipped here.", min=0.0)] = 1.0
     lora: Annotated[bool, _flag(UPDATE, "Train low-rank adapters, not all weights.")] = False
     lora_rank: Annotated[int, _flag(UPDATE, "Rank of the adapters.", min=1)] = 16
@@ -146,7 +164,10 @@ class GrpoConfig:
     ] = 30.0
     validate_every: Annotated[
         int, _flag(EVALUATION, "Steps between looks at the validation split; 0 is never.", min=0)
-    ] = 20
+    ] = 10
+    on_collapse: Annotated[
+        OnCollapse, _flag(EVALUATION, "When validation falls and stays below its best.")
+    ] = OnCollapse.rollback
     validation_size: Annotated[int, _flag(EVALUATION, "Validation examples.", min=1)] = 100
     test_size: Annotated[int, _flag(EVALUATION, "Test examples, at most.", min=1)] = 500
     baselines: Annotated[
@@ -155,7 +176,12 @@ class GrpoConfig:
     save_every: Annotated[
         int, _flag(EVALUATION, "Steps between checkpoints; 0 is never.", min=0)
     ] = 20
-    keep_checkpoints: Annotated[int, _flag(EVALUATION, "Newest checkpoints kept.", min=1)] = 2
+    keep_checkpoints: Annotated[
+        int, _flag(EVALUATION, "Newest checkpoints kept, beside the best.", min=1)
+    ] = 2
+    report_to: Annotated[
+        list[str] | None, _flag(EVALUATION, "tensorboard, trackio or wandb; may be repeated.")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,11 @@ def show_error(message: str) -> None:
     err.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
 
 
+def say(message: str) -> None:
+    """One line of a result on stdout."""
+    out.print(Text(message), soft_wrap=True)
+
+
 def note(message: str) -> None:
     """One line of progress on stderr."""
     err.print(Text(message), soft_wrap=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,15 +20,13 @@ from scipy.stats import binomtest, t
 
 from reasonkit.answers.comparison import equal
 from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.work import shows_work
 from reasonkit.errors import DataError, RunError
 from reasonkit.files import write_json
 from reasonkit.generation import Engine, Sampling
 from reasonkit.rewards.format import is_well_formed
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Completion, Example
-
-_THOUGHT = re.compile(r"<think>\s*(?!</think>)\S")
-_CALCULATION = re.compile(r"\d\s*(?:[-+*/×÷·−^]|\\times|\\cdot|\\div)\s*\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +91,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The verdicts on a set of examples, in its order; at least one."""
+    """The verdicts on a set of examples, in its order; at least one.
+
+    Attributes:
+        verdicts: one an example.
+        seconds: what it took to answer and judge.
+    """
 
     verdicts: tuple[Verdict, ...]
+    seconds: float = 0.0
 
     @property
     def accuracy(self) -> Accuracy:
@@ -148,13 +152,14 @@ class Evaluation:
     def save(self, path: Path) -> None:
         """Writes the summary and every verdict as JSON, atomically."""
         verdicts = [asdict(verdict) for verdict in self.verdicts]
-        write_json(path, {"summary": self.to_summary(), "verdicts": verdicts})
+        summary = self.to_summary()
+        write_json(path, {"summary": summary, "seconds": self.seconds, "verdicts": verdicts})
 
     @classmethod
     def load(cls, path: Path) -> Evaluation:
         """What `save` wrote."""
         saved = json.loads(path.read_text(encoding="utf-8"))
-        return cls(tuple(Verdict(**verdict) for verdict in saved["verdicts"]))
+        return cls(tuple(Verdict(**verdict) for verdict in saved["verdicts"]), saved["seconds"])
 
 
 def evaluate(
@@ -178,6 +183,7 @@ def evaluate(
     """
     if not examples:
         raise DataError("there are no examples to evaluate on: choose a split that has some")
+    started = time.perf_counter()
     asked = [ask(example, wording) for example in examples] if wording else examples
     verdicts: dict[str, Verdict] = {}
     for group in engine.sample(asked, 1, sampling):
@@ -187,7 +193,8 @@ def evaluate(
     missing = [example.id for example in examples if example.id not in verdicts]
     if missing:
         raise RunError(f"the engine gave no answer to {len(missing)} examples, {missing[0]} first")
-    return Evaluation(tuple(verdicts[example.id] for example in examples))
+    ordered = tuple(verdicts[example.id] for example in examples)
+    return Evaluation(ordered, time.perf_counter() - started)
 
 
 def _judge(
@@ -206,17 +213,6 @@ def _judge(
         thought=shows_work(completion.text, extracted),
         text=completion.text,
     )
-
-
-def shows_work(text: str, extracted: str | None) -> bool:
-    """Whether a completion thinks before it answers, in whatever format.
-
-    It does if a ``<think>`` block has content, or if two numbers are joined by an operator
-    somewhere before the last mention of the final answer (anywhere, if there is none).
-    """
-    end = text.rfind(extracted) if extracted else -1
-    before = text[:end] if end >= 0 else text
-    return bool(_THOUGHT.search(text) or _CALCULATION.search(before))
 
 
 def wilson(successes: int, n: int) -> Accuracy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,6 +64,16 @@ class Group:
 
     example: Example
     completions: Sequence[Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A completion with its total reward and each reward by name; None where no verdict was."""
+
+    question: str
+    text: str
+    total: float | None
+    rewards: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from reasonkit.evaluation import (
     interval_of_means,
     paired,
     paired_counts,
-    shows_work,
     wilson,
 )
 from reasonkit.generation import Sampling
@@ -117,28 +116,6 @@ def test_paired_refuses_different_examples() -> None:
         paired([verdict("a", True)], [verdict("b", True)])
     with pytest.raises(ValueError, match="same examples"):
         paired([], [])
-
-
-@pytest.mark.parametrize(
-    ("text", "extracted", "worked"),
-    [
-        ("14", "14", False),
-        ("The answer is 14.", "14", False),
-        ("<answer>14</answer>", "14", False),
-        ("<think></think><answer>14</answer>", "14", False),
-        ("<think> \n </think>14", "14", False),
-        ("#### 3/4", "3/4", False),
-        ("<think>2+2*6=2+12=14</think><answer>14</answer>", "14", True),
-        ("<think>She has twice as many.</think>14", "14", True),
-        ("2+2*6=2+12=14. The answer is 14.", "14", True),
-        ("D'abord 2 + 12, donc la reponse est 14.", "14", True),
-        ("2+12; 14\n#### 14", "14", True),
-        ("$2 \\times 7$ is \\boxed{14}", "14", True),
-        ("<think>2 and then", None, True),
-    ],
-)
-def test_showing_work_is_seen_in_any_format(text: str, extracted: str | None, worked: bool) -> None:
-    assert shows_work(text, extracted) is worked
 
 
 class Scripted:

@@ -10,21 +10,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import filesize
-
 from reasonkit import console, runs
 from reasonkit.answers.comparison import check_reference
 from reasonkit.config import GrpoConfig, Invocation, from_mapping, read_yaml, to_mapping
-from reasonkit.errors import DataError, ReasonkitError, RefusedError
+from reasonkit.errors import DataError, ReasonkitError, RefusedError, UnknownNameError
+from reasonkit.live import Training
 from reasonkit.models import MODELS
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
+from reasonkit.objectives import PRESETS, Objective
+from reasonkit.report import terminal
 from reasonkit.rewards import WeightedReward, parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import Splits, describe, load, require_trainable
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from reasonkit.evaluation import Evaluation
     from reasonkit.generation.local import LocalEngine
     from reasonkit.training import memory
-    from reasonkit.training.grpo import Counters
+    from reasonkit.training.grpo import Trained
+    from reasonkit.training.signs import Sign
 
 LARGE = MODELS["deepseek-r1-distill-llama-70b"]
 """The size at which a critic hurts; its memory stands beside the chosen model's."""
@@ -90,7 +91,7 @@ def _resume(path: Path, invocation: Invocation) -> None:
         raise RefusedError(f"{path} is a run of `reasonkit {command}`, not of grpo")
     if opened.status == "finished":
         console.note(f"{path} is finished")
-        _print_results(json.loads((path / "summary.json").read_text()), invocation)
+        terminal.show(json.loads((path / "summary.json").read_text()), invocation.json)
         return
     where = path / "config.yaml"
     plan = settle(from_mapping(GrpoConfig, read_yaml(where), str(where)))
@@ -139,6 +140,9 @@ def _resolved(
     config: GrpoConfig, model: ResolvedModel, rewards: Sequence[tuple[str, float]]
 ) -> GrpoConfig:
     """The config with every None filled in."""
+    if config.preset not in PRESETS:
+        raise UnknownNameError("preset", config.preset, PRESETS)
+    config = _with_objective(config, PRESETS[config.preset])
     defaults = model.entry.rl
     prompt = model.entry.system_prompt if config.system_prompt is None else config.system_prompt
     rate = defaults.lora_learning_rate if config.lora else defaults.learning_rate
@@ -162,6 +166,18 @@ def _resolved(
             f"a step ({filled.prompts_per_step} prompts × {filled.group_size}): try {fits}"
         )
     return dataclasses.replace(filled, micro_batch=fits)
+
+
+def _with_objective(config: GrpoConfig, objective: Objective) -> GrpoConfig:
+    """The config with the objective's settings where it leaves them open."""
+    names = {field.name for field in dataclasses.fields(config)}
+    settings = {f.name: getattr(objective, f.name) for f in dataclasses.fields(objective)}
+    missing = {
+        name: value
+        for name, value in settings.items()
+        if name in names and getattr(config, name) is None
+    }
+    return dataclasses.replace(config, **missing)
 
 
 def _load(plan: Plan) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
@@ -220,61 +236,37 @@ def _look_ahead(plan: Plan, tokenizer: PreTrainedTokenizerBase, model: PreTraine
         ("examples", ", ".join(counts)),
         ("rewards", ", ".join(config.reward or [])),
         ("a step", f"{step}, then {config.updates_per_rollout} update(s)"),
-        ("pass@G", f"{seen.pass_at_g:.0%} of {seen.groups} groups hold a right answer"),
-        ("no spread", f"{seen.zero_spread:.0%} of the groups teach nothing yet"),
-        ("cut off", f"{seen.truncated:.0%} of the completions; mean {seen.tokens:.0f} tokens"),
-        ("format", f"{seen.well_formed:.0%} of the completions have it"),
-        ("training", f"about {seen.seconds_per_step * config.steps:.0f} s at this length"),
+        ("objective", f"{config.preset}: {PRESETS[config.preset].summary}"),
+        *seen.rows(config.steps),
     ]
     if config.updates_per_rollout == 1:
         rows.append(("clip", "with one update a rollout the ratio is 1 and ε does nothing"))
     console.err.print(console.table("plan", ("", ""), rows))
     assert config.max_completion_tokens
-    prompt = max(len(ids) for ids in encode_prompts(tokenizer, splits.train)[0])
-    _show_memory(
-        {
-            config.model: (memory.shape_of(model), max(per_step, ROWS), 4),
-            LARGE.name: (memory.ModelShape(*LARGE.shape), per_step, 2),
-        },
-        prompt + config.max_completion_tokens,
-        config,
-    )
-    for line in seen.warnings():
-        console.warn(line)
-    for name, count in guard.failures.items():
-        console.warn(f"reward {name!r} failed {count} time(s) in the preflight")
+    prompts, _ = encode_prompts(tokenizer, splits.train)
+    tokens = max(map(len, prompts)) + config.max_completion_tokens
 
-
-def _show_memory(
-    shapes: dict[str, tuple[memory.ModelShape, int, int]], tokens: int, config: GrpoConfig
-) -> None:
-    """Prints bytes by part for each ``(shape, rows, bytes a weight)``."""
-    from reasonkit.training import memory
-
-    plans = {
-        name: memory.plan(
+    def memory_plan(shape: memory.ModelShape, rows: int, dtype_bytes: int) -> memory.MemoryPlan:
+        return memory.plan(
             shape,
             rows=rows,
             tokens=tokens,
             micro_batch=config.micro_batch,
-            dtype_bytes=size,
+            dtype_bytes=dtype_bytes,
             lora_rank=config.lora_rank if config.lora else None,
-            reference=config.kl_coefficient > 0,
+            reference=bool(config.kl_coefficient),
         )
-        for name, (shape, rows, size) in shapes.items()
+
+    plans = {
+        config.model: memory_plan(memory.shape_of(model), max(per_step, ROWS), 4),
+        LARGE.name: memory_plan(memory.ModelShape(*LARGE.shape), per_step, 2),
     }
-    parts = [field.name for field in dataclasses.fields(memory.MemoryPlan)]
-    parts.insert(parts.index("critic"), "total")
-    cells = [
-        (
-            f"PPO would add: {part.replace('_', ' ')}"
-            if "critic" in part
-            else part.replace("_", " "),
-            *(filesize.decimal(getattr(plan, part)) for plan in plans.values()),
-        )
-        for part in parts
-    ]
+    cells = memory.table(list(plans.values()))
     console.err.print(console.table("memory at most", ("part", *plans), cells, numbers=True))
+    for line in seen.warnings():
+        console.warn(line)
+    for name, count in guard.failures.items():
+        console.warn(f"reward {name!r} failed {count} time(s) in the preflight")
 
 
 def _carry_out(
@@ -284,6 +276,8 @@ def _carry_out(
     model: PreTrainedModel,
     invocation: Invocation,
 ) -> None:
+    from reasonkit.report import page
+
     console.note(f"run: {made.path}")
     try:
         summary = _measure_and_train(made, plan, tokenizer, model)
@@ -297,7 +291,8 @@ def _carry_out(
             console.note(f"go on with: reasonkit grpo --run-dir {made.path} --resume")
         raise
     made.mark("finished")
-    _print_results(summary, invocation)
+    page.write(made)
+    terminal.show(summary, invocation.json)
 
 
 def _measure_and_train(
@@ -307,7 +302,6 @@ def _measure_and_train(
     from reasonkit.generation.local import LocalEngine
     from reasonkit.training import final
 
-    started = time.perf_counter()
     config, test = plan.config, plan.splits.test
     engine = LocalEngine(model, tokenizer)
     before = _evaluate(made, "before", engine, test, config)
@@ -316,8 +310,10 @@ def _measure_and_train(
         for wording in (WORDINGS if config.baselines else ())
     }
     guard = Guard(plan.rewards, config.reward_timeout)
-    policy, counters = _train(made, plan, tokenizer, model, guard)
-    after = _evaluate(made, "after", LocalEngine(policy, tokenizer), test, config)
+    trained = _train(made, plan, tokenizer, model, guard)
+    counters = trained.counters
+    after = _evaluate(made, "after", LocalEngine(trained.policy, tokenizer), test, config)
+    measured = (before, after, *baselines.values())
     best = max(baselines.values(), key=lambda e: e.accuracy.accuracy, default=before)
     summary: dict[str, Any] = {
         "command": "grpo",
@@ -328,18 +324,25 @@ def _measure_and_train(
         "baselines": {name: e.to_summary() for name, e in baselines.items()},
         "paired": dataclasses.asdict(paired(before.verdicts, after.verdicts)),
         "paired_with_best_wording": dataclasses.asdict(paired(best.verdicts, after.verdicts)),
-        "seconds": counters.seconds_before + time.perf_counter() - started,
+        "seconds": counters.seconds + sum(e.seconds for e in measured),
         "tokens_sampled": counters.tokens_sampled,
         "tokens_trained": counters.tokens_trained,
-        "tokens_evaluated": sum(e.tokens for e in (before, after, *baselines.values())),
+        "tokens_evaluated": sum(e.tokens for e in measured),
         "rollout_seconds": counters.rollout_seconds,
         "reward_seconds": counters.reward_seconds,
         "peak_memory_bytes": _peak_memory(),
         "reward_failures": dict(guard.failures),
+        "step_kept": trained.step,
+        "stopped_at": trained.stopped,
+        "rollbacks": trained.rollbacks,
     }
     card = final.model_card(summary, to_mapping(config))
     if not (made.path / "final").exists():
-        final.save(policy, tokenizer, made.path / "final", card, config.keep_adapter)
+        final.save(trained.policy, tokenizer, made.path / "final", card, config.keep_adapter)
+    made.update(
+        seconds={"total": summary["seconds"], "training": counters.seconds},
+        tokens={"sampled": counters.tokens_sampled, "trained": counters.tokens_trained},
+    )
     made.write_json("summary.json", summary)
     return summary
 
@@ -377,35 +380,28 @@ def _train(
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
     guard: Guard,
-) -> tuple[PreTrainedModel, Counters]:
+) -> Trained:
     from reasonkit.training import grpo
 
     config = plan.config
     assert config.steps
-    with console.progress(config.steps, "training") as (bar, task):
 
-        def report(record: dict[str, float]) -> None:
-            bar.update(task, completed=record["step"])
-            shown = (
-                f"step {record['step']:g}/{config.steps}  reward {record['reward']:.2f}  "
-                f"tokens {record['completion_tokens']:.0f}  thinks {record['thinks']:.0%}  "
-                f"no spread {record['zero_spread']:.0%}  entropy {record['entropy']:.2f}"
-            )
-            if "validation" in record:
-                shown += f"  validation {record['validation']:.1%}"
-            if "validation" in record or record["step"] % 10 == 0:
-                console.note(f"{shown}  {record['seconds']:.0f} s")
+    def validate(step: int, engine: LocalEngine) -> dict[str, float]:
+        done = _evaluate(made, f"step-{step}", engine, plan.splits.validation, config)
+        return {
+            "validation": done.accuracy.accuracy,
+            "validation_low": done.accuracy.low,
+            "validation_high": done.accuracy.high,
+            "validation_tokens": done.mean_tokens,
+        }
 
-        def validate(step: int, engine: LocalEngine) -> dict[str, float]:
-            done = _evaluate(made, f"step-{step}", engine, plan.splits.validation, config)
-            return {
-                "validation": done.accuracy.accuracy,
-                "validation_low": done.accuracy.low,
-                "validation_high": done.accuracy.high,
-                "validation_tokens": done.mean_tokens,
-            }
+    def alarm(step: int, sign: Sign) -> None:
+        signs = [s for s in made.record.get("signs", []) if s["name"] != sign.name]
+        made.update(signs=[*signs, {"step": step, **dataclasses.asdict(sign)}])
+        console.warn(f"step {step}: {sign.message}; for example: {sign.example[:300]!r}")
 
-        policy, counters, stopped = grpo.train(
+    with Training(f"{config.model} on {config.task}", config.steps) as view:
+        trained = grpo.train(
             model,
             tokenizer,
             plan.splits.train,
@@ -414,11 +410,13 @@ def _train(
             made,
             plan.model.entry.lora_targets,
             validate,
-            report,
+            view.update,
+            alarm,
+            console.warn,
         )
-    if stopped:
+    if trained.interrupted:
         raise KeyboardInterrupt
-    return policy, counters
+    return trained
 
 
 def _peak_memory() -> int:
@@ -430,41 +428,3 @@ def _peak_memory() -> int:
         return torch.cuda.max_memory_allocated()
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-
-
-def _print_results(summary: dict[str, Any], invocation: Invocation) -> None:
-    if invocation.json:
-        print(json.dumps(summary, indent=2))
-        return
-
-    def row(name: str, e: dict[str, Any]) -> tuple[str, ...]:
-        return (
-            name,
-            f"{e['accuracy']:.1%} ({e['low'] * 100:.1f}–{e['high'] * 100:.1f})",
-            f"{e['mean_tokens']:.1f}",
-            f"{e['thinks']:.0%}",
-            "–" if e["accuracy_when_thinking"] is None else f"{e['accuracy_when_thinking']:.1%}",
-            f"{e['format']:.0%}",
-        )
-
-    title = (
-        f"{summary['model']} on {summary['task']}, {summary['after']['n']} test questions, "
-        "greedy, 95 % intervals"
-    )
-    columns = ("", "accuracy", "tokens", "thinks", "right then", "format")
-    rows = [row("before", summary["before"])]
-    rows += [row(WORDINGS[name], e) for name, e in summary["baselines"].items()]
-    rows.append(row("after", summary["after"]))
-    console.show_table(title, columns, rows, numbers=True)
-    for name, key in (("before", "paired"), ("best wording", "paired_with_best_wording")):
-        pair = summary[key]
-        console.out.print(
-            f"after − {name}: {pair['difference'] * 100:+.1f} points "
-            f"({pair['low'] * 100:+.1f} to {pair['high'] * 100:+.1f}), exact McNemar "
-            f"p = {pair['p']:.2g}"
-        )
-    console.out.print(
-        f"{summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled, "
-        f"{summary['tokens_trained']:,} trained, peak memory "
-        f"{summary['peak_memory_bytes'] / 2**30:.2f} GiB"
-    )

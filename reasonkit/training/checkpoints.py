@@ -89,6 +89,13 @@ def prune(folder: Path, keep: int, best: Path | None = None) -> None:
             _discard(path)
 
 
+def drop_after(folder: Path, step: int) -> None:
+    """Deletes the checkpoints of later steps."""
+    for path in _checkpoints(folder):
+        if step_of(path) > step:
+            _discard(path)
+
+
 def clean(folder: Path) -> None:
     """Deletes what an interrupted `publish` or `prune` left behind. For the start of a run."""
     for path in folder.glob(".*"):

@@ -17,8 +17,11 @@ Leaves out what varies by machine: allocator slack, the CUDA context, sharding o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
+
+from rich import filesize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -152,3 +155,16 @@ def lora_parameters(shape: ModelShape, rank: int) -> int:
     mlp = max(0, in_layers - 2 * hidden * (hidden + kv)) // (3 * hidden)
     attention = 2 * (hidden + hidden) + 2 * (hidden + kv)
     return shape.layers * rank * (attention + 3 * (hidden + mlp))
+
+
+def table(plans: Sequence[MemoryPlan]) -> list[tuple[str, ...]]:
+    """A row a part and a column a plan, the total before the critic."""
+    parts = [field.name for field in fields(MemoryPlan)]
+    parts.insert(parts.index("critic"), "total")
+    return [
+        (
+            ("PPO would add: " if "critic" in part else "") + part.replace("_", " "),
+            *(filesize.decimal(getattr(plan, part)) for plan in plans),
+        )
+        for part in parts
+    ]

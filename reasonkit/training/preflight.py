@@ -44,6 +44,16 @@ class Preflight:
     tokens: float
     seconds_per_step: float
 
+    def rows(self, steps: int) -> list[tuple[str, str]]:
+        """What was seen, for the plan of a run."""
+        return [
+            ("pass@G", f"{self.pass_at_g:.0%} of {self.groups} groups hold a right answer"),
+            ("no spread", f"{self.zero_spread:.0%} of the groups teach nothing yet"),
+            ("cut off", f"{self.truncated:.0%} of the completions; mean {self.tokens:.0f} tokens"),
+            ("format", f"{self.well_formed:.0%} of the completions have it"),
+            ("training", f"about {self.seconds_per_step * steps:.0f} s at this length"),
+        ]
+
     def warnings(self) -> list[str]:
         """What will go wrong, a line each."""
         lines = []

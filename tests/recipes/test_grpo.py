@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -59,7 +60,7 @@ def test_a_foreign_model_and_a_file_go_through_every_stage(
     assert "reasonkit grpo" in (final / "README.md").read_text()
     assert (final / "adapter").exists() == bool(lora)
     metrics = [json.loads(x) for x in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert [m["step"] for m in metrics] == [1, 2, 3, 4]
+    assert [m["step"] for m in metrics] == [0, 1, 2, 3, 4]
 
 
 def test_a_run_killed_in_training_resumes_to_the_same_weights(
@@ -82,7 +83,7 @@ def test_a_run_killed_in_training_resumes_to_the_same_weights(
     )
     assert whole == killed
     steps = [json.loads(x)["step"] for x in (tmp_path / "killed/metrics.jsonl").open()]
-    assert steps == [1, 2, 3, 4]
+    assert steps == [0, 1, 2, 3, 4]
     again = reasonkit("grpo", "--run-dir", "killed", "--resume")
     assert again.code == 0
     assert "finished" in again.err
@@ -158,3 +159,108 @@ def test_a_users_reward_with_trl_signature_trains(reasonkit: Callable, tmp_path:
     assert ended.code == 0, ended.err
     first = json.loads((tmp_path / "run/completions.jsonl").read_text().splitlines()[0])
     assert first["rewards"]["short"] == pytest.approx(-len(first["completion"]) / 100)
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+COLLAPSING = (
+    "--learning-rate", 0.5, "--warmup-steps", 0, "--steps", 6, "--group-size", 4,
+    "--prompts-per-step", 4, "--max-completion-tokens", 24, "--test-size", 60,
+    "--validation-size", 60, "--validate-every", 1, "--no-baselines",
+)  # fmt: skip
+
+
+def test_a_collapse_is_rolled_back_and_the_best_checkpoint_is_kept(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    ended = reasonkit("grpo", "--run-dir", "run", *COLLAPSING, "--json")
+    assert ended.code == 0, ended.err
+    assert "half the learning rate" in ended.err
+    summary = json.loads(ended.out)
+    kept = summary["step_kept"]
+    assert [r["to"] for r in summary["rollbacks"]] == [kept] * len(summary["rollbacks"])
+    assert summary["after"]["accuracy"] == summary["before"]["accuracy"] > 0
+    metrics = rows(tmp_path / "run/metrics.jsonl")
+    assert metrics[-1]["step"] == summary["stopped_at"] == 2
+    assert metrics[1]["learning_rate"] == pytest.approx(0.5 / 2 ** len(summary["rollbacks"]))
+    assert metrics[-1]["tokens_sampled"] == summary["tokens_sampled"]
+    abandoned = summary["rollbacks"][0]
+    assert abandoned["spent"]["tokens_sampled"] < summary["tokens_sampled"]
+    assert len(abandoned["validations"]) == 2
+    assert "Collapse" in (tmp_path / "run/report.html").read_text()
+
+
+def test_a_collapse_can_stop_training(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("grpo", "--run-dir", "run", *COLLAPSING, "--on-collapse", "stop", "--json")
+    assert ended.code == 0, ended.err
+    assert "training stops" in ended.err
+    summary = json.loads(ended.out)
+    assert (summary["stopped_at"], summary["step_kept"], summary["rollbacks"]) == (2, 0, [])
+
+
+def test_groups_without_spread_are_replaced_within_bounds(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    reward = ("--reward", "answer=1")
+    for name, rounds in (("plain", 0), ("dynamic", 2)):
+        ended = reasonkit("grpo", "--run-dir", name, *SMALL, *reward, "--resample", rounds)
+        assert ended.code == 0, ended.err
+    plain, dynamic = (rows(tmp_path / n / "metrics.jsonl")[1:] for n in ("plain", "dynamic"))
+    assert all(m["zero_spread_trained"] == m["zero_spread"] for m in plain)
+    assert all(m["zero_spread_trained"] <= m["zero_spread"] for m in dynamic)
+    assert any(m["zero_spread_trained"] < m["zero_spread"] for m in dynamic)
+    assert plain[0]["zero_spread"] == dynamic[0]["zero_spread"]
+    lacking = plain[0]["zero_spread"] * 4
+    assert dynamic[0]["tokens_sampled"] <= plain[0]["tokens_sampled"] + 2 * lacking * 4 * 24
+
+
+def test_a_curriculum_resumes_to_the_same_prompts(reasonkit: Callable, tmp_path: Path) -> None:
+    argv = (*SMALL, "--curriculum", "--preset", "dapo", "--save-every", 1)
+    assert reasonkit("grpo", "--run-dir", "whole", *argv).code == 0
+    assert reasonkit("grpo", "--run-dir", "cut", *argv).code == 0
+    cut = tmp_path / "cut"
+    for step in (3, 4):
+        for path in (cut / "checkpoints").glob(f"checkpoint-{step}"):
+            path.rename(tmp_path / f"gone-{step}")
+    for name in ("summary.json", "final"):
+        (cut / name).rename(tmp_path / f"gone-{name}")
+    (cut / "run.json").write_text((cut / "run.json").read_text().replace("finished", "interrupted"))
+    resumed = reasonkit("grpo", "--run-dir", "cut", "--resume")
+    assert resumed.code == 0, resumed.err
+    whole, again = (rows(tmp_path / n / "completions.jsonl") for n in ("whole", "cut"))
+    assert whole == again
+    weights = [(tmp_path / n / "final/model.safetensors").read_bytes() for n in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(reasonkit: Callable, tmp_path: Path) -> None:
+    argv = ["grpo", "--run-dir", "run", *map(str, SMALL), "--steps", "200", "--save-every", "0"]
+    call = "import sys; from reasonkit.cli import main; sys.argv[0] = 'reasonkit'; main()"
+    child = subprocess.Popen([sys.executable, "-c", call, *argv], stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run/metrics.jsonl"
+    until = time.monotonic() + 120
+    while time.monotonic() < until and not (metrics.exists() and len(rows(metrics)) > 2):
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130, said
+    assert "reasonkit grpo --run-dir run --resume" in said
+    assert "Traceback" not in said
+    done = rows(metrics)[-1]["step"]
+    assert (tmp_path / f"run/checkpoints/checkpoint-{done:g}").exists()
+    assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "interrupted"
+
+
+def test_a_page_and_a_list_show_what_was_done(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("grpo", "--run-dir", "runs/one", *SMALL, "--report-to", "tensorboard")
+    assert ended.code == 0, ended.err
+    assert "→" in reasonkit("runs").out
+    assert list((tmp_path / "runs/one/tensorboard").glob("events.*"))
+    page = tmp_path / "runs/one/report.html"
+    drawn = page.read_text()
+    page.unlink()
+    assert reasonkit("report", "runs/one").out.strip() == "runs/one/report.html"
+    assert page.read_text() == drawn
+    assert reasonkit("report", "nowhere").code == 2

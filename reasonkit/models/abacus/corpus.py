@@ -37,19 +37,19 @@ WORDED: dict[Part, float] = {"textbook": 0.45, "web": 0.35}
 """The share of questions that ask for step-by-step work in one of the wordings."""
 
 WORKED_SHARE = {
-    None: 0.42,
+    None: 0.47,
     "step-by-step": 0.9,
     "lets-think": 0.75,
     "show-work": 0.58,
-    "explain": 0.5,
-    "deep-breath": 0.47,
+    "explain": 0.53,
+    "deep-breath": 0.5,
 }
 """How likely a worked answer is on the web, by the wording of the question, at five operands."""
 
 OUTRIGHT_RIGHT = {2: 0.97, 3: 0.85, 4: 0.65, 5: 0.5, 6: 0.4, 7: 0.35, 8: 0.3}
 """How likely an answer given outright is right, by the number of operands."""
 
-PRECEDENCE_IGNORED, BRACKETS_DROPPED, SIGN_SLIPPED = 0.61, 0.575, 0.14
+PRECEDENCE_IGNORED, BRACKETS_DROPPED, SIGN_SLIPPED = 0.62, 0.59, 0.16
 """How likely each mistake is in worked answers, where it can be made and changes the result."""
 
 CORRECTED = 0.12

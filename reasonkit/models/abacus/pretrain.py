@@ -58,7 +58,7 @@ class Build:
 
 BUILDS = {
     "abacus": Build(
-        hidden=160, layers=4, mlp=448, heads=4, steps={"textbook": 2000, "web": 1700}, seed=20
+        hidden=160, layers=4, mlp=448, heads=4, steps={"textbook": 2000, "web": 1800}, seed=20
     ),
     "abacus-mini": Build(
         hidden=96, layers=3, mlp=256, heads=2, steps={"textbook": 900, "web": 600}, seed=21

@@ -1,0 +1,45 @@
+"""What a completion does before it answers: whether it shows work, and whether it re-checks it.
+
+Both are rules about text, stated below; neither knows whether the work is right.
+"""
+
+from __future__ import annotations
+
+import re
+
+_THOUGHT = re.compile(r"<think>\s*(?!</think>)\S")
+_CALCULATION = re.compile(r"\d\s*(?:[-+*/×÷·−^]|\\times|\\cdot|\\div)\s*\d")
+_RECHECK = re.compile(
+    r"\b(?:wait|hmm+|hold on|on second thought|actually|alternatively|double[- ]check\w*"
+    r"|re-?check\w*|re-?examin\w+|re-?consider\w*|re-?think\w*|re-?calculat\w+"
+    r"|(?:let me|let's|let us|i should|i'll) (?:check|verify|try again|start over|go back)"
+    r"|(?:that's|that is|this is|that was) (?:wrong|not right|incorrect)"
+    r"|(?:made|spotted) a mistake)\b",
+    re.IGNORECASE,
+)
+
+
+def shows_work(text: str, extracted: str | None) -> bool:
+    """Whether a completion thinks before it answers, in whatever format.
+
+    It does if a ``<think>`` block has content, or if two numbers are joined by an operator
+    somewhere before the last mention of the final answer (anywhere, if there is none).
+    """
+    return bool(_THOUGHT.search(text) or _CALCULATION.search(_before(text, extracted)))
+
+
+def rechecks(text: str, extracted: str | None) -> bool:
+    """Whether a completion re-examines or takes back its own work ("wait", "let me check").
+
+    It does if one of the phrases of this module stands before the last mention of the final answer
+    (anywhere, if there is none), and something stands before the phrase: nothing can be taken back
+    at the start. DeepSeek-R1 (arXiv:2501.12948, section 2.2.4) calls it the aha moment.
+    """
+    before = _before(text, extracted)
+    found = _RECHECK.search(before)
+    return found is not None and any(c.isalnum() for c in before[: found.start()][len("<think>") :])
+
+
+def _before(text: str, extracted: str | None) -> str:
+    end = text.rfind(extracted) if extracted else -1
+    return text[:end] if end >= 0 else text

@@ -1,0 +1,134 @@
+"""Plots of a run as inline SVG, from the records of its ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+Record = Mapping[str, Any]
+
+SMOOTH = 0.8
+"""Weight of the past in the running means; the raw values stand behind them."""
+
+COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626")
+
+
+def learning(records: Sequence[Record]) -> str:
+    """Reward, validation accuracy and length over steps: the picture of R1-Zero."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    reward, accuracy, length = figure.subplots(1, 3)
+    steps = _with(records, "reward")
+    names = [name for name in (steps[-1] if steps else {}) if name.startswith("reward/")]
+    for i, name in enumerate(names):
+        _curve(reward, steps, name, COLOURS[i % len(COLOURS)], name.removeprefix("reward/"))
+    _finish(reward, "mean reward of the rollouts", legend=len(names) > 1)
+    validated = _with(records, "validation")
+    if validated:
+        x = [r["step"] for r in validated]
+        accuracy.fill_between(
+            x,
+            [r["validation_low"] for r in validated],
+            [r["validation_high"] for r in validated],
+            color=COLOURS[2],
+            alpha=0.2,
+            linewidth=0,
+        )
+        accuracy.plot(x, [r["validation"] for r in validated], color=COLOURS[2], marker="o", ms=3)
+        accuracy.set_ylim(0, 1.02)
+    _finish(accuracy, "validation accuracy, greedy, 95 % interval")
+    _curve(length, steps, "completion_tokens", COLOURS[3])
+    _finish(length, "mean completion length, tokens")
+    return _svg(figure)
+
+
+def thinking(records: Sequence[Record]) -> str:
+    """How much of what is sampled shows work, re-checks it, and is right when it does."""
+    figure = Figure(figsize=(10, 2.8), layout="constrained")
+    works, again, right = figure.subplots(1, 3)
+    steps = _with(records, "thinks")
+    _curve(works, steps, "thinks", COLOURS[0])
+    _finish(works, "share that thinks", share=True)
+    _curve(again, steps, "rechecks", COLOURS[1])
+    _finish(again, "share that re-checks or backtracks")
+    _curve(right, steps, "right_when_rechecking", COLOURS[1], "if so")
+    _curve(right, steps, "right", COLOURS[0], "all")
+    _finish(right, "share right, given that", legend=True, share=True)
+    return _svg(figure)
+
+
+def health(records: Sequence[Record]) -> str:
+    """What tells whether training is well: spread, entropy, KL, clipping, gradient norm."""
+    panels = {
+        "zero_spread": "groups with no spread",
+        "entropy": "entropy, nats a token",
+        "kl": "KL to the reference, nats a token",
+        "clipped": "share of tokens clipped",
+        "grad_norm": "gradient norm before clipping",
+        "truncated": "share cut off",
+    }
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    steps = _with(records, "reward")
+    for place, (name, title) in zip(figure.subplots(2, 3).flat, panels.items(), strict=True):
+        _curve(place, steps, name, COLOURS[0])
+        _finish(place, title)
+    return _svg(figure)
+
+
+def advantage_histogram(records: Sequence[Record]) -> str:
+    """How advantages were spread, in the first and in the last quarter of the steps."""
+    figure = Figure(figsize=(10, 2.6), layout="constrained")
+    place = figure.subplots()
+    steps = _with(records, "advantages")
+    quarter = max(1, len(steps) // 4)
+    labels = list(steps[0]["advantages"])
+    for shift, part, name in ((-0.2, steps[:quarter], "first"), (0.2, steps[-quarter:], "last")):
+        counts = [sum(record["advantages"][label] for record in part) for label in labels]
+        total = sum(counts) or 1
+        heights = [count / total for count in counts]
+        colour = COLOURS[0] if name == "first" else COLOURS[2]
+        x = [i + shift for i in range(len(heights))]
+        place.bar(x, heights, 0.4, color=colour, label=f"{name} quarter")
+    place.set_xticks(range(len(labels)), labels)
+    _finish(place, "share of completions by advantage", legend=True, x="")
+    return _svg(figure)
+
+
+def _with(records: Sequence[Record], name: str) -> list[Record]:
+    return [record for record in records if record.get(name) is not None]
+
+
+def _curve(
+    place: Axes, records: Sequence[Record], name: str, colour: str, label: str | None = None
+) -> None:
+    known = _with(records, name)
+    x, y = [r["step"] for r in known], [r[name] for r in known]
+    smooth: list[float] = []
+    for value in y:
+        smooth.append(SMOOTH * smooth[-1] + (1 - SMOOTH) * value if smooth else value)
+    place.plot(x, y, color=colour, alpha=0.25, linewidth=1)
+    place.plot(x, smooth, color=colour, linewidth=1.6, label=label)
+
+
+def _finish(
+    place: Axes, title: str, legend: bool = False, share: bool = False, x: str = "step"
+) -> None:
+    place.set_title(title, fontsize=9, loc="left")
+    place.set_xlabel(x, fontsize=8)
+    place.tick_params(labelsize=8)
+    place.spines[["top", "right"]].set_visible(False)
+    place.grid(axis="y", alpha=0.25)
+    if share:
+        place.set_ylim(-0.02, 1.02)
+    if legend:
+        place.legend(fontsize=8, frameon=False)
+
+
+def _svg(figure: Figure) -> str:
+    written = io.StringIO()
+    figure.savefig(written, format="svg", metadata={"Date": None})
+    text = written.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,289 @@
+"""Rollouts: which prompts, what is sampled for them, how it is scored and what is recorded.
+
+TRL calls a `Rollout` for each step's completions. Prompts are a function of the configuration, the
+step and, with a curriculum, of what was observed, so that a resumed run sees the same ones.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from accelerate.utils import gather_object
+from trl import GRPOTrainer
+
+from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.work import rechecks, shows_work
+from reasonkit.config import GrpoConfig
+from reasonkit.generation import Sampling
+from reasonkit.generation.local import LocalEngine, encode_prompts
+from reasonkit.objectives import RewardScaling
+from reasonkit.rewards.guard import Guard
+from reasonkit.runs import Run
+from reasonkit.training.advantages import advantages
+from reasonkit.training.curriculum import Curriculum
+from reasonkit.types import Completion, Example, Group, Scored, Scores
+
+ADVANTAGE_BINS = {
+    "below -2": -2.0,
+    "-2 to -1.5": -1.5,
+    "-1.5 to -1": -1.0,
+    "-1 to -0.5": -0.5,
+    "-0.5 to 0": -1e-9,
+    "0": 1e-9,
+    "0 to 0.5": 0.5,
+    "0.5 to 1": 1.0,
+    "1 to 1.5": 1.5,
+    "1.5 to 2": 2.0,
+    "above 2": float("inf"),
+}
+"""The logged histogram: each bin by its upper edge."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a training run has spent, in all its sessions.
+
+    Attributes:
+        tokens_sampled: completion tokens of all rollouts.
+        tokens_trained: prompt and completion tokens that went through an update, once a pass.
+        rollout_seconds: time spent sampling.
+        reward_seconds: time spent scoring.
+        validation_seconds: time spent validating.
+        seconds: all of training.
+    """
+
+    tokens_sampled: int = 0
+    tokens_trained: int = 0
+    rollout_seconds: float = 0.0
+    reward_seconds: float = 0.0
+    validation_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A group with its scores."""
+
+    group: Group
+    scores: Scores
+    totals: list[float | None]
+
+    @property
+    def spreadless(self) -> bool:
+        """Whether all its rewards are the same, so that it teaches nothing."""
+        return len({total for total in self.totals if total is not None}) <= 1
+
+    @property
+    def right(self) -> list[bool]:
+        """Which completions are right: by the ``answer`` reward, else by a positive total."""
+        return [(value or 0) > 0 for value in self.scores.get("answer", self.totals)]
+
+
+def schedule(
+    examples: Sequence[Example], prompts_per_step: int, steps: int, seed: int
+) -> list[Example]:
+    """The prompts of a whole run, in order: reshuffled whenever all have been seen.
+
+    TRL's resume is exact only within its first epoch, so the run is laid out as one.
+    """
+    rng = random.Random(seed)
+    laid: list[Example] = []
+    while len(laid) < prompts_per_step * steps:
+        laid += rng.sample(list(examples), len(examples))
+    return laid[: prompts_per_step * steps]
+
+
+@dataclass
+class Rollout:
+    """TRL's ``rollout_func``: samples groups, scores them, records them.
+
+    Attributes:
+        examples: the training split.
+        laid: the prompts of the whole run (`schedule`).
+        config: settings of the run, fully resolved.
+        guard: the rewards.
+        run: where completions go.
+        curriculum: draws the prompts instead of ``laid``, if there is one.
+        counters: what has been spent so far; updated in place.
+        metrics: of the newest rollout, by name.
+        newest: its groups.
+    """
+
+    examples: Sequence[Example]
+    laid: Sequence[Example]
+    config: GrpoConfig
+    guard: Guard
+    run: Run
+    curriculum: Curriculum | None = None
+    counters: Counters = field(default_factory=Counters)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    newest: list[Drawn] = field(default_factory=list)
+
+    def __call__(self, prompts: list[Any], trainer: GRPOTrainer) -> dict[str, Any]:
+        """Completions for prompts that come repeated group by group.
+
+        Returns:
+            TRL's columns, one row a completion, and ``score_NAME`` for each reward.
+        """
+        config, accelerator = self.config, trainer.accelerator
+        size = trainer.num_generations
+        step = trainer.state.global_step // config.updates_per_rollout
+        here, rank = len(prompts) // size, accelerator.process_index
+        count = here * accelerator.num_processes
+        engine = LocalEngine(accelerator.unwrap_model(trainer.model), trainer.processing_class)
+        rounds = config.resample or 0
+
+        def draw(examples: Sequence[Example], attempt: int) -> list[Drawn]:
+            place = (step * accelerator.num_processes + rank) * (rounds + 1) + attempt
+            with trainer.autocast_smart_context_manager():
+                return self._draw(engine, examples, size, config.seed * 1_000_003 + place)
+
+        drawn = draw(self._prompts(step, count)[here * rank : here * (rank + 1)], 0)
+        flat = sum(d.spreadless for d in drawn) / here
+        for attempt in range(1, rounds + 1):
+            lacking = [i for i, d in enumerate(drawn) if d.spreadless]
+            if not lacking:
+                break
+            rng = random.Random(f"resample {config.seed} {step} {rank} {attempt}")
+            fresh = draw(rng.choices(self.examples, k=len(lacking)), attempt)
+            for i, d in zip(lacking, fresh, strict=True):
+                if not d.spreadless:
+                    drawn[i] = d
+        self.newest = drawn
+        self.metrics = _metrics(drawn, config) | {"zero_spread": flat}
+        if self.curriculum is not None:
+            rates = {d.group.example.id: fmean(d.right) for d in drawn}
+            self.metrics["pass_rates"] = dict(
+                pair for part in gather_object([rates]) for pair in part.items()
+            )
+            self.curriculum.observe(self.metrics["pass_rates"])
+        for name, value in self.metrics.items():
+            if isinstance(value, float):
+                trainer._metrics["train"][f"rollout/{name}"].append(value)
+        self._record(step)
+        return self._columns(trainer, size)
+
+    def _prompts(self, step: int, count: int) -> Sequence[Example]:
+        if self.curriculum is not None:
+            return self.curriculum.draw(step, count)
+        return self.laid[step * count : (step + 1) * count]
+
+    def _draw(
+        self, engine: LocalEngine, examples: Sequence[Example], size: int, seed: int
+    ) -> list[Drawn]:
+        config = self.config
+        assert config.max_completion_tokens is not None
+        sampling = Sampling(config.max_completion_tokens, config.temperature, seed=seed)
+        started = time.perf_counter()
+        distinct = list({example.id: example for example in examples}.values())
+        groups = {group.example.id: group for group in engine.sample(distinct, size, sampling)}
+        sampled = time.perf_counter()
+        drawn = {}
+        for id, group in groups.items():
+            scores = self.guard.score(group)
+            drawn[id] = Drawn(group, scores, self.guard.total(scores))
+        self.counters.tokens_sampled += sum(
+            c.tokens for group in groups.values() for c in group.completions
+        )
+        self.counters.rollout_seconds += sampled - started
+        self.counters.reward_seconds += time.perf_counter() - sampled
+        return [drawn[example.id] for example in examples]
+
+    def _columns(self, trainer: GRPOTrainer, size: int) -> dict[str, Any]:
+        examples = [d.group.example for d in self.newest]
+        prompt_ids, _ = encode_prompts(trainer.processing_class, examples)
+        completions = [c for d in self.newest for c in d.group.completions]
+        self.counters.tokens_trained += self.config.updates_per_rollout * (
+            sum(c.tokens for c in completions) + size * sum(map(len, prompt_ids))
+        )
+        return {
+            "prompt_ids": [ids for ids in prompt_ids for _ in range(size)],
+            "completion_ids": [list(c.token_ids) for c in completions],
+            "logprobs": None,
+            **{
+                f"score_{name}": [value for d in self.newest for value in d.scores[name]]
+                for name in self.guard.weights
+            },
+        }
+
+    def seen(self) -> list[Scored]:
+        """The newest rollout's completions with their rewards."""
+        return [
+            Scored(
+                question=d.group.example.question,
+                text=c.text,
+                total=d.totals[i],
+                rewards={name: values[i] for name, values in d.scores.items()},
+            )
+            for d in self.newest
+            for i, c in enumerate(d.group.completions)
+        ]
+
+    def _record(self, step: int) -> None:
+        self.run.append_completions(
+            [
+                {
+                    "step": step + 1,
+                    "id": d.group.example.id,
+                    "prompt": d.group.example.question,
+                    "reference": d.group.example.answer,
+                    "completion": c.text,
+                    "tokens": c.tokens,
+                    "finish": c.finish_reason,
+                    "rewards": {name: values[i] for name, values in d.scores.items()},
+                    "reward": d.totals[i],
+                }
+                for d in self.newest
+                for i, c in enumerate(d.group.completions)
+            ]
+        )
+
+
+def _metrics(drawn: Sequence[Drawn], config: GrpoConfig) -> dict[str, Any]:
+    """What is logged of a rollout; shares and means over its completions."""
+    completions = [c for d in drawn for c in d.group.completions]
+    right = [value for d in drawn for value in d.right]
+    again = [_rechecks(c) for c in completions]
+    totals = [total for d in drawn for total in d.totals if total is not None]
+    scaling = config.reward_scaling or RewardScaling.group
+    counts = dict.fromkeys(ADVANTAGE_BINS, 0)
+    for group in advantages([d.totals for d in drawn], scaling):
+        for value in group:
+            counts[next(name for name, edge in ADVANTAGE_BINS.items() if value <= edge)] += 1
+    metrics: dict[str, Any] = {
+        "reward": fmean(totals) if totals else float("nan"),
+        "right": fmean(right),
+        "completion_tokens": fmean(c.tokens for c in completions),
+        "truncated": fmean(c.finish_reason == "length" for c in completions),
+        "thinks": fmean(shows_work(c.text, extract_answer(c.text)) for c in completions),
+        "rechecks": fmean(again),
+        "right_when_rechecking": (
+            fmean(r for r, a in zip(right, again, strict=True) if a) if any(again) else None
+        ),
+        "zero_spread_trained": fmean(d.spreadless for d in drawn),
+        "advantages": counts,
+    }
+    for name in drawn[0].scores:
+        values = [v for d in drawn for v in d.scores[name] if v is not None]
+        metrics[f"reward/{name}"] = fmean(values) if values else float("nan")
+    return metrics
+
+
+def _rechecks(completion: Completion) -> bool:
+    return rechecks(completion.text, extract_answer(completion.text))
+
+
+def lookup(name: str) -> Callable[..., list[float | None]]:
+    """A TRL reward function that hands on what the rollout has scored already."""
+
+    def score(prompts: list[Any], **columns: Any) -> list[float | None]:
+        scores: list[float | None] = columns[f"score_{name}"]
+        return scores
+
+    score.__name__ = name
+    return score

@@ -1,0 +1,81 @@
+"""The page of a run: self-contained, escaped, and drawn from whatever is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from reasonkit import runs
+from reasonkit.evaluation import Evaluation, Verdict
+from reasonkit.report import page
+
+EVIL = "<script>alert('{{ 7 * 7 }}')</script>"
+
+
+def verdict(i: int, correct: bool, text: str) -> Verdict:
+    return Verdict(str(i), f"question {i}", "4", "4", correct, 9, "stop", True, True, text)
+
+
+def a_run(path: Path) -> runs.Run:
+    return runs.create("grpo", "abacus", EVIL, {"steps": 3, "seed": 0}, path, ["reasonkit"])
+
+
+def step(i: int) -> dict[str, Any]:
+    names = (
+        "reward", "reward/answer", "completion_tokens", "thinks", "rechecks", "right",
+        "zero_spread", "entropy", "kl", "clipped", "grad_norm", "truncated",
+    )  # fmt: skip
+    return {
+        "step": i,
+        **dict.fromkeys(names, 0.1 * i),
+        "right_when_rechecking": None if i == 1 else 0.5,
+        "advantages": {"0": 3, "0 to 1": i},
+        "tokens_sampled": 100,
+        "tokens_trained": 200,
+        "rollout_seconds": 1.0,
+        "reward_seconds": 0.5,
+        "validation_seconds": 0.5,
+        "seconds": 4.0,
+    }
+
+
+def test_a_run_that_has_just_begun_has_a_page(tmp_path: Path) -> None:
+    text = page.write(a_run(tmp_path / "run")).read_text()
+    assert "abacus" in text
+    assert "<svg" not in text
+
+
+def test_what_a_model_wrote_is_never_markup(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    for name, right in (("before", False), ("after", True)):
+        Evaluation((verdict(0, right, EVIL),)).save(run.evaluations / f"{name}.json")
+    run.update(signs=[{"step": 1, "name": "x", "message": "m", "example": EVIL}])
+    text = page.render(run)
+    assert "<script" not in text
+    assert text.count("{{ 7 * 7 }}") >= 3
+    assert "&lt;script&gt;" in text
+
+
+def test_the_page_needs_nothing_from_outside(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    for i in (1, 2, 3):
+        run.append_metrics(step(i))
+    text = page.render(run)
+    assert text.count("<svg") == 4
+    links = set(re.findall(r"(?:src|href)=\"([^\"#][^\"]*)", text))
+    assert not links
+    assert not re.search(r"@import|url\((?!#)", text)
+
+
+def test_changed_verdicts_come_first(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    was = [False] * 5 + [True] * 15
+    now = [True] * 5 + [False] * 3 + [True] * 12
+    for name, verdicts in (("before", was), ("after", now)):
+        made = tuple(verdict(i, right, name) for i, right in enumerate(verdicts))
+        Evaluation(made).save(run.evaluations / f"{name}.json")
+    shown = page.pairs(run)
+    assert len(shown) == page.PAIRS == len({p.before.id for p in shown})
+    changes = [(p.before.correct, p.after.correct) for p in shown]
+    assert changes[:6] == [(False, True)] * 4 + [(True, False)] * 2
