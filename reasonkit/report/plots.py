@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -42,7 +43,7 @@ def learning(records: Sequence[Record]) -> str:
     _finish(accuracy, "validation accuracy, greedy, 95 % interval")
     _curve(length, steps, "completion_tokens", COLOURS[3])
     _finish(length, "mean completion length, tokens")
-    return _svg(figure)
+    return _svg(figure, "learning")
 
 
 def thinking(records: Sequence[Record]) -> str:
@@ -57,7 +58,7 @@ def thinking(records: Sequence[Record]) -> str:
     _curve(right, steps, "right_when_rechecking", COLOURS[1], "if so")
     _curve(right, steps, "right", COLOURS[0], "all")
     _finish(right, "share right, given that", legend=True, share=True)
-    return _svg(figure)
+    return _svg(figure, "thinking")
 
 
 def health(records: Sequence[Record]) -> str:
@@ -75,7 +76,7 @@ def health(records: Sequence[Record]) -> str:
     for place, (name, title) in zip(figure.subplots(2, 3).flat, panels.items(), strict=True):
         _curve(place, steps, name, COLOURS[0])
         _finish(place, title)
-    return _svg(figure)
+    return _svg(figure, "health")
 
 
 def advantage_histogram(records: Sequence[Record]) -> str:
@@ -94,7 +95,7 @@ def advantage_histogram(records: Sequence[Record]) -> str:
         place.bar(x, heights, 0.4, color=colour, label=f"{name} quarter")
     place.set_xticks(range(len(labels)), labels)
     _finish(place, "share of completions by advantage", legend=True, x="")
-    return _svg(figure)
+    return _svg(figure, "advantage_histogram")
 
 
 def _with(records: Sequence[Record], name: str) -> list[Record]:
@@ -127,8 +128,10 @@ def _finish(
         place.legend(fontsize=8, frameon=False)
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure, name: str) -> str:
+    """The same bytes for the same figure; ids differ between the figures of a page."""
     written = io.StringIO()
-    figure.savefig(written, format="svg", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": name}):
+        figure.savefig(written, format="svg", metadata={"Date": None})
     text = written.getvalue()
     return text[text.index("<svg") :]

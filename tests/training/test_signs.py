@@ -30,7 +30,7 @@ def run(validations: list[float], **columns: list[float]) -> list[dict[str, Any]
             "reward/format": validation,
         } | {name: column[i] for name, column in columns.items()}
         made += [{"step": 10 * i + k, **values} for k in range(1, 11)]
-        made[-1]["validation"] = validation
+        made[-1] |= {"validation": validation, "validation_high": validation + 0.05}
     return made
 
 
@@ -49,6 +49,13 @@ def test_a_reward_that_rises_without_validation_shows_with_a_paid_wrong_answer()
     (sign,) = look(records, [*ROLLOUT, paid], 1.2)
     assert (sign.name, sign.example) == ("hollow reward", "I am right.")
     assert "0.90" in sign.message
+
+
+def test_samples_that_catch_up_with_greedy_answers_are_no_sign() -> None:
+    caught_up = {"reward": [0.6, 0.8, 1.0], "reward/answer": [0.5, 0.7, 0.9]}
+    assert names(run([0.94, 0.94, 0.94], **caught_up)) == []
+    beyond = {"reward": [0.2, 0.5, 1.0], "reward/answer": [0.2, 0.5, 0.9]}
+    assert names(run([0.3, 0.3, 0.3], **beyond)) == ["hollow reward"]
 
 
 def test_completions_that_grow_beyond_use_show() -> None:
