@@ -119,8 +119,8 @@ class Training:
 
     def _measures(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim")
-        table.add_column(justify="right")
+        table.add_column(style="dim", min_width=13)
+        table.add_column(justify="right", min_width=20)
         table.add_column(style="blue", no_wrap=True)
         steps = [record for record in self._records if "reward" in record]
         validated = [record for record in self._records if "validation" in record]
@@ -143,8 +143,8 @@ class Training:
         table.add_row(
             "sampled", f"{last['tokens_sampled'] / last['rollout_seconds']:,.0f} tokens/s"
         )
-        table.add_row("time", ", ".join(f"{share:.0%} {part}" for part, share in spent(last)))
-        return table
+        time = ", ".join(f"{share:.0%} {part}" for part, share in spent(last))
+        return Group(table, Text.assemble(("time           ", "dim"), time))
 
 
 def spent(record: Record) -> list[tuple[str, float]]:
@@ -198,7 +198,7 @@ def _completion(scored: Scored) -> RenderableType:
         subtitle=Text(rewards),
         subtitle_align="right",
         border_style="dim",
-        height=8,
+        height=6,
     )
 
 

@@ -8,6 +8,7 @@ test questions.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import sys
 import warnings
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from reasonkit.training.grpo import Trained
     from reasonkit.training.signs import Sign
 
+TRACKERS = ("tensorboard", "trackio", "wandb")
 LARGE = MODELS["deepseek-r1-distill-llama-70b"]
 """The size at which a critic hurts; its memory stands beside the chosen model's."""
 
@@ -102,6 +104,7 @@ def _resume(path: Path, invocation: Invocation) -> None:
 
 def settle(config: GrpoConfig) -> Plan:
     """Resolves all names, fills in what the registries know, reads and checks the data."""
+    _check_trackers(config.report_to or [])
     model = resolve(config.model)
     task = describe(config.task)
     if task.needs_code and not config.reward:
@@ -124,6 +127,14 @@ def settle(config: GrpoConfig) -> Plan:
             except DataError as error:
                 raise DataError(f"{config.task}: {example.id}: {error}") from error
     return Plan(_resolved(config, model, task.rewards), model, splits, rewards)
+
+
+def _check_trackers(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in TRACKERS:
+            raise UnknownNameError("tracker", name, TRACKERS)
+        if importlib.util.find_spec(name) is None:
+            raise RefusedError(f"--report-to {name}: pip install 'reasonkit[{name}]'")
 
 
 def _columns(pairs: Sequence[str] | None) -> dict[str, str] | None:

@@ -28,7 +28,10 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
         _row("after", summary["after"]),
     ]
     console.show_table(title, COLUMNS, rows, numbers=True)
-    for name, key in (("before", "paired"), ("best wording", "paired_with_best_wording")):
+    compared = [("before", "paired")]
+    if summary["baselines"]:
+        compared.append(("best wording", "paired_with_best_wording"))
+    for name, key in compared:
         pair = summary[key]
         console.say(
             f"after − {name}: {pair['difference'] * 100:+.1f} points "

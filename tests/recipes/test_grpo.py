@@ -19,6 +19,13 @@ SMALL = (
 )  # fmt: skip
 
 
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from reasonkit.cli import main; sys.argv[0] = 'reasonkit'; main()",
+]
+
+
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -68,8 +75,7 @@ def test_a_run_killed_in_training_resumes_to_the_same_weights(
 ) -> None:
     assert reasonkit("grpo", "--run-dir", "whole", *SMALL).code == 0
     argv = ["grpo", "--run-dir", "killed", *map(str, SMALL)]
-    call = "import sys; from reasonkit.cli import main; sys.argv[0] = 'reasonkit'; main()"
-    child = subprocess.Popen([sys.executable, "-c", call, *argv], stderr=subprocess.DEVNULL)
+    child = subprocess.Popen([*COMMAND, *argv], stderr=subprocess.DEVNULL)
     until = time.monotonic() + 120
     while not (tmp_path / "killed/checkpoints/checkpoint-2").exists() and time.monotonic() < until:
         time.sleep(0.01)
@@ -110,6 +116,9 @@ REFUSED = {
     "existing run": (("--run-dir", "taken"), "--resume"),
     "unwritable run": (("--run-dir", "/proc/run"), "/proc"),
     "no such run": (("--run-dir", "nowhere", "--resume"), "nowhere"),
+    "unknown preset": (("--preset", "dpao"), "dapo"),
+    "unknown tracker": (("--report-to", "tensorbord"), "tensorboard"),
+    "absent tracker": (("--report-to", "wandb"), "pip install"),
     "odd micro-batch": (("--micro-batch", "7"), "--micro-batch"),
     "test split only": (("--task", "math500-like"), "test"),
     "hub without network": (("--model", "nobody/nothing-at-all"), "nobody/nothing-at-all"),
@@ -193,6 +202,31 @@ def test_a_collapse_is_rolled_back_and_the_best_checkpoint_is_kept(
     assert "Collapse" in (tmp_path / "run/report.html").read_text()
 
 
+def test_a_run_killed_after_a_rollback_resumes_to_the_same_weights(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    assert reasonkit("grpo", "--run-dir", "whole", *COLLAPSING).code == 0
+    argv = ["grpo", "--run-dir", "killed", *map(str, COLLAPSING)]
+    child = subprocess.Popen([*COMMAND, *argv], stderr=subprocess.DEVNULL)
+    record = tmp_path / "killed/run.json"
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        if record.exists() and json.loads(record.read_text()).get("rollbacks"):
+            break
+        time.sleep(0.005)
+    child.kill()
+    child.wait()
+    assert not (tmp_path / "killed/final").exists()
+    assert reasonkit("grpo", "--run-dir", "killed", "--resume").code == 0
+    whole, killed = (tmp_path / name for name in ("whole", "killed"))
+    weights = [(path / "final/model.safetensors").read_bytes() for path in (whole, killed)]
+    assert weights[0] == weights[1]
+    for name in ("step_kept", "stopped_at"):
+        summaries = [json.loads((path / "summary.json").read_text()) for path in (whole, killed)]
+        assert summaries[0][name] == summaries[1][name]
+    assert len(summaries[0]["rollbacks"]) == len(summaries[1]["rollbacks"]) > 0
+
+
 def test_a_collapse_can_stop_training(reasonkit: Callable, tmp_path: Path) -> None:
     ended = reasonkit("grpo", "--run-dir", "run", *COLLAPSING, "--on-collapse", "stop", "--json")
     assert ended.code == 0, ended.err
@@ -239,8 +273,7 @@ def test_a_curriculum_resumes_to_the_same_prompts(reasonkit: Callable, tmp_path:
 
 def test_ctrl_c_saves_and_says_how_to_go_on(reasonkit: Callable, tmp_path: Path) -> None:
     argv = ["grpo", "--run-dir", "run", *map(str, SMALL), "--steps", "200", "--save-every", "0"]
-    call = "import sys; from reasonkit.cli import main; sys.argv[0] = 'reasonkit'; main()"
-    child = subprocess.Popen([sys.executable, "-c", call, *argv], stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen([*COMMAND, *argv], stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "run/metrics.jsonl"
     until = time.monotonic() + 120
     while time.monotonic() < until and not (metrics.exists() and len(rows(metrics)) > 2):
