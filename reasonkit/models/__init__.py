@@ -85,7 +85,7 @@ ABACUS_RL = RLDefaults(
     max_completion_tokens=160,
     group_size=8,
     prompts_per_step=16,
-    steps=60,
+    steps=80,
     micro_batch=64,
 )
 THINKER_RL = RLDefaults(max_completion_tokens=4096)

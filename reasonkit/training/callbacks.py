@@ -121,7 +121,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         record = {
             "step": state.global_step / self.rollout.config.updates_per_rollout,
             **self.rollout.metrics,
-            "reward_std": logs["reward_std"],
             "entropy": logs["entropy"],
             "kl": logs.get("kl", 0.0),
             "clipped": logs.get("clip_ratio/region_mean", logs.get("cispo_clip_ratio", 0.0)),

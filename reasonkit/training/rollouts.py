@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from statistics import fmean, pstdev
 from typing import Any
 
 from accelerate.utils import gather_object
@@ -249,7 +249,7 @@ def _metrics(drawn: Sequence[Drawn], config: GrpoConfig) -> dict[str, Any]:
     completions = [c for d in drawn for c in d.group.completions]
     right = [value for d in drawn for value in d.right]
     again = [_rechecks(c) for c in completions]
-    totals = [total for d in drawn for total in d.totals if total is not None]
+    totals = [total for known in _known(drawn) for total in known]
     scaling = config.reward_scaling or RewardScaling.group
     counts = dict.fromkeys(ADVANTAGE_BINS, 0)
     for group in advantages([d.totals for d in drawn], scaling):
@@ -257,6 +257,7 @@ def _metrics(drawn: Sequence[Drawn], config: GrpoConfig) -> dict[str, Any]:
             counts[next(name for name, edge in ADVANTAGE_BINS.items() if value <= edge)] += 1
     metrics: dict[str, Any] = {
         "reward": fmean(totals) if totals else float("nan"),
+        "reward_std": fmean(pstdev(known) if known else 0.0 for known in _known(drawn)),
         "right": fmean(right),
         "completion_tokens": fmean(c.tokens for c in completions),
         "truncated": fmean(c.finish_reason == "length" for c in completions),
@@ -272,6 +273,10 @@ def _metrics(drawn: Sequence[Drawn], config: GrpoConfig) -> dict[str, Any]:
         values = [v for d in drawn for v in d.scores[name] if v is not None]
         metrics[f"reward/{name}"] = fmean(values) if values else float("nan")
     return metrics
+
+
+def _known(drawn: Sequence[Drawn]) -> list[list[float]]:
+    return [[total for total in d.totals if total is not None] for d in drawn]
 
 
 def _rechecks(completion: Completion) -> bool:

@@ -236,6 +236,15 @@ def test_a_collapse_can_stop_training(reasonkit: Callable, tmp_path: Path) -> No
     assert summary["rollbacks"] == []
 
 
+def test_several_updates_a_rollout_are_logged_apart(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("grpo", "--run-dir", "run", *SMALL, "--updates-per-rollout", 2)
+    assert ended.code == 0, ended.err
+    metrics = rows(tmp_path / "run/metrics.jsonl")
+    assert [m["step"] for m in metrics] == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]
+    assert [m["step"] for m in metrics if "validation" in m] == [0, 2, 4]
+    assert [p.name for p in sorted((tmp_path / "run/checkpoints").glob("c*"))][-1] == "checkpoint-8"
+
+
 def test_groups_without_spread_are_replaced_within_bounds(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
