@@ -284,13 +284,18 @@ def check(objective: Objective, updates: int, folder: Path) -> None:
         size = averaged(objective, [np.abs(term) for term in terms], parts)
         # VESPO's weight sums the log-ratios of a whole completion, and their rounding with them.
         summed = LONGEST if objective.loss_type == LossType.vespo else 1
-        near = 1e-6 * max(1.0, size) * summed
+        near = 2e-6 * max(1.0, size) * summed
         assert update.loss == pytest.approx(averaged(objective, terms, parts), abs=near)
         up, down = (
             by_hand(objective, side, update.logps, old, parts)
             for side in (update.uphill, update.downhill)
         )
-        assert (up - down) / (2 * STEP) == pytest.approx(update.grad_norm, rel=1e-4, abs=1e-6)
+        # float32 may see a token on the other side of a clip that it all but touches.
+        ratios = np.exp(np.concatenate(update.logps) - np.concatenate(old))
+        edges = (1 - objective.epsilon_low, 1 + objective.epsilon_high)
+        touching = min(float(np.abs(ratios - edge).min()) for edge in edges) < 1e-4
+        near_slope = 0.1 if touching else 1e-4
+        assert (up - down) / (2 * STEP) == pytest.approx(update.grad_norm, rel=near_slope, abs=1e-6)
     if updates > 1:
         moved = np.concatenate(made[-1].logps) - np.concatenate(old)
         assert np.abs(np.exp(moved) - 1).max() > 0.2
