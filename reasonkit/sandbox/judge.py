@@ -1,0 +1,353 @@
+"""Decides whether an untrusted program passes its tests.
+
+The expected values never leave this process, or, where tests are Python, the process of the tests;
+the program gets inputs only. So it may forge what it likes, exit codes, output, messages: that is
+worth as much as a guess. Three kinds of tests, see :func:`run_tests`.
+
+Left out: arguments that a function changes in place (its caller sees the old ones), functions and
+objects of the program's own classes passed between tests and program, numeric tolerance, other
+languages, packages beyond the standard library.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reasonkit.errors import DataError, RefusedError
+from reasonkit.sandbox.inside import values
+from reasonkit.sandbox.launcher import EndedError, Launcher, LostError, Process
+
+LARGEST_OUTPUT = 1 << 20
+"""Bytes that a program may write beyond what is expected of it."""
+
+_KEPT_ERRORS = 4096
+_SHOWN = 80
+
+LAUNCHER = Launcher()
+
+_Call = tuple[list[Any], Any]
+"""Encoded arguments, expected JSON value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of running a program against its tests.
+
+    Attributes:
+        passed: whether it passed all of them.
+        reason: why not, in a few words; "passed" if it did.
+        level: the isolation that it ran under, as of :func:`isolation`.
+    """
+
+    passed: bool
+    reason: str
+    level: str
+
+
+def isolation() -> str:
+    """The layers of isolation that programs run under here, e.g. ``namespaces+seccomp+rlimits``.
+
+    Found out once, by trying each.
+
+    Raises:
+        RunError: no sandboxed process can be started.
+    """
+    return "+".join(LAUNCHER.layers)
+
+
+def run_tests(
+    code: str,
+    tests: str | list[dict[str, Any]],
+    *,
+    entry_point: str | None = None,
+    timeout: float = 5.0,
+    memory: int = 512 * 2**20,
+    allow_weaker: bool = False,
+) -> Verdict:
+    """Runs an untrusted program in a sandbox and says whether it passes all of its tests.
+
+    No content of ``code`` makes it raise. May be called from several threads.
+
+    Args:
+        code: the program, in Python.
+        tests: one of three kinds.
+
+            - Python source (MBPP, HumanEval): asserts, or a function ``check(candidate)`` that is
+              called with the entry point. It runs in a sandboxed process of its own, in which every
+              name that the source uses but doesn't define, except built-ins, calls the function of
+              that name in the program. Plain values are passed, of the types ``None``, ``bool``,
+              ``int``, ``float``, ``complex``, ``str``, ``bytes``, ``list``, ``tuple``, ``dict``,
+              ``set`` and ``frozenset``. A function that the tests rely on, not one to be tested,
+              belongs into their source: in the program, it could be made to agree with everything.
+            - A list of ``{"input": …, "output": …}`` with an ``entry_point``: the function is
+              called with the list of arguments, or the one argument that isn't a list, in one
+              process for all tests. The result has to be the expected JSON value by exact type
+              (``True`` isn't ``1``), except that a tuple may stand for a list and an int for a
+              float.
+            - The same without an ``entry_point``: strings, what the program reads from standard
+              input and has to print, in a process for each. All lines are compared, without
+              whitespace at their ends and without empty lines at the end; the exit status has to
+              be 0.
+        entry_point: the function to be tested; a method of a class ``Solution`` is found too.
+        timeout: seconds of wall-clock time for all tests together.
+        memory: bytes of address space of a process; the interpreter takes some 50 MiB of it.
+        allow_weaker: whether to run where not both files and network can be closed to the program.
+
+    Raises:
+        DataError: the tests are malformed: empty, without an assertion, or not as described.
+        RefusedError: the machine's isolation is too weak.
+        RunError: no sandboxed process can be started.
+    """
+    layers = LAUNCHER.layers
+    if not ("namespaces" in layers or {"landlock", "seccomp"} <= set(layers) or allow_weaker):
+        raise RefusedError(
+            "untrusted code needs Linux with user namespaces, or with Landlock and seccomp, to be "
+            f"kept from files and network; this machine offers only {isolation()}"
+        )
+    limits = _Limits(timeout, memory)
+    if isinstance(tests, str):
+        names, check = _plan(tests, entry_point)
+        verdict = _twice(lambda: _judge_source(code, tests, names, check, limits))
+    elif entry_point is not None:
+        calls = [_call(test) for test in _listed(tests)]
+        verdict = _twice(lambda: _judge_function(code, entry_point, calls, limits))
+    else:
+        pairs = [_texts(test) for test in _listed(tests)]
+        verdict = _twice(lambda: _judge_program(code, pairs, limits))
+    return Verdict(verdict is None, verdict or "passed", isolation())
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    timeout: float
+    memory: int
+
+    def process(self, outputs: bool = False) -> Process:
+        return LAUNCHER.process(self.memory, self.timeout, outputs)
+
+    def deadline(self) -> float:
+        return time.monotonic() + self.timeout
+
+    @property
+    def late(self) -> str:
+        return f"took longer than {self.timeout:g} s"
+
+
+def _twice(judge: Callable[[], str | None]) -> str | None:
+    """What is wrong with a program; once more if the zygote was killed meanwhile."""
+    for _ in range(2):
+        with contextlib.suppress(LostError):
+            return judge()
+    return "the sandbox was killed"
+
+
+def _judge_function(code: str, name: str, calls: Sequence[_Call], limits: _Limits) -> str | None:
+    with limits.process() as program:
+        deadline = limits.deadline()
+        try:
+            if failure := _load(program, code, deadline):
+                return failure
+            for number, (arguments, expected) in enumerate(calls, start=1):
+                reply = _ask(program, [name, arguments, {"dict": []}], deadline)
+                if "error" in reply:
+                    return f"test {number}: {_line(': '.join(reply['error']))}"
+                if not values.matches(expected, reply["value"]):
+                    return f"test {number}: returned {_shown(reply['value'])}"
+        except TimeoutError:
+            return limits.late
+        except EndedError as error:
+            return str(error)
+    return None
+
+
+def _judge_source(
+    code: str, source: str, names: Sequence[str], check: str | None, limits: _Limits
+) -> str | None:
+    with limits.process() as program, limits.process() as tests:
+        deadline = limits.deadline()
+        try:
+            if failure := _load(program, code, deadline):
+                return failure
+            role = {"role": "tests", "source": source, "names": names, "check": check}
+            tests.send(role, deadline)
+            while "call" in (message := tests.receive(deadline)):
+                tests.send(_ask(program, message["call"], deadline), deadline)
+        except TimeoutError:
+            return limits.late
+        except EndedError as error:
+            return str(error)
+    if message["verdict"] is None and message["calls"] == 0:
+        raise DataError("the tests never call the program, so that anything would pass")
+    return None if message["verdict"] is None else _line(message["verdict"])
+
+
+def _judge_program(code: str, pairs: Sequence[tuple[str, str]], limits: _Limits) -> str | None:
+    deadline = limits.deadline()
+    for number, (given, expected) in enumerate(pairs, start=1):
+        with limits.process(outputs=True) as program:
+            try:
+                program.send({"role": "program", "code": code, "stdin": given}, deadline)
+                most = len(expected.encode("utf-8", "replace")) + LARGEST_OUTPUT
+                output, errors = _outputs(program, most, deadline)
+            except TimeoutError:
+                return limits.late
+            except EndedError as error:
+                return f"test {number}: {error}"
+            if program.close() != 0:
+                last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
+                return f"test {number}: {_line(f'{program.explain()} {last}')}"
+        printed, wanted = _lines(output.decode("utf-8", "replace")), _lines(expected)
+        if printed != wanted:
+            differ = [a != b for a, b in zip(printed, wanted, strict=False)]
+            line = differ.index(True) if True in differ else len(differ)
+            found = repr(printed[line]) if line < len(printed) else "missing"
+            return f"test {number}: line {line + 1} of the output is {_line(found)}"
+    return None
+
+
+def _load(program: Process, code: str, deadline: float) -> str | None:
+    program.send({"role": "functions", "code": code}, deadline)
+    reply = program.receive(deadline)
+    if reply == "loaded":
+        return None
+    return f"the program failed: {_line(': '.join(_error(reply)))}"
+
+
+def _ask(program: Process, call: Any, deadline: float) -> dict[str, Any]:
+    """What a call gives: a value, encoded but not to be trusted, or an error as two texts."""
+    program.send(call, deadline)
+    reply = program.receive(deadline)
+    if isinstance(reply, dict) and reply.keys() == {"value"}:
+        return reply
+    return {"error": _error(reply)}
+
+
+def _error(reply: Any) -> list[str]:
+    match reply:
+        case {"error": [str(name), str(text)]}:
+            return [name, text]
+    raise EndedError("the answer is garbage")
+
+
+def _outputs(program: Process, most: int, deadline: float) -> tuple[bytes, bytes]:
+    """All of standard output and the last of standard error, once the process has ended."""
+    output, errors = bytearray(), b""
+    open_ends = {program.output, program.errors}
+    while open_ends:
+        for end in program.wait(sorted(open_ends), deadline):
+            piece = os.read(end, 1 << 16)
+            if not piece:
+                open_ends.remove(end)
+            elif end == program.errors:
+                errors = (errors + piece)[-_KEPT_ERRORS:]
+            else:
+                output += piece
+                if len(output) > most:
+                    raise EndedError("printed far more than was expected")
+    program.wait([program.end], deadline)
+    return bytes(output), errors
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line.rstrip() for line in text.split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _shown(value: Any) -> str:
+    try:
+        return _line(repr(value))
+    except RecursionError:
+        return "something nested too deeply"
+
+
+def _line(text: str) -> str:
+    """Untrusted text, made fit for a log."""
+    start = text[: 4 * _SHOWN].encode("utf-8", "replace").decode()
+    start = " ".join("".join(c if c.isprintable() else " " for c in start).split())
+    return start if len(start) <= _SHOWN else f"{start[:_SHOWN]}…"
+
+
+def _plan(source: str, entry_point: str | None) -> tuple[list[str], str | None]:
+    """The names that tests need of the program, and what ``check`` is called with, if it is."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise DataError(f"the tests are no Python: {error}") from None
+    nodes = list(ast.walk(tree))
+    if not any(isinstance(node, ast.Assert | ast.Raise) for node in nodes):
+        raise DataError("the tests assert nothing, so that anything would pass")
+    checks = any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in tree.body)
+    if checks and entry_point is None:
+        raise DataError("the tests define check(candidate), which needs an entry_point")
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    bound = {name for node in nodes for name in _bound(node)}
+    # A program's own sorted or set would make equal whatever the tests compare with it.
+    names = used - bound - set(dir(builtins)) - {"__file__"}
+    if entry_point is not None:
+        names.add(entry_point)
+    return sorted(names), entry_point if checks else None
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=name, asname=other):
+            yield other or name.partition(".")[0]
+        case ast.arg(arg=name):
+            yield name
+        case ast.ExceptHandler(name=str(name)):
+            yield name
+
+
+def _listed(tests: Any) -> list[dict[str, Any]]:
+    if not isinstance(tests, list) or not tests:
+        raise DataError("tests have to be Python source or a list of at least one test")
+    for test in tests:
+        if not isinstance(test, dict) or not {"input", "output"} <= test.keys():
+            raise DataError("a test has to be an object with an input and an output")
+    return tests
+
+
+def _call(test: dict[str, Any]) -> _Call:
+    given = test["input"]
+    arguments = given if isinstance(given, list) else [given]
+    return values.encode(_json(arguments)), _json(test["output"])
+
+
+def _texts(test: dict[str, Any]) -> tuple[str, str]:
+    given, expected = test["input"], test["output"]
+    if not isinstance(given, str) or not isinstance(expected, str):
+        raise DataError("without an entry_point, input and output of a test have to be strings")
+    return given, expected
+
+
+def _json(value: Any, depth: int = values.DEPTH) -> Any:
+    """A JSON value, with its tuples as lists.
+
+    Raises:
+        DataError: it isn't one.
+    """
+    if depth == 0:
+        raise DataError(f"a test's values may be nested {values.DEPTH} levels deep")
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float() if value == value:
+            return value
+        case list() | tuple():
+            return [_json(item, depth - 1) for item in value]
+        case dict() if all(isinstance(key, str) for key in value):
+            return {key: _json(item, depth - 1) for key, item in value.items()}
+    raise DataError(f"a test's input and output have to be JSON values, not {_shown(value)}")

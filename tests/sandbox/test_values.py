@@ -1,0 +1,159 @@
+"""The encoding of values: there and back, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections import Counter, OrderedDict, defaultdict
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reasonkit.sandbox.inside.values import UnplainError, decode, encode, matches
+
+hashable = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers().map(lambda n: n << 20_000)
+    | st.floats(allow_nan=False)
+    | st.complex_numbers(allow_nan=False)
+    | st.text()
+    | st.characters(categories=["Cs"])
+    | st.binary(),
+    lambda inner: st.lists(inner).map(tuple) | st.frozensets(inner),
+    max_leaves=8,
+)
+plain = st.recursive(
+    hashable,
+    lambda inner: st.lists(inner) | st.dictionaries(hashable, inner) | st.sets(hashable),
+    max_leaves=12,
+)
+plain_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
+)
+any_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.text() | st.sampled_from(["int", "tuple", "set", "dict", "bytes", "complex"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def sent(value: Any) -> Any:
+    return json.loads(json.dumps(encode(value)))
+
+
+@given(plain)
+def test_a_plain_value_comes_back_as_it_was(value: Any) -> None:
+    back = decode(sent(value))
+    assert back == value
+    assert type(back) is type(value)
+
+
+@given(plain_json)
+def test_every_json_value_matches_itself(value: Any) -> None:
+    assert matches(value, sent(value))
+
+
+@given(plain_json, plain_json)
+def test_different_json_values_do_not_match(one: Any, other: Any) -> None:
+    if one != other:
+        assert not matches(one, sent(other))
+
+
+@given(any_json)
+def test_garbage_decodes_to_a_plain_value_or_a_value_error(data: Any) -> None:
+    with contextlib.suppress(ValueError):
+        encode(decode(data))
+
+
+@given(plain_json, any_json)
+def test_garbage_is_compared_without_an_error(expected: Any, data: Any) -> None:
+    assert matches(expected, data) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("expected", "given_back", "same"),
+    [
+        (1, True, False),
+        (True, 1, False),
+        (0, False, False),
+        (2, 2.0, False),
+        (2.0, 2, True),
+        (2.0, 2.0, True),
+        (1.0, True, False),
+        (float(2**70), 2**70, True),
+        (2**70, 2**70, True),
+        (2**70, float(2**70), False),
+        ([1, 2], (1, 2), True),
+        ([1, 2], [1, 2, 3], False),
+        ([1, 2, 3], [1, 2], False),
+        ([1], {1}, False),
+        ([[1]], ((1,),), True),
+        ({"a": 1}, {"a": 1}, True),
+        ({"a": 1}, OrderedDict(a=1), True),
+        ({"1": 1}, {1: 1}, False),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ({"int": "0x10"}, 16, False),
+        ("0x10", {"int": "0x10"}, False),
+        ("1", 1, False),
+        ("a", b"a", False),
+        (None, False, False),
+        (None, 0, False),
+        ({"tuple": [1]}, (1,), False),
+        ({"dict": []}, {}, False),
+    ],
+)
+def test_values_match_by_exact_type(expected: Any, given_back: Any, same: bool) -> None:
+    assert matches(expected, sent(given_back)) is same
+
+
+def test_nan_matches_nothing() -> None:
+    for expected in (math.nan, 0.0, None):
+        assert not matches(expected, math.nan)
+
+
+@pytest.mark.parametrize("kind", [OrderedDict, Counter, lambda d: defaultdict(int, d)])
+def test_dictionaries_of_collections_become_dictionaries(kind: Any) -> None:
+    back = decode(sent(kind({"a": 1})))
+    assert back == {"a": 1}
+    assert type(back) is dict
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        type("Sub", (int,), {})(1),
+        type("Sub", (str,), {})("a"),
+        type("Sub", (list,), {})([1]),
+        type("Sub", (dict,), {})(),
+        type("Sub", (tuple,), {})(),
+        range(3),
+        iter([1]),
+        {}.keys(),
+        len,
+        [[object()]],
+    ],
+)
+def test_other_types_have_no_encoding(value: Any) -> None:
+    with pytest.raises(UnplainError):
+        encode(value)
+
+
+def test_a_list_that_holds_itself_has_no_encoding() -> None:
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(UnplainError, match="nested"):
+        encode(value)
