@@ -3,8 +3,8 @@
 A tiny model is really trained through `Trainer` on fixed completions with fixed rewards, in float64
 so that rounding can't blur which side of a clip a token is on. At each update its log-probabilities
 are worked out apart, one completion at a time and without padding; numpy does the rest. The
-gradient is checked too, by the slope of the formula along it: where the ratio is 1, many losses have
-a value that says nothing.
+gradient is checked too, by the slope of the formula along it: where the ratio is 1, many losses
+have a value that says nothing.
 """
 
 from __future__ import annotations
