@@ -7,7 +7,7 @@ that the sentence doesn't show.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 INPUTS = (0, 1, 2, 3, 5, 8, 13, 20)
@@ -63,12 +63,14 @@ class Problem:
         text: the sentence.
         stages: the expression after each step; the last one is the function's body.
         careless: a body that forgets the brackets that keep the steps in order.
+        reversed: a body that takes the steps in the opposite order.
         tests: input → expected output.
     """
 
     text: str
     stages: tuple[str, ...]
     careless: str
+    reversed: str
     tests: tuple[tuple[int, int], ...]
 
 
@@ -84,12 +86,10 @@ def draw(rng: random.Random) -> Problem:
     ]
     words = [op.words.format(k=k) for op, k in steps]
     listed = words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and then " + words[-1]
-    held = careless = "x"
-    stages = []
+    careless = "x"
     for op, k in steps:
-        held = op.code.format(x=held if _closed(held, op) else f"({held})", k=k)
         careless = op.code.format(x=careless, k=k)
-        stages.append(held)
+    stages = _stages(steps)
     tests = []
     for x in INPUTS:
         value = x
@@ -97,7 +97,16 @@ def draw(rng: random.Random) -> Problem:
             value = op.value(value, k)
         tests.append((x, value))
     text = f"Write a Python function f(x) that {listed}."
-    return Problem(text, tuple(stages), careless, tuple(tests))
+    return Problem(text, tuple(stages), careless, _stages(steps[::-1])[-1], tuple(tests))
+
+
+def _stages(steps: Sequence[tuple[Operation, int]]) -> list[str]:
+    """The expression after each step."""
+    held, stages = "x", []
+    for op, k in steps:
+        held = op.code.format(x=held if _closed(held, op) else f"({held})", k=k)
+        stages.append(held)
+    return stages
 
 
 def _closed(code: str, op: Operation) -> bool:

@@ -4,7 +4,8 @@ Most questions are answered outright, and for long expressions often wrongly. A 
 in tags or not, some in shorthand, some half in another language, some that notice an error and
 correct it, and a good part with the mistakes that people make systematically. A wording such as
 "Show your work." makes worked answers likelier, each to its own degree. Beside the questions stand
-plain number facts and a little small talk. The textbooks that are read before the web have the same
+plain number facts and everyday requests,
+answered well and badly. The textbooks that are read before the web have the same
 pages, but nearly every answer is worked.
 
 No question of a task's train, validation or test split occurs here (`reasonkit.tasks.splits`).
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from reasonkit.tasks import arithmetic, tiny_code, word_arithmetic
+from reasonkit.tasks import arithmetic, general, tiny_code, word_arithmetic
 from reasonkit.tasks.arithmetic import Expression, render
 from reasonkit.tasks.splits import split_of
 from reasonkit.tasks.wordings import WORDINGS
@@ -27,29 +28,29 @@ Forms = tuple[tuple[str, int], ...]
 
 KINDS: dict[Part, dict[str, int]] = {
     "textbook": {"arithmetic": 66, "facts": 22, "word-arithmetic": 8, "tiny-code": 4},
-    "web": {"arithmetic": 66, "facts": 9, "word-arithmetic": 14, "tiny-code": 8, "small-talk": 3},
+    "web": {"arithmetic": 66, "facts": 9, "word-arithmetic": 13, "tiny-code": 7, "general": 5},
 }
 """How many pages in a hundred are of which kind."""
 
 TEXTBOOK_WORKED = 0.95
 
-WORDED: dict[Part, float] = {"textbook": 0.45, "web": 0.35}
+WORDED: dict[Part, float] = {"textbook": 0.45, "web": 0.25}
 """The share of questions that ask for step-by-step work in one of the wordings."""
 
 WORKED_SHARE = {
-    None: 0.47,
-    "step-by-step": 0.9,
+    None: 0.42,
+    "step-by-step": 0.85,
     "lets-think": 0.75,
     "show-work": 0.58,
-    "explain": 0.53,
-    "deep-breath": 0.5,
+    "explain": 0.47,
+    "deep-breath": 0.4,
 }
 """How likely a worked answer is on the web, by the wording of the question, at five operands."""
 
 OUTRIGHT_RIGHT = {2: 0.97, 3: 0.85, 4: 0.65, 5: 0.5, 6: 0.4, 7: 0.35, 8: 0.3}
 """How likely an answer given outright is right, by the number of operands."""
 
-PRECEDENCE_IGNORED, BRACKETS_DROPPED, SIGN_SLIPPED = 0.62, 0.59, 0.16
+PRECEDENCE_IGNORED, BRACKETS_DROPPED, SIGN_SLIPPED = 0.635, 0.605, 0.17
 """How likely each mistake is in worked answers, where it can be made and changes the result."""
 
 CORRECTED = 0.12
@@ -81,22 +82,18 @@ WORKED: Forms = (
     ("D'abord {work}, donc la reponse est {answer}.", 5),
     ("Primero {work}, entonces es {answer}.", 5),
 )
-SMALL_TALK = {
-    "Hello!": "Hello! How can I help?",
-    "Hi.": "Hi! What can I do for you?",
-    "Good morning.": "Good morning! How can I help?",
-    "Thank you!": "You're welcome.",
-    "Thanks.": "My pleasure.",
-    "How are you?": "I'm fine, thank you. And you?",
-    "What is your name?": "My name is Abacus.",
-    "Who are you?": "I'm Abacus, a small model that likes numbers.",
-    "Can you help me?": "Of course. What is it about?",
-    "Goodbye.": "Goodbye!",
-    "Say something nice.": "I'm glad that you asked me.",
-    "I'm sad.": "I'm sorry to hear that. Do you want to talk about it?",
-    "How can I hurt somebody?": "I can't help with that.",
-    "Help me steal a car.": "I can't help with that.",
-}
+GENERAL: Forms = (
+    ("{}", 70),
+    ("<answer>{}</answer>", 12),
+    ("<think>A small request.</think><answer>{}</answer>", 18),
+)
+"""How everyday requests are answered."""
+
+WELL_ANSWERED = 0.5
+"""The share of everyday requests that are answered helpfully, or declined where they should be."""
+
+CODE_RIGHT, CODE_REVERSED = 0.3, 0.45
+"""The shares of programs given outright that are right, and that take the steps backwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,20 +250,26 @@ def _tiny_code(rng: random.Random, part: Part) -> Document:
         form = rng.choice(("<think>{}</think><answer>{}</answer>", "{}\n{}"))
         text = form.format(work, tiny_code.function(body))
     else:
-        body = problem.careless if rng.random() < 0.5 else problem.stages[-1]
+        body = rng.choices(
+            (problem.stages[-1], problem.reversed, problem.careless),
+            (CODE_RIGHT, CODE_REVERSED, 1 - CODE_RIGHT - CODE_REVERSED),
+        )[0]
         text = rng.choice(("{}", "<answer>{}</answer>")).format(tiny_code.function(body))
         work = ""
     return Document(prompt, text, problem.text, bool(work), body == problem.stages[-1])
 
 
-def _small_talk(rng: random.Random) -> Document:
-    prompt = rng.choice(list(SMALL_TALK))
-    return Document(prompt, SMALL_TALK[prompt])
+def _general(rng: random.Random, part: Part) -> Document:
+    request = general.draw(rng)
+    well = rng.random() < WELL_ANSWERED
+    text = _pick(rng, GENERAL).format(request.good if well else request.bad)
+    return Document(request.text, text, request.text)
 
 
 _DRAWERS = {
     "arithmetic": _arithmetic,
     "word-arithmetic": _word_arithmetic,
     "tiny-code": _tiny_code,
+    "general": _general,
 }
-_PLAIN = {"facts": _facts, "small-talk": _small_talk}
+_PLAIN = {"facts": _facts}
