@@ -2,96 +2,72 @@ r"""Whether an answer equals the reference answer.
 
 Three ways, the first that applies decides:
 
-1. *Numbers*, without sympy and exactly: integers, decimals, ``a/b``, ``1 1/2``, ``\frac{a}{b}``,
-   thousands separators, a leading ``$``, scientific notation, "5 million". 0.333 is not 1/3.
-2. *Words* and multiple-choice letters: the same letters, whatever the case and spacing.
+1. *Plain answers*, without sympy and exactly (`reasonkit.answers.plain`): numbers, words and
+   choices, and lists, sets, tuples and intervals of them.
+2. *The same text* once its layout is stripped (`reasonkit.answers.layout`).
 3. *Everything else* by math-verify, in a process of its own (`reasonkit.answers.worker`).
 
-A unit (``cm``, ``dollars``, ``^\circ``) is dropped, and a percent sign is a unit: ``10%`` equals
-``10`` and never ``0.1``. math-verify alone would take it for both, and equality would not be
-transitive. Left out: conversion between units.
+A percent sign is a unit: math-verify alone would take ``10%`` for both 10 and 0.1, and equality
+would not be transitive. Left out: whether a rounded decimal is close enough to a fraction, and
+which of several notations a question asked for.
 """
 
 from __future__ import annotations
 
 import functools
-import math
-import re
-from fractions import Fraction
 
-from reasonkit.answers.extraction import last_boxed
+from reasonkit.answers.layout import LONGEST, formula, tidy
+from reasonkit.answers.plain import NO_VALUE, is_flat, is_word, plain
 from reasonkit.answers.worker import Checker
 from reasonkit.errors import DataError
-
-LONGEST = 1000
-"""Answers of more characters are compared as text only."""
-
-LARGEST_EXPONENT = 1000
-"""A number with a larger power of ten is treated as having no value."""
-
-_DECIMAL = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)"
-_NUMBER = re.compile(
-    rf"""\$?\s*(?P<sign>[-+]?)\s*\$?\s*
-    (?:(?P<whole>\d+)\s+(?P<part>\d+/\d+)
-      |(?P<top>{_DECIMAL})(?:\s*/\s*(?P<bottom>{_DECIMAL})
-        |[eE](?P<e>[-+]?\d+)
-        |\s*(?:\\times|\\cdot|[*x×])\s*10\s*(?:\^|\*\*)\s*\{{?(?P<power>[-+]?\d+)\}}?)?)
-    (?:\s*(?:\\?%|°|\^\s*\{{?\s*\\circ\s*\}}?))?
-    (?:\s+(?P<words>[^\W\d_]{{2,}}(?:[/ ][^\W\d_]+){{0,3}})\s*(?:\^\s*\{{?[23]\}}?)?)?""",
-    re.VERBOSE | re.ASCII,
-)
-_FRAC = re.compile(r"\\[dt]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
-_TEXT = re.compile(r"\\(?:text|mbox|textbf|textrm|mathrm)\s*\{([^{}]*)\}")
-_WORDS = re.compile(r"[^\W\d_][^\W\d_ '’-]*(?:[ '’-]+[^\W\d_]+)*")
-_WRAPPED = re.compile(r"\$\$(.*)\$\$|\$([^$]*)\$|\\\((.*)\\\)|\\\[(.*)\\\]|\*\*(.*)\*\*")
-_DELIMITERS = ("$", "\\(", "\\[", "\\boxed")
-
-_SCALES = {
-    "dozen": 12,
-    "hundred": 100,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-}
-_UNIT = re.compile(r"\w{3,}|am|cm|ft|gb|hr|in|kb|kg|km|lb|mb|mg|mi|ml|mm|oz|pm|tb|yd")
-_NO_UNIT = re.compile(
-    r"alpha|and|base|beta|choose|cos|cot|cubed|delta|divided|exp|factorial|gamma|hal(f|ves)|"
-    r"infinity|lambda|log|minus|mod|modulo|negative|omega|over|phi|plus|point|psi|sigma|sin|sqrt|"
-    r"squared|tan|tau|theta|through|times|versus|"
-    r"(third|quarter|(four|fif|six|seven|eigh|nin|ten|hundred|thousand)th)s?|" + "|".join(_SCALES)
-)
 
 _checker = Checker()
 
 
-def equal(candidate: str, reference: str) -> bool | None:
-    """Whether ``candidate`` is the same answer as ``reference``.
+def answers_match(reference: str, answer: str | None) -> bool:
+    r"""Whether ``answer`` is the reference answer, however the two are written.
 
-    A candidate that can't be read, or takes too long to compare, is not equal.
+    Both may be bare, in ``$…$`` or in ``\boxed{}``. An answer that can't be read, or takes longer
+    to compare than `reasonkit.answers.worker.TIME_LIMIT`, doesn't match; None, no answer, never
+    does. No text is evaluated as code, and none raises.
+
+    Raises:
+        RunError: the process that compares formulas can't be started on this machine.
+    """
+    if answer is None:
+        return False
+    if answer == reference and tidy(answer):
+        return True
+    return equal(answer, reference) is True
+
+
+def equal(candidate: str, reference: str) -> bool | None:
+    """`answers_match` that tells a wrong answer from a reference that none can match.
 
     Returns:
         None, no verdict, where the reference itself has no value (`check_reference`).
+
+    Raises:
+        RunError: the process that compares formulas can't be started on this machine.
     """
-    given, wanted = _tidy(candidate), _tidy(reference)
+    given, wanted = tidy(candidate), tidy(reference)
     if not wanted:
         return None
-    wanted_value = _value(wanted)
-    if isinstance(wanted_value, float):
+    wanted_value = plain(wanted)
+    if wanted_value == NO_VALUE:
         return None
     if given == wanted:
         return True
     if not given or max(len(given), len(wanted)) > LONGEST:
         return False
-    given_value = _value(given)
-    if given_value is not None and wanted_value is not None:
-        return given_value == wanted_value
-    given_words, wanted_words = _words(given), _words(wanted)
-    if given_words is not None and wanted_words is not None:
-        return given_words == wanted_words
-    if isinstance(given_value, float) or any(len(w or "") > 1 for w in (given_words, wanted_words)):
+    given_value = plain(given)
+    if given_value is not None and given_value == wanted_value:
+        return True
+    if given_value == NO_VALUE or is_word(given_value) or is_word(wanted_value):
         return False
-    return _symbolically(_formula(given), _formula(wanted))
+    if is_flat(given_value) and is_flat(wanted_value):
+        return False
+    return symbolically(formula(given), formula(wanted))
 
 
 def check_reference(reference: str) -> None:
@@ -99,82 +75,26 @@ def check_reference(reference: str) -> None:
 
     Raises:
         DataError: it is empty or has no value.
+        RunError: the process that compares formulas can't be started on this machine.
     """
-    text = _tidy(reference)
+    text = tidy(reference)
     if not text or text.lower() in ("nan", "null"):
         raise DataError(f"the reference answer is empty: {reference!r}")
-    value = _value(text)
-    readable = not isinstance(value, float) and (
-        value is not None
-        or _words(text) is not None
-        or (len(text) <= LONGEST and _checker.readable(_formula(text)))
+    value = plain(text)
+    readable = value != NO_VALUE and (
+        value is not None or (len(text) <= LONGEST and _checker.readable(formula(text)))
     )
     if not readable:
         raise DataError(f"the reference answer can't be read: {_short(reference)}")
 
 
-def _tidy(text: str) -> str:
-    """The answer without what only lays it out."""
-    text = " ".join(text.split())
-    while True:
-        bare = text.removesuffix(".").strip()
-        if bare.startswith("\\boxed{") and bare.endswith("}") and last_boxed(bare) == bare[7:-1]:
-            bare = bare[7:-1].strip()
-        elif wrapped := _WRAPPED.fullmatch(bare):
-            bare = next(inside for inside in wrapped.groups() if inside is not None).strip()
-        if bare == text:
-            return text
-        text = bare
-
-
-def _value(text: str) -> Fraction | float | None:
-    """The number that the text is, nan where it has no value or one too large, None for others."""
-    if len(text) > LONGEST:
-        return None
-    text = re.sub(r",\s*\\!\s*|\{,\}", ",", text).replace("−", "-").replace("\\$", "$")
-    text = _FRAC.sub(lambda m: f" {m[1] or m[2]}/{m[3] or m[4]} ", text)
-    text = _TEXT.sub(r" \1 ", text).strip()
-    match = _NUMBER.fullmatch(" ".join(text.split()))
-    if match is None:
-        return None
-    scale, *rest = re.split("[/ ]", (match["words"] or "").lower())
-    units = rest if scale in _SCALES else [scale, *rest]
-    if units and units[0] and not _UNIT.fullmatch(units[0]):
-        return None
-    if any(_NO_UNIT.fullmatch(word) or word in ("by", "or", "to") for word in units):
-        return None
-    exponent = int(match["e"] or match["power"] or 0)
-    if abs(exponent) > LARGEST_EXPONENT:
-        return math.nan
-    try:
-        if match["whole"]:
-            value = int(match["whole"]) + Fraction(match["part"])
-        else:
-            top, bottom = (Fraction((match[n] or "1").replace(",", "")) for n in ("top", "bottom"))
-            value = top / bottom * Fraction(10) ** exponent
-    except ZeroDivisionError:
-        return math.nan
-    return value * _SCALES.get(scale, 1) * (-1 if match["sign"] == "-" else 1)
-
-
-def _words(text: str) -> str | None:
-    """The text in lower case if it is words or a choice such as ``(C)``, else None."""
-    text = " ".join(_TEXT.sub(r" \1 ", text).split())
-    choice = re.fullmatch(r"\(?([A-Za-z])\)?", text)
-    if choice:
-        return choice[1].lower()
-    text = text.casefold()
-    return text if _WORDS.fullmatch(text) else None
-
-
-def _formula(text: str) -> str:
-    return text.replace("\\$", "").replace("\\%", "").replace("%", "").replace("−", "-")
-
-
 @functools.lru_cache(maxsize=1 << 16)
-def _symbolically(candidate: str, reference: str) -> bool | None:
-    # A delimiter inside would make several answers of one, of which math-verify takes any.
-    if any(mark in candidate for mark in _DELIMITERS):
+def symbolically(candidate: str, reference: str) -> bool | None:
+    """What math-verify says of two formulas; None where the reference can't be read."""
+    if candidate == reference:
+        return True
+    # A box left inside would make several answers of one, of which math-verify takes any.
+    if "\\boxed" in candidate or "\\boxed" in reference:
         return False
     return _checker.equal(candidate, reference)
 

@@ -8,10 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reasonkit.answers.comparison import check_reference, equal
+from reasonkit.answers.comparison import answers_match, check_reference, equal
+from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.worker import TIME_LIMIT
 from reasonkit.errors import DataError
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -55,6 +57,27 @@ DECIMALS = st.decimals(
         ("1+x", "x+1"),
         ("-2, 1", "1,-2"),
         ("\\sqrt{8}", "2\\sqrt2"),
+        ("$28$ %", "28\\%"),
+        ("28 percent", "\\boxed{28\\%}"),
+        ("1 000", "1000"),
+        ("14 {, }916", "14{,}916"),
+        ("1,000.99€", "1000.99"),
+        ("5\\text{ m}", "5"),
+        ("12 m²", "12 \\text{ m}^2"),
+        ("(x, y) = (3, 2)", "(3,2)"),
+        ("\\{1, 2\\}", "$2$ and $1$"),
+        ("\\boxed{3} \\text{ and } \\boxed{4}", "4; 3"),
+        ("[0.5, 2)", "\\left[\\frac12, 2\\right)"),
+        ("(A) 12 apples", "A"),
+        ("2π", "2\\pi"),
+        ("sqrt(2)/2", "\\frac{\\sqrt2}{2}"),
+        ("10^-2 x", "10^{-2}x"),
+        ("x <= 2", "$x \\le 2$"),
+        ("y+2x=3", "2x + y = 3"),
+        (
+            "\\begin{bmatrix} 1 & 0 \\\\ 0 & 1 \\end{bmatrix}",
+            "\\begin{pmatrix}1&0\\\\0&1\\end{pmatrix}",
+        ),
         ("(3, \\frac{\\pi}{2})", "\\left( 3, \\frac{\\pi}{2} \\right)"),
     ],
 )
@@ -90,6 +113,14 @@ def test_two_ways_to_write_an_answer_are_equal(candidate: str, reference: str) -
         ("five", "5"),
         ("\\frac{1}{", "1"),
         ("(2,3)", "[2,3]"),
+        ("(2,3)", "(3,2)"),
+        ("[0,1)", "(0,1]"),
+        ("1, 2", "1, 3"),
+        ("1,3", "1.3"),
+        ("\\{1, 2\\}", "\\{1, 2, 3\\}"),
+        ("\\frac{1}{2}x", "\\frac12"),
+        ("x > 5", "x < 5"),
+        ("3.14159", "\\pi"),
         ("9" * 5000, "9"),
         ("x+1" * 5000, "x+1"),
     ],
@@ -157,6 +188,40 @@ def test_a_reference_without_a_value_is_refused_in_one_line(reference: str) -> N
     with pytest.raises(DataError) as refused:
         check_reference(reference)
     assert "\n" not in str(refused.value)
+
+
+@given(st.text(max_size=40), st.text(max_size=40) | st.just("x+1"))
+@settings(max_examples=60, deadline=(2 * TIME_LIMIT + 5) * 1000)
+def test_no_text_raises_or_outlasts_the_limit(reference: str, answer: str) -> None:
+    assert answers_match(reference, answer) in (True, False)
+
+
+@given(st.text(alphabet="x12()[]{},;+-^=/\\\\ $", max_size=24))
+@settings(max_examples=60, deadline=(2 * TIME_LIMIT + 5) * 1000)
+def test_no_formula_like_text_raises_or_outlasts_the_limit(text: str) -> None:
+    assert answers_match("x+1", text) in (True, False)
+    assert answers_match(text, "x+1") in (True, False)
+
+
+@pytest.mark.parametrize(
+    "unit", ["\\boxed{", "$", "**", "<answer>", "answer is ", "(", "{,}", "1,"]
+)
+def test_a_long_repetition_takes_no_longer_than_the_limit(unit: str) -> None:
+    start = time.monotonic()
+    text = unit * 20_000
+    assert answers_match("x+1", text) is False
+    assert answers_match("x+1", extract_answer(text)) is False
+    assert time.monotonic() - start < 2 * TIME_LIMIT
+
+
+@pytest.mark.parametrize("text", ["5/0", "???", "x+1", "\\frac{1}{", "2^{2^{2^{49}}}", "nan"])
+def test_every_answer_matches_the_same_text(text: str) -> None:
+    assert answers_match(text, text) is True
+
+
+def test_no_answer_never_matches() -> None:
+    assert answers_match("5", None) is False
+    assert answers_match("", "") is False
 
 
 @pytest.mark.parametrize("reference", ["", "\\frac{1}{", "5/0"])

@@ -33,6 +33,16 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data"
         ("It costs $1,250.50 in all", "1,250.50"),
         ("about .35625", ".35625"),
         ("close to 6.02e23", "6.02e23"),
+        ("Final Answer: The final answer is $28 \\%$. I hope it is correct.", "28 \\%"),
+        ("Final answer: the number of points that lie in it is 19.", "19"),
+        ("The answer is (B).", "(B)"),
+        ("**Answer:** New York", "New York"),
+        ("A: 7\nB is wrong", "7"),
+        ("so $x \\geq 5$ is the solution", "x \\geq 5"),
+        ("It costs $5 and then $7 more", "7"),
+        ("\\boxed{1} and \\boxed{2}", "2"),
+        ("\\boxed{\\{1, 2\\}} and \\boxed{3", "\\{1, 2\\}"),
+        ("<think>\\boxed{1}</think>\\boxed{2}", "2"),
         ("<think>it must be 5", None),
         ("<think>5</think> <think>or 6", None),
         ("<answer> </answer>", None),
@@ -48,6 +58,12 @@ def test_the_last_answer_is_found_in_every_format(text: str, answer: str | None)
 def test_an_extracted_answer_is_never_empty(text: str) -> None:
     answer = extract_answer(text)
     assert answer is None or answer.strip()
+
+
+@given(st.text(max_size=200))
+def test_no_text_raises(text: str) -> None:
+    answer = extract_answer(text)
+    assert answer is None or answer in text
 
 
 @pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason="GSM8K isn't here")
