@@ -11,6 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "reasonkit"
 FLOORS = (
     ("cli", "options"),
     ("recipes",),
+    ("stages",),
+    ("plan", "running"),
     ("training",),
     ("evaluation", "report"),
     ("generation",),

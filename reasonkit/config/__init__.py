@@ -1,0 +1,24 @@
+"""The settings of every command, declared once.
+
+A field's annotation is at once the flag, the YAML key, the documentation and the bounds. A flag
+wins over the YAML file, which wins over the default. A default of None is filled in from the
+model's or the task's registry entry, so that what a run records is fully resolved.
+"""
+
+from reasonkit.config.common import CommonConfig, Device, DType, Invocation
+from reasonkit.config.grpo import GrpoConfig, OnCollapse
+from reasonkit.config.reading import Config, field_types, from_mapping, read_yaml, to_mapping
+
+__all__ = [
+    "CommonConfig",
+    "Config",
+    "DType",
+    "Device",
+    "GrpoConfig",
+    "Invocation",
+    "OnCollapse",
+    "field_types",
+    "from_mapping",
+    "read_yaml",
+    "to_mapping",
+]

@@ -1,0 +1,90 @@
+"""From YAML and flags to a settings dataclass, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from reasonkit.config.common import CommonConfig
+from reasonkit.errors import RefusedError, UnknownNameError
+
+Config = TypeVar("Config", bound=CommonConfig)
+
+
+def field_types(config: type) -> dict[str, Any]:
+    """Field name → its type without the Option."""
+    return get_type_hints(config)
+
+
+def from_mapping(config: type[Config], values: Mapping[str, Any], where: str) -> Config:
+    """A config from YAML-like values.
+
+    Raises:
+        UnknownNameError: for a key that is no field.
+        RefusedError: for a value of the wrong type or out of bounds.
+    """
+    hints, annotated = field_types(config), get_type_hints(config, include_extras=True)
+    read: dict[str, Any] = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in hints:
+            raise UnknownNameError("setting", key, hints, f"(in {where})")
+        read[name] = _read(value, hints[name], annotated[name], f"{where}: {key}")
+    return config(**read)
+
+
+def _read(value: Any, hint: Any, annotated: Any, where: str) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        if value is None:
+            return None
+        hint = next(arg for arg in get_args(hint) if arg is not type(None))
+    if get_origin(hint) is list:
+        items = value if isinstance(value, list) else [value]
+        return [str(item) for item in items]
+    if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
+        if value not in list(hint):
+            raise UnknownNameError("value", str(value), list(hint), f"({where})")
+        return hint(value)
+    fits = isinstance(value, (int, float) if hint is float else hint)
+    if not fits or (isinstance(value, bool) and hint is not bool):
+        raise RefusedError(f"{where}: expected {hint.__name__}, got {value!r}")
+    option = annotated.__metadata__[0]
+    if option.min is not None and value < option.min:
+        raise RefusedError(f"{where}: {value} is below {option.min}")
+    if option.max is not None and value > option.max:
+        raise RefusedError(f"{where}: {value} is above {option.max}")
+    return hint(value)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        RefusedError: when it can't be read, or is no mapping.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RefusedError(
+            f"{path}: {error.strerror}; `reasonkit recipes ls` names the ones inside"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise RefusedError(f"{path}:{mark.line + 1 if mark else 1}: not YAML") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
+        raise RefusedError(f"{path}: expected `setting: value` lines")
+    return loaded
+
+
+def to_mapping(config: CommonConfig) -> dict[str, Any]:
+    """Plain values, as they stand in config.yaml."""
+    values = dataclasses.asdict(config)
+    return {k: str(v) if isinstance(v, enum.StrEnum) else v for k, v in values.items()}

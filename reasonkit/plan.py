@@ -1,0 +1,152 @@
+"""What is settled before weights are loaded: names, data and rewards, resolved and checked.
+
+Every command begins here, so that a wrong name or a broken row costs nothing. Leaves out the
+settings that belong to one command alone; those its recipe fills in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic
+
+from reasonkit import console
+from reasonkit.answers.comparison import check_reference
+from reasonkit.config import Config, DType
+from reasonkit.errors import DataError, RefusedError
+from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
+from reasonkit.rewards import WeightedReward, parse
+from reasonkit.tasks import Splits, describe, load, require_trainable
+from reasonkit.types import Example
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[Config]):
+    """Everything that is settled before weights are loaded.
+
+    Attributes:
+        config: with the common settings filled in.
+        model: found, not loaded.
+        splits: the task's examples.
+        rewards: with their weights.
+    """
+
+    config: Config
+    model: ResolvedModel
+    splits: Splits
+    rewards: list[WeightedReward]
+
+
+def settle(config: Config, trains: bool = True) -> Plan[Config]:
+    """Resolves all names, fills in what the registries know, reads and checks the data.
+
+    Args:
+        trains: whether the command trains on the task; then it needs more than a test split.
+
+    Raises:
+        RefusedError: for whatever can't be used, by name.
+    """
+    model = resolve(config.model)
+    task = describe(config.task)
+    if task.needs_code and not config.reward:
+        raise RefusedError(
+            f"task {config.task!r} is checked by running code, for which there is no reward yet: "
+            "pass one of your own with --reward FILE.py:FUNCTION=WEIGHT"
+        )
+    named = config.reward or [f"{name}={weight:g}" for name, weight in task.rewards]
+    rewards = parse(named)
+    splits = load(
+        config.task,
+        columns=_columns(config.columns),
+        validation=config.validation_size,
+        test=config.test_size,
+    )
+    if trains:
+        require_trainable(config.task, splits)
+    if any(weighted.reward.needs_answer for weighted in rewards):
+        for example in (*splits.train, *splits.validation, *splits.test):
+            try:
+                check_reference(example.answer)
+            except DataError as error:
+                raise DataError(f"{config.task}: {example.id}: {error}") from error
+    prompt = model.entry.system_prompt if config.system_prompt is None else config.system_prompt
+    filled = dataclasses.replace(
+        config,
+        reward=named,
+        system_prompt=prompt or "",
+        max_completion_tokens=config.max_completion_tokens or model.entry.rl.max_completion_tokens,
+    )
+    return Plan(filled, model, splits, rewards)
+
+
+def _columns(pairs: Sequence[str] | None) -> dict[str, str] | None:
+    if not pairs:
+        return None
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (left, equals, right) in zip(pairs, split, strict=True):
+        if not (left in ("question", "answer") and equals and right):
+            raise RefusedError(f"--columns {pair}: expected question=COLUMN or answer=COLUMN")
+    return {left: right for left, _, right in split}
+
+
+def load_policy(
+    plan: Plan[Config], dtype: DType = DType.float32
+) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """The tokenizer and the weights of the plan's model.
+
+    Args:
+        dtype: of the weights; ones that are all trained are kept in float32.
+
+    Raises:
+        RefusedError: they can't be read, or the device isn't there.
+    """
+    quiet()
+    tokenizer, remark = load_tokenizer(plan.model)
+    if remark:
+        console.note(remark)
+    return tokenizer, load_model(plan.model, str(plan.config.device), str(dtype))
+
+
+def quiet() -> None:
+    """Keeps other libraries from talking to the user."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    # Libraries deprecate among themselves; a user can't act on it.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> Plan[Config]:
+    """The plan with the system prompt put before each question, and overlong prompts dropped.
+
+    Raises:
+        DataError: nothing is left of a split.
+    """
+    from reasonkit.generation.local import encode_prompts
+
+    limit = plan.config.max_prompt_tokens
+    system = plan.config.system_prompt
+    kept: dict[str, list[Example]] = {}
+    for field in dataclasses.fields(plan.splits):
+        examples: list[Example] = getattr(plan.splits, field.name)
+        if system:
+            said = {"role": "system", "content": system}
+            examples = [dataclasses.replace(e, messages=(said, *e.messages)) for e in examples]
+        ids, _ = encode_prompts(tokenizer, examples) if examples else ([], [])
+        kept[field.name] = [
+            e for e, tokens in zip(examples, ids, strict=True) if len(tokens) <= limit
+        ]
+        dropped = len(examples) - len(kept[field.name])
+        if dropped:
+            console.warn(f"{dropped} of {len(examples)} {field.name} prompts exceed {limit} tokens")
+        if examples and not kept[field.name]:
+            raise DataError(
+                f"{plan.config.task}: no {field.name} prompt fits --max-prompt-tokens {limit}"
+            )
+    return dataclasses.replace(plan, splits=Splits(**kept))

@@ -1,0 +1,125 @@
+"""The course of a run, the same for every command: made or resumed, measured, marked, shown.
+
+Leaves out what a command does in between.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reasonkit import console, runs
+from reasonkit.config import CommonConfig, Config, Invocation, from_mapping, read_yaml, to_mapping
+from reasonkit.errors import ReasonkitError, RefusedError
+from reasonkit.report import terminal
+from reasonkit.types import Example
+
+if TYPE_CHECKING:
+    from reasonkit.evaluation import Evaluation
+    from reasonkit.generation import Engine
+
+
+def begin(command: str, config: CommonConfig, invocation: Invocation) -> runs.Run:
+    """A new run directory, or the one that ``--resume`` goes on with.
+
+    Args:
+        config: fully resolved.
+
+    Raises:
+        RefusedError: the directory can't be used.
+    """
+    if invocation.resume:
+        assert invocation.run_dir is not None
+        return runs.resume(invocation.run_dir)
+    return runs.create(
+        command, config.model, config.task, to_mapping(config), invocation.run_dir, sys.argv
+    )
+
+
+def settings_of(command: str, kind: type[Config], invocation: Invocation) -> Config | None:
+    """The settings of the run that ``--resume`` goes on with; None where it is finished.
+
+    The results of a finished run are shown.
+
+    Raises:
+        RefusedError: it is no run, or one of another command.
+    """
+    assert invocation.run_dir is not None
+    opened = runs.open_run(invocation.run_dir)
+    made_by = opened.record["command"]
+    if made_by != command:
+        raise RefusedError(f"{opened.path} is a run of `reasonkit {made_by}`, not of {command}")
+    if opened.status == "finished":
+        console.note(f"{opened.path} is finished")
+        terminal.show(json.loads((opened.path / "summary.json").read_text()), invocation.json)
+        return None
+    where = opened.path / "config.yaml"
+    return from_mapping(kind, read_yaml(where), str(where))
+
+
+def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) -> None:
+    """Does a run's work, marks how it ended, draws its page and shows its results.
+
+    Args:
+        work: returns what becomes ``summary.json``.
+        as_json: print that instead of the table.
+    """
+    from reasonkit.report import page
+
+    go_on = f"reasonkit {run.record['command']} --run-dir {run.path} --resume"
+    console.note(f"run: {run.path}")
+    try:
+        summary = work()
+        run.write_json("summary.json", summary)
+    except KeyboardInterrupt:
+        run.mark("interrupted")
+        console.note(f"stopped; go on with: {go_on}")
+        raise
+    except Exception as error:
+        run.mark("failed")
+        if isinstance(error, ReasonkitError):
+            console.note(f"go on with: {go_on}")
+        raise
+    run.mark("finished")
+    page.write(run)
+    terminal.show(summary, as_json)
+
+
+def measure(
+    run: runs.Run,
+    name: str,
+    engine: Engine,
+    examples: Sequence[Example],
+    max_tokens: int,
+    wording: str | None = None,
+) -> Evaluation:
+    """Greedy accuracy, kept under a name; read from the run where it was measured already."""
+    from reasonkit import evaluation
+    from reasonkit.generation import Sampling
+
+    path = run.evaluations / f"{name}.json"
+    if path.exists():
+        return evaluation.Evaluation.load(path)
+    sampling = Sampling(max_tokens, temperature=0)
+    with console.progress(len(examples), f"evaluating {name}") as (bar, task):
+        done = evaluation.evaluate(
+            engine, examples, sampling, wording, progress=lambda n: bar.update(task, completed=n)
+        )
+    done.save(path)
+    a = done.accuracy
+    console.note(f"{name}: {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}, n = {a.n})")
+    return done
+
+
+def peak_memory() -> int:
+    """Bytes: the most that was held, on the GPU where there is one, else by this process."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
