@@ -6,6 +6,7 @@ A command imports its recipe inside its body, so that ``--help`` never loads tor
 from __future__ import annotations
 
 import importlib.metadata
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -177,7 +178,11 @@ def copy_recipe(name: str, target: Annotated[Path | None, typer.Argument()] = No
 
 
 def main() -> None:
-    """The console script: exit code 0, 1 failed, 2 refused, 130 interrupted."""
+    """The console script: exit code 0, 1 failed, 2 refused, 130 interrupted.
+
+    SIGTERM is what a cluster sends before it kills: it stops a run as Ctrl-C does.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except ReasonkitError as error:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, runs
 from reasonkit.config import CommonConfig, Config, Invocation, from_mapping, read_yaml, to_mapping
-from reasonkit.errors import ReasonkitError, RefusedError
+from reasonkit.errors import ReasonkitError, RefusedError, RunError
 from reasonkit.report import terminal
 from reasonkit.types import Example
 
@@ -73,17 +74,25 @@ def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) 
     try:
         summary = work()
         run.write_json("summary.json", summary)
+        run.mark("finished")
+        page.write(run)
     except KeyboardInterrupt:
         run.mark("interrupted")
         console.note(f"stopped; go on with: {go_on}")
         raise
+    except OSError as error:
+        with suppress(OSError):
+            run.mark("failed")
+        where = error.filename or run.path
+        raise RunError(
+            f"{where}: {error.strerror or error}; what was written is kept; "
+            f"once that is mended go on with: {go_on}"
+        ) from error
     except Exception as error:
         run.mark("failed")
         if isinstance(error, ReasonkitError):
             console.note(f"go on with: {go_on}")
         raise
-    run.mark("finished")
-    page.write(run)
     terminal.show(summary, as_json)
 
 

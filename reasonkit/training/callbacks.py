@@ -1,4 +1,4 @@
-"""What watches a training run from inside TRL's loop: the log, validation, collapse and Ctrl-C."""
+"""What watches a training run from inside TRL's loop: the log, validation, collapse and signals."""
 
 from __future__ import annotations
 
@@ -147,17 +147,19 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Ctrl-C asks for a stop after the running step; a second one stops at once."""
+        """Ctrl-C and SIGTERM ask for a stop after the running step; a second one stops at once."""
 
         def ask(number: int, frame: FrameType | None) -> None:
             self.interrupted = True
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for asked in before:
+                signal.signal(asked, signal.default_int_handler)
 
-        before = signal.signal(signal.SIGINT, ask)
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def set_learning_rate(optimizer: Optimizer, scheduler: Any, peak: float) -> None:

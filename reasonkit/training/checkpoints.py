@@ -10,11 +10,16 @@ wrote it; that guards against damage, not against someone who can write to the r
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from reasonkit.files import write_json
 
@@ -30,6 +35,22 @@ def staging(target: Path) -> Path:
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     return path
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """For saving weights and optimizer states.
+
+    Raises:
+        OSError: a file can't be written; safetensors and torch have errors of their own for that.
+    """
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        text = str(error)
+        if "os error" not in text and "PytorchStreamWriter" not in text:
+            raise
+        raise OSError(errno.EIO, text.splitlines()[0], str(folder)) from error
 
 
 def publish(staging: Path, target: Path) -> None:
@@ -74,6 +95,12 @@ def step_of(path: Path) -> int:
 def latest(folder: Path) -> Path | None:
     """The newest ``checkpoint-N`` that verifies; None if there is none."""
     return next((path for path in reversed(_checkpoints(folder)) if verify(path)), None)
+
+
+def damaged_after(folder: Path, whole: Path | None) -> list[Path]:
+    """The checkpoints newer than ``whole``, which `latest` has passed over."""
+    found = _checkpoints(folder)
+    return found if whole is None else [path for path in found if step_of(path) > step_of(whole)]
 
 
 def prune(folder: Path, keep: int, best: Path | None = None) -> None:

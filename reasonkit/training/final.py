@@ -9,7 +9,7 @@ from typing import Any
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from reasonkit.training.checkpoints import publish
+from reasonkit.training.checkpoints import publish, writing
 
 
 def save(
@@ -30,12 +30,13 @@ def save(
         The model as saved.
     """
     staging = folder.with_name(f".{folder.name}")
-    if isinstance(policy, PeftModel):
-        if keep_adapter:
-            policy.save_pretrained(staging / "adapter")
-        policy = policy.merge_and_unload()
-    policy.save_pretrained(staging)
-    tokenizer.save_pretrained(staging)
+    with writing(folder):
+        if isinstance(policy, PeftModel):
+            if keep_adapter:
+                policy.save_pretrained(staging / "adapter")
+            policy = policy.merge_and_unload()
+        policy.save_pretrained(staging)
+        tokenizer.save_pretrained(staging)
     (staging / "README.md").write_text(card, encoding="utf-8")
     publish(staging, folder)
     return policy

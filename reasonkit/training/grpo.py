@@ -100,7 +100,8 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return *without_padding(one_pass, input_ids, attention_mask, logits_to_keep), None
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        with checkpoints.writing(self.run.checkpoints):
+            super()._save_checkpoint(model, trial)
         if not self.args.should_save:
             return
         name = f"checkpoint-{self.state.global_step}"
@@ -222,6 +223,8 @@ def train(
     with watch.interruptible():
         while run.record.get("stopped_at") is None:
             newest = checkpoints.latest(folder)
+            for path in checkpoints.damaged_after(folder, newest):
+                note(f"{path} is damaged: going on from {newest or 'the start'}")
             done = checkpoints.step_of(newest) // config.updates_per_rollout if newest else -1
             run.truncate_after(done)
             _recall(rollout, run)
