@@ -29,7 +29,7 @@ from reasonkit.generation.local import LocalEngine
 from reasonkit.objectives import KlForm
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints
+from reasonkit.training import checkpoints, shared_prompts
 from reasonkit.training.callbacks import Record, Watch
 from reasonkit.training.collapse import MOST_ROLLBACKS, standing
 from reasonkit.training.curriculum import Curriculum
@@ -61,7 +61,7 @@ class Trained:
 
 
 class Trainer(GRPOTrainer):  # type: ignore[misc]
-    """GRPOTrainer that computes no padding, and whose checkpoints appear whole or not at all."""
+    """GRPOTrainer that computes prompts once and no padding; checkpoints are whole or absent."""
 
     run: Run
     watch: Watch
@@ -90,6 +90,13 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
                 **images,
             )
             return whole
+
+        unwrapped = self.accelerator.unwrap_model(model)
+        if shared_prompts.can_share(model, unwrapped):
+            autocast = self.accelerator.autocast()
+            return *shared_prompts.score(
+                unwrapped, input_ids, attention_mask, logits_to_keep, autocast
+            ), None
 
         def one_pass(
             ids: torch.Tensor, mask: torch.Tensor, keep: int

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-ROWS = 32
+ROWS = 16
 """Completions scored in one pass: enough to keep a CPU busy, few enough to be of like length."""
 
 Score = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor | None]]

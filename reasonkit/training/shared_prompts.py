@@ -1,0 +1,113 @@
+"""Scoring the completions of groups with each prompt computed once.
+
+A rollout holds every prompt as often as its group is large. Here the distinct prompts go through
+the model first; the completions then attend to their prompt's keys and values, through which
+gradients flow back. Leaves out what keeps no plain cache of keys and values: layers with sliding
+windows or recurrent states, gradient checkpointing, and models that are wrapped for several
+processes. Those are scored by `reasonkit.training.padding`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import DynamicCache, PreTrainedModel
+
+ROWS = 16
+"""Completions scored in one pass: few enough to be of like length and to stay in a core's cache."""
+
+FULL = "full_attention"
+"""The kind of layer whose cache holds every key and value."""
+
+
+def can_share(model: torch.nn.Module, unwrapped: PreTrainedModel) -> bool:
+    """Whether a model's prompts can be computed once.
+
+    Args:
+        model: as the trainer calls it.
+        unwrapped: the same without what accelerate has put around it.
+    """
+    config = unwrapped.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    windowed = getattr(config, "sliding_window", None) if kinds is None else set(kinds) - {FULL}
+    return (
+        model is unwrapped
+        and not unwrapped.is_gradient_checkpointing
+        and not unwrapped._is_stateful
+        and not windowed
+    )
+
+
+def score(
+    model: PreTrainedModel,
+    ids: Tensor,
+    mask: Tensor,
+    keep: int,
+    autocast: AbstractContextManager[None],
+    rows: int = ROWS,
+) -> tuple[Tensor, Tensor | None]:
+    """The log-probabilities and entropies of completions, both (batch, keep), 0 where the mask is.
+
+    Args:
+        model: with TRL's fused head (``trl.trainer.utils.add_fused_lm_head``); where that gives no
+            entropies, as a reference model's, they are None.
+        ids: (batch, prompt + keep), prompts padded on the left and completions on the right.
+        mask: 1 for a token, 0 for padding; a prompt has at least one token.
+        keep: columns that hold completions.
+        autocast: of the trainer.
+        rows: completions of one pass.
+    """
+    edge = ids.size(1) - keep
+    own, lengths = mask[:, :edge], mask[:, edge:].sum(1)
+    prompts, place = torch.unique(ids[:, :edge] * own, dim=0, return_inverse=True)
+    representative = torch.zeros(len(prompts), dtype=torch.long, device=ids.device)
+    representative[place] = torch.arange(len(place), device=ids.device)
+    order = lengths.argsort(descending=True, stable=True)
+    logps, entropies = [], []
+    with autocast:
+        cache = _prefilled(model, prompts, own[representative])
+        for chosen in torch.split(order, rows):
+            # The last token of a prompt predicts the first of its completion.
+            width = max(1, int(lengths[chosen].max()))
+            columns = slice(edge, edge + width)
+            labels = ids[chosen, columns].masked_fill(mask[chosen, columns] == 0, -100)
+            output = model(
+                input_ids=ids[chosen, edge - 1 : edge + width - 1],
+                attention_mask=mask[chosen, : edge + width - 1],
+                position_ids=own[chosen].sum(1, keepdim=True)
+                + torch.arange(-1, width - 1, device=ids.device),
+                past_key_values=_rows_of(cache, place[chosen]),
+                shift_labels=labels,
+                fused_lm_head=True,
+            )
+            logps.append(pad(output.log_probs, (0, keep - width)))
+            if output.entropy is not None:
+                entropies.append(pad(output.entropy, (0, keep - width)))
+    back = order.argsort()
+    return torch.cat(logps)[back], torch.cat(entropies)[back] if entropies else None
+
+
+def _prefilled(model: PreTrainedModel, prompts: Tensor, own: Tensor) -> DynamicCache | None:
+    """Keys and values of all but the last token of each prompt; None where that is nothing."""
+    if prompts.size(1) < 2:
+        return None
+    cache = DynamicCache()
+    model(
+        input_ids=prompts[:, :-1],
+        attention_mask=own[:, :-1],
+        position_ids=(own.cumsum(1) - 1).clamp(min=0)[:, :-1],
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return cache
+
+
+def _rows_of(cache: DynamicCache | None, places: Tensor) -> DynamicCache | None:
+    """A cache of its own for the given rows of another."""
+    if cache is None:
+        return None
+    return DynamicCache([(layer.keys[places], layer.values[places]) for layer in cache.layers])
