@@ -33,6 +33,7 @@ SHARES = {
     "truncated": "cut off",
     "zero_spread": "no spread",
     "clipped": "clipped",
+    "token_accuracy": "token accuracy",
 }
 NUMBERS = {"entropy": "entropy", "kl": "KL", "grad_norm": "gradient norm"}
 
@@ -42,13 +43,17 @@ class Training:
 
     Args:
         title: what is trained on what.
-        steps: of the whole run.
+        steps: of the whole run, in its unit.
         target: where to draw; stderr unless given.
+        unit: what a run is counted in: the record's ``step`` or ``epoch``.
     """
 
-    def __init__(self, title: str, steps: int, target: Console | None = None) -> None:
+    def __init__(
+        self, title: str, steps: int, target: Console | None = None, unit: str = "step"
+    ) -> None:
         self.title = title
         self.steps = steps
+        self.unit = unit
         self.console = target or console.err
         self._records: list[Record] = []
         self._shown: Scored | None = None
@@ -77,12 +82,12 @@ class Training:
             self._shown = completions[int(record["step"]) % len(completions)]
         if self._live is not None:
             self._live.update(self.view(), refresh=True)
-        elif "validation" in record or record["step"] % PLAIN_EVERY == 0:
+        elif "validation" in record or (self.unit == "step" and record["step"] % PLAIN_EVERY == 0):
             console.note(self.line(record))
 
     def line(self, record: Record) -> str:
         """A record in one plain line."""
-        parts = [f"step {record['step']:g}/{self.steps}"]
+        parts = [f"{self.unit} {record[self.unit]:.4g}/{self.steps}"]
         if "reward" in record:
             parts += [
                 f"reward {record['reward']:.2f}",
@@ -90,6 +95,12 @@ class Training:
                 f"thinks {record['thinks']:.0%}",
                 f"no spread {record['zero_spread']:.0%}",
                 f"entropy {record['entropy']:.2f}",
+            ]
+        if "token_accuracy" in record:
+            parts += [
+                f"loss {record['loss']:.3f}",
+                f"token accuracy {record['token_accuracy']:.1%}",
+                f"trained {trained_rate(record):,.0f} tokens/s",
             ]
         if "validation" in record:
             parts.append(f"validation {_validation(record)}")
@@ -103,12 +114,12 @@ class Training:
         return Group(*parts)
 
     def _head(self) -> RenderableType:
-        done = self._records[-1]["step"] if self._records else 0
+        done = self._records[-1][self.unit] if self._records else 0
         row = Table.grid(padding=(0, 2))
         cells: list[RenderableType] = [
             Text(self.title, style="bold"),
             ProgressBar(total=self.steps, completed=done, width=24),
-            Text(f"step {done:g}/{self.steps}"),
+            Text(f"{self.unit} {done:.4g}/{self.steps}"),
         ]
         if done:
             seconds = self._records[-1]["seconds"]
@@ -122,7 +133,7 @@ class Training:
         table.add_column(style="dim", min_width=13)
         table.add_column(justify="right", min_width=20)
         table.add_column(style="blue", no_wrap=True)
-        steps = [record for record in self._records if "reward" in record]
+        steps = [record for record in self._records if "grad_norm" in record]
         validated = [record for record in self._records if "validation" in record]
         if validated:
             table.add_row(
@@ -138,13 +149,23 @@ class Training:
         rows["completion_tokens"] = ("tokens", "{:.0f}")
         rows |= {name: (words, "{:.0%}") for name, words in SHARES.items()}
         rows |= {name: (words, "{:.3f}") for name, words in NUMBERS.items()}
+        if "reward" not in last:
+            rows["loss"] = ("loss", "{:.3f}")
         for name, (words, form) in rows.items():
-            table.add_row(words, form.format(last[name]), sparkline([r[name] for r in steps]))
-        table.add_row(
-            "sampled", f"{last['tokens_sampled'] / last['rollout_seconds']:,.0f} tokens/s"
-        )
+            if name in last:
+                table.add_row(words, form.format(last[name]), sparkline([r[name] for r in steps]))
+        if last["rollout_seconds"]:
+            sampled = last["tokens_sampled"] / last["rollout_seconds"]
+            table.add_row("sampled", f"{sampled:,.0f} tokens/s")
+        table.add_row("trained", f"{trained_rate(last):,.0f} tokens/s")
         time = ", ".join(f"{share:.0%} {part}" for part, share in spent(last))
         return Group(table, Text.assemble(("time           ", "dim"), time))
+
+
+def trained_rate(record: Record) -> float:
+    """Tokens trained a second of updates."""
+    updates = dict(spent(record))["updates"] * record["seconds"]
+    return float(record["tokens_trained"] / updates) if updates else 0.0
 
 
 def spent(record: Record) -> list[tuple[str, float]]:

@@ -7,6 +7,7 @@ settings that belong to one command alone; those its recipe fills in.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Generic
 from reasonkit import console
 from reasonkit.answers.comparison import check_reference
 from reasonkit.config import Config, DType
-from reasonkit.errors import DataError, RefusedError
+from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
 from reasonkit.rewards import WeightedReward, parse
 from reasonkit.tasks import Splits, describe, load, require_trainable
@@ -23,6 +24,9 @@ from reasonkit.types import Example
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,19 @@ def _columns(pairs: Sequence[str] | None) -> dict[str, str] | None:
     return {left: right for left, _, right in split}
 
 
+def require_trackers(names: Sequence[str]) -> None:
+    """Refuses a tracker that isn't one of `TRACKERS`, or isn't installed.
+
+    Raises:
+        RefusedError: says how to install it.
+    """
+    for name in names:
+        if name not in TRACKERS:
+            raise UnknownNameError("tracker", name, TRACKERS)
+        if importlib.util.find_spec(name) is None:
+            raise RefusedError(f"--report-to {name}: pip install 'reasonkit[{name}]'")
+
+
 def load_policy(
     plan: Plan[Config], dtype: DType = DType.float32
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
@@ -122,6 +139,14 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
 
 
+def led_by(system_prompt: str | None, examples: Sequence[Example]) -> list[Example]:
+    """The examples with a system prompt before each; as they are where it is empty."""
+    if not system_prompt:
+        return list(examples)
+    said = {"role": "system", "content": system_prompt}
+    return [dataclasses.replace(e, messages=(said, *e.messages)) for e in examples]
+
+
 def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> Plan[Config]:
     """The plan with the system prompt put before each question, and overlong prompts dropped.
 
@@ -131,13 +156,9 @@ def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> 
     from reasonkit.generation.local import encode_prompts
 
     limit = plan.config.max_prompt_tokens
-    system = plan.config.system_prompt
     kept: dict[str, list[Example]] = {}
     for field in dataclasses.fields(plan.splits):
-        examples: list[Example] = getattr(plan.splits, field.name)
-        if system:
-            said = {"role": "system", "content": system}
-            examples = [dataclasses.replace(e, messages=(said, *e.messages)) for e in examples]
+        examples = led_by(plan.config.system_prompt, getattr(plan.splits, field.name))
         ids, _ = encode_prompts(tokenizer, examples) if examples else ([], [])
         kept[field.name] = [
             e for e, tokens in zip(examples, ids, strict=True) if len(tokens) <= limit

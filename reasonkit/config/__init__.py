@@ -6,17 +6,23 @@ model's or the task's registry entry, so that what a run records is fully resolv
 """
 
 from reasonkit.config.common import CommonConfig, Device, DType, Invocation
+from reasonkit.config.distill import Distillation, DistillConfig, Only
 from reasonkit.config.grpo import GrpoConfig, OnCollapse
 from reasonkit.config.reading import Config, field_types, from_mapping, read_yaml, to_mapping
+from reasonkit.config.training import TrainingConfig
 
 __all__ = [
     "CommonConfig",
     "Config",
     "DType",
     "Device",
+    "DistillConfig",
+    "Distillation",
     "GrpoConfig",
     "Invocation",
     "OnCollapse",
+    "Only",
+    "TrainingConfig",
     "field_types",
     "from_mapping",
     "read_yaml",

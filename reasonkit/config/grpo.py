@@ -13,9 +13,9 @@ from reasonkit.config.common import (
     OBJECTIVE,
     ROLLOUT,
     UPDATE,
-    CommonConfig,
     flag,
 )
+from reasonkit.config.training import TrainingConfig
 from reasonkit.objectives import PRESETS, KlForm, LossType, RatioLevel, RewardScaling
 
 BY_PRESET = "(default: by preset)"
@@ -30,7 +30,7 @@ class OnCollapse(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class GrpoConfig(CommonConfig):
+class GrpoConfig(TrainingConfig):
     """Settings of ``reasonkit grpo``."""
 
     group_size: Annotated[
@@ -53,10 +53,6 @@ class GrpoConfig(CommonConfig):
     updates_per_rollout: Annotated[
         int, flag(UPDATE, "μ: passes over each rollout; above 1 the clip matters.", min=1)
     ] = 1
-    learning_rate: Annotated[
-        float | None, flag(UPDATE, f"Peak of AdamW's. {BY_MODEL}", min=0.0)
-    ] = None
-    warmup_steps: Annotated[int, flag(UPDATE, "Updates until the peak is reached.", min=0)] = 3
     preset: Annotated[str, flag(OBJECTIVE, f"One of {', '.join(PRESETS)}.")] = "token-mean"
     loss_type: Annotated[
         LossType | None,
@@ -86,12 +82,6 @@ class GrpoConfig(CommonConfig):
         bool | None,
         flag(OBJECTIVE, f"Leave completions that were cut off out of the loss. {BY_PRESET}"),
     ] = None
-    max_grad_norm: Annotated[float, flag(UPDATE, "Gradients are clipped here.", min=0.0)] = 1.0
-    lora: Annotated[bool, flag(UPDATE, "Train low-rank adapters, not all weights.")] = False
-    lora_rank: Annotated[int, flag(UPDATE, "Rank of the adapters.", min=1)] = 16
-    keep_adapter: Annotated[bool, flag(UPDATE, "Save the adapter beside the merged weights.")] = (
-        False
-    )
     micro_batch: Annotated[
         int | None, flag(MACHINE, f"Completions a forward and backward pass. {BY_MODEL}", min=1)
     ] = None
@@ -104,12 +94,3 @@ class GrpoConfig(CommonConfig):
     baselines: Annotated[
         bool, flag(EVALUATION, "Measure the untrained model with step-by-step wordings too.")
     ] = True
-    save_every: Annotated[
-        int, flag(EVALUATION, "Steps between checkpoints; 0 is never.", min=0)
-    ] = 20
-    keep_checkpoints: Annotated[
-        int, flag(EVALUATION, "Newest checkpoints kept, beside the best.", min=1)
-    ] = 2
-    report_to: Annotated[
-        list[str] | None, flag(EVALUATION, "tensorboard, trackio or wandb; may be repeated.")
-    ] = None

@@ -42,6 +42,27 @@ class RLDefaults:
 
 
 @dataclass(frozen=True, slots=True)
+class SFTDefaults:
+    """Settings of learning from traces that depend on the student.
+
+    Attributes:
+        learning_rate: with all weights trained.
+        lora_learning_rate: with adapters trained.
+        epochs: passes over the traces.
+        batch_tokens: tokens an update.
+        micro_batch_tokens: tokens a forward and backward pass.
+        questions: train questions that the teacher is asked.
+    """
+
+    learning_rate: float = 1e-5
+    lora_learning_rate: float = 2e-4
+    epochs: int = 3
+    batch_tokens: int = 65_536
+    micro_batch_tokens: int = 8192
+    questions: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """An entry of the registry.
 
@@ -54,6 +75,7 @@ class Model:
         think: the tags around its thoughts.
         lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
         rl: defaults of reinforcement learning.
+        sft: defaults of learning from traces.
     """
 
     name: str
@@ -72,6 +94,7 @@ class Model:
         "down_proj",
     )
     rl: RLDefaults = RLDefaults()
+    sft: SFTDefaults = SFTDefaults()
 
     @property
     def parameters(self) -> int:
@@ -87,6 +110,14 @@ ABACUS_RL = RLDefaults(
     prompts_per_step=16,
     steps=80,
     micro_batch=64,
+)
+ABACUS_SFT = SFTDefaults(
+    learning_rate=2e-3,
+    lora_learning_rate=5e-3,
+    epochs=10,
+    batch_tokens=4096,
+    micro_batch_tokens=4096,
+    questions=2000,
 )
 THINKER_RL = RLDefaults(max_completion_tokens=4096)
 
@@ -161,6 +192,7 @@ MODELS: dict[str, Model] = {
             (1_124_576, 4, 160, 2, 32, 106),
             system_prompt=None,
             rl=ABACUS_RL,
+            sft=ABACUS_SFT,
         ),
         Model(
             "abacus-mini",
@@ -169,6 +201,7 @@ MODELS: dict[str, Model] = {
             (287_520, 3, 96, 1, 32, 106),
             system_prompt=None,
             rl=ABACUS_RL,
+            sft=ABACUS_SFT,
         ),
         *_family("qwen2.5", "Qwen/Qwen2.5", QWEN25, BASE_AND_INSTRUCT),
         *_family("qwen3", "Qwen/Qwen3", QWEN3, {"-Base": BASE, "": "thinks before it answers"}),

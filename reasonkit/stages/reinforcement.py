@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reasonkit import console
@@ -12,7 +10,7 @@ from reasonkit.config import GrpoConfig
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.live import Training
 from reasonkit.objectives import PRESETS, Objective
-from reasonkit.plan import Plan, settle
+from reasonkit.plan import Plan, require_trackers, settle
 from reasonkit.rewards.guard import Guard
 from reasonkit.running import measure
 from reasonkit.runs import Run
@@ -25,16 +23,13 @@ if TYPE_CHECKING:
     from reasonkit.training.signs import Sign
 
 
-TRACKERS = ("tensorboard", "trackio", "wandb")
-
-
 def resolve_settings(config: GrpoConfig) -> Plan[GrpoConfig]:
     """The plan, with every setting that was left open filled in.
 
     Raises:
         RefusedError: for whatever can't be used, by name.
     """
-    _check_trackers(config.report_to or [])
+    require_trackers(config.report_to or [])
     if config.preset not in PRESETS:
         raise UnknownNameError("preset", config.preset, PRESETS)
     plan = settle(_with_objective(config, PRESETS[config.preset]))
@@ -58,14 +53,6 @@ def resolve_settings(config: GrpoConfig) -> Plan[GrpoConfig]:
         )
     settled = dataclasses.replace(filled, micro_batch=fits)
     return dataclasses.replace(plan, config=settled)
-
-
-def _check_trackers(names: Sequence[str]) -> None:
-    for name in names:
-        if name not in TRACKERS:
-            raise UnknownNameError("tracker", name, TRACKERS)
-        if importlib.util.find_spec(name) is None:
-            raise RefusedError(f"--report-to {name}: pip install 'reasonkit[{name}]'")
 
 
 def _with_objective(config: GrpoConfig, objective: Objective) -> GrpoConfig:

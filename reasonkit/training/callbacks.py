@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from types import FrameType
 from typing import Any
 
 from torch.optim import Optimizer
@@ -15,6 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from reasonkit.config import OnCollapse
 from reasonkit.training.collapse import Standing, standing
+from reasonkit.training.interruption import Interruption
 from reasonkit.training.rollouts import Rollout
 from reasonkit.training.signs import Sign, look
 from reasonkit.types import Scored
@@ -49,7 +47,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.publish = publish
         self.save_start: Callable[[], None] = lambda: None
         self.rate_scale = 1.0
-        self.interrupted = False
+        self.interruption = Interruption()
         self.collapsed = False
         self.standing = Standing()
         self._validation: dict[str, float] = {}
@@ -95,7 +93,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 control.should_save = True
             if self.standing.collapsed and config.on_collapse != OnCollapse.ignore:
                 self.collapsed = control.should_training_stop = True
-        if self.interrupted:
+        if self.interruption.asked:
             control.should_save = control.should_training_stop = True
 
     def _look(self, step: int) -> None:
@@ -144,22 +142,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def _spent(self) -> Record:
         self.rollout.counters.seconds = time.perf_counter() - self._started
         return asdict(self.rollout.counters)
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM ask for a stop after the running step; a second one stops at once."""
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            self.interrupted = True
-            for asked in before:
-                signal.signal(asked, signal.default_int_handler)
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def set_learning_rate(optimizer: Optimizer, scheduler: Any, peak: float) -> None:

@@ -18,9 +18,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
-from transformers.integrations import TensorBoardCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from reasonkit.config import GrpoConfig, OnCollapse
@@ -30,12 +28,14 @@ from reasonkit.objectives import KlForm
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, shared_prompts
+from reasonkit.training.adapters import adapter
 from reasonkit.training.callbacks import Record, Watch
 from reasonkit.training.collapse import MOST_ROLLBACKS, standing
 from reasonkit.training.curriculum import Curriculum
 from reasonkit.training.padding import without_padding
 from reasonkit.training.rollouts import Counters, Rollout, lookup, schedule
 from reasonkit.training.signs import Sign
+from reasonkit.training.trackers import extra_callbacks, trl_trackers
 from reasonkit.types import Example, Scored
 
 
@@ -119,9 +119,6 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         checkpoints.prune(folder, config.keep_checkpoints, best=kept)
 
 
-TENSORBOARD = "tensorboard"
-
-
 def arguments(config: GrpoConfig, output: Path) -> GRPOConfig:
     """TRL's settings from ours: prompts a step and group size in, batch sizes derived.
 
@@ -163,7 +160,7 @@ def arguments(config: GrpoConfig, output: Path) -> GRPOConfig:
         save_strategy="steps" if config.save_every else "no",
         save_steps=max(1, config.save_every) * config.updates_per_rollout,
         logging_steps=1,
-        report_to=[name for name in config.report_to or [] if name != TENSORBOARD] or "none",
+        report_to=trl_trackers(config),
         project="reasonkit",
         run_name=output.parent.parent.name,
         disable_tqdm=True,
@@ -211,7 +208,7 @@ def train(
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
         reward_funcs=[lookup(name) for name in guard.weights],
         rollout_func=rollout,
-        peft_config=_adapter(config, lora_targets) if config.lora else None,
+        peft_config=adapter(config, lora_targets),
     )
     trainer.reward_weights = torch.tensor(list(guard.weights.values()))
     engine = LocalEngine(trainer.model, tokenizer)
@@ -224,10 +221,10 @@ def train(
     trainer.run, trainer.watch = run, watch
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(watch)
-    if TENSORBOARD in (config.report_to or []):
-        trainer.add_callback(_tensorboard(run))
+    for callback in extra_callbacks(config, run):
+        trainer.add_callback(callback)
     watch.standing = standing(run.metrics())
-    with watch.interruptible():
+    with watch.interruption.awaited():
         while run.record.get("stopped_at") is None:
             newest = checkpoints.latest(folder)
             for path in checkpoints.damaged_after(folder, newest):
@@ -240,11 +237,11 @@ def train(
             if not watch.collapsed:
                 break
             _back_to_the_best(run, watch, trainer.state.global_step, note)
-            if watch.interrupted:
+            if watch.interruption.asked:
                 break
     shutil.rmtree(staging, ignore_errors=True)
     last = trainer.state.global_step // config.updates_per_rollout
-    interrupted = watch.interrupted and last < config.steps
+    interrupted = watch.interruption.asked and last < config.steps
     best = watch.standing.best_step
     if best is not None and best != last and not interrupted:
         path = _checkpoint(run, config, best)
@@ -259,22 +256,6 @@ def train(
         stopped=run.record.get("stopped_at"),
         rollbacks=_rollbacks(run),
     )
-
-
-def _adapter(config: GrpoConfig, targets: Sequence[str] | str) -> LoraConfig:
-    return LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=2 * config.lora_rank,
-        target_modules=targets if isinstance(targets, str) else list(targets),
-        task_type="CAUSAL_LM",
-    )
-
-
-def _tensorboard(run: Run) -> TensorBoardCallback:
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer = SummaryWriter(str(run.path / "tensorboard"))  # type: ignore[no-untyped-call]
-    return TensorBoardCallback(writer)
 
 
 def _checkpoint(run: Run, config: GrpoConfig, step: int) -> Path:

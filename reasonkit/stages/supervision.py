@@ -1,0 +1,148 @@
+"""Supervised fine-tuning of a plan's model on traces, watched on its validation split.
+
+Leaves out where the traces come from: `reasonkit.stages.traces` and `reasonkit.stages.filtering`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reasonkit import console
+from reasonkit.config import DistillConfig
+from reasonkit.errors import RunError
+from reasonkit.live import Training
+from reasonkit.plan import Plan, led_by, require_trackers, settle
+from reasonkit.running import measure
+from reasonkit.runs import Run
+from reasonkit.stages.filtering import Sifted, Step
+from reasonkit.types import Trace
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from reasonkit.generation.local import LocalEngine
+    from reasonkit.training.encoding import Row
+    from reasonkit.training.epochs import Tuned
+
+
+def resolve_settings(config: DistillConfig) -> Plan[DistillConfig]:
+    """The plan, with every setting that was left open filled in, but those that need the teacher.
+
+    Raises:
+        RefusedError: for whatever can't be used, by name.
+    """
+    require_trackers(config.report_to or [])
+    plan = settle(config)
+    config, defaults = plan.config, plan.model.entry.sft
+    rate = defaults.lora_learning_rate if config.lora else defaults.learning_rate
+    filled = dataclasses.replace(
+        config,
+        questions=config.questions or defaults.questions,
+        epochs=config.epochs or defaults.epochs,
+        batch_tokens=config.batch_tokens or defaults.batch_tokens,
+        micro_batch_tokens=config.micro_batch_tokens or defaults.micro_batch_tokens,
+        learning_rate=rate if config.learning_rate is None else config.learning_rate,
+    )
+    return dataclasses.replace(plan, config=filled)
+
+
+def rows_of(
+    sifted: Sifted, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizerBase
+) -> tuple[list[Row], Sifted]:
+    """The traces as the student is trained on them; those that don't fit are dropped and counted.
+
+    Returns:
+        The rows, and what was sifted with the losses of this step.
+
+    Raises:
+        RunError: no trace is left.
+    """
+    from reasonkit.training import encoding
+
+    config = plan.config
+    assert config.max_completion_tokens
+    asked = [
+        Trace(example, trace.completion)
+        for trace, example in zip(
+            sifted.traces,
+            led_by(config.system_prompt, [trace.example for trace in sifted.traces]),
+            strict=True,
+        )
+    ]
+    encoded = encoding.encode(tokenizer, asked)
+    written = [(trace, row) for trace, row in zip(sifted.traces, encoded, strict=True) if row]
+    longest, longest_prompt = config.max_completion_tokens, config.max_prompt_tokens
+    kept = [
+        (trace, row)
+        for trace, row in written
+        if len(row.learned) <= longest and row.prompt <= longest_prompt
+    ]
+    what = (
+        "a character that the student's tokenizer lacks, or no thought where its prompt opens one",
+        f"more than {longest} tokens, or {longest_prompt} of the prompt",
+    )
+    counts = (len(encoded), len(written), len(kept))
+    steps = list(sifted.steps)
+    for name, line, part, before in zip(
+        ("unwritable", "overlong"), what, (written, kept), counts, strict=False
+    ):
+        questions = len({trace.example.id for trace, _ in part})
+        steps.append(Step(name, line, before - len(part), len(part), questions))
+    if not kept:
+        raise RunError(
+            f"no trace of {counts[0]} can be learned: {counts[0] - counts[1]} hold {what[0]}; "
+            f"{counts[1]} have {what[1]}: raise --max-completion-tokens"
+        )
+    return [row for _, row in kept], Sifted([trace for trace, _ in kept], steps)
+
+
+def supervise(
+    run: Run,
+    plan: Plan[DistillConfig],
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel,
+    rows: Sequence[Row],
+) -> Tuned:
+    """Trains the model on traces, from the run's newest checkpoint if it has one.
+
+    Args:
+        plan: its validation examples have the system prompt (`reasonkit.plan.without_overlong`).
+
+    Raises:
+        KeyboardInterrupt: it was stopped by Ctrl-C and has saved where it was.
+        RunError: a trace would not be learned to its end, or the best checkpoint is damaged.
+    """
+    from reasonkit.training import encoding, sft
+
+    config = plan.config
+    assert config.epochs and config.max_completion_tokens
+    console.note("one row; what is learned is green:")
+    console.err.print(encoding.coloured(tokenizer, rows[0]), soft_wrap=True)
+
+    def validate(epoch: int, engine: LocalEngine) -> dict[str, float]:
+        assert config.max_completion_tokens
+        examples, longest = plan.splits.validation, config.max_completion_tokens
+        done = measure(run, f"epoch-{epoch}", engine, examples, longest)
+        return {
+            "validation": done.accuracy.accuracy,
+            "validation_low": done.accuracy.low,
+            "validation_high": done.accuracy.high,
+            "validation_tokens": done.mean_tokens,
+        }
+
+    with Training(f"{config.model} on {config.task}", config.epochs, unit="epoch") as view:
+        tuned = sft.train(
+            model,
+            tokenizer,
+            rows,
+            config,
+            run,
+            plan.model.entry.lora_targets,
+            validate,
+            lambda record: view.update(record, []),
+        )
+    if tuned.interrupted:
+        raise KeyboardInterrupt
+    return tuned

@@ -1,0 +1,35 @@
+"""Ctrl-C and SIGTERM in training: the running step is finished and saved first."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interruption:
+    """Whether the user has asked for a stop.
+
+    Attributes:
+        asked: set by the first signal.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM ask for a stop after the running step; a second one stops at once."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.asked = True
+            for asked in before:
+                signal.signal(asked, signal.default_int_handler)
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

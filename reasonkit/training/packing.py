@@ -1,0 +1,91 @@
+"""Which rows of an epoch share a pack, and which packs an update.
+
+Rows are packed by best fit, the longest first, so that hardly any padding is left. The order is a
+function of the seed and the epoch, and each epoch has the same number of updates.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reasonkit.errors import RunError
+
+Pack = list[int]
+"""Numbers of the rows that stand in one line."""
+
+SHORTEST_PACK = 256
+"""Tokens of a pack where no row is longer: on a CPU the mask of longer ones costs more than the
+padding of shorter ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A whole run in the order in which it is trained.
+
+    Attributes:
+        micro_batches: packs of a forward and backward pass each.
+        accumulation: how many of them make an update.
+        updates: of an epoch.
+        capacity: tokens of a pack.
+    """
+
+    micro_batches: list[list[Pack]]
+    accumulation: int
+    updates: int
+    capacity: int
+
+
+def lay_out(
+    lengths: Sequence[int], batch_tokens: int, micro_batch_tokens: int, epochs: int, seed: int
+) -> Layout:
+    """Packs the rows anew for each epoch and deals the packs evenly to its updates."""
+    capacity = max(SHORTEST_PACK, *lengths)
+    packs = [pack(lengths, capacity, f"{seed} {epoch}") for epoch in range(epochs)]
+    count = len(packs[0])
+    # The lengths alone decide how many packs there are.
+    if any(len(of_epoch) != count for of_epoch in packs):
+        raise RunError("epochs differ in their number of packs")
+    updates = math.ceil(count / max(1, batch_tokens // capacity))
+    accumulation = min(
+        math.ceil(count / updates / max(1, micro_batch_tokens // capacity)), count // updates
+    )
+    micro_batches = [
+        micro for of_epoch in packs for micro in _dealt(of_epoch, updates * accumulation)
+    ]
+    return Layout(micro_batches, accumulation, updates, capacity)
+
+
+def pack(lengths: Sequence[int], capacity: int, seed: str) -> list[Pack]:
+    """Packs of rows, each of at most ``capacity`` tokens, in an order drawn from the seed.
+
+    Best fit decreasing: each row, the longest first, goes where the least room is left over. Rows
+    of one length take each other's places by the seed.
+    """
+    rng = random.Random(seed)
+    order = list(range(len(lengths)))
+    rng.shuffle(order)
+    order.sort(key=lambda row: -lengths[row])
+    packs: list[Pack] = []
+    open_packs: list[tuple[int, int]] = []
+    for row in order:
+        place = bisect.bisect_left(open_packs, (lengths[row], 0))
+        if place == len(open_packs):
+            room, number = capacity, len(packs)
+            packs.append([])
+        else:
+            room, number = open_packs.pop(place)
+        packs[number].append(row)
+        bisect.insort(open_packs, (room - lengths[row], number))
+    rng.shuffle(packs)
+    return packs
+
+
+def _dealt(packs: Sequence[Pack], parts: int) -> list[list[Pack]]:
+    """The packs in order, in parts whose sizes differ by one at most."""
+    edges = [round(i * len(packs) / parts) for i in range(parts + 1)]
+    return [list(packs[a:b]) for a, b in itertools.pairwise(edges)]

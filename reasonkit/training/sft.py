@@ -1,0 +1,197 @@
+"""Supervised fine-tuning on traces through TRL's SFTTrainer: completions only, packed.
+
+What TRL does not do is done here: rows are encoded without a template's interference, packed into
+lines of their own and checked before a step is taken; the order of a run is laid out beforehand; a
+checkpoint is published whole or not at all; the best epoch by validation is what is kept.
+
+Leaves out runs over several processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from reasonkit.config import DistillConfig
+from reasonkit.errors import RunError
+from reasonkit.generation.local import LocalEngine
+from reasonkit.runs import Run
+from reasonkit.training import epochs
+from reasonkit.training.adapters import adapter
+from reasonkit.training.encoding import IGNORED, Row, check
+from reasonkit.training.packing import Layout, Pack, lay_out
+from reasonkit.training.trackers import trl_trackers
+
+Batch = dict[str, torch.Tensor]
+
+
+class Trainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer that keeps the order it is given, and whose checkpoints appear whole."""
+
+    run: Run
+    config: DistillConfig
+
+    def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
+        return SequentialSampler(self.train_dataset)
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        name = f"checkpoint-{self.state.global_step}"
+        epochs.publish(self.run, self.config, Path(self.args.output_dir) / name)
+
+
+class Collator:
+    """Makes a batch of the packs of a micro-batch.
+
+    A pack is a line of rows, each with positions from 0 on, by which transformers keeps them apart;
+    a padding token is a sequence of its own.
+
+    Args:
+        rows: what the packs' numbers stand for.
+        pad: id of the padding token.
+    """
+
+    def __init__(self, rows: Sequence[Row], pad: int) -> None:
+        self.rows = rows
+        self.pad = pad
+
+    def __call__(self, items: Sequence[dict[str, list[Pack]]]) -> Batch:
+        """Ids, labels and positions, of shape (packs, longest pack)."""
+        packs = [pack for item in items for pack in item["packs"]]
+        ids = [[i for n in pack for i in self.rows[n].ids] for pack in packs]
+        labels = [[i for n in pack for i in self.rows[n].labels] for pack in packs]
+        positions = [[i for n in pack for i in range(len(self.rows[n].ids))] for pack in packs]
+        longest = max(map(len, ids))
+
+        def tensor(lines: Sequence[list[int]], filler: int) -> torch.Tensor:
+            return torch.tensor([line + [filler] * (longest - len(line)) for line in lines])
+
+        return {
+            "input_ids": tensor(ids, self.pad),
+            "labels": tensor(labels, IGNORED),
+            "position_ids": tensor(positions, 0),
+        }
+
+
+def arguments(config: DistillConfig, layout: Layout, output: Path) -> SFTConfig:
+    """TRL's settings from ours; an item of the data set is a whole micro-batch."""
+    cuda = torch.cuda.is_available() and config.device in ("auto", "cuda")
+    assert config.epochs
+    return SFTConfig(
+        output_dir=str(output),
+        max_steps=layout.updates * config.epochs,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=layout.accumulation,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=config.warmup_steps,
+        max_grad_norm=config.max_grad_norm,
+        remove_unused_columns=False,
+        seed=config.seed,
+        use_cpu=not cuda and config.device != "mps",
+        bf16=cuda and config.dtype in ("auto", "bfloat16"),
+        fp16=cuda and config.dtype == "float16",
+        gradient_checkpointing=cuda,
+        save_strategy="steps" if config.save_every else "no",
+        save_steps=max(1, config.save_every),
+        logging_steps=1,
+        report_to=trl_trackers(config),
+        project="reasonkit",
+        run_name=output.parent.parent.name,
+        disable_tqdm=True,
+        dataloader_pin_memory=cuda,
+    )
+
+
+def train(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Row],
+    config: DistillConfig,
+    run: Run,
+    lora_targets: Sequence[str] | str,
+    validate: Callable[[int, LocalEngine], dict[str, float]],
+    report: Callable[[epochs.Record], None],
+) -> epochs.Tuned:
+    """Trains a student, from the run's newest whole checkpoint if it has one.
+
+    Args:
+        rows: what is learned; at least one.
+        config: fully resolved.
+        lora_targets: modules that get an adapter where the config asks for LoRA.
+        validate: called with the epoch and an engine over the student.
+        report: called with each logged record.
+
+    Raises:
+        RunError: a trace would not be learned to its end, or the best checkpoint is damaged.
+    """
+    assert config.epochs and config.batch_tokens and config.micro_batch_tokens
+    layout = lay_out(
+        [len(row.ids) for row in rows],
+        config.batch_tokens,
+        config.micro_batch_tokens,
+        config.epochs,
+        config.seed,
+    )
+    written = epochs.staging(run)
+    collator = Collator(rows, tokenizer.pad_token_id)
+    trainer = Trainer(
+        model=model,
+        args=arguments(config, layout, written),
+        processing_class=tokenizer,
+        data_collator=collator,
+        train_dataset=Dataset.from_dict({"packs": layout.micro_batches}),
+        peft_config=adapter(config, lora_targets),
+    )
+    trainer.run, trainer.config = run, config
+    _check_first(trainer, tokenizer, rows, layout)
+    engine = LocalEngine(trainer.model, tokenizer)
+    sizes = [
+        sum(len(rows[n].ids) for pack in micro for n in pack) for micro in layout.micro_batches
+    ]
+
+    def measured(logs: dict[str, float]) -> epochs.Record:
+        step = trainer.state.global_step
+        new = sizes[(step - 1) * layout.accumulation : step * layout.accumulation]
+        watch.counters.tokens_trained += sum(new)
+        return {"entropy": logs["entropy"], "token_accuracy": logs["mean_token_accuracy"]}
+
+    watch = epochs.Watch(
+        run,
+        layout.updates,
+        config.epochs,
+        lambda epoch: validate(epoch, engine),
+        report,
+        measured,
+    )
+    return epochs.go_through(trainer, watch, config, written)
+
+
+def _check_first(
+    trainer: Trainer, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], layout: Layout
+) -> None:
+    """Every row is whole, and the trainer's own first batch has them so.
+
+    Raises:
+        RunError: something of a trace would not be learned.
+    """
+    for row in rows:
+        check(tokenizer, row, row.labels)
+    batch = next(iter(trainer.get_train_dataloader()))
+    for line, pack in zip(batch["labels"].tolist(), layout.micro_batches[0], strict=True):
+        start = 0
+        for number in pack:
+            stop = start + len(rows[number].ids)
+            check(tokenizer, rows[number], line[start:stop])
+            start = stop
+    if not (batch["labels"] != IGNORED).any():
+        raise RunError("the first batch has nothing to learn")
