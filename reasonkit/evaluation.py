@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
 from scipy.stats import binomtest, t
 
 from reasonkit.answers.comparison import equal
@@ -27,6 +28,8 @@ from reasonkit.generation import Engine, Sampling
 from reasonkit.rewards.format import is_well_formed
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Completion, Example
+
+BOOTSTRAPS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,16 @@ class Paired:
     low: float
     high: float
     p: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class GapClosed:
+    """The share of a teacher's lead that a student has made up, with its 95 % interval."""
+
+    share: float
+    low: float
+    high: float
     n: int
 
 
@@ -276,6 +289,33 @@ def paired_counts(both: int, gained: int, lost: int, neither: int) -> Paired:
 def _added(a: float, b: float, phi: float) -> float:
     """The length of the sum of two deviations with correlation -φ; never below 0 by rounding."""
     return math.sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
+
+
+def gap_closed(
+    before: Sequence[Verdict], after: Sequence[Verdict], teacher: Sequence[Verdict]
+) -> GapClosed | None:
+    """How much of the way from ``before`` to ``teacher`` lies behind ``after``.
+
+    The share is (after - before) / (teacher - before) of the accuracies on the same examples; its
+    interval is the percentile bootstrap over examples (Efron 1979). None where the teacher is not
+    the better one, so that there is no gap.
+
+    Raises:
+        ValueError: the examples differ.
+    """
+    sides = [{v.id: v.correct for v in verdicts} for verdicts in (before, after, teacher)]
+    if not sides[0].keys() == sides[1].keys() == sides[2].keys():
+        raise ValueError("a gap needs the same examples on all sides")
+    right = np.array([[side[id] for id in sides[0]] for side in sides], dtype=float)
+    was, now, aim = right.mean(1)
+    if aim <= was:
+        return None
+    drawn = np.random.default_rng(0).integers(0, right.shape[1], (BOOTSTRAPS, right.shape[1]))
+    was_drawn, now_drawn, aim_drawn = right[:, drawn].mean(2)
+    gaps = aim_drawn - was_drawn
+    shares = ((now_drawn - was_drawn)[gaps > 0]) / gaps[gaps > 0]
+    low, high = np.quantile(shares, (0.025, 0.975))
+    return GapClosed(float((now - was) / (aim - was)), float(low), float(high), right.shape[1])
 
 
 def interval_of_means(values: Sequence[float]) -> Mean:

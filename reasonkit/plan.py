@@ -140,11 +140,14 @@ def quiet() -> None:
 
 
 def led_by(system_prompt: str | None, examples: Sequence[Example]) -> list[Example]:
-    """The examples with a system prompt before each; as they are where it is empty."""
-    if not system_prompt:
-        return list(examples)
-    said = {"role": "system", "content": system_prompt}
-    return [dataclasses.replace(e, messages=(said, *e.messages)) for e in examples]
+    """The examples with this system prompt, or none, in the place of any that they have."""
+    said = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    return [
+        dataclasses.replace(
+            e, messages=(*said, *(m for m in e.messages if m["role"] != "system"))
+        )
+        for e in examples
+    ]
 
 
 def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> Plan[Config]:

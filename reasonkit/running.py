@@ -9,12 +9,14 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, runs
 from reasonkit.config import CommonConfig, Config, Invocation, from_mapping, read_yaml, to_mapping
 from reasonkit.errors import ReasonkitError, RefusedError, RunError
 from reasonkit.report import terminal
+from reasonkit.tasks.wordings import WORDINGS
 from reasonkit.types import Example
 
 if TYPE_CHECKING:
@@ -120,6 +122,50 @@ def measure(
     a = done.accuracy
     console.note(f"{name}: {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}, n = {a.n})")
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The untrained model on the test questions.
+
+    Attributes:
+        asked: directly.
+        worded: with each step-by-step wording, by its name; empty where that isn't measured.
+    """
+
+    asked: Evaluation
+    worded: dict[str, Evaluation]
+
+    @property
+    def all(self) -> tuple[Evaluation, ...]:
+        """Every evaluation."""
+        return (self.asked, *self.worded.values())
+
+    def compared(self, after: Evaluation) -> dict[str, Any]:
+        """Before, after and their paired differences, as they stand in ``summary.json``."""
+        from reasonkit.evaluation import paired
+
+        best = max(self.worded.values(), key=lambda e: e.accuracy.accuracy, default=self.asked)
+        return {
+            "before": self.asked.to_summary(),
+            "after": after.to_summary(),
+            "baselines": {name: e.to_summary() for name, e in self.worded.items()},
+            "paired": asdict(paired(self.asked.verdicts, after.verdicts)),
+            "paired_with_best_wording": asdict(paired(best.verdicts, after.verdicts)),
+        }
+
+
+def measure_before(
+    run: runs.Run, engine: Engine, examples: Sequence[Example], max_tokens: int, worded: bool
+) -> Before:
+    """Measures the untrained model; with ``worded`` in each of `WORDINGS` too."""
+    return Before(
+        measure(run, "before", engine, examples, max_tokens),
+        {
+            wording: measure(run, f"before-{wording}", engine, examples, max_tokens, wording)
+            for wording in (WORDINGS if worded else ())
+        },
+    )
 
 
 def peak_memory() -> int:

@@ -91,6 +91,3 @@ class GrpoConfig(TrainingConfig):
     on_collapse: Annotated[
         OnCollapse, flag(EVALUATION, "When validation falls and stays below its best.")
     ] = OnCollapse.rollback
-    baselines: Annotated[
-        bool, flag(EVALUATION, "Measure the untrained model with step-by-step wordings too.")
-    ] = True

@@ -22,6 +22,9 @@ class TrainingConfig(CommonConfig):
     keep_adapter: Annotated[bool, flag(UPDATE, "Save the adapter beside the merged weights.")] = (
         False
     )
+    baselines: Annotated[
+        bool, flag(EVALUATION, "Measure the untrained model with step-by-step wordings too.")
+    ] = True
     save_every: Annotated[
         int, flag(EVALUATION, "Steps between checkpoints; 0 is never.", min=0)
     ] = 20

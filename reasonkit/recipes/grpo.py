@@ -17,7 +17,6 @@ from reasonkit.objectives import PRESETS
 from reasonkit.plan import Plan, load_policy, without_overlong
 from reasonkit.rewards.guard import Guard
 from reasonkit.stages.reinforcement import reinforce, resolve_settings
-from reasonkit.tasks.wordings import WORDINGS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -116,7 +115,6 @@ def _measure_and_train(
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
 ) -> dict[str, Any]:
-    from reasonkit.evaluation import paired
     from reasonkit.generation.local import LocalEngine
     from reasonkit.training import final
 
@@ -124,26 +122,17 @@ def _measure_and_train(
     assert config.max_completion_tokens
     longest = config.max_completion_tokens
     engine = LocalEngine(model, tokenizer)
-    before = running.measure(made, "before", engine, test, longest)
-    baselines = {
-        wording: running.measure(made, f"before-{wording}", engine, test, longest, wording)
-        for wording in (WORDINGS if config.baselines else ())
-    }
+    before = running.measure_before(made, engine, test, longest, config.baselines)
     guard = Guard(plan.rewards, config.reward_timeout)
     trained = reinforce(made, plan, tokenizer, model, guard)
     counters = trained.counters
     after = running.measure(made, "after", LocalEngine(trained.policy, tokenizer), test, longest)
-    measured = (before, after, *baselines.values())
-    best = max(baselines.values(), key=lambda e: e.accuracy.accuracy, default=before)
+    measured = (*before.all, after)
     summary: dict[str, Any] = {
         "command": COMMAND,
         "model": config.model,
         "task": config.task,
-        "before": before.to_summary(),
-        "after": after.to_summary(),
-        "baselines": {name: e.to_summary() for name, e in baselines.items()},
-        "paired": dataclasses.asdict(paired(before.verdicts, after.verdicts)),
-        "paired_with_best_wording": dataclasses.asdict(paired(best.verdicts, after.verdicts)),
+        **before.compared(after),
         "seconds": counters.seconds + sum(e.seconds for e in measured),
         "tokens_sampled": counters.tokens_sampled,
         "tokens_trained": counters.tokens_trained,

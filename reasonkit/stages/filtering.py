@@ -16,16 +16,24 @@ from typing import Any
 from rapidfuzz.distance import Indel
 
 from reasonkit import console
-from reasonkit.errors import RefusedError, RunError
+from reasonkit.errors import RefusedError
 from reasonkit.rewards import Reward, WeightedReward, parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.tasks.recorded import normal
-from reasonkit.types import Example, Group, Trace
+from reasonkit.types import Completion, Example, Group, Trace
 
 WORDS = 8
 """Words in a row that a question may not share with a held-out one, on real data."""
 
 QUARTERS = 4
+
+OVERLONG = "overlong"
+ADVICE = {
+    "finished": "raise --max-completion-tokens",
+    OVERLONG: "raise --max-completion-tokens",
+    "held out": "take another train split",
+}
+"""What to do where a filter took everything, if not to loosen it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,16 @@ class Sifted:
 
     traces: list[Trace]
     steps: list[Step]
+
+    @property
+    def complaint(self) -> str:
+        """Which filters took what there was, where nothing is left; else empty."""
+        if self.traces:
+            return ""
+        took = ", ".join(f"{s.name!r} took {s.lost} ({s.what})" for s in self.steps if s.lost)
+        worst = max(self.steps, key=lambda step: step.lost)
+        hint = ADVICE.get(worst.name, "loosen it: with --traces nothing has to be sampled again")
+        return f"no trace of {self.steps[0].left} survives the filters: {took}; {hint}"
 
     def rows(self) -> list[dict[str, Any]]:
         """The steps as plain values, as they stand in ``summary.json``."""
@@ -169,7 +187,7 @@ def sift(
         guard_seconds: that a reward may take for one group.
 
     Raises:
-        RunError: nothing is left; says which filters took what there was.
+        RunError: a reward failed too often.
     """
     guard = Guard([WeightedReward(reward) for reward in rewards], guard_seconds)
     lengths = [fmean(c.tokens or len(c.text) for c in group.completions) for group in groups]
@@ -183,8 +201,6 @@ def sift(
     for step in sieve:
         before, left = len(left), step.keep(left)
         steps.append(Step(step.name, step.what, before - len(left), len(left), _questions(left)))
-    if not left:
-        raise RunError(_nothing(steps))
     return Sifted([candidate.trace for candidate in left], steps)
 
 
@@ -193,17 +209,6 @@ def show(sifted: Sifted) -> None:
     columns = ("filter", "took", "left", "questions", "what it takes")
     rows = [(s.name, s.lost or "", s.left, s.questions, s.what) for s in sifted.steps]
     console.err.print(console.table("traces", columns, rows))
-
-
-def _nothing(steps: Sequence[Step]) -> str:
-    took = ", ".join(f"{s.name!r} took {s.lost} ({s.what})" for s in steps if s.lost)
-    advice = {
-        "finished": "raise --max-completion-tokens",
-        "held out": "take another train split",
-    }
-    worst = max(steps, key=lambda step: step.lost)
-    hint = advice.get(worst.name, "loosen it; nothing has to be sampled again with --traces")
-    return f"no trace of {steps[0].left} survives the filters: {took}; {hint}"
 
 
 def _questions(candidates: Iterable[Candidate]) -> int:
@@ -222,14 +227,18 @@ def _candidates(group: Group, guard: Guard, quarter: int) -> list[Candidate]:
     ]
 
 
+def is_finished(completion: Completion) -> bool:
+    """Whether it ended by itself, says something, and closes the thought that it opens."""
+    text = completion.text
+    return (
+        completion.finish_reason == "stop"
+        and text.strip() != ""
+        and ("<think>" in text) <= ("</think>" in text)
+    )
+
+
 def _finished(candidates: Sequence[Candidate]) -> list[Candidate]:
-    return [
-        c
-        for c in candidates
-        if c.trace.completion.finish_reason == "stop"
-        and c.trace.completion.text.strip()
-        and ("<think>" in c.trace.completion.text) == ("</think>" in c.trace.completion.text)
-    ]
+    return [c for c in candidates if is_finished(c.trace.completion)]
 
 
 def _at_least(threshold: Threshold) -> Filter:

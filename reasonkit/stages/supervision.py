@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from reasonkit import console
 from reasonkit.config import DistillConfig
-from reasonkit.errors import RunError
 from reasonkit.live import Training
 from reasonkit.plan import Plan, led_by, require_trackers, settle
 from reasonkit.running import measure
 from reasonkit.runs import Run
-from reasonkit.stages.filtering import Sifted, Step
+from reasonkit.stages.filtering import OVERLONG, Sifted, Step
 from reasonkit.types import Trace
 
 if TYPE_CHECKING:
@@ -55,9 +54,6 @@ def rows_of(
 
     Returns:
         The rows, and what was sifted with the losses of this step.
-
-    Raises:
-        RunError: no trace is left.
     """
     from reasonkit.training import encoding
 
@@ -86,15 +82,10 @@ def rows_of(
     counts = (len(encoded), len(written), len(kept))
     steps = list(sifted.steps)
     for name, line, part, before in zip(
-        ("unwritable", "overlong"), what, (written, kept), counts, strict=False
+        ("unwritable", OVERLONG), what, (written, kept), counts, strict=False
     ):
         questions = len({trace.example.id for trace, _ in part})
         steps.append(Step(name, line, before - len(part), len(part), questions))
-    if not kept:
-        raise RunError(
-            f"no trace of {counts[0]} can be learned: {counts[0] - counts[1]} hold {what[0]}; "
-            f"{counts[1]} have {what[1]}: raise --max-completion-tokens"
-        )
     return [row for _, row in kept], Sifted([trace for trace, _ in kept], steps)
 
 
