@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from reasonkit import console
-from reasonkit.config import GrpoConfig, Invocation
+from reasonkit.config import DistillConfig, GrpoConfig, Invocation
 from reasonkit.errors import ReasonkitError, UnknownNameError
 from reasonkit.options import with_options
 
@@ -50,7 +50,15 @@ def _grpo(config: GrpoConfig, invocation: Invocation) -> None:
     grpo.run(config, invocation)
 
 
+def _distill(config: DistillConfig, invocation: Invocation) -> None:
+    """A student learns from a teacher's worked answers (the R1-Distill route)."""
+    from reasonkit.recipes import distill
+
+    distill.run(config, invocation)
+
+
 app.command("grpo")(with_options(GrpoConfig, _grpo))
+app.command("distill")(with_options(DistillConfig, _distill))
 
 
 @app.command("runs")

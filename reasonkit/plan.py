@@ -143,9 +143,7 @@ def led_by(system_prompt: str | None, examples: Sequence[Example]) -> list[Examp
     """The examples with this system prompt, or none, in the place of any that they have."""
     said = [{"role": "system", "content": system_prompt}] if system_prompt else []
     return [
-        dataclasses.replace(
-            e, messages=(*said, *(m for m in e.messages if m["role"] != "system"))
-        )
+        dataclasses.replace(e, messages=(*said, *(m for m in e.messages if m["role"] != "system")))
         for e in examples
     ]
 

@@ -34,8 +34,13 @@ class DistillConfig(TrainingConfig):
         str, flag(DATA, "The student: registry name, hub id, local folder or earlier run.")
     ] = "abacus-mini"
     teacher: Annotated[
-        str, flag(DATA, "The teacher: registry name, hub id, local folder or earlier run.")
-    ] = "abacus-reasoner"
+        str | None,
+        flag(
+            DATA,
+            "The teacher: registry name, hub id, local folder or earlier run. "
+            "(default: abacus-reasoner; none beside --traces)",
+        ),
+    ] = None
     traces: Annotated[
         str | None,
         flag(DATA, "Traces that are there already: a file or an earlier run; none are sampled."),

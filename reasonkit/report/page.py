@@ -45,9 +45,11 @@ def write(run: Run) -> Path:
 def render(run: Run) -> str:
     """The page as text."""
     records = list(run.metrics())
-    steps = [record for record in records if "reward" in record]
+    steps = [record for record in records if "grad_norm" in record]
     drawn = {}
-    if steps:
+    if steps and "reward" not in steps[-1]:
+        drawn = {"supervised": plots.supervised(records)}
+    elif steps:
         drawn = {
             "learning": plots.learning(records),
             "thinking": plots.thinking(records),

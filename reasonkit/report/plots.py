@@ -27,23 +27,23 @@ def learning(records: Sequence[Record]) -> str:
     for i, name in enumerate(names):
         _curve(reward, steps, name, COLOURS[i % len(COLOURS)], name.removeprefix("reward/"))
     _finish(reward, "mean reward of the rollouts", legend=len(names) > 1)
-    validated = _with(records, "validation")
-    if validated:
-        x = [r["step"] for r in validated]
-        accuracy.fill_between(
-            x,
-            [r["validation_low"] for r in validated],
-            [r["validation_high"] for r in validated],
-            color=COLOURS[2],
-            alpha=0.2,
-            linewidth=0,
-        )
-        accuracy.plot(x, [r["validation"] for r in validated], color=COLOURS[2], marker="o", ms=3)
-        accuracy.set_ylim(0, 1.02)
-    _finish(accuracy, "validation accuracy, greedy, 95 % interval")
+    _accuracy(accuracy, records)
     _curve(length, steps, "completion_tokens", COLOURS[3])
     _finish(length, "mean completion length, tokens")
     return _svg(figure, "learning")
+
+
+def supervised(records: Sequence[Record]) -> str:
+    """Loss, token accuracy and validation accuracy over epochs."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    loss, tokens, accuracy = figure.subplots(1, 3)
+    steps = _with(records, "loss")
+    _curve(loss, steps, "loss", COLOURS[0], x="epoch")
+    _finish(loss, "loss, nats a token of the traces", x="epoch")
+    _curve(tokens, steps, "token_accuracy", COLOURS[3], x="epoch")
+    _finish(tokens, "share of tokens that are the likeliest", x="epoch")
+    _accuracy(accuracy, records, x="epoch")
+    return _svg(figure, "supervised")
 
 
 def thinking(records: Sequence[Record]) -> str:
@@ -98,20 +98,42 @@ def advantage_histogram(records: Sequence[Record]) -> str:
     return _svg(figure, "advantage_histogram")
 
 
+def _accuracy(place: Axes, records: Sequence[Record], x: str = "step") -> None:
+    validated = _with(records, "validation")
+    if validated:
+        at = [r[x] for r in validated]
+        place.fill_between(
+            at,
+            [r["validation_low"] for r in validated],
+            [r["validation_high"] for r in validated],
+            color=COLOURS[2],
+            alpha=0.2,
+            linewidth=0,
+        )
+        place.plot(at, [r["validation"] for r in validated], color=COLOURS[2], marker="o", ms=3)
+        place.set_ylim(0, 1.02)
+    _finish(place, "validation accuracy, greedy, 95 % interval", x=x)
+
+
 def _with(records: Sequence[Record], name: str) -> list[Record]:
     return [record for record in records if record.get(name) is not None]
 
 
 def _curve(
-    place: Axes, records: Sequence[Record], name: str, colour: str, label: str | None = None
+    place: Axes,
+    records: Sequence[Record],
+    name: str,
+    colour: str,
+    label: str | None = None,
+    x: str = "step",
 ) -> None:
     known = _with(records, name)
-    x, y = [r["step"] for r in known], [r[name] for r in known]
+    at, y = [r[x] for r in known], [r[name] for r in known]
     smooth: list[float] = []
     for value in y:
         smooth.append(SMOOTH * smooth[-1] + (1 - SMOOTH) * value if smooth else value)
-    place.plot(x, y, color=colour, alpha=0.25, linewidth=1)
-    place.plot(x, smooth, color=colour, linewidth=1.6, label=label)
+    place.plot(at, y, color=colour, alpha=0.25, linewidth=1)
+    place.plot(at, smooth, color=colour, linewidth=1.6, label=label)
 
 
 def _finish(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from rich.table import Table
 
 from reasonkit import console
 from reasonkit.tasks.wordings import WORDINGS
@@ -18,19 +20,42 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary, indent=2))
         return
-    title = (
-        f"{summary['model']} on {summary['task']}, {summary['after']['n']} test questions, "
-        "greedy, 95 % intervals"
+    if "after" in summary:
+        _show_accuracies(summary)
+    else:
+        console.out.print(filters(summary["filters"]))
+        rows = [_row("teacher", summary["teacher"])]
+        console.show_table(_title(summary, "teacher"), COLUMNS, rows, numbers=True)
+    for remark in summary.get("remarks", []):
+        console.say(remark)
+    console.say(
+        f"{summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled, "
+        f"{summary['tokens_trained']:,} trained, peak memory "
+        f"{summary['peak_memory_bytes'] / 2**30:.2f} GiB"
     )
+
+
+def filters(steps: Sequence[Mapping[str, Any]]) -> Table:
+    """What each filter of traces took, as a table."""
+    columns = ("filter", "took", "left", "questions", "what it takes")
+    rows = [(s["name"], s["lost"] or "", s["left"], s["questions"], s["what"]) for s in steps]
+    return console.table("traces", columns, rows)
+
+
+def _show_accuracies(summary: Mapping[str, Any]) -> None:
     rows = [
         _row("before", summary["before"]),
         *(_row(WORDINGS[name], entry) for name, entry in summary["baselines"].items()),
         _row("after", summary["after"]),
     ]
-    console.show_table(title, COLUMNS, rows, numbers=True)
+    if summary.get("teacher"):
+        rows.append(_row("teacher", summary["teacher"]))
+    console.show_table(_title(summary, "after"), COLUMNS, rows, numbers=True)
     compared = [("before", "paired")]
     if summary["baselines"]:
         compared.append(("best wording", "paired_with_best_wording"))
+    if summary.get("paired_with_teacher"):
+        compared.append(("teacher", "paired_with_teacher"))
     for name, key in compared:
         pair = summary[key]
         console.say(
@@ -38,10 +63,16 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
             f"({pair['low'] * 100:+.1f} to {pair['high'] * 100:+.1f}), exact McNemar "
             f"p = {pair['p']:.2g}"
         )
-    console.say(
-        f"{summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled, "
-        f"{summary['tokens_trained']:,} trained, peak memory "
-        f"{summary['peak_memory_bytes'] / 2**30:.2f} GiB"
+    if gap := summary.get("gap_closed"):
+        console.say(
+            f"gap to the teacher closed: {gap['share']:.0%} ({gap['low']:.0%} to {gap['high']:.0%})"
+        )
+
+
+def _title(summary: Mapping[str, Any], of: str) -> str:
+    return (
+        f"{summary['model']} on {summary['task']}, {summary[of]['n']} test questions, greedy, "
+        "95 % intervals"
     )
 
 

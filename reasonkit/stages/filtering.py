@@ -15,10 +15,12 @@ from typing import Any
 
 from rapidfuzz.distance import Indel
 
-from reasonkit import console
+from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError
+from reasonkit.plan import Plan
 from reasonkit.rewards import Reward, WeightedReward, parse
 from reasonkit.rewards.guard import Guard
+from reasonkit.tasks import describe
 from reasonkit.tasks.recorded import normal
 from reasonkit.types import Completion, Example, Group, Trace
 
@@ -174,29 +176,26 @@ def filters(
     return made
 
 
-def sift(
-    groups: Sequence[Group],
-    sieve: Sequence[Filter],
-    rewards: Sequence[Reward],
-    guard_seconds: float,
-) -> Sifted:
-    """Scores what was sampled and puts it through the filters, one after the other.
-
-    Args:
-        rewards: what to score with, for the filters that read scores.
-        guard_seconds: that a reward may take for one group.
+def sift(plan: Plan[DistillConfig], groups: Sequence[Group]) -> Sifted:
+    """Puts what was sampled through the plan's filters, one after the other.
 
     Raises:
+        RefusedError: a filter can't be used, by name.
         RunError: a reward failed too often.
     """
-    guard = Guard([WeightedReward(reward) for reward in rewards], guard_seconds)
-    lengths = [fmean(c.tokens or len(c.text) for c in group.completions) for group in groups]
-    edges = quantiles(lengths, n=QUARTERS, method="inclusive") if len(lengths) > 1 else []
-    left: Sequence[Candidate] = [
-        candidate
-        for group, length in zip(groups, lengths, strict=True)
-        for candidate in _candidates(group, guard, sum(length > edge for edge in edges))
-    ]
+    config, splits = plan.config, plan.splits
+    keep = thresholds(config.keep or [])
+    sieve = filters(
+        keep,
+        held_out=(*splits.validation, *splits.test),
+        shared_words=describe(config.task).source != "generated",
+        similar=config.similar,
+        per_question=config.per_question,
+        balance=config.balance,
+        best=plan.rewards,
+    )
+    guard = Guard([WeightedReward(t.reward) for t in keep], config.reward_timeout)
+    left: Sequence[Candidate] = candidates(groups, guard)
     steps = [Step("sampled", "", 0, len(left), _questions(left))]
     for step in sieve:
         before, left = len(left), step.keep(left)
@@ -204,27 +203,22 @@ def sift(
     return Sifted([candidate.trace for candidate in left], steps)
 
 
-def show(sifted: Sifted) -> None:
-    """The table of losses, on stderr."""
-    columns = ("filter", "took", "left", "questions", "what it takes")
-    rows = [(s.name, s.lost or "", s.left, s.questions, s.what) for s in sifted.steps]
-    console.err.print(console.table("traces", columns, rows))
+def candidates(groups: Sequence[Group], guard: Guard) -> list[Candidate]:
+    """Every completion with its scores and the quarter of its question."""
+    lengths = [fmean(c.tokens or len(c.text) for c in group.completions) for group in groups]
+    edges = quantiles(lengths, n=QUARTERS, method="inclusive") if len(lengths) > 1 else []
+    made = []
+    for group, length in zip(groups, lengths, strict=True):
+        scores = guard.score(group)
+        quarter = sum(length > edge for edge in edges)
+        for i, completion in enumerate(group.completions):
+            own = {name: values[i] for name, values in scores.items()}
+            made.append(Candidate(Trace(group.example, completion), own, quarter))
+    return made
 
 
 def _questions(candidates: Iterable[Candidate]) -> int:
     return len({candidate.trace.example.id for candidate in candidates})
-
-
-def _candidates(group: Group, guard: Guard, quarter: int) -> list[Candidate]:
-    scores = guard.score(group)
-    return [
-        Candidate(
-            Trace(group.example, completion),
-            {name: values[i] for name, values in scores.items()},
-            quarter,
-        )
-        for i, completion in enumerate(group.completions)
-    ]
 
 
 def is_finished(completion: Completion) -> bool:

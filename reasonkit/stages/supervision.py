@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 from reasonkit import console
 from reasonkit.config import DistillConfig
 from reasonkit.live import Training
-from reasonkit.plan import Plan, led_by, require_trackers, settle
+from reasonkit.plan import Plan, require_trackers, settle
 from reasonkit.running import measure
 from reasonkit.runs import Run
-from reasonkit.stages.filtering import OVERLONG, Sifted, Step
-from reasonkit.types import Trace
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -45,48 +43,6 @@ def resolve_settings(config: DistillConfig) -> Plan[DistillConfig]:
         learning_rate=rate if config.learning_rate is None else config.learning_rate,
     )
     return dataclasses.replace(plan, config=filled)
-
-
-def rows_of(
-    sifted: Sifted, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizerBase
-) -> tuple[list[Row], Sifted]:
-    """The traces as the student is trained on them; those that don't fit are dropped and counted.
-
-    Returns:
-        The rows, and what was sifted with the losses of this step.
-    """
-    from reasonkit.training import encoding
-
-    config = plan.config
-    assert config.max_completion_tokens
-    asked = [
-        Trace(example, trace.completion)
-        for trace, example in zip(
-            sifted.traces,
-            led_by(config.system_prompt, [trace.example for trace in sifted.traces]),
-            strict=True,
-        )
-    ]
-    encoded = encoding.encode(tokenizer, asked)
-    written = [(trace, row) for trace, row in zip(sifted.traces, encoded, strict=True) if row]
-    longest, longest_prompt = config.max_completion_tokens, config.max_prompt_tokens
-    kept = [
-        (trace, row)
-        for trace, row in written
-        if len(row.learned) <= longest and row.prompt <= longest_prompt
-    ]
-    what = (
-        "a character that the student's tokenizer lacks, or no thought where its prompt opens one",
-        f"more than {longest} tokens, or {longest_prompt} of the prompt",
-    )
-    counts = (len(encoded), len(written), len(kept))
-    steps = list(sifted.steps)
-    for name, line, part, before in zip(
-        ("unwritable", OVERLONG), what, (written, kept), counts, strict=False
-    ):
-        questions = len({trace.example.id for trace, _ in part})
-        steps.append(Step(name, line, before - len(part), len(part), questions))
-    return [row for _, row in kept], Sifted([trace for trace, _ in kept], steps)
 
 
 def supervise(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from reasonkit import console
 from reasonkit.files import to_line, write_atomically
@@ -22,10 +24,28 @@ BLOCK = 64
 """Questions a block: what a kill costs at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a teacher gave.
+
+    Attributes:
+        groups: one an example, in the order of the examples.
+        seconds: of the sampling, in all sessions.
+    """
+
+    groups: list[Group]
+    seconds: float
+
+    @property
+    def tokens(self) -> int:
+        """Sampled in all."""
+        return sum(c.tokens for group in self.groups for c in group.completions)
+
+
 def sample(
     run: Run, engine: Engine, examples: Sequence[Example], n: int, sampling: Sampling
-) -> list[Group]:
-    """One group of ``n`` completions an example, in the order of the examples.
+) -> Sampled:
+    """One group of ``n`` completions an example.
 
     Appends each finished block to the run's ``traces.jsonl``.
     """
@@ -35,12 +55,18 @@ def sample(
         for number, block in enumerate(blocks):
             if block[0].id not in kept:
                 seeded = dataclasses.replace(sampling, seed=(sampling.seed << 12) + number)
+                started = time.perf_counter()
                 groups = list(engine.sample(block, n, seeded))
+                run.update(sampling_seconds=_spent(run) + time.perf_counter() - started)
                 with (run.path / NAME).open("ab") as file:
                     file.write(_lines(groups))
                 kept |= {group.example.id: group for group in groups}
             bar.advance(task, len(block))
-    return [kept[example.id] for example in examples]
+    return Sampled([kept[example.id] for example in examples], _spent(run))
+
+
+def _spent(run: Run) -> float:
+    return float(run.record.get("sampling_seconds", 0.0))
 
 
 def _whole(run: Run, blocks: Sequence[Sequence[Example]]) -> dict[str, Group]:

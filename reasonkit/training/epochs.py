@@ -24,6 +24,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from reasonkit import console
 from reasonkit.config import TrainingConfig
 from reasonkit.errors import RunError
 from reasonkit.runs import Run
@@ -167,6 +168,8 @@ def go_through(trainer: Trainer, watch: Watch, config: TrainingConfig, written: 
     watch.publish = lambda name, value: trainer._metrics["train"][name].append(value)
     watch.save_start = lambda: trainer._save_checkpoint(trainer.model, None)
     newest = checkpoints.latest(run.checkpoints)
+    for path in checkpoints.damaged_after(run.checkpoints, newest):
+        console.warn(f"{path} is damaged: going on from {newest or 'the start'}")
     run.truncate_after(checkpoints.step_of(newest) if newest else -1)
     for record in run.metrics():
         for field in fields(watch.counters):

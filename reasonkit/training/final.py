@@ -45,6 +45,7 @@ def save(
 def model_card(summary: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """A model card in the hub's form, from what was measured."""
     before, after, paired = summary["before"], summary["after"], summary["paired"]
+    taught = summary.get("teacher")
 
     def row(name: str, entry: Mapping[str, Any]) -> str:
         return (
@@ -67,9 +68,11 @@ def model_card(summary: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         row("before", before),
         row("after", after),
         *(row(f"before, asked {name!r}", e) for name, e in summary["baselines"].items()),
+        *([row(f"teacher, {summary['teacher_name']}", taught)] if taught else []),
         "",
         f"Paired difference: {paired['difference']:+.1%} "
         f"({paired['low']:+.1%} to {paired['high']:+.1%}, exact McNemar p = {paired['p']:.2g}).",
+        *_taught_by(summary),
         "",
         f"Cost: {summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled, "
         f"{summary['tokens_trained']:,} tokens trained.",
@@ -84,3 +87,16 @@ def model_card(summary: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _taught_by(summary: Mapping[str, Any]) -> list[str]:
+    """What a card says of the traces that a student learned from, if it did."""
+    lines = []
+    if gap := summary.get("gap_closed"):
+        share = f"{gap['share']:.0%} ({gap['low']:.0%} to {gap['high']:.0%})"
+        lines += ["", f"Of the teacher's lead before training {share} are made up."]
+    lines += [line for remark in summary.get("remarks", []) for line in ("", remark)]
+    if steps := summary.get("filters"):
+        lines += ["", "| filter of the traces | took | left | questions |", "|---|---|---|---|"]
+        lines += [f"| {s['name']} | {s['lost']} | {s['left']} | {s['questions']} |" for s in steps]
+    return lines

@@ -23,7 +23,7 @@ from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine
 from reasonkit.runs import Run
-from reasonkit.training import epochs
+from reasonkit.training import checkpoints, epochs
 from reasonkit.training.adapters import adapter
 from reasonkit.training.encoding import IGNORED, Row, check
 from reasonkit.training.packing import Layout, Pack, lay_out
@@ -42,7 +42,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         return SequentialSampler(self.train_dataset)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        with checkpoints.writing(self.run.checkpoints):
+            super()._save_checkpoint(model, trial)
         name = f"checkpoint-{self.state.global_step}"
         epochs.publish(self.run, self.config, Path(self.args.output_dir) / name)
 

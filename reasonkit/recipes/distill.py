@@ -1,0 +1,254 @@
+"""``reasonkit distill``: a student learns from a teacher's traces (DeepSeek-R1, section 2.4).
+
+The order of things: names are resolved, data is read and checked, the teacher answers a few
+questions; only then is a run made, teacher and untrained student are measured, traces sampled and
+filtered, the student trained on them, and measured again on the same test questions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reasonkit import console, running, runs
+from reasonkit.config import Distillation, DistillConfig, DType, Invocation, Only, to_mapping
+from reasonkit.errors import DataError, RefusedError
+from reasonkit.generation import Engine
+from reasonkit.plan import Plan, load_policy, without_overlong
+from reasonkit.stages import filtering, lessons, teacher
+from reasonkit.stages.filtering import Sifted
+from reasonkit.stages.lessons import Lessons
+from reasonkit.stages.supervision import resolve_settings, supervise
+from reasonkit.stages.teacher import Teacher
+from reasonkit.tasks import describe, recorded
+from reasonkit.types import Group
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from reasonkit.evaluation import Evaluation
+
+COMMAND = "distill"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that is known before a run is made.
+
+    Attributes:
+        plan: its prompts are as the student sees them.
+        tokenizer: the student's.
+        model: the student.
+        teacher: None where the traces are there already and no teacher is named.
+        groups: traces that are there already; None where they have to be sampled.
+    """
+
+    plan: Plan[DistillConfig]
+    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel
+    teacher: Teacher | None
+    groups: list[Group] | None
+
+
+def run(config: DistillConfig, invocation: Invocation) -> None:
+    """The whole recipe; ``--resume`` goes on with an earlier run.
+
+    Raises:
+        RefusedError: before anything is made.
+        RunError: when it can't go on.
+    """
+    if invocation.resume:
+        earlier = running.settings_of(COMMAND, DistillConfig, invocation)
+        if earlier is None:
+            return
+        config = earlier
+    _require_consistent(config)
+    prepared = _prepare(config, invocation)
+    if not invocation.resume:
+        _look_ahead(prepared)
+    if invocation.dry_run:
+        return
+    made = running.begin(COMMAND, prepared.plan.config, invocation)
+    running.carry_out(made, lambda: _teach(made, prepared), invocation.json)
+
+
+def _require_consistent(config: DistillConfig) -> None:
+    if config.only == Only.train and config.traces is None:
+        raise RefusedError("--only train needs --traces: a file, or a run that has sampled some")
+    if config.only == Only.traces and config.traces is not None:
+        raise RefusedError("--only traces samples traces: leave out --traces, which are there")
+    if config.objective == Distillation.on_policy:
+        for name, value in (("traces", config.traces), ("only", config.only)):
+            if value is not None:
+                raise RefusedError(f"--objective on-policy samples no traces: leave out --{name}")
+
+
+def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
+    plan = resolve_settings(config)
+    found = teacher.find(config)
+    groups = None
+    if config.traces is not None:
+        groups = recorded.read(Path(config.traces), plan.splits.train)
+    keep = config.keep or _usual_filters(config, found)
+    reads_answers = any(t.reward.needs_answer for t in filtering.thresholds(keep))
+    if groups is not None and reads_answers and not any(g.example.answer for g in groups):
+        raise DataError(
+            f"{config.traces}: no trace has a reference answer, and its question is none of "
+            f"{config.task}: pass --keep with rewards that read none, as in --keep format=1"
+        )
+    if not (invocation.dry_run or invocation.resume):
+        runs.require_free(invocation.run_dir)
+    dtype = plan.config.dtype if plan.config.lora else DType.float32
+    tokenizer, model = load_policy(plan, dtype)
+    filled = dataclasses.replace(plan.config, teacher=found.name if found else None, keep=keep)
+    plan = without_overlong(dataclasses.replace(plan, config=filled), tokenizer)
+    return Prepared(plan, tokenizer, model, found, groups)
+
+
+def _usual_filters(config: DistillConfig, found: Teacher | None) -> list[str]:
+    rewards = [name for name, _ in describe(config.task).rewards if name != "format"]
+    asked = found is not None and found.asked_for_format
+    return [f"{name}=1" for name in (*rewards, *(["format"] if asked else []))]
+
+
+def _look_ahead(prepared: Prepared) -> None:
+    config, splits, found = prepared.plan.config, prepared.plan.splits, prepared.teacher
+    counts = [f"{len(getattr(splits, f.name))} {f.name}" for f in dataclasses.fields(splits)]
+    parameters = prepared.model.num_parameters() / 1e6
+    rows = [
+        ("student", f"{config.model}, {parameters:,.1f}M parameters on {prepared.model.device}"),
+        ("teacher", found.name if found else "none is named, so none is measured"),
+        ("examples", ", ".join(counts)),
+        ("kept", ", ".join(config.keep or [])),
+    ]
+    seen: Sifted | None = None
+    if prepared.groups is not None:
+        sifted = filtering.sift(prepared.plan, prepared.groups)
+        _, seen = lessons.fitting(sifted, prepared.plan, prepared.tokenizer)
+        rows.append(("traces", f"{len(seen.traces)} of the {seen.steps[0].left} are kept"))
+        if not seen.traces:
+            raise DataError(f"{config.traces}: {seen.complaint}")
+    elif config.objective == Distillation.traces:
+        assert found is not None and config.questions
+        seen = filtering.sift(prepared.plan, teacher.look_ahead(found, splits.train, config))
+        asked = f"{min(config.questions, len(splits.train))} questions × {config.samples}"
+        first = f"{len(seen.traces)} of the first {seen.steps[0].left} would be kept"
+        rows.append(("traces", f"{asked}; {first}"))
+    console.err.print(console.table("plan", ("", ""), rows))
+    if seen is not None and not seen.traces:
+        console.warn(f"of the first few questions, {seen.complaint}")
+
+
+def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
+    from reasonkit.generation.local import LocalEngine
+    from reasonkit.training import final
+
+    plan, config, found = prepared.plan, prepared.plan.config, prepared.teacher
+    tokenizer, test = prepared.tokenizer, plan.splits.test
+    assert config.max_completion_tokens
+    longest = config.max_completion_tokens
+    taught = None
+    if found is not None:
+        taught = running.measure(made, "teacher", found.engine(config), found.ask(test), longest)
+    if config.only == Only.traces:
+        assert found is not None
+        return _told(prepared, lessons.gather(made, plan, tokenizer, found), taught)
+    student = LocalEngine(prepared.model, tokenizer)
+    before = running.measure_before(made, student, test, longest, config.baselines)
+    if found is not None:
+        _warn_of_a_weak_teacher(made, prepared, found, student)
+    source = found if prepared.groups is None else prepared.groups
+    assert source is not None
+    learned = lessons.gather(made, plan, tokenizer, source)
+    if found is not None:
+        found.release()
+    tuned = supervise(made, plan, tokenizer, prepared.model, learned.rows)
+    after = running.measure(made, "after", LocalEngine(tuned.policy, tokenizer), test, longest)
+    measured = [*before.all, after, *([taught] if taught else [])]
+    seconds = tuned.counters.seconds + learned.seconds + sum(e.seconds for e in measured)
+    summary = {
+        **_told(prepared, learned, taught),
+        **before.compared(after),
+        **_beside_the_teacher(before.asked, after, taught),
+        "seconds": seconds,
+        "tokens_trained": tuned.counters.tokens_trained,
+        "tokens_evaluated": sum(e.tokens for e in measured),
+        "peak_memory_bytes": running.peak_memory(),
+        "epoch_kept": tuned.epoch,
+    }
+    if not made.final.exists():
+        card = final.model_card(summary, to_mapping(config))
+        final.save(tuned.policy, tokenizer, made.final, card, config.keep_adapter)
+    made.update(
+        seconds={"total": seconds, "training": tuned.counters.seconds},
+        tokens={"sampled": learned.tokens, "trained": tuned.counters.tokens_trained},
+    )
+    return summary
+
+
+def _told(prepared: Prepared, learned: Lessons, taught: Evaluation | None) -> dict[str, Any]:
+    """What is known once the traces are there."""
+    config = prepared.plan.config
+    return {
+        "command": COMMAND,
+        "model": config.model,
+        "task": config.task,
+        "teacher_name": config.teacher,
+        "teacher": taught and taught.to_summary(),
+        "filters": learned.sifted.rows(),
+        "traces": len(learned.rows),
+        "seconds": learned.seconds + (taught.seconds if taught else 0.0),
+        "tokens_sampled": learned.tokens,
+        "tokens_trained": 0,
+        "rollout_seconds": learned.seconds,
+        "peak_memory_bytes": running.peak_memory(),
+    }
+
+
+def _warn_of_a_weak_teacher(
+    made: runs.Run, prepared: Prepared, found: Teacher, student: Engine
+) -> None:
+    """Says, before anything is spent on training, if the teacher is the weaker one.
+
+    By the validation split: the test split decides nothing.
+    """
+    config, examples = prepared.plan.config, prepared.plan.splits.validation
+    assert config.max_completion_tokens
+    longest = config.max_completion_tokens
+    own = running.measure(made, "epoch-0", student, examples, longest)
+    engine = found.engine(config)
+    other = running.measure(made, "teacher-validation", engine, found.ask(examples), longest)
+    if other.accuracy.accuracy <= own.accuracy.accuracy:
+        console.warn(
+            f"the teacher is not the better one: {found.name} is right in "
+            f"{other.accuracy.accuracy:.1%} of {other.accuracy.n} validation questions, the "
+            f"student in {own.accuracy.accuracy:.1%}; what it learns may make it worse"
+        )
+
+
+def _beside_the_teacher(
+    before: Evaluation, after: Evaluation, taught: Evaluation | None
+) -> dict[str, Any]:
+    """The student beside its teacher, and what is to be said of it."""
+    from reasonkit.evaluation import gap_closed, paired
+
+    if taught is None:
+        return {"paired_with_teacher": None, "gap_closed": None, "remarks": []}
+    pair = paired(taught.verdicts, after.verdicts)
+    gap = gap_closed(before.verdicts, after.verdicts, taught.verdicts)
+    remarks = []
+    if pair.low > 0:
+        remarks.append(
+            f"The student is above its teacher by {pair.difference * 100:.1f} points. That is no "
+            "error of measurement: both answered the same questions. It learned from those of the "
+            "teacher's answers alone that the filters let through, which are right more often than "
+            "what the teacher says first."
+        )
+    if gap is None:
+        remarks.append("The teacher is not above the untrained student: there is no gap to close.")
+    return {
+        "paired_with_teacher": dataclasses.asdict(pair),
+        "gap_closed": gap and dataclasses.asdict(gap),
+        "remarks": remarks,
+    }

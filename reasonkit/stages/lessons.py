@@ -1,0 +1,116 @@
+"""What a student is taught: traces, sampled or given, filtered, as the tokens that are trained on.
+
+Leaves out training: `reasonkit.stages.supervision`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reasonkit import console
+from reasonkit.config import DistillConfig
+from reasonkit.errors import RunError
+from reasonkit.plan import Plan, led_by
+from reasonkit.report import terminal
+from reasonkit.runs import Run
+from reasonkit.stages import filtering, traces
+from reasonkit.stages.filtering import OVERLONG, Sifted, Step
+from reasonkit.stages.teacher import Teacher, sampling
+from reasonkit.types import Group, Trace
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from reasonkit.training.encoding import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What the student learns, and what it cost.
+
+    Attributes:
+        rows: the traces that are left, as they are learned.
+        sifted: the same traces, and what each filter took.
+        tokens: that were sampled; 0 where the traces were there already.
+        seconds: of the sampling.
+    """
+
+    rows: list[Row]
+    sifted: Sifted
+    tokens: int
+    seconds: float
+
+
+def gather(
+    run: Run,
+    plan: Plan[DistillConfig],
+    tokenizer: PreTrainedTokenizerBase,
+    source: Teacher | Sequence[Group],
+) -> Lessons:
+    """Samples a teacher, or takes what is given, and sifts it; shows and records what was lost.
+
+    Args:
+        tokenizer: the student's.
+
+    Raises:
+        RunError: no trace survives the filters; says which took them.
+    """
+    config = plan.config
+    tokens, seconds = 0, 0.0
+    if isinstance(source, Teacher):
+        asked = source.ask(plan.splits.train[: config.questions])
+        sampled = traces.sample(run, source.engine(config), asked, config.samples, sampling(config))
+        groups: Sequence[Group] = sampled.groups
+        tokens, seconds = sampled.tokens, sampled.seconds
+    else:
+        groups = source
+    rows, sifted = fitting(filtering.sift(plan, groups), plan, tokenizer)
+    console.err.print(terminal.filters(sifted.rows()))
+    run.update(filters=sifted.rows())
+    if not rows:
+        raise RunError(sifted.complaint)
+    return Lessons(rows, sifted, tokens, seconds)
+
+
+def fitting(
+    sifted: Sifted, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizerBase
+) -> tuple[list[Row], Sifted]:
+    """The traces as the student is trained on them; those that don't fit are dropped and counted.
+
+    Returns:
+        The rows, and what was sifted with the losses of this step.
+    """
+    from reasonkit.training import encoding
+
+    config = plan.config
+    assert config.max_completion_tokens
+    asked = [
+        Trace(example, trace.completion)
+        for trace, example in zip(
+            sifted.traces,
+            led_by(config.system_prompt, [trace.example for trace in sifted.traces]),
+            strict=True,
+        )
+    ]
+    encoded = encoding.encode(tokenizer, asked)
+    written = [(trace, row) for trace, row in zip(sifted.traces, encoded, strict=True) if row]
+    longest, longest_prompt = config.max_completion_tokens, config.max_prompt_tokens
+    kept = [
+        (trace, row)
+        for trace, row in written
+        if len(row.learned) <= longest and row.prompt <= longest_prompt
+    ]
+    what = (
+        "a character that the student's tokenizer lacks, or no thought where its prompt opens one",
+        f"more than {longest} tokens, or {longest_prompt} of the prompt",
+    )
+    counts = (len(encoded), len(written), len(kept))
+    steps = list(sifted.steps)
+    for name, line, part, before in zip(
+        ("unwritable", OVERLONG), what, (written, kept), counts, strict=False
+    ):
+        questions = len({trace.example.id for trace, _ in part})
+        steps.append(Step(name, line, before - len(part), len(part), questions))
+    return [row for _, row in kept], Sifted([trace for trace, _ in kept], steps)
