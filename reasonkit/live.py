@@ -74,7 +74,7 @@ class Training:
         if self._live is not None:
             self._live.stop()
 
-    def update(self, record: Record, completions: Sequence[Scored]) -> None:
+    def update(self, record: Record, completions: Sequence[Scored] = ()) -> None:
         """Takes in a logged record and the completions it is about."""
         # A rollback brings the run to an earlier step.
         self._records = [r for r in self._records if r["step"] < record["step"]] + [record]
@@ -96,10 +96,9 @@ class Training:
                 f"no spread {record['zero_spread']:.0%}",
                 f"entropy {record['entropy']:.2f}",
             ]
-        if "token_accuracy" in record:
+        elif "loss" in record:
             parts += [
                 f"loss {record['loss']:.3f}",
-                f"token accuracy {record['token_accuracy']:.1%}",
                 f"trained {trained_rate(record):,.0f} tokens/s",
             ]
         if "validation" in record:

@@ -89,7 +89,7 @@ class DistillConfig(TrainingConfig):
     ] = 1.5
     epochs: Annotated[int | None, flag(UPDATE, f"Passes over the traces. {BY_MODEL}", min=1)] = None
     batch_tokens: Annotated[
-        int | None, flag(UPDATE, f"Tokens an update, about. {BY_MODEL}", min=1)
+        int | None, flag(UPDATE, f"Tokens an update, about; on-policy, at most. {BY_MODEL}", min=1)
     ] = None
     micro_batch_tokens: Annotated[
         int | None, flag(MACHINE, f"Tokens a forward and backward pass, about. {BY_MODEL}", min=1)

@@ -19,7 +19,7 @@ from reasonkit.plan import Plan, load_policy, without_overlong
 from reasonkit.stages import filtering, lessons, teacher
 from reasonkit.stages.filtering import Sifted
 from reasonkit.stages.lessons import Lessons
-from reasonkit.stages.supervision import resolve_settings, supervise
+from reasonkit.stages.supervision import learn_on_policy, resolve_settings, supervise
 from reasonkit.stages.teacher import Teacher
 from reasonkit.tasks import describe, recorded
 from reasonkit.types import Group
@@ -101,6 +101,9 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
         runs.require_free(invocation.run_dir)
     dtype = plan.config.dtype if plan.config.lora else DType.float32
     tokenizer, model = load_policy(plan, dtype)
+    if config.objective == Distillation.on_policy:
+        assert found is not None
+        teacher.require_same_tokens(found, tokenizer, model)
     filled = dataclasses.replace(plan.config, teacher=found.name if found else None, keep=keep)
     plan = without_overlong(dataclasses.replace(plan, config=filled), tokenizer)
     return Prepared(plan, tokenizer, model, found, groups)
@@ -158,21 +161,31 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     before = running.measure_before(made, student, test, longest, config.baselines)
     if found is not None:
         _warn_of_a_weak_teacher(made, prepared, found, student)
-    source = found if prepared.groups is None else prepared.groups
-    assert source is not None
-    learned = lessons.gather(made, plan, tokenizer, source)
-    if found is not None:
-        found.release()
-    tuned = supervise(made, plan, tokenizer, prepared.model, learned.rows)
+    learned = None
+    if config.objective == Distillation.on_policy:
+        assert found is not None
+        tuned = learn_on_policy(made, plan, tokenizer, prepared.model, found.engine(config).model)
+    else:
+        source = found if prepared.groups is None else prepared.groups
+        assert source is not None
+        learned = lessons.gather(made, plan, tokenizer, source)
+        if found is not None:
+            found.release()
+        tuned = supervise(made, plan, tokenizer, prepared.model, learned.rows)
     after = running.measure(made, "after", LocalEngine(tuned.policy, tokenizer), test, longest)
     measured = [*before.all, after, *([taught] if taught else [])]
-    seconds = tuned.counters.seconds + learned.seconds + sum(e.seconds for e in measured)
+    counters = tuned.counters
+    told = _told(prepared, learned, taught)
+    seconds = counters.seconds + told["rollout_seconds"] + sum(e.seconds for e in measured)
+    tokens = counters.tokens_sampled + told["tokens_sampled"]
     summary = {
-        **_told(prepared, learned, taught),
+        **told,
         **before.compared(after),
         **_beside_the_teacher(before.asked, after, taught),
         "seconds": seconds,
-        "tokens_trained": tuned.counters.tokens_trained,
+        "tokens_sampled": tokens,
+        "rollout_seconds": told["rollout_seconds"] + counters.rollout_seconds,
+        "tokens_trained": counters.tokens_trained,
         "tokens_evaluated": sum(e.tokens for e in measured),
         "peak_memory_bytes": running.peak_memory(),
         "epoch_kept": tuned.epoch,
@@ -181,27 +194,29 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
         card = final.model_card(summary, to_mapping(config))
         final.save(tuned.policy, tokenizer, made.final, card, config.keep_adapter)
     made.update(
-        seconds={"total": seconds, "training": tuned.counters.seconds},
-        tokens={"sampled": learned.tokens, "trained": tuned.counters.tokens_trained},
+        seconds={"total": seconds, "training": counters.seconds},
+        tokens={"sampled": tokens, "trained": counters.tokens_trained},
     )
     return summary
 
 
-def _told(prepared: Prepared, learned: Lessons, taught: Evaluation | None) -> dict[str, Any]:
-    """What is known once the traces are there."""
+def _told(prepared: Prepared, learned: Lessons | None, taught: Evaluation | None) -> dict[str, Any]:
+    """What is known once the traces are there; on-policy there are none."""
     config = prepared.plan.config
+    seconds = learned.seconds if learned else 0.0
     return {
         "command": COMMAND,
         "model": config.model,
         "task": config.task,
         "teacher_name": config.teacher,
         "teacher": taught and taught.to_summary(),
-        "filters": learned.sifted.rows(),
-        "traces": len(learned.rows),
-        "seconds": learned.seconds + (taught.seconds if taught else 0.0),
-        "tokens_sampled": learned.tokens,
+        "objective": str(config.objective),
+        "filters": learned.sifted.rows() if learned else [],
+        "traces": len(learned.rows) if learned else 0,
+        "seconds": seconds + (taught.seconds if taught else 0.0),
+        "tokens_sampled": learned.tokens if learned else 0,
         "tokens_trained": 0,
-        "rollout_seconds": learned.seconds,
+        "rollout_seconds": seconds,
         "peak_memory_bytes": running.peak_memory(),
     }
 

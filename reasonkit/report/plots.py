@@ -34,14 +34,18 @@ def learning(records: Sequence[Record]) -> str:
 
 
 def supervised(records: Sequence[Record]) -> str:
-    """Loss, token accuracy and validation accuracy over epochs."""
+    """Loss, validation accuracy, and token accuracy or completion length over epochs."""
     figure = Figure(figsize=(10, 3.2), layout="constrained")
-    loss, tokens, accuracy = figure.subplots(1, 3)
+    loss, accuracy, tokens = figure.subplots(1, 3)
     steps = _with(records, "loss")
     _curve(loss, steps, "loss", COLOURS[0], x="epoch")
-    _finish(loss, "loss, nats a token of the traces", x="epoch")
-    _curve(tokens, steps, "token_accuracy", COLOURS[3], x="epoch")
-    _finish(tokens, "share of tokens that are the likeliest", x="epoch")
+    _finish(loss, "loss, nats a token", x="epoch")
+    if "token_accuracy" in steps[-1]:
+        _curve(tokens, steps, "token_accuracy", COLOURS[3], x="epoch")
+        _finish(tokens, "share of the traces' tokens that are its likeliest", x="epoch")
+    else:
+        _curve(tokens, steps, "completion_tokens", COLOURS[3], x="epoch")
+        _finish(tokens, "mean length of its completions, tokens", x="epoch")
     _accuracy(accuracy, records, x="epoch")
     return _svg(figure, "supervised")
 

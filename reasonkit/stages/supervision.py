@@ -6,7 +6,7 @@ Leaves out where the traces come from: `reasonkit.stages.traces` and `reasonkit.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from reasonkit import console
@@ -63,15 +63,45 @@ def supervise(
     """
     from reasonkit.training import encoding, sft
 
-    config = plan.config
-    assert config.epochs and config.max_completion_tokens
     console.note("one row; what is learned is green:")
     console.err.print(encoding.coloured(tokenizer, rows[0]), soft_wrap=True)
+    targets, validate = plan.model.entry.lora_targets, _validation(run, plan)
+    with _view(plan) as view:
+        tuned = sft.train(model, tokenizer, rows, plan.config, run, targets, validate, view.update)
+    return _uninterrupted(tuned)
+
+
+def learn_on_policy(
+    run: Run,
+    plan: Plan[DistillConfig],
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel,
+    teacher: PreTrainedModel,
+) -> Tuned:
+    """Trains the model on its own completions, graded by a teacher with the same tokenizer.
+
+    From the run's newest checkpoint if it has one. Arguments and errors are those of `supervise`.
+    """
+    from reasonkit.training import on_policy
+
+    config, examples = plan.config, plan.splits.train[: plan.config.questions]
+    targets, validate = plan.model.entry.lora_targets, _validation(run, plan)
+    with _view(plan) as view:
+        tuned = on_policy.train(
+            model, teacher, tokenizer, examples, config, run, targets, validate, view.update
+        )
+    return _uninterrupted(tuned)
+
+
+def _validation(
+    run: Run, plan: Plan[DistillConfig]
+) -> Callable[[int, LocalEngine], dict[str, float]]:
+    """Measures the student on the validation split after an epoch."""
+    longest = plan.config.max_completion_tokens
+    assert longest
 
     def validate(epoch: int, engine: LocalEngine) -> dict[str, float]:
-        assert config.max_completion_tokens
-        examples, longest = plan.splits.validation, config.max_completion_tokens
-        done = measure(run, f"epoch-{epoch}", engine, examples, longest)
+        done = measure(run, f"epoch-{epoch}", engine, plan.splits.validation, longest)
         return {
             "validation": done.accuracy.accuracy,
             "validation_low": done.accuracy.low,
@@ -79,17 +109,16 @@ def supervise(
             "validation_tokens": done.mean_tokens,
         }
 
-    with Training(f"{config.model} on {config.task}", config.epochs, unit="epoch") as view:
-        tuned = sft.train(
-            model,
-            tokenizer,
-            rows,
-            config,
-            run,
-            plan.model.entry.lora_targets,
-            validate,
-            lambda record: view.update(record, []),
-        )
+    return validate
+
+
+def _view(plan: Plan[DistillConfig]) -> Training:
+    config = plan.config
+    assert config.epochs
+    return Training(f"{config.model} on {config.task}", config.epochs, unit="epoch")
+
+
+def _uninterrupted(tuned: Tuned) -> Tuned:
     if tuned.interrupted:
         raise KeyboardInterrupt
     return tuned

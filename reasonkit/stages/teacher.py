@@ -16,6 +16,8 @@ from reasonkit.stages.filtering import is_finished
 from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from reasonkit.generation.local import LocalEngine
 
 DEFAULT = "abacus-reasoner"
@@ -103,3 +105,25 @@ def look_ahead(teacher: Teacher, examples: Sequence[Example], config: DistillCon
             "--max-completion-tokens or take another teacher"
         )
     return groups
+
+
+def require_same_tokens(
+    teacher: Teacher, tokenizer: PreTrainedTokenizerBase, student: PreTrainedModel
+) -> None:
+    """Refuses a teacher that can't grade the student's tokens, before its weights are loaded.
+
+    Raises:
+        RefusedError: its tokenizer or the size of its vocabulary is another.
+    """
+    from transformers import AutoConfig
+
+    other, _ = load_tokenizer(teacher.model)
+    sizes = [
+        config.get_text_config().vocab_size
+        for config in (AutoConfig.from_pretrained(teacher.model.source), student.config)
+    ]
+    if other.get_vocab() != tokenizer.get_vocab() or sizes[0] != sizes[1]:
+        raise RefusedError(
+            f"{teacher.name} has another tokenizer than the student and can't grade its tokens: "
+            "leave out --objective on-policy to learn from its traces"
+        )
