@@ -56,11 +56,11 @@ def sample(
             if block[0].id not in kept:
                 seeded = dataclasses.replace(sampling, seed=(sampling.seed << 12) + number)
                 started = time.perf_counter()
-                groups = list(engine.sample(block, n, seeded))
+                given = {g.example.id: g for g in engine.sample(block, n, seeded)}
                 run.update(sampling_seconds=_spent(run) + time.perf_counter() - started)
                 with (run.path / NAME).open("ab") as file:
-                    file.write(_lines(groups))
-                kept |= {group.example.id: group for group in groups}
+                    file.write(_lines(given[example.id] for example in block))
+                kept |= given
             bar.advance(task, len(block))
     return Sampled([kept[example.id] for example in examples], _spent(run))
 

@@ -41,11 +41,21 @@ class Layout:
 
 
 def lay_out(
-    lengths: Sequence[int], batch_tokens: int, micro_batch_tokens: int, epochs: int, seed: int
+    lengths: Sequence[int],
+    batch_tokens: int,
+    micro_batch_tokens: int,
+    epochs: int,
+    seed: int,
+    packed: bool = True,
 ) -> Layout:
-    """Packs the rows anew for each epoch and deals the packs evenly to its updates."""
-    capacity = max(SHORTEST_PACK, *lengths)
-    packs = [pack(lengths, capacity, f"{seed} {epoch}") for epoch in range(epochs)]
+    """Packs the rows anew for each epoch and deals the packs evenly to its updates.
+
+    Args:
+        packed: whether several rows may share a pack.
+    """
+    capacity = max(SHORTEST_PACK if packed else 1, *lengths)
+    taken = lengths if packed else [capacity] * len(lengths)
+    packs = [pack(taken, capacity, f"{seed} {epoch}") for epoch in range(epochs)]
     count = len(packs[0])
     # The lengths alone decide how many packs there are.
     if any(len(of_epoch) != count for of_epoch in packs):

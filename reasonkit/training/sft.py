@@ -19,9 +19,10 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
+from reasonkit import console
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
-from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.local import LocalEngine, evaluating
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, epochs
 from reasonkit.training.adapters import adapter
@@ -30,6 +31,9 @@ from reasonkit.training.packing import Layout, Pack, lay_out
 from reasonkit.training.trackers import trl_trackers
 
 Batch = dict[str, torch.Tensor]
+
+SAME = 0.03
+"""Logits that differ by less than this share of the largest are the same, in bfloat16 too."""
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
@@ -136,15 +140,19 @@ def train(
         RunError: a trace would not be learned to its end, or the best checkpoint is damaged.
     """
     assert config.epochs and config.batch_tokens and config.micro_batch_tokens
+    collator = Collator(rows, tokenizer.pad_token_id)
+    apart = keeps_apart(model, collator)
+    if not apart:
+        console.note("this model doesn't keep packed traces apart: each has a line of its own")
     layout = lay_out(
         [len(row.ids) for row in rows],
         config.batch_tokens,
         config.micro_batch_tokens,
         config.epochs,
         config.seed,
+        packed=apart,
     )
     written = epochs.staging(run)
-    collator = Collator(rows, tokenizer.pad_token_id)
     trainer = Trainer(
         model=model,
         args=arguments(config, layout, written),
@@ -175,6 +183,22 @@ def train(
         measured,
     )
     return epochs.go_through(trainer, watch, config, written)
+
+
+def keeps_apart(model: PreTrainedModel, collator: Collator) -> bool:
+    """Whether a row's logits are the same behind another row of its pack as by themselves."""
+    if len(collator.rows) < 2:
+        return True
+    with evaluating(model):
+        behind, alone = (
+            model(
+                input_ids=batch["input_ids"].to(model.device),
+                position_ids=batch["position_ids"].to(model.device),
+                use_cache=False,
+            ).logits[0, -len(collator.rows[1].ids) :]
+            for batch in (collator([{"packs": [pack]}]) for pack in ([0, 1], [1]))
+        )
+    return float((behind - alone).abs().max()) < SAME * float(alone.abs().max())
 
 
 def _check_first(
