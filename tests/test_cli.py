@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reasonkit.config import GrpoConfig, from_mapping, to_mapping
+from reasonkit.config import DistillConfig, GrpoConfig, from_mapping, to_mapping
 from reasonkit.errors import RefusedError, UnknownNameError
 
 
@@ -43,13 +43,17 @@ def test_an_unknown_recipe_offers_the_near_ones(reasonkit: Callable) -> None:
     assert "grpo/abacus-arithmetic" in ended.err
 
 
+CONFIGS = {"grpo": GrpoConfig, "distill": DistillConfig}
+
+
 def test_every_shipped_recipe_holds_known_settings_that_differ_from_the_defaults() -> None:
     files = list((Path(__file__).parent.parent / "recipes").glob("*/*.yaml"))
     assert files
     for path in files:
         values = yaml.safe_load(path.read_text()) or {}
-        read = to_mapping(from_mapping(GrpoConfig, values, str(path)))
-        defaults = to_mapping(GrpoConfig())
+        config = CONFIGS[path.parent.name]
+        read = to_mapping(from_mapping(config, values, str(path)))
+        defaults = to_mapping(config())
         assert [key for key in values if read[key] == defaults[key]] == [], path
 
 

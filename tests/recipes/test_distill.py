@@ -1,0 +1,282 @@
+"""`reasonkit distill` from the outside: what is learned, what is refused, what it survives."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reasonkit.tasks import load
+from reasonkit.tasks.arithmetic import Expression, render, work_out
+from reasonkit.tasks.generated import draw
+
+SMALL = (
+    "--epochs", 2, "--batch-tokens", 1024, "--max-completion-tokens", 48, "--test-size", 8,
+    "--validation-size", 4, "--save-every", 2, "--no-baselines", "--device", "cpu",
+)  # fmt: skip
+SAMPLED = (*SMALL, "--teacher", "abacus", "--keep", "answer=0", "--questions", 130)
+
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from reasonkit.cli import main; sys.argv[0] = 'reasonkit'; main()",
+]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def worked(question: str) -> str:
+    tokens = re.findall(r"\d+|[-+*()]", question.removeprefix("What is "))
+    expression: Expression = [int(t) if t.isdigit() else t for t in tokens]
+    stages = work_out(expression)
+    assert stages is not None
+    return f"<think>{'='.join(map(render, stages))}</think><answer>{stages[-1][0]}</answer>"
+
+
+def traces_of(path: Path, questions: list[str], write: Callable[[str], str] = worked) -> Path:
+    lines = [json.dumps({"prompt": q, "completion": write(q)}) for q in questions]
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture
+def right_traces(tmp_path: Path) -> Path:
+    train = load("arithmetic", validation=1, test=1).train
+    return traces_of(tmp_path / "traces.jsonl", [example.question for example in train[:60]])
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_what_a_teacher_samples_is_filtered_and_learned(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    ended = reasonkit("distill", "--run-dir", "run", *SAMPLED, "--json")
+    assert ended.code == 0, ended.err
+    summary = json.loads(ended.out)
+    run = tmp_path / "run"
+    assert summary == json.loads((run / "summary.json").read_text())
+    assert summary["teacher"].keys() == summary["before"].keys() == summary["after"].keys()
+    assert summary["paired_with_teacher"]["n"] == 8
+    ids = [
+        [v["id"] for v in json.loads((run / f"evaluations/{name}.json").read_text())["verdicts"]]
+        for name in ("before", "after", "teacher")
+    ]
+    assert ids[0] == ids[1] == ids[2]
+    sampled = rows(run / "traces.jsonl")
+    assert len(sampled) == 130
+    assert {len(group["completions"]) for group in sampled} == {2}
+    steps = summary["filters"]
+    assert [steps[0]["left"], steps[-1]["left"]] == [260, summary["traces"]]
+    assert sum(step["lost"] for step in steps) == 260 - summary["traces"]
+    assert "what is learned is green" in ended.err
+    page = (run / "report.html").read_text()
+    assert "teacher, abacus" in page
+    assert "duplicates" in page
+    card = (run / "final/README.md").read_text()
+    assert "teacher, abacus" in card
+    assert "| duplicates |" in card
+
+
+def test_sampling_and_training_can_be_run_apart(reasonkit: Callable, tmp_path: Path) -> None:
+    assert reasonkit("distill", "--run-dir", "whole", *SAMPLED).code == 0
+    first = reasonkit("distill", "--only", "traces", "--run-dir", "sampled", *SAMPLED)
+    assert first.code == 0, first.err
+    assert "duplicates" in first.out
+    assert not (tmp_path / "sampled/final").exists()
+    argv = ("--traces", "sampled", "--keep", "answer=0", *SMALL)
+    second = reasonkit("distill", "--only", "train", "--run-dir", "trained", *argv)
+    assert second.code == 0, second.err
+    weights = [
+        (tmp_path / n / "final/model.safetensors").read_bytes() for n in ("whole", "trained")
+    ]
+    assert weights[0] == weights[1]
+    other = reasonkit("distill", "--run-dir", "other", *argv, "--similar", 0, "--json")
+    summary = json.loads(other.out)
+    assert summary["traces"] > json.loads((tmp_path / "whole/summary.json").read_text())["traces"]
+    assert summary["tokens_sampled"] == 0
+    assert summary["teacher"] is None
+
+
+MOMENTS = {
+    "sampling": lambda run: (run / "traces.jsonl").exists(),
+    "training": lambda run: any((run / "checkpoints").glob("checkpoint-[1-9]*")),
+    "measuring": lambda run: (run / "evaluations/epoch-2.json").exists(),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_resumes_to_the_same_weights(
+    reasonkit: Callable, tmp_path: Path, moment: str
+) -> None:
+    assert reasonkit("distill", "--run-dir", "whole", *SAMPLED).code == 0
+    killed = tmp_path / "killed"
+    argv = ["distill", "--run-dir", "killed", *map(str, SAMPLED)]
+    child = subprocess.Popen([*COMMAND, *argv], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not MOMENTS[moment](killed) and time.monotonic() < until:
+        time.sleep(0.002)
+    child.kill()
+    child.wait()
+    resumed = reasonkit("distill", "--run-dir", "killed", "--resume")
+    assert resumed.code == 0, resumed.err
+    whole = tmp_path / "whole"
+    for name in ("final/model.safetensors", "traces.jsonl"):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes()
+    steps = [[m["step"] for m in rows(path / "metrics.jsonl")] for path in (whole, killed)]
+    assert steps[0] == steps[1]
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(right_traces: Path, tmp_path: Path) -> None:
+    argv = [
+        "distill", "--traces", "traces.jsonl", "--run-dir", "run", *map(str, SMALL),
+        "--epochs", "500", "--save-every", "0",
+    ]  # fmt: skip
+    child = subprocess.Popen([*COMMAND, *argv], stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run/metrics.jsonl"
+    until = time.monotonic() + 120
+    while time.monotonic() < until and not (metrics.exists() and len(rows(metrics)) > 2):
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130, said
+    assert "reasonkit distill --run-dir run --resume" in said
+    assert "Traceback" not in said
+    done = rows(metrics)[-1]["step"]
+    assert (tmp_path / f"run/checkpoints/checkpoint-{done}").exists()
+
+
+def test_on_policy_a_teacher_grades_the_students_tokens(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    argv = ("--teacher", "abacus", "--objective", "on-policy", "--questions", 42)
+    ended = reasonkit("distill", "--run-dir", "run", *SMALL, *argv, "--json")
+    assert ended.code == 0, ended.err
+    summary = json.loads(ended.out)
+    assert summary["filters"] == []
+    metrics = rows(tmp_path / "run/metrics.jsonl")
+    assert [m["step"] for m in metrics] == list(range(5))
+    assert metrics[-1]["loss"] < metrics[1]["loss"]
+    assert metrics[-1]["tokens_sampled"] == summary["tokens_sampled"] > 0
+
+
+def test_on_policy_resumes_to_the_same_weights(reasonkit: Callable, tmp_path: Path) -> None:
+    argv = ("--teacher", "abacus", "--objective", "on-policy", "--questions", 42, "--save-every", 1)
+    for name in ("whole", "cut"):
+        assert reasonkit("distill", "--run-dir", name, *SMALL, *argv).code == 0
+    cut = tmp_path / "cut"
+    for name in ("summary.json", "final", "evaluations/after.json"):
+        (cut / name).rename(tmp_path / f"gone-{Path(name).name}")
+    for path in [p for p in (cut / "checkpoints").iterdir() if p.name != "checkpoint-3"]:
+        path.rename(tmp_path / f"gone-{path.name}")
+    (cut / "run.json").write_text((cut / "run.json").read_text().replace("finished", "interrupted"))
+    resumed = reasonkit("distill", "--run-dir", "cut", "--resume")
+    assert resumed.code == 0, resumed.err
+    weights = [(tmp_path / n / "final/model.safetensors").read_bytes() for n in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def test_a_teacher_weaker_than_the_student_is_said_before_training(
+    reasonkit: Callable, right_traces: Path
+) -> None:
+    argv = ("--model", "abacus", "--teacher", "abacus-mini", "--traces", right_traces)
+    ended = reasonkit("distill", "--run-dir", "run", *argv, *SMALL, "--validation-size", 60)
+    assert ended.code == 0, ended.err
+    warned = ended.err.index("the teacher is not the better one")
+    assert warned < ended.err.index("epoch 0/2")
+
+
+@pytest.mark.parametrize("lora", [(), ("--lora", "--lora-rank", 4, "--keep-adapter")])
+def test_a_foreign_model_learns_from_a_file(
+    reasonkit: Callable, tmp_path: Path, random_qwen3: Path, gsm8k_like: Path, lora: tuple
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    questions = [json.loads(line)["question"] for line in gsm8k_like.read_text().splitlines()]
+    number = re.compile(r"\d+")
+
+    def write(question: str) -> str:
+        apples = int(number.search(question)[0])
+        return f"<think>{apples}+1={apples + 1}</think><answer>{apples + 1}</answer>"
+
+    traces_of(tmp_path / "traces.jsonl", questions, write)
+    argv = ("--model", random_qwen3, "--task", gsm8k_like, "--traces", "traces.jsonl")
+    ended = reasonkit("distill", "--run-dir", "run", *argv, *SMALL, *lora)
+    assert ended.code == 0, ended.err
+    final = tmp_path / "run/final"
+    AutoModelForCausalLM.from_pretrained(final)
+    assert (final / "adapter").exists() == bool(lora)
+    metrics = rows(tmp_path / "run/metrics.jsonl")
+    assert metrics[-1]["loss"] < metrics[1]["loss"]
+
+
+def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("distill", "--dry-run", *SAMPLED)
+    assert ended.code == 0, ended.err
+    for expected in ("abacus-mini", "130 questions × 2", "would be kept"):
+        assert expected in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+REFUSED = {
+    "unknown student": (("--model", "abacsu"), "abacus"),
+    "unknown teacher": (("--teacher", "abacsu"), "abacus"),
+    "unknown filter": (("--teacher", "abacus", "--keep", "anwser=1"), "answer"),
+    "no number": (("--teacher", "abacus", "--keep", "answer=all"), "expected a number"),
+    "missing traces": (("--traces", "none.jsonl"), "none.jsonl"),
+    "malformed traces": (("--traces", "broken.jsonl"), "broken.jsonl:2"),
+    "traces of no shape": (("--traces", "shapeless.jsonl"), "shapeless.jsonl:1"),
+    "no reference": (("--traces", "foreign.jsonl"), "reference answer"),
+    "no trace survives": (("--traces", "wrong.jsonl"), "'answer' took 2"),
+    "no thought is closed": (("--traces", "endless.jsonl"), "'finished' took 2"),
+    "all meet the test split": (("--traces", "tested.jsonl"), "'held out' took 3"),
+    "all are overlong": (("--traces", "right.jsonl", "--max-completion-tokens", 5), "'overlong'"),
+    "nothing to train on": (("--only", "train"), "--traces"),
+    "nothing to sample": (("--only", "traces", "--traces", "right.jsonl"), "leave out --traces"),
+    "on-policy traces": (("--objective", "on-policy", "--traces", "x.jsonl"), "--traces"),
+    "cut off": (("--teacher", "abacus", "--max-completion-tokens", 2), "is finished within 2"),
+    "existing run": (("--teacher", "abacus", "--run-dir", "taken"), "--resume"),
+    "no such run": (("--run-dir", "nowhere", "--resume"), "nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_one_line_and_makes_nothing(
+    reasonkit: Callable, tmp_path: Path, case: str
+) -> None:
+    train, test = ([e.question for e in draw("arithmetic", s, 3)] for s in ("train", "test"))
+    traces_of(tmp_path / "right.jsonl", train)
+    traces_of(tmp_path / "tested.jsonl", test)
+    traces_of(tmp_path / "wrong.jsonl", train[:2], lambda q: "<answer>100</answer>")
+    traces_of(tmp_path / "endless.jsonl", train[:2], lambda q: "<think>Let me see. And then")
+    traces_of(tmp_path / "foreign.jsonl", ["How are you?"], lambda q: "Fine.")
+    (tmp_path / "broken.jsonl").write_text((tmp_path / "wrong.jsonl").read_text()[:-3])
+    (tmp_path / "shapeless.jsonl").write_text('{"text": "hello"}\n')
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    argv, expected = REFUSED[case]
+    ended = reasonkit("distill", *argv)
+    assert ended.code == 2, ended.err
+    last = ended.err.strip().splitlines()[-1]
+    assert expected in last
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_teacher_with_another_tokenizer_can_not_grade_tokens(
+    reasonkit: Callable, random_qwen3: Path
+) -> None:
+    ended = reasonkit("distill", "--objective", "on-policy", "--teacher", random_qwen3)
+    assert ended.code == 2, ended.err
+    assert "another tokenizer" in ended.err
