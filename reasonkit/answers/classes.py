@@ -12,7 +12,8 @@ import time
 from collections.abc import Hashable, Sequence
 
 from reasonkit.answers.comparison import symbolically
-from reasonkit.answers.layout import LONGEST, formula, tidy
+from reasonkit.answers.latex import formula
+from reasonkit.answers.layout import LONGEST, tidy
 from reasonkit.answers.plain import NO_VALUE, is_word, plain
 from reasonkit.answers.worker import TIME_LIMIT
 

@@ -15,34 +15,51 @@ which of several notations a question asked for.
 from __future__ import annotations
 
 import functools
+import logging
+from fractions import Fraction
 
-from reasonkit.answers.layout import LONGEST, formula, tidy
-from reasonkit.answers.plain import NO_VALUE, is_flat, is_word, plain
+from reasonkit.answers.extraction import extract_answer, is_sentence
+from reasonkit.answers.latex import formula
+from reasonkit.answers.layout import LONGEST, tidy
+from reasonkit.answers.numbers import with_decimal_comma
+from reasonkit.answers.plain import NO_VALUE, is_calculation, is_flat, is_word, plain
 from reasonkit.answers.worker import Checker
-from reasonkit.errors import DataError
+from reasonkit.errors import DataError, RunError
 
+_log = logging.getLogger(__name__)
 _checker = Checker()
 
 
 def answers_match(reference: str, answer: str | None) -> bool:
     r"""Whether ``answer`` is the reference answer, however the two are written.
 
-    Both may be bare, in ``$…$`` or in ``\boxed{}``. An answer that can't be read, or takes longer
-    to compare than `reasonkit.answers.worker.TIME_LIMIT`, doesn't match; None, no answer, never
-    does. No text is evaluated as code, and none raises.
-
-    Raises:
-        RunError: the process that compares formulas can't be started on this machine.
+    Both may be bare, in ``$…$`` or in ``\boxed{}``; an answer with a sentence around it is read as
+    `reasonkit.answers.extraction.extract_answer` reads it. An answer that can't be read, or takes
+    longer to compare than `reasonkit.answers.worker.TIME_LIMIT`, doesn't match; None, no answer,
+    never does. No text is evaluated as code, and nothing raises: where the process that compares
+    formulas can't be started, formulas match only as texts, and a warning is logged once.
     """
-    if answer is None:
+    if not isinstance(reference, str) or not isinstance(answer, str):
         return False
     if answer == reference and tidy(answer):
         return True
-    return equal(answer, reference) is True
+    try:
+        return _verdict(answer, reference) is True
+    except RunError as error:
+        _warn_once(str(error))
+        return False
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    _log.warning("%s; until then, formulas match only where their texts are the same", message)
 
 
 def equal(candidate: str, reference: str) -> bool | None:
-    """`answers_match` that tells a wrong answer from a reference that none can match.
+    """`answers_match` for a reward: a wrong answer told from a reference that none can match.
+
+    A calculation left undone is no answer where the reference is a number: the question
+    ``2+2*6``, echoed, would be paid for.
 
     Returns:
         None, no verdict, where the reference itself has no value (`check_reference`).
@@ -50,18 +67,33 @@ def equal(candidate: str, reference: str) -> bool | None:
     Raises:
         RunError: the process that compares formulas can't be started on this machine.
     """
+    verdict = _verdict(candidate, reference)
+    if verdict and isinstance(plain(tidy(reference)), Fraction) and is_calculation(tidy(candidate)):
+        return tidy(candidate) == tidy(reference)
+    return verdict
+
+
+def _verdict(candidate: str, reference: str) -> bool | None:
     given, wanted = tidy(candidate), tidy(reference)
-    if not wanted:
+    if not wanted or plain(wanted) == NO_VALUE:
         return None
-    wanted_value = plain(wanted)
-    if wanted_value == NO_VALUE:
-        return None
+    verdict = _compare(given, wanted)
+    if verdict is False and is_sentence(candidate):
+        return _compare(tidy(extract_answer(candidate) or ""), wanted)
+    return verdict
+
+
+def _compare(given: str, wanted: str) -> bool | None:
     if given == wanted:
         return True
     if not given or max(len(given), len(wanted)) > LONGEST:
         return False
-    given_value = plain(given)
+    given_value, wanted_value = plain(given), plain(wanted)
     if given_value is not None and given_value == wanted_value:
+        return True
+    if isinstance(wanted_value, Fraction) and with_decimal_comma(given) == wanted_value:
+        return True
+    if isinstance(given_value, Fraction) and with_decimal_comma(wanted) == given_value:
         return True
     if given_value == NO_VALUE or is_word(given_value) or is_word(wanted_value):
         return False

@@ -1,8 +1,9 @@
 r"""Strips an answer of what only lays it out.
 
-Delimiters of formulas (``$…$``, ``\(…\)``), ``\boxed{}``, bold, spacing commands, ``\left`` and
-``\right``, the full stop at the end. Several boxes with no more than a few words between them are
-one list. Left out: everything that needs the meaning of the text.
+Delimiters of formulas (``$…$``, ``\(…\)``), ``\boxed{}``, bold, quotes, spacing commands, ``\left``
+and ``\right``, punctuation at the end; superscripts, fractions and dashes of Unicode become ASCII.
+Several boxes with no more than a few words between them are one list. Left out: everything that
+needs the meaning of the text, and digits of other scripts, which are no digits here.
 """
 
 from __future__ import annotations
@@ -13,15 +14,57 @@ import re
 LONGEST = 1000
 """Answers of more characters are compared as text only."""
 
-_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|(?<!\\)\\[{}]|[{}]")
+# A backslash and "b" that was read as an escape is a backspace.
+_BOX = r"\\f?box(?:ed)?\s*\{|\x08oxed\s*\{|(?<![A-Za-z\\])boxed\s*\{"
+_BRACE = re.compile(rf"(?P<box>{_BOX})|(?<!\\)\\[{{}}]|[{{}}]")
+_BARE_BOX = re.compile(r"\\f?box(?:ed)?(?:\s+(?=[^\s{])|(?=\d))([^\s$]+)")
+_UNCLOSED = re.compile(_BOX)
 _WORDS_BETWEEN_BOXES = 4
+_WORDS_ONLY = re.compile(r"[^\W\d_]{2,}(?:[ ,:]+[^\W\d_]+)*[ ,:]*")
 
+_MONEY = re.compile(r"(?<![A-Za-z])[A-Z]{0,3}\\?\$\s*(?=-?[\d.])")
 _DELIMITER = re.compile(r"(?<!\\)(?:\$|\\[()\[\]])")
-_SPACING = re.compile(r"(?<!\\)\\(?:[!,;:> ]|quad(?![a-z])|qquad)|(?<!\\)~")
+_SPACING = re.compile(r"(?<!\\)\\(?:[!,;:> ]|n(?![A-Za-z])|quad(?![a-z])|qquad)|(?<!\\)~")
 _SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle)(?![A-Za-z])\s*")
-_THOUSANDS = re.compile(r",\s*\\!\s*|\s*\{\s*,\s*\}\s*|(?<=\d)\\[,;](?=\d{3}(?!\d))")
-_BOLD = re.compile(r"\*\*(.*)\*\*|__(.*)__|\\(?:mathbf|boldsymbol|bm)\{([^{}]*)\}")
-_SAME = str.maketrans({"−": "-", "–": "-", "\u200b": None, "，": ",", "＝": "="})
+_THOUSANDS = re.compile(
+    r",\s*\\!\s*|\s*\{\s*,\s*\}\s*|(?<=\d)(?:\\[,;: ]|')(?=\d{3}(?!\d))", re.ASCII
+)
+_WRAPPED = re.compile(
+    r"\*\*(.*)\*\*|\*([^*]*)\*|__(.*)__|`([^`]*)`|\"([^\"]*)\"|“([^”]*)”|'([^']*)'"
+    r"|\\(?:mathbf|boldsymbol|bm)\{([^{}]*)\}"
+)
+_LEAD = re.compile(r"(?:[=≈:]|\\approx(?![a-z]))\s*")
+_TAIL = re.compile(r"(?<!\\)[,;:]$|(?<!\.\.)\.$|\\+$")
+_DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
+
+_SAME = str.maketrans(
+    {
+        **dict.fromkeys("−–—‐‑", "-"),
+        **dict.fromkeys("\u200b\u2060\ufeff", None),
+        "，": ",",
+        "；": ";",
+        "：": ":",
+        "。": ".",
+        "（": "(",
+        "）": ")",
+        "＝": "=",
+        "％": "%",
+        "⁄": "/",
+        "∕": "/",
+        "’": "'",
+    }
+)
+_SUPERSCRIPT = re.compile("([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+|ⁿ)")
+_SUBSCRIPT = re.compile("([₀₁₂₃₄₅₆₇₈₉]+)")
+_SCRIPTS = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ₀₁₂₃₄₅₆₇₈₉", "+-0123456789n0123456789")
+_VULGAR = re.compile("(\\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])", re.ASCII)
+_FRACTIONS = dict(
+    zip(
+        "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞",
+        "1/2 1/3 2/3 1/4 3/4 1/5 2/5 3/5 4/5 1/6 5/6 1/8 3/8 5/8 7/8".split(),
+        strict=True,
+    )
+)
 
 
 def boxes(text: str) -> list[tuple[int, int, int]]:
@@ -34,13 +77,18 @@ def boxes(text: str) -> list[tuple[int, int, int]]:
     for brace in _BRACE.finditer(text):
         if brace[0] == "}" and opened:
             start = opened.pop()
-            if start[0] != "{":
+            if start["box"]:
                 while found and found[-1][0] > start.start():
                     found.pop()
                 found.append((start.start(), start.end(), brace.start()))
-        elif brace[0].endswith("{") and brace[0] != "\\{":
+        elif brace[0] == "{" or brace["box"]:
             opened.append(brace)
     return found
+
+
+def bare_boxes(text: str) -> list[str]:
+    r"""What stands in each ``\boxed 5``, written without braces."""
+    return list(_BARE_BOX.findall(text))
 
 
 def tidy(text: str) -> str:
@@ -48,11 +96,16 @@ def tidy(text: str) -> str:
     text = " ".join(text.translate(_SAME).split())
     if len(text) > LONGEST:
         return text
+    text = _SUPERSCRIPT.sub(lambda m: f"^{{{m[1].translate(_SCRIPTS)}}}", text)
+    text = _SUBSCRIPT.sub(lambda m: f"_{{{m[1].translate(_SCRIPTS)}}}", text)
+    text = _VULGAR.sub(lambda m: f"{m[1]} {_FRACTIONS[m[2]]}" if m[1] else _FRACTIONS[m[2]], text)
+    if "\\begin" not in text:
+        text = _DOUBLED.sub(r"\\", text)
     while True:
-        bare = _DELIMITER.sub("", _unboxed(text)).strip()
-        bare = bare.rstrip(".").strip() if not bare.endswith("...") else bare
-        if bold := _BOLD.fullmatch(bare):
-            bare = next(inside for inside in bold.groups() if inside is not None).strip()
+        bare = _DELIMITER.sub("", _MONEY.sub("", _unboxed(text))).strip()
+        bare = _TAIL.sub("", _LEAD.sub("", bare, count=1) if _LEAD.match(bare) else bare).strip()
+        if wrapped := _WRAPPED.fullmatch(bare):
+            bare = next(inside for inside in wrapped.groups() if inside is not None).strip()
         if bare == text:
             break
         text = bare
@@ -63,38 +116,13 @@ def tidy(text: str) -> str:
 def _unboxed(text: str) -> str:
     found = boxes(text)
     if not found:
-        return text
+        return _BARE_BOX.sub(r"\1", _UNCLOSED.sub("", text))
     if len(found) == 1:
         start, inside, end = found[0]
-        return text[:start] + text[inside:end] + text[end + 1 :]
+        before = text[:start]
+        bare = _WORDS_ONLY.fullmatch(before.rstrip("$([\\ "))
+        return ("" if bare else before) + text[inside:end] + text[end + 1 :]
     gaps = [text[a[2] + 1 : b[0]] for a, b in itertools.pairwise(found)]
     if any(len(re.findall(r"(?<!\\)\b[A-Za-z]+", g)) > _WORDS_BETWEEN_BOXES for g in gaps):
         return text
     return ", ".join(text[inside:end] for _, inside, end in found)
-
-
-_PLAIN_TO_LATEX = (
-    (re.compile(r"\\\$|\\?%|[$€£°]"), ""),
-    (re.compile(r"\*\*"), "^"),
-    (re.compile(r"\^(-\d+)"), r"^{\1}"),
-    (re.compile(r"(?<![A-Za-z\\])(?:sqrt|√)\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
-    (re.compile(r"√\s*(\d+|[a-z])"), r"\\sqrt{\1}"),
-    (re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])|π"), r"\\pi "),
-    (re.compile(r"∞|(?<![A-Za-z\\])(?:oo|infinity)(?![A-Za-z])"), r"\\infty "),
-    (re.compile("≤"), r"\\le "),
-    (re.compile("≥"), r"\\ge "),
-    (re.compile("≠"), r"\\ne "),
-    (re.compile("∪"), r"\\cup "),
-    (re.compile("±"), r"\\pm "),
-    (re.compile("∈"), r"\\in "),
-    (re.compile("[×·]"), r"\\cdot "),
-    (re.compile("²"), "^2"),
-    (re.compile("³"), "^3"),
-)
-
-
-def formula(text: str) -> str:
-    """A tidied answer as LaTeX, with the plain-text and Unicode notations of models rewritten."""
-    for pattern, latex in _PLAIN_TO_LATEX:
-        text = pattern.sub(latex, text)
-    return text

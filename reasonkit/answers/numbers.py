@@ -1,9 +1,9 @@
 r"""The exact value of an answer that is one plain number, without sympy.
 
 Integers, decimals, ``a/b``, ``1 1/2``, ``\frac{a}{b}``, thousands separators, scientific notation,
-"5 million", money. Nothing is rounded: 0.333 is not 1/3. A unit (``cm``, ``dollars``, ``^\circ``)
-is dropped, and a percent sign is a unit: ``10%`` is 10 and never 0.1. Left out: conversion between
-units, decimal commas (``1,5`` is a list of two), numbers in words.
+repeating decimals, "5 million", money. Nothing is rounded: 0.333 is not 1/3. A unit (``cm``,
+``dollars``, ``^\circ``) is dropped, and a percent sign is a unit: ``10%`` is 10 and never 0.1. Left
+out: conversion between units, numbers in words, powers other than those of ten.
 """
 
 from __future__ import annotations
@@ -15,27 +15,33 @@ from fractions import Fraction
 LARGEST_EXPONENT = 1000
 """A number with a larger power of ten is treated as having no value."""
 
-_DECIMAL = r"(?:(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?:\ \d{3})+(?![\d/])|\d+)(?:\.\d*)?|\.\d+)"
-_CURRENCY = r"(?:[$€£¥]|[A-Z]{0,2}\$)"
+_DIGITS = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,3}(?:\ \d{3})+(?![\d/])|\d+)"
+_DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
+_CURRENCY = r"(?:[$€£¥₹]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|CAD|AUD)(?![A-Za-z])|Rs\.?)"
+_SIGN = rf"{_CURRENCY}?\s*(?P<sign>[-+]?)\s*{_CURRENCY}?\s*"
 _NUMBER = re.compile(
-    rf"""{_CURRENCY}?\s*(?P<sign>[-+]?)\s*{_CURRENCY}?\s*
-    (?:(?P<whole>\d+)\s+(?P<part>\d+/\d+)
+    rf"""{_SIGN}
+    (?:(?P<whole>{_DIGITS})\s+(?P<part>\d+/\d+)
       |(?P<top>{_DECIMAL})(?:\s*/\s*(?P<bottom>{_DECIMAL})
         |[eE](?P<e>[-+]?\d+)
-        |\s*(?:\\times|\\cdot|[*x×·])\s*10\s*(?:\^|\*\*)\s*[{{(]?(?P<power>[-+]?\d+)[)}}]?)?)
-    (?:\s*(?:\\?%|°|\^\s*\{{?\s*\\circ\s*\}}?|{_CURRENCY}))?
-    (?:\s*(?P<unit>[^\W\d_]{{1,2}})(?:²|³|\^\s*\{{?[23]\}}?)
-      |\s*\\unit\{{[^{{}}]*\}}
-      |\s+(?P<words>[^\W\d_]{{2,}}(?:[/ ][^\W\d_]+){{0,3}}))?\s*(?:\^\s*\{{?[23]\}}?|²|³)?""",
+        |\s*(?:\\times|\\cdot|[*x×·])\s*10\s*(?:\^|\*\*)\s*[{{(]?\s*(?P<power>[-+]?\d+)\s*[)}}]?)?)
+    (?:\s*(?:\\?%|{_CURRENCY}|(?:\^\s*\{{?\s*\\circ\s*\}}?|°|\\degree)(?:\s*[CF](?![A-Za-z]))?))?
+    (?P<unit>.*)""",
     re.VERBOSE | re.ASCII,
 )
 _PART = r"\d[\d,]*(?:\.\d+)?"
 _FRAC = re.compile(
-    rf"\\[cdt]?frac\s*(?:\{{\s*([-+]?{_PART})\s*\}}|(\d))\s*(?:\{{\s*({_PART})\s*\}}|(\d))"
+    rf"\\(?:[cdt]|nice|s)?frac\s*(?:\{{\s*([-+]?{_PART})\s*\}}|(\d))"
+    rf"\s*(?:\{{\s*({_PART})\s*\}}|(\d))",
+    re.ASCII,
 )
-_SUPERSCRIPTED = re.compile(r"cm|dm|km|mm|mi|ft|in|yd|m")
+_REPEATING = re.compile(
+    r"(?<![\d,])(\d*)\.(\d*)\\overline\s*(?:\{\s*(\d{1,50})\s*\}|(\d))", re.ASCII
+)
+_DECIMAL_COMMA = re.compile(rf"({_SIGN}\d+),(\d+)(?![\d,]|\s*[,/])(.*)", re.ASCII)
+_GROUPED = re.compile(r"[1-9]\d{0,2},\d{3}(?!\d)", re.ASCII)
 _TEXT = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|textnormal|mathrm)\s*\{([^{}]*)\}")
-_LETTER_UNIT = re.compile(r"[A-Za-z](?:/[A-Za-z]+)?")
+_UNIT_RATIO = re.compile(rf"\\[dt]?frac\s*\{{\s*{_TEXT.pattern}\s*\}}\s*\{{\s*{_TEXT.pattern}\s*\}}")
 
 _SCALES = {
     "dozen": 12,
@@ -45,9 +51,16 @@ _SCALES = {
     "billion": 10**9,
     "trillion": 10**12,
 }
-_UNIT = re.compile(r"\w{3,}|am|cm|ft|gb|hr|in|kb|kg|km|lb|mb|mg|mi|ml|mm|oz|pm|tb|yd")
+_SHORT_UNIT = r"am|cm|dm|ft|gb|hr|in|kb|kg|km|lb|mb|mg|mi|ml|mm|oz|pm|tb|yd"
+_POWER = r"(?:\s*\^\s*(?:[23]|\{\s*[23]\s*\}))?"
+_WORD = rf"(?:{_SHORT_UNIT}|(?-i:[mgshLlNJWV])(?![A-Za-z])|[^\W\d_]{{3,}}|by(?![A-Za-z])){_POWER}\.?"
+_UNIT = re.compile(
+    rf"(?:(?:{_SHORT_UNIT}|hrs|kmh|kph|lbs|min|mph|sec|m(?=\s*\^|/)){_POWER}|\s*\\unit\{{[^{{}}]*\}}{_POWER}"
+    rf"|\s+{_WORD}(?:(?:\s*/\s*|\s+){_WORD}){{0,3}})(?:\s*/\s*{_WORD})?",
+    re.IGNORECASE,
+)
 _NO_UNIT = re.compile(
-    r"alpha|and|base|beta|choose|cos|cot|cubed|delta|divided|exp|factorial|gamma|hal(f|ves)|"
+    r"alpha|and|base|beta|by|choose|cos|cot|cubed|delta|divided|exp|factorial|gamma|hal(f|ves)|"
     r"infinity|lambda|log|minus|mod|modulo|negative|omega|over|phi|plus|point|psi|sigma|sin|sqrt|"
     r"squared|tan|tau|theta|through|times|versus|"
     r"(third|quarter|(four|fif|six|seven|eigh|nin|ten|hundred|thousand)th)s?|" + "|".join(_SCALES)
@@ -61,35 +74,69 @@ def plain_text(text: str) -> str:
 
 def number(text: str) -> Fraction | float | None:
     """The number that the text is, nan where it has no value or one too large, None for others."""
-    text = _FRAC.sub(r" \1\2/\3\4 ", text.replace("\\$", "$"))
-    text = _TEXT.sub(_unit_or_words, text)
+    text = _REPEATING.sub(_repeating, _FRAC.sub(r" \1\2/\3\4 ", text.replace("\\$", "$")))
+    text = _TEXT.sub(_unit_or_words, _UNIT_RATIO.sub(r" \\unit{\1/\2} ", text))
     match = _NUMBER.fullmatch(" ".join(text.split()))
-    if match is None or (match["unit"] and not _SUPERSCRIPTED.fullmatch(match["unit"])):
+    if match is None:
         return None
-    scale, *rest = re.split("[/ ]", (match["words"] or "").lower())
-    units = rest if scale in _SCALES else [scale, *rest]
-    if units and units[0] and not _UNIT.fullmatch(units[0]):
-        return None
-    if any(_NO_UNIT.fullmatch(word) or word in ("by", "or", "to") for word in units):
+    scale = unit_scale(match["unit"])
+    if scale is None:
         return None
     exponent = match["e"] or match["power"] or "0"
     if len(exponent) > 6 or abs(int(exponent)) > LARGEST_EXPONENT:
         return math.nan
     try:
         if match["whole"]:
-            value = int(match["whole"]) + Fraction(match["part"])
+            value = Fraction(match["part"])
+            if value >= 1:
+                return math.nan
+            value += _fraction(match["whole"])
         else:
             top, bottom = (_fraction(match[name] or "1") for name in ("top", "bottom"))
             value = top / bottom * Fraction(10) ** int(exponent)
     except ZeroDivisionError:
         return math.nan
-    return value * _SCALES.get(scale, 1) * (-1 if match["sign"] == "-" else 1)
+    return value * scale * (-1 if match["sign"] == "-" else 1)
+
+
+def with_decimal_comma(text: str) -> Fraction | None:
+    """The number that ``1,5`` is where a comma stands before the decimals, None for others.
+
+    ``1,500`` is never read so: that comma groups thousands.
+    """
+    match = _DECIMAL_COMMA.fullmatch(text)
+    if match is None or _GROUPED.search(text):
+        return None
+    value = number(f"{match[1]}.{match[3]}{match[4]}")
+    return value if isinstance(value, Fraction) else None
+
+
+def unit_scale(unit: str) -> int | None:
+    """What a number is multiplied by for the sake of what follows it; None if that is no unit.
+
+    It is 1 for a unit such as ``" cm"`` and for nothing, 1000000 for ``" million dollars"``.
+    """
+    words = re.findall(r"[^\W\d_]+", unit.lower())
+    scale = _SCALES.get(words[0], 1) if unit[:1] == " " and words else 1
+    if scale != 1:
+        unit = unit.lstrip()[len(words.pop(0)) :]
+    if unit and unit != "." and not _UNIT.fullmatch(unit):
+        return None
+    return None if any(_NO_UNIT.fullmatch(word) for word in words) else scale
 
 
 def _fraction(digits: str) -> Fraction:
     return Fraction(digits.replace(",", "").replace(" ", ""))
 
 
+def _repeating(decimal: re.Match[str]) -> str:
+    whole, first, over, one = decimal.groups()
+    period = over or one
+    nines = (10 ** len(period) - 1) * 10 ** len(first)
+    return f" {int(whole + first + period) - int((whole + first) or 0)}/{nines} "
+
+
 def _unit_or_words(match: re.Match[str]) -> str:
     inside = match[1].strip()
-    return f" \\unit{{{inside}}} " if _LETTER_UNIT.fullmatch(inside) else f" {inside} "
+    short = re.fullmatch(r"[A-Za-z](?:/[A-Za-z]+)?", inside)
+    return f" \\unit{{{inside}}} " if short else f" {inside} "

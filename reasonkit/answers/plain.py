@@ -20,8 +20,15 @@ Plain: TypeAlias = "Fraction | str | tuple[object, ...] | frozenset[object]"
 NO_VALUE: Plain = ("no value",)
 """What a number without a value, such as 5/0, is read as."""
 
-_WORDS = re.compile(r"[^\W\d_][^\W\d_ '’-]*(?:[ '’-]+[^\W\d_]+)*")
-_CHOICE = re.compile(r"\(?([A-Za-z])\)?|\(?([A-J])[).]\s+(?=[\w\\(-]).*")
+_WORDS = re.compile(r"[^\W\d_]+(?:[ '-]+[^\W\d_]+)*")
+_FORMULA_WORD = re.compile(
+    r"(?<![^\W\d_])(?:pi|infinity|oo|(?:arc)?(?:sin|cos|tan|cot|sec|csc)|ln|log|exp|sqrt)"
+    r"(?![^\W\d_])"
+)
+_CHOICE = re.compile(
+    r"(?:(?i:option|choice)\s+)?(?:\(?([A-Za-z])\)?|\[([A-J])\]|\(?([A-J])[).:]\s+(?=[\w\\(-]).*)"
+)
+_IN_BASE = re.compile(r"(\d+)\s*_\s*(?:(\d)|\{\s*(\d{1,2})\s*\})", re.ASCII)
 _NAME = r"\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?"
 _ASSIGNED = re.compile(
     rf"(?:{_NAME}(?:\([a-z]\))?|\({_NAME}(?:\s*,\s*{_NAME})+\))\s*(?:=|\\in(?![a-z]))\s*([^=<>]+)"
@@ -32,6 +39,9 @@ _SEPARATOR = re.compile(
 )
 _SEMICOLON = re.compile(r";\s*(?:(?:and|or)(?![A-Za-z]))?")
 _OPENS, _CLOSES = "([{", ")]}"
+_OPERATOR = r"(?:[-+*×÷·]|\\times(?![a-z])|\\cdot(?![a-z])|\\div(?![a-z]))"
+_CALCULATION = re.compile(rf"\d[\s)}}]*{_OPERATOR}[\s({{\\a-z]*\d")
+_NO_CALCULATION = re.compile(r"\\(?:[dtc]?frac|times|cdot|div)(?![a-z])|[\d\s.,+*/^×÷·(){}-]")
 _DEEPEST = 8
 
 
@@ -50,6 +60,16 @@ def is_word(value: object) -> bool:
     return isinstance(value, str) and len(value) > 1
 
 
+def is_calculation(text: str) -> bool:
+    """Whether a tidied answer is arithmetic on plain numbers that was left undone: ``2+2*6``."""
+    text = text.rpartition("=")[2]
+    return (
+        _CALCULATION.search(text) is not None
+        and not _NO_CALCULATION.sub("", text)
+        and plain(text) is None
+    )
+
+
 def is_flat(value: Plain | None) -> bool:
     """Whether it is a number or words, or a list of these only."""
     members = value if isinstance(value, tuple | frozenset) else ()
@@ -66,8 +86,10 @@ def _read(text: str, depth: int) -> Plain | None:
         return _read(assigned[1], depth - 1)
     words = plain_text(text)
     if choice := _CHOICE.fullmatch(words):
-        return (choice[1] or choice[2]).lower()
-    if _WORDS.fullmatch(words) and not _SEPARATOR.search(text):
+        return (choice[1] or choice[2] or choice[3]).lower()
+    if in_base := _IN_BASE.fullmatch(text):
+        return ("in base", int(in_base[1]), int(in_base[2] or in_base[3]))
+    if _WORDS.fullmatch(words) and not (_SEPARATOR.search(text) or _FORMULA_WORD.search(words)):
         return words.casefold()
     return _read_list(text, depth - 1) if depth else None
 

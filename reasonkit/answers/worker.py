@@ -154,19 +154,27 @@ def main() -> None:
     # A library that prints must not be taken for a reply.
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    from latex2sympy2_extended import NormalizationConfig
     from math_verify import LatexExtractionConfig, parse, verify
+    from sympy import Set
+
+    # Units are off: math-verify would take the t of 2+3t for one, and boxes are ours to open.
+    config = LatexExtractionConfig(
+        normalization_config=NormalizationConfig(
+            basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none"
+        )
+    )
 
     @functools.lru_cache(maxsize=4096)
     def value(formula: str) -> list[Any]:
         # The limits of math-verify itself are off: they can't interrupt sympy, the kill can.
-        return list(
-            parse(
-                f"${formula}$",
-                extraction_config=[LatexExtractionConfig()],
-                fallback_mode="no_fallback",
-                parsing_timeout=None,
-            )
+        parsed = parse(
+            f"${formula}$",
+            extraction_config=[config],
+            fallback_mode="no_fallback",
+            parsing_timeout=None,
         )
+        return [part.doit() if isinstance(part, Set) else part for part in parsed]
 
     def verdict(request: dict[str, Any]) -> str:
         reference = value(request["reference"])
@@ -176,7 +184,9 @@ def main() -> None:
             return "readable"
         candidate = value(request["candidate"])
         # math-verify is asymmetric: the reference goes first.
-        same = len(candidate) == 1 and verify(reference, candidate, timeout_seconds=None)
+        same = len(candidate) == 1 and verify(
+            reference, candidate, timeout_seconds=None, allow_set_relation_comp=True
+        )
         return "equal" if same else "different"
 
     print(json.dumps("ready"), file=replies)
