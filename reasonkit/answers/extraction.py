@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 
-from reasonkit.answers.layout import bare_boxes, boxes, tidy
+from reasonkit.answers.layout import LONGEST, are_one_list, bare_boxes, boxes, tidy
 from reasonkit.answers.plain import is_calculation, is_word, plain
 
 _HASHES = re.compile(r"####[ \t]*([^\n]+)")
-_BOX_TOKENS = re.compile(r"<\|begin_of_box\|>(.*?)<\|end_of_box\|>", re.DOTALL)
 _ADVERB = (
     r"(?:(?:therefore|thus|hence|then|simply|just|exactly|approximately|about|indeed|clearly|for sure"
     r"|definitely|equal to|given by|option|choice)(?![A-Za-z])[ \t,:]*)?"
@@ -36,18 +35,21 @@ _NUMBER = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 # As in Markdown: no space inside a delimiter, no digit behind it, so that money opens no formula.
+# No alternative reads past the next opening delimiter, so that the search is linear.
 _FORMULA = re.compile(
     r"(?<!\\)\$\$(?P<block>[^$]+)\$\$"
     r"|(?<![\\$])\$(?P<inline>[^\s$](?:(?:\\\$|[^$\n])*[^\s$\\])?)\$(?!\d)"
-    r"|(?<![\\$])\$(?P<spaced>(?:\\\$|[^$\n])*\\[A-Za-z](?:\\\$|[^$\n])*)(?<!\\)\$(?!\d)"
-    r"|\\\((?P<round>[^\n]+?)\\\)|(?<!\\)\\\[(?P<square>[^\]]+?)\\\]"
-    r"|(?P<loose>-?\d*\\[dtc]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}|-?\d*\\sqrt\s*\{[^{}]*\})"
+    r"|(?<![\\$])\$(?=[^$\n]*\\[A-Za-z])(?P<spaced>(?:\\\$|[^$\n])*)(?<!\\)\$(?!\d)"
+    r"|\\\((?P<round>(?:(?!\\[()])[^\n])+)\\\)"
+    r"|(?<!\\)\\\[(?P<square>(?:(?!\\[\[\]])[\s\S])+)\\\]"
+    r"|(?<!\d)(?P<loose>-?\d*\\[dtc]?(?:frac\s*\{[^{}]*\}\s*\{[^{}]*\}|sqrt\s*\{[^{}]*\}))"
 )
 _CHOICE = re.compile(r"\(([A-J])\)|(?<![\w'’])([B-HJ]|A(?!\s+[a-z]))(?![\w'’])")
-_LEADING_CHOICE = re.compile(r"\(?([A-J])\)?[.,:;)。，]?(?:\s|\Z|(?=[^\x00-\x7f]))")
-_WORD = re.compile(r"[^\W\d_]{2,}|[\u3040-\u30ff\u3400-\u9fff]")
+_LEADING_CHOICE = re.compile(r"(?:\(([A-J])\)|([A-J])[).,:;。，]|([B-HJ])(?=\s))(?=\W)")
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]{2,}")
 _MOST_WORDS = 5
 _SENTENCE = 3
+_MOST_HEADINGS = 8
 _NO_WORD = re.compile(
     r"\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\{[a-z]*matrix\}"
     r"|(?<![A-Za-z])(?:and|or|sqrt|pi|infinity|(?:arc)?(?:sin|cos|tan|cot|sec|csc)|ln|log|exp)"
@@ -69,13 +71,22 @@ def after_thinking(text: str) -> str | None:
 def last_boxed(text: str) -> str | None:
     r"""The inside of the last ``\boxed{…}`` that isn't empty, brackets balanced.
 
+    Several boxes in one formula, ``$\boxed{1}, \boxed{2}$``, are one answer and returned as they
+    are written.
+
     Returns:
         None where there is no box, and an empty text where each is empty.
     """
-    insides = [text[start:end] for _, start, end in boxes(text)]
-    insides = insides or _BOX_TOKENS.findall(text) or bare_boxes(text)
-    filled = [inside for inside in insides if inside.strip()]
-    return filled[-1] if filled else (insides or [None])[-1]
+    found = boxes(text)
+    filled = [box for box in found if text[box[1] : box[2]].strip()]
+    if not filled:
+        return next(reversed(bare_boxes(text)), "" if found else None)
+    last = filled[-1]
+    for formula in _FORMULA.finditer(text):
+        beside = [box for box in filled if formula.start() < box[0] < formula.end()]
+        if len(beside) > 1 and beside[-1] == last and are_one_list(text, beside):
+            return text[beside[0][0] : last[2] + 1]
+    return text[last[1] : last[2]]
 
 
 def extract_answer(text: str) -> str | None:
@@ -89,20 +100,17 @@ def extract_answer(text: str) -> str | None:
     rest = after_thinking(text)
     if rest is None:
         return None
-    opened, closed, _ = rest.rpartition("</answer>")
-    if closed and "<answer>" in opened:
-        inside = opened.rpartition("<answer>")[2].strip()
-        return last_boxed(inside) or inside or None
+    tagged = _between(rest, "<answer>", "</answer>")
+    if tagged is not None:
+        return (last_boxed(tagged) or tagged).strip() or None
     boxed = last_boxed(rest)
     if boxed is not None:
         return boxed.strip() or None
-    lines = rest.rstrip().rsplit("\n", 1)
-    for said in reversed(_HASHES.findall(rest)):
-        if (value := _bare(said)) and (_alone(value) or lines[-1].strip().endswith(said.strip())):
-            return value
+    last_line = rest.rstrip().rpartition("\n")[2]
     return (
-        _after_marker(rest)
-        or _alone(lines[-1])
+        _after_hashes(rest, last_line)
+        or _after_marker(rest)
+        or _alone(last_line)
         or _last_value(rest)
         or _last_choice(rest)
         or _only_word(rest)
@@ -111,9 +119,29 @@ def extract_answer(text: str) -> str | None:
 
 def is_sentence(text: str) -> bool:
     """Whether it is an answer with a sentence around it, which `extract_answer` can take away."""
-    words = [w for w in _WORD.findall(_FORMULA.sub(" ", text)) if w not in ("and", "or")]
-    delimited = len(words) > 1 and any(not f["loose"] for f in _FORMULA.finditer(text))
-    return delimited or len(words) >= _SENTENCE or bool(_MARKER.search(text))
+    words = _words(text)
+    delimited = words > 1 and any(not f["loose"] for f in _FORMULA.finditer(text))
+    return delimited or words >= _SENTENCE or bool(_MARKER.search(text))
+
+
+def _words(text: str) -> int:
+    outside = _NO_WORD.sub(" ", _FORMULA.sub(" ", text))
+    return len(_WORD.findall(outside))
+
+
+def _between(text: str, opening: str, closing: str) -> str | None:
+    before, closed, _ = text.rpartition(closing)
+    _, opened, inside = before.rpartition(opening)
+    return inside if closed and opened else None
+
+
+def _after_hashes(text: str, last_line: str) -> str | None:
+    """What follows the last ``####`` that isn't the heading of something else."""
+    for said in _HASHES.findall(text)[: -_MOST_HEADINGS - 1 : -1]:
+        value = _bare(said)
+        if value and (_alone(value) or last_line.strip().endswith(said.strip())):
+            return value
+    return None
 
 
 def _after_marker(text: str) -> str | None:
@@ -121,8 +149,9 @@ def _after_marker(text: str) -> str | None:
         block = _FORMULA.match(text, marker.end())
         if block and (inside := block["block"] or block["square"]):
             return inside.strip() or None
-        end = _SENTENCE_END.search(text, marker.end())
-        said = _bare(text[marker.end() : end.start() if end else len(text)])
+        following = text[marker.end() : marker.end() + LONGEST]
+        end = _SENTENCE_END.search(following)
+        said = _bare(following[: end.start() if end else None])
         if said is not None:
             return _core(said)
     return None
@@ -138,15 +167,19 @@ def _bare(said: str) -> str | None:
 def _core(said: str) -> str:
     """The value that a long sentence ends in, or the sentence where it is short or has none."""
     choice = _LEADING_CHOICE.match(said)
+    if choice and _words(said) > 1:
+        return choice[choice.lastindex or 1]
     said = _bare(said.rpartition(" is ")[2]) or said
-    if len(_WORD.findall(_FORMULA.sub(" ", said))) < _MOST_WORDS:
+    if _words(said) < _MOST_WORDS:
         return said
-    return choice[1] if choice else (_last_value(said) or _last_choice(said) or said)
+    return _last_value(said) or _last_choice(said) or said
 
 
 def _alone(line: str) -> str | None:
     """The line where it is an answer and nothing else, without what it is said to equal."""
     line = line.strip(" \t*")
+    if len(line) > LONGEST:
+        return None
     name, equals, value = line.rpartition("=")
     if equals and _NAMED.fullmatch(name.rpartition("=")[2]):
         value = value.strip(" \t*")
@@ -171,7 +204,7 @@ def _last_value(text: str) -> str | None:
     formulas, numbers = list(_FORMULA.finditer(text)), list(_NUMBER.finditer(text))
     if formulas and (not numbers or numbers[-1].end() <= formulas[-1].end()):
         inside = next(group for group in formulas[-1].groups() if group is not None).strip()
-        if any(character.isdigit() for character in inside):
+        if any(character.isdigit() for character in inside) and _words(inside) < 2:
             return inside
     return numbers[-1][0] if numbers else None
 

@@ -20,6 +20,7 @@ _BRACE = re.compile(rf"(?P<box>{_BOX})|(?<!\\)\\[{{}}]|[{{}}]")
 _BARE_BOX = re.compile(r"\\f?box(?:ed)?(?:\s+(?=[^\s{])|(?=\d))([^\s$]+)")
 _UNCLOSED = re.compile(_BOX)
 _WORDS_BETWEEN_BOXES = 4
+_BETWEEN_BOXES = re.compile(r"(?<!\\)\b[A-Za-z]+")
 _WORDS_ONLY = re.compile(r"[^\W\d_]{2,}(?:[ ,:]+[^\W\d_]+)*[ ,:]*")
 
 _MONEY = re.compile(r"(?<![A-Za-z])[A-Z]{0,3}\\?\$\s*(?=-?[\d.])")
@@ -91,6 +92,12 @@ def bare_boxes(text: str) -> list[str]:
     return list(_BARE_BOX.findall(text))
 
 
+def are_one_list(text: str, found: list[tuple[int, int, int]]) -> bool:
+    """Whether no more than a few words stand between one of the `boxes` and the next."""
+    gaps = (text[a[2] + 1 : b[0]] for a, b in itertools.pairwise(found))
+    return all(len(_BETWEEN_BOXES.findall(gap)) <= _WORDS_BETWEEN_BOXES for gap in gaps)
+
+
 def tidy(text: str) -> str:
     """The answer without what only lays it out; empty if nothing else is left."""
     text = " ".join(text.translate(_SAME).split())
@@ -122,7 +129,6 @@ def _unboxed(text: str) -> str:
         before = text[:start]
         bare = _WORDS_ONLY.fullmatch(before.rstrip("$([\\ "))
         return ("" if bare else before) + text[inside:end] + text[end + 1 :]
-    gaps = [text[a[2] + 1 : b[0]] for a, b in itertools.pairwise(found)]
-    if any(len(re.findall(r"(?<!\\)\b[A-Za-z]+", g)) > _WORDS_BETWEEN_BOXES for g in gaps):
+    if not are_one_list(text, found):
         return text
     return ", ".join(text[inside:end] for _, inside, end in found)

@@ -13,6 +13,7 @@ import re
 from fractions import Fraction
 from typing import TypeAlias
 
+from reasonkit.answers.layout import LONGEST
 from reasonkit.answers.numbers import number, plain_text
 
 Plain: TypeAlias = "Fraction | str | tuple[object, ...] | frozenset[object]"
@@ -45,13 +46,18 @@ _NO_CALCULATION = re.compile(r"\\(?:[dtc]?frac|times|cdot|div)(?![a-z])|[\d\s.,+
 _DEEPEST = 8
 
 
-@functools.lru_cache(maxsize=1 << 14)
 def plain(text: str) -> Plain | None:
     """The canonical value of a tidied answer (`reasonkit.answers.layout.tidy`).
 
     Returns:
-        `NO_VALUE` where it is a number without a value, None where it takes algebra to tell.
+        `NO_VALUE` where it is a number without a value, None where it takes algebra to tell or is
+        longer than `reasonkit.answers.layout.LONGEST`.
     """
+    return _plain(text) if len(text) <= LONGEST else None
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _plain(text: str) -> Plain | None:
     return _read(text, _DEEPEST)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from math_verify import parse, verify
 
 from reasonkit.answers import answers_match, extract_answer
-from reasonkit.answers.plain import plain
+from reasonkit.answers.plain import _plain
 
 FORMS = ("{}", "${}$", "\\boxed{{{}}}", "{}.0", "{} dollars")
 
@@ -42,7 +42,7 @@ def math_verify(reference: str, answer: str) -> bool:
 
 def rate(match: Callable[[str, str], bool], judged: list[tuple[str, str]]) -> tuple[float, int]:
     """Checks a second, and how many pairs were called equal."""
-    plain.cache_clear()
+    _plain.cache_clear()
     start = time.perf_counter()
     equal = sum(match(reference, answer) for reference, answer in judged)
     return len(judged) / (time.perf_counter() - start), equal
