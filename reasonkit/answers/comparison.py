@@ -22,7 +22,7 @@ from reasonkit.answers.extraction import extract_answer, is_sentence
 from reasonkit.answers.latex import formula
 from reasonkit.answers.layout import LONGEST, tidy
 from reasonkit.answers.numbers import with_decimal_comma
-from reasonkit.answers.plain import NO_VALUE, is_calculation, is_flat, is_word, plain
+from reasonkit.answers.plain import NO_VALUE, is_calculation, is_flat, is_word, plain, without_names
 from reasonkit.answers.worker import Checker
 from reasonkit.errors import DataError, RunError
 
@@ -90,6 +90,8 @@ def _compare(given: str, wanted: str) -> bool | None:
         return False
     given_value, wanted_value = plain(given), plain(wanted)
     if given_value is not None and given_value == wanted_value:
+        return True
+    if given_value in without_names(wanted_value) or wanted_value in without_names(given_value):
         return True
     if isinstance(wanted_value, Fraction) and with_decimal_comma(given) == wanted_value:
         return True

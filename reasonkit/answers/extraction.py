@@ -121,7 +121,7 @@ def is_sentence(text: str) -> bool:
     """Whether it is an answer with a sentence around it, which `extract_answer` can take away."""
     words = _words(text)
     delimited = words > 1 and any(not f["loose"] for f in _FORMULA.finditer(text))
-    return delimited or words >= _SENTENCE or bool(_MARKER.search(text))
+    return delimited or words >= _SENTENCE or bool(_MARKER.search(text) or _HASHES.search(text))
 
 
 def _words(text: str) -> int:

@@ -32,7 +32,7 @@ _CHOICE = re.compile(
 _IN_BASE = re.compile(r"(\d+)\s*_\s*(?:(\d)|\{\s*(\d{1,2})\s*\})", re.ASCII)
 _NAME = r"\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?"
 _ASSIGNED = re.compile(
-    rf"(?:{_NAME}(?:\([a-z]\))?|\({_NAME}(?:\s*,\s*{_NAME})+\))\s*(?:=|\\in(?![a-z]))\s*([^=<>]+)"
+    rf"(?P<name>{_NAME}(?:\([a-z]\))?|\({_NAME}(?:\s*,\s*{_NAME})+\))\s*(?:=|\\in(?![a-z]))\s*(?P<value>[^=<>]+)"
 )
 _SEPARATOR = re.compile(
     r",(?:\s*(?:\\(?:text|mbox)\s*\{\s*)?(?:and|or)(?![A-Za-z])\s*\}?)?"
@@ -77,9 +77,21 @@ def is_calculation(text: str) -> bool:
 
 
 def is_flat(value: Plain | None) -> bool:
-    """Whether it is a number or words, or a list of these only."""
+    """Whether it is a number or words, or a list of these only, with names or without."""
     members = value if isinstance(value, tuple | frozenset) else ()
-    return value is not None and not any(isinstance(m, tuple | frozenset) for m in members)
+    return value is not None and (
+        bool(without_names(value)) or not any(isinstance(m, tuple | frozenset) for m in members)
+    )
+
+
+def without_names(value: Plain | None) -> tuple[Plain, ...]:
+    """What ``x = 1, y = 2`` may also be written as: ``(1, 2)``, or 1 and 2; nothing for others."""
+    members = value if isinstance(value, frozenset) else frozenset()
+    pairs = [m for m in members if isinstance(m, tuple) and m[0] == "="]
+    if not pairs:
+        return ()
+    values = [pair[2] for pair in sorted(pairs, key=lambda pair: str(pair[1]))]
+    return ("(", *values, ")"), ("[", *values, "]"), frozenset(values)
 
 
 def _read(text: str, depth: int) -> Plain | None:
@@ -89,7 +101,7 @@ def _read(text: str, depth: int) -> Plain | None:
         return value if isinstance(value, Fraction) else NO_VALUE
     assigned = _ASSIGNED.fullmatch(text)
     if assigned and depth:
-        return _read(assigned[1], depth - 1)
+        return _read(assigned["value"], depth - 1)
     words = plain_text(text)
     if choice := _CHOICE.fullmatch(words):
         return (choice[1] or choice[2] or choice[3]).lower()
@@ -105,7 +117,8 @@ def _read_list(text: str, depth: int) -> Plain | None:
     if parts is None:
         return None
     if len(parts) > 1:
-        return _set(_read_all(parts, depth))
+        values = _read_all(parts, depth)
+        return _named(parts, values) or _set(values)
     for opening, closing in (("\\{", "\\}"), ("{", "}")):
         if text.startswith(opening) and text.endswith(closing):
             inside = _split(text[len(opening) : -len(closing)])
@@ -119,6 +132,15 @@ def _read_list(text: str, depth: int) -> Plain | None:
     if len(values) == 1 and text[0] + text[-1] == "()":
         return values[0]
     return (text[0], *values, text[-1])
+
+
+def _named(parts: list[str], values: list[Plain] | None) -> Plain | None:
+    """``x = 1, y = 2`` as pairs of name and value; None unless every part has a name of its own."""
+    assigned = [_ASSIGNED.fullmatch(part.strip()) for part in parts]
+    names = [match["name"].split("_")[0] for match in assigned if match]
+    if values is None or len(names) < len(parts) or len(set(names)) < len(parts):
+        return None
+    return frozenset(("=", name, value) for name, value in zip(names, values, strict=True))
 
 
 def _split(text: str) -> list[str] | None:
