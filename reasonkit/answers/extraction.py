@@ -14,8 +14,8 @@ from reasonkit.answers.plain import is_calculation, is_word, plain
 
 _HASHES = re.compile(r"####[ \t]*([^\n]+)")
 _ADVERB = (
-    r"(?:(?:therefore|thus|hence|then|simply|just|exactly|approximately|about|indeed|clearly|for sure"
-    r"|definitely|equal to|given by|option|choice)(?![A-Za-z])[ \t,:]*)?"
+    r"(?:(?:therefore|thus|hence|then|simply|just|exactly|approximately|about|indeed|clearly"
+    r"|definitely|for sure|equal to|given by|option|choice)(?![A-Za-z])[ \t,:]*)?"
 )
 _MARKER = re.compile(
     r"(?:\b(?:answers?|(?:correct|right|best) (?:option|choice))(?:"

@@ -8,8 +8,9 @@ function become radians. Left out: repeating decimals, conversion between units.
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
-from reasonkit.answers.numbers import unit_scale
+from reasonkit.answers.numbers import number, unit_scale
 
 _FUNCTION = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp"
 _REWRITES = tuple(
@@ -51,8 +52,9 @@ _REWRITES = tuple(
 )
 _EXPONENT = re.compile(r"\^\s*\(")
 _ROOT = re.compile(r"(?<![A-Za-z\\])sqrt\s*\(")
-_DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree(?![a-z]))", re.ASCII)
-_NO_DEGREES = re.compile(r"\^\s*\{?\s*\\circ\s*\}?|°|\\degree(?![a-z])")
+_DEGREE = r"(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree(?![a-z]))"
+_DEGREES = re.compile(rf"(\d+(?:\.\d+)?)\s*{_DEGREE}", re.ASCII)
+_NO_DEGREES = re.compile(_DEGREE)
 _TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 _UNIT = re.compile(
     r"(?<=[\d}\w)])\s*(?:\\(?:text|mbox|textnormal)\s*\{[^{}]*[A-Za-z][^{}]*\}"
@@ -60,7 +62,7 @@ _UNIT = re.compile(
 )
 _UNIT_WORDS = re.compile(r"(?:(?<=[\d})])|(?<=\\pi))(?:\s+[A-Za-z]{2,})+(?:\s*\^\s*\{?\d\}?)?$")
 _DECIMAL = re.compile(r"(?<![\d._])(\d*)\.(\d+)(?![\d.])", re.ASCII)
-_PLAIN_NUMBER = re.compile(r"[-+]?[\d.,]+", re.ASCII)
+_PLAIN_NUMBER = re.compile(r"-?\d*\.?\d+", re.ASCII)
 _CHAIN = re.compile(r"([^<>=]*?)(>|\\ge(?:q)?(?![a-z]))([^<>=]*?)(>|\\ge(?:q)?(?![a-z]))([^<>=]*)")
 _TURNED = {">": "<", "\\ge": "\\le ", "\\geq": "\\le "}
 
@@ -69,6 +71,8 @@ def formula(text: str) -> str:
     """A tidied answer as LaTeX, with the plain-text and Unicode notations of models rewritten."""
     if _PLAIN_NUMBER.fullmatch(text):
         return text
+    if isinstance(value := number(text), Fraction):
+        return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
     text = _braced(_EXPONENT, "^", _braced(_ROOT, r"\sqrt", text))
     for pattern, latex in _REWRITES:
         text = pattern.sub(latex, text)
@@ -103,7 +107,8 @@ def _fraction(decimal: re.Match[str]) -> str:
 
 def _both_signs(text: str) -> str:
     r"""``\frac{1 \pm a}{2}`` as a list of two, which math-verify makes of no fraction."""
-    if "\\pm" not in text or "\\frac" not in text or text[0] in "([{\\" and text[:5] != "\\frac":
+    bracketed = text.startswith(("(", "[", "{", "\\{"))
+    if bracketed or "\\pm" not in text or "\\frac" not in text:
         return text
     parts = re.split(r",(?![^{(]*[)}])", text)
     signs = (("+", "-"), ("-", "+"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 
 LONGEST = 1000
 """Answers of more characters are compared as text only."""
@@ -59,13 +60,6 @@ _SUPERSCRIPT = re.compile("([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+|ⁿ)")
 _SUBSCRIPT = re.compile("([₀₁₂₃₄₅₆₇₈₉]+)")
 _SCRIPTS = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ₀₁₂₃₄₅₆₇₈₉", "+-0123456789n0123456789")
 _VULGAR = re.compile("(\\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])", re.ASCII)
-_FRACTIONS = dict(
-    zip(
-        "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞",
-        "1/2 1/3 2/3 1/4 3/4 1/5 2/5 3/5 4/5 1/6 5/6 1/8 3/8 5/8 7/8".split(),
-        strict=True,
-    )
-)
 
 
 def boxes(text: str) -> list[tuple[int, int, int]]:
@@ -105,7 +99,7 @@ def tidy(text: str) -> str:
         return text
     text = _SUPERSCRIPT.sub(lambda m: f"^{{{m[1].translate(_SCRIPTS)}}}", text)
     text = _SUBSCRIPT.sub(lambda m: f"_{{{m[1].translate(_SCRIPTS)}}}", text)
-    text = _VULGAR.sub(lambda m: f"{m[1]} {_FRACTIONS[m[2]]}" if m[1] else _FRACTIONS[m[2]], text)
+    text = _VULGAR.sub(_vulgar, text)
     if "\\begin" not in text:
         text = _DOUBLED.sub(r"\\", text)
     while True:
@@ -118,6 +112,11 @@ def tidy(text: str) -> str:
         text = bare
     text = _SIZING.sub("", _THOUSANDS.sub(lambda m: "," if "," in m[0] else "", text))
     return " ".join(_SPACING.sub(" ", text).split())
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    fraction = unicodedata.normalize("NFKC", match[2]).replace("⁄", "/")
+    return f"{match[1]} {fraction}" if match[1] else fraction
 
 
 def _unboxed(text: str) -> str:

@@ -41,7 +41,9 @@ _REPEATING = re.compile(
 _DECIMAL_COMMA = re.compile(rf"({_SIGN}\d+),(\d+)(?![\d,]|\s*[,/])(.*)", re.ASCII)
 _GROUPED = re.compile(r"[1-9]\d{0,2},\d{3}(?!\d)", re.ASCII)
 _TEXT = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|textnormal|mathrm)\s*\{([^{}]*)\}")
-_UNIT_RATIO = re.compile(rf"\\[dt]?frac\s*\{{\s*{_TEXT.pattern}\s*\}}\s*\{{\s*{_TEXT.pattern}\s*\}}")
+_UNIT_RATIO = re.compile(
+    rf"\\[dt]?frac\s*\{{\s*{_TEXT.pattern}\s*\}}\s*\{{\s*{_TEXT.pattern}\s*\}}"
+)
 
 _SCALES = {
     "dozen": 12,
@@ -52,10 +54,12 @@ _SCALES = {
     "trillion": 10**12,
 }
 _SHORT_UNIT = r"am|cm|dm|ft|gb|hr|in|kb|kg|km|lb|mb|mg|mi|ml|mm|oz|pm|tb|yd"
+_ATTACHED = rf"{_SHORT_UNIT}|hrs|kmh|kph|lbs|min|mph|sec|m(?=\s*\^|/)"
 _POWER = r"(?:\s*\^\s*(?:[23]|\{\s*[23]\s*\}))?"
-_WORD = rf"(?:{_SHORT_UNIT}|(?-i:[mgshLlNJWV])(?![A-Za-z])|[^\W\d_]{{3,}}|by(?![A-Za-z])){_POWER}\.?"
+_LETTER = r"(?-i:[mgshLlNJWV])(?![A-Za-z])"
+_WORD = rf"(?:{_SHORT_UNIT}|{_LETTER}|[^\W\d_]{{3,}}|by(?![A-Za-z])){_POWER}\.?"
 _UNIT = re.compile(
-    rf"(?:(?:{_SHORT_UNIT}|hrs|kmh|kph|lbs|min|mph|sec|m(?=\s*\^|/)){_POWER}|\s*\\unit\{{[^{{}}]*\}}{_POWER}"
+    rf"(?:(?:{_ATTACHED}){_POWER}|\s*\\unit\{{[^{{}}]*\}}{_POWER}"
     rf"|\s+{_WORD}(?:(?:\s*/\s*|\s+){_WORD}){{0,3}})(?:\s*/\s*{_WORD})?",
     re.IGNORECASE,
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import dataclasses
 import functools
 import json
 import os
@@ -35,10 +36,13 @@ MEMORY_LIMIT = 2 << 30
 """Bytes of address space."""
 
 _PR_SET_PDEATHSIG = 1
+_BROKEN = "the process that compares formulas didn't start"
 
 
 class Checker:
     """A process that compares formulas, started on first use and again after it had to be killed.
+
+    Where it can't be started, that is tried once only.
 
     May be shared between threads; a forked child starts a process of its own.
 
@@ -49,6 +53,7 @@ class Checker:
     def __init__(self, time_limit: float = TIME_LIMIT) -> None:
         self.time_limit = time_limit
         self._process: subprocess.Popen[bytes] | None = None
+        self._broken = ""
         self._lock = threading.Lock()
         atexit.register(self.close)
         os.register_at_fork(after_in_child=self._forget)
@@ -110,26 +115,30 @@ class Checker:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
             return self._process
+        if self._broken:
+            raise RunError(self._broken)
         self.close()
         root = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "reasonkit.answers.worker"],
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "reasonkit.answers.worker"],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            self._broken = f"{_BROKEN}: {error}"
+            raise RunError(self._broken) from error
         self._process = process
         assert process.stdout is not None
         if not wait([process.stdout.fileno()], START_LIMIT) or not process.stdout.readline():
             self.close()
-            raise RunError(
-                "the process that compares formulas didn't start: "
-                "`python -m reasonkit.answers.worker </dev/null` shows why"
-            )
+            self._broken = f"{_BROKEN}: `python -m reasonkit.answers.worker </dev/null` shows why"
+            raise RunError(self._broken)
         return process
 
     def _forget(self) -> None:
@@ -154,16 +163,13 @@ def main() -> None:
     # A library that prints must not be taken for a reply.
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    from latex2sympy2_extended import NormalizationConfig
     from math_verify import LatexExtractionConfig, parse, verify
     from sympy import Set
 
-    # Units are off: math-verify would take the t of 2+3t for one, and boxes are ours to open.
-    config = LatexExtractionConfig(
-        normalization_config=NormalizationConfig(
-            basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none"
-        )
-    )
+    # Units are off: math-verify would take the t of 2+3t for one. Boxes are open already.
+    default = LatexExtractionConfig()
+    normal = dataclasses.replace(default.normalization_config, units=False, boxed="none")
+    config = dataclasses.replace(default, normalization_config=normal)
 
     @functools.lru_cache(maxsize=4096)
     def value(formula: str) -> list[Any]:

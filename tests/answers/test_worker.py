@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from reasonkit.answers.worker import Checker
+from reasonkit.errors import RunError
 
 ENDLESS = "2^{2^{2^{49}}}"
 
@@ -143,3 +144,17 @@ def test_it_dies_with_its_parent_even_in_the_middle_of_a_comparison() -> None:
     while _alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _alive(pid)
+
+
+@pytest.mark.parametrize("python", ["/no/such/python", "/bin/false"])
+def test_a_process_that_cannot_start_is_tried_once_and_said_in_one_line(
+    checker: Checker, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", python)
+    with pytest.raises(RunError, match="didn't start") as refused:
+        checker.equal("1+x", "x+1")
+    assert "\n" not in str(refused.value)
+    monkeypatch.undo()
+    with pytest.raises(RunError):
+        checker.equal("1+x", "x+1")
+    assert checker._process is None
