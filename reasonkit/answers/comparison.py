@@ -3,13 +3,14 @@ r"""Whether an answer equals the reference answer.
 Three ways, the first that applies decides:
 
 1. *Plain answers*, without sympy and exactly (`reasonkit.answers.plain`): numbers, words and
-   choices, and lists, sets, tuples and intervals of them.
+   choices, and lists, sets, tuples and intervals of them, with names or without.
 2. *The same text* once its layout is stripped (`reasonkit.answers.layout`).
 3. *Everything else* by math-verify, in a process of its own (`reasonkit.answers.worker`).
 
 A percent sign is a unit: math-verify alone would take ``10%`` for both 10 and 0.1, and equality
-would not be transitive. Left out: whether a rounded decimal is close enough to a fraction, and
-which of several notations a question asked for.
+would not be transitive. ``1,5`` is two numbers, and 1.5 beside an answer that is one. Left out:
+whether a rounded decimal is close enough to a fraction, and which of several notations a question
+asked for.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Finds the final answer in a completion, whatever format it was written in.
 
 The same extractor reads every model before and after training, so that learning a format is never
-mistaken for learning to reason. Left out: joining several boxes into one answer; the last one is
-the answer.
+mistaken for learning to reason. Left out: joining boxes of several formulas into one answer (the
+last one is the answer), and weighing what an answer says against the words around it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def extract_answer(text: str) -> str | None:
     Looked for after the thinking, in this order: the last ``<answer>`` tag, the last ``\\boxed{}``,
     ``#### …``, "the answer is …", "Answer: …" or "A: …", a last line that is nothing but an answer,
     the last formula or number, whichever ends later, the last choice such as "(B)". An unfinished
-    thought is no answer, and neither is a calculation that was left undone.
+    thought is no answer.
     """
     rest = after_thinking(text)
     if rest is None:
