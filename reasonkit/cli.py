@@ -123,18 +123,20 @@ def list_rewards() -> None:
     """Lists the rewards; your own is path/to/file.py:function."""
     from reasonkit.rewards import REWARDS
 
-    rows = [
+    facts = [
         (
-            r.name,
+            r.name + r.parameter,
+            r.claim,
             f"{r.range[0]:g} to {r.range[1]:g}",
             "yes" if r.needs_answer else "no",
             r.cost,
-            r.description,
         )
         for r in REWARDS.values()
     ]
-    columns = ("name", "range", "reads the answer", "cost", "what it pays for")
-    console.show_table("rewards", columns, rows)
+    columns = ("name", "claims", "range", "reads the answer", "cost")
+    console.show_table("rewards", columns, facts)
+    sources = [(r.name, r.description, r.paper) for r in REWARDS.values()]
+    console.show_table("what they pay for", ("name", "pays", "from"), sources)
 
 
 def _shipped_recipes() -> dict[str, Path]:

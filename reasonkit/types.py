@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Message = dict[str, str]
 """A chat message: ``{"role": "user" | "system" | "assistant", "content": text}``."""
 
 FinishReason = Literal["stop", "length"]
+Claim = Literal["correctness", "form", "shaping"]
+"""What a reward claims to pay for: being right, the shape of the text, or neither."""
+
 Scores = dict[str, list[float | None]]
 """Reward name → one value a completion of a group; None where there is no verdict."""
 
@@ -22,13 +25,18 @@ class Example:
         id: stable across runs and machines; unique within a task.
         task: the name of the task that it belongs to.
         messages: the prompt, as chat messages.
-        answer: the reference answer.
+        answer: the reference answer; of a task that asks for a program, a program that is right.
+        tests: what tells if a program is right, as of `reasonkit.sandbox.run_tests`: objects with
+            ``input`` and ``output``, or Python source. Empty where no program is asked for.
+        entry_point: the function that the tests call; None where a program reads standard input.
     """
 
     id: str
     task: str
     messages: tuple[Message, ...]
     answer: str
+    tests: tuple[Mapping[str, Any], ...] | str = ()
+    entry_point: str | None = None
 
     @property
     def question(self) -> str:

@@ -1,19 +1,31 @@
 """The rewards, and how they are named on the command line.
 
 A reward is a function ``score(group) -> list[float | None]``: one value a completion, None where it
-has no verdict. The same function filters traces, trains, and ranks candidates. Left out: rewards
-that need a model of their own.
+has no verdict. The same function filters traces, trains, and ranks candidates. Left out: two
+rewards of one name with different parameters in one composition.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reasonkit.errors import RefusedError, UnknownNameError
-from reasonkit.rewards import answer, format, own
-from reasonkit.types import Group
+from reasonkit.rewards import (
+    answer,
+    code,
+    confidence,
+    format,
+    judge,
+    language,
+    length,
+    own,
+    preference,
+    tags,
+)
+from reasonkit.types import Claim, Group
 
 Score = Callable[[Group], Sequence[float | None]]
 
@@ -26,9 +38,17 @@ class Reward:
         name: as on the command line and in every record.
         description: one line.
         range: lowest and highest value.
-        needs_answer: whether it reads the reference answer. A selector that does is an oracle.
+        needs_answer: whether it reads the reference answer or the tests. A selector that does is an
+            oracle.
         cost: what a call costs, in a word or two.
+        claim: what it is held to.
+        paper: where it is from; empty for a user's own.
         score: one value a completion of a group, None where there is no verdict.
+        waits: whether it waits for other processes or machines most of the time and may run in a
+            thread, beside the other rewards.
+        parameter: what may follow the name on the command line, in brackets where it may be left
+            out; empty for nothing.
+        make: the score for a parameter, "" where none is given. Raises `RefusedError`.
     """
 
     name: str
@@ -36,7 +56,12 @@ class Reward:
     range: tuple[float, float]
     needs_answer: bool
     cost: str
+    claim: Claim
+    paper: str
     score: Score
+    waits: bool = False
+    parameter: str = ""
+    make: Callable[[str], Score] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +81,22 @@ REWARDS: dict[str, Reward] = {
             range=(0.0, 1.0),
             needs_answer=True,
             cost="low",
+            claim="correctness",
+            paper="DeepSeek-AI, arXiv:2501.12948, section 2.2.2",
             score=answer.score,
+        ),
+        Reward(
+            name="code",
+            description="1 if the program passes all hidden tests, run in a sandbox",
+            range=(0.0, 1.0),
+            needs_answer=True,
+            cost="processes",
+            claim="correctness",
+            paper="Chen et al., arXiv:2107.03374, section 2.1",
+            score=code.score,
+            waits=True,
+            parameter="[:weaker]",
+            make=code.make,
         ),
         Reward(
             name="format",
@@ -64,21 +104,118 @@ REWARDS: dict[str, Reward] = {
             range=(0.0, 1.0),
             needs_answer=False,
             cost="none",
+            claim="form",
+            paper="DeepSeek-AI, arXiv:2501.12948, section 2.2.2",
             score=format.score,
+        ),
+        Reward(
+            name="tags",
+            description="a quarter for each of the four tags that is there once, around something",
+            range=(0.0, 1.0),
+            needs_answer=False,
+            cost="none",
+            claim="form",
+            paper="open-r1's tag_count_reward, without its pay for empty tags",
+            score=tags.score,
+        ),
+        Reward(
+            name="length",
+            description="cosine: right and short pays most, wrong and short costs most",
+            range=(-1.0, 1.0),
+            needs_answer=True,
+            cost="low",
+            claim="correctness",
+            paper="Yeo et al., arXiv:2502.03373",
+            score=length.cosine,
+            parameter="[:TOKENS]",
+            make=length.with_tokens(length.cosine, length.LONGEST),
+        ),
+        Reward(
+            name="overlong",
+            description="a penalty that grows over the last fifth of the longest completion",
+            range=(-1.0, 0.0),
+            needs_answer=False,
+            cost="none",
+            claim="shaping",
+            paper="Yu et al. (DAPO), arXiv:2503.14476, equation 13",
+            score=length.overlong,
+            parameter="[:TOKENS]",
+            make=length.with_tokens(length.overlong, length.LONGEST),
+        ),
+        Reward(
+            name="repetition",
+            description="a penalty for tokens in an n-gram that was there before",
+            range=(-1.0, 0.0),
+            needs_answer=False,
+            cost="none",
+            claim="shaping",
+            paper="Yeo et al., arXiv:2502.03373",
+            score=length.repetition,
+            parameter="[:TOKENS]",
+            make=length.with_tokens(length.repetition, length.NGRAM),
+        ),
+        Reward(
+            name="language",
+            description="the share of the language's words in the thinking",
+            range=(0.0, 1.0),
+            needs_answer=False,
+            cost="none",
+            claim="shaping",
+            paper="DeepSeek-AI, arXiv:2501.12948, section 2.3.2",
+            score=language.score,
+            parameter="[:LANGUAGE]",
+            make=language.make,
+        ),
+        Reward(
+            name="confidence",
+            description="the mean log-probability of the completion's tokens",
+            range=(-math.inf, 0.0),
+            needs_answer=False,
+            cost="none",
+            claim="shaping",
+            paper="Li et al., arXiv:2506.06395",
+            score=confidence.score,
+        ),
+        Reward(
+            name="preference",
+            description="what a trained preference model gives",
+            range=(-math.inf, math.inf),
+            needs_answer=False,
+            cost="a model",
+            claim="shaping",
+            paper="Ouyang et al., arXiv:2203.02155, section 3.5",
+            score=preference.score,
+            parameter=":MODEL",
+            make=preference.make,
+        ),
+        Reward(
+            name="judge",
+            description="the mark of a language model that is asked by a rubric",
+            range=(0.0, 1.0),
+            needs_answer=False,
+            cost="requests",
+            claim="correctness",
+            paper="Zheng et al., arXiv:2306.05685, section 3.1",
+            score=judge.score,
+            waits=True,
+            parameter=":ENDPOINT",
+            make=judge.make,
         ),
     )
 }
 
 
 def parse(specs: Sequence[str]) -> list[WeightedReward]:
-    """The rewards that ``NAME``, ``NAME=WEIGHT`` or ``FILE.py:FUNCTION=WEIGHT`` stand for.
+    """The rewards that ``NAME``, ``NAME:PARAMETER`` or ``FILE.py:FUNCTION`` stand for.
 
-    A user's own function is named by its function name; see `reasonkit.rewards.own`.
+    Each may be followed by ``=WEIGHT``. A user's own function is named by its function name; see
+    `reasonkit.rewards.own`.
 
     Raises:
         UnknownNameError: no such reward, or no such function in the file.
-        RefusedError: a weight that is no finite number other than zero, a name given twice, or a
-            file that can't be used.
+        RefusedError: a weight that is no finite number other than zero, a name given twice, a
+            parameter or a file that can't be used.
+        RunError: the sandbox of ``code`` can't be started.
     """
     weighted: list[WeightedReward] = []
     for spec in specs:
@@ -93,24 +230,35 @@ def parse(specs: Sequence[str]) -> list[WeightedReward]:
 
 
 def _resolve(name: str) -> Reward:
-    if name in REWARDS:
-        return REWARDS[name]
+    base, _, parameter = name.partition(":")
+    if base in REWARDS:
+        return _with_parameter(REWARDS[base], parameter)
     path, colon, function = name.rpartition(":")
     if not colon and not name.endswith(".py"):
         raise UnknownNameError("reward", name, REWARDS, hint="or your own as FILE.py:FUNCTION")
     if not path or not function:
         raise RefusedError(f"reward {name!r} names no function: write FILE.py:FUNCTION")
-    score, needs_answer = own.load(path, function)
+    loaded = own.load(path, function)
     if function in REWARDS:
         raise RefusedError(f"reward {name!r} has the name of a built-in reward: rename {function}")
     return Reward(
         name=function,
         description=f"your own, from {path}",
         range=(-math.inf, math.inf),
-        needs_answer=needs_answer,
+        needs_answer=loaded.needs_answer,
         cost="unknown",
-        score=score,
+        claim=loaded.claim,
+        paper="",
+        score=loaded.score,
     )
+
+
+def _with_parameter(reward: Reward, parameter: str) -> Reward:
+    if reward.make is not None:
+        return dataclasses.replace(reward, score=reward.make(parameter))
+    if parameter:
+        raise RefusedError(f"reward {reward.name!r} takes no parameter: leave out :{parameter}")
+    return reward
 
 
 def _weight(spec: str, text: str) -> float:

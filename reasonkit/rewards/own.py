@@ -3,7 +3,9 @@
 Its first positional parameter is named ``group``: it is called with our signature. Otherwise it is
 called as TRL calls one: ``f(completions, **kwargs)`` with, one entry a completion, ``prompts`` and
 ``completions`` (lists of messages) and ``answer``; of these it gets the ones it takes. It counts as
-reading the reference answer unless the function says otherwise: ``f.needs_answer = False``.
+reading the reference answer unless the function says otherwise: ``f.needs_answer = False``. What
+it is held to is ``f.claim``: "correctness", "form" or "shaping"; where it doesn't say, correctness
+if it reads the reference answer, else shaping.
 """
 
 from __future__ import annotations
@@ -13,29 +15,46 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from reasonkit.errors import RefusedError, UnknownNameError
-from reasonkit.types import Group
+from reasonkit.types import Claim, Group
 
 _COLUMNS = frozenset({"prompts", "completions", "answer"})
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def load(path: str, function: str) -> tuple[Callable[[Group], Sequence[float | None]], bool]:
-    """A function of a file as a reward, and whether it counts as reading the reference answer.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A function of a file, as the registry's entries have it."""
+
+    score: Callable[[Group], Sequence[float | None]]
+    needs_answer: bool
+    claim: Claim
+
+
+def load(path: str, function: str) -> Loaded:
+    """A function of a file as a reward.
 
     Raises:
         UnknownNameError: the file has no such function.
-        RefusedError: the file isn't there or raises when imported, or the function can't be called.
+        RefusedError: the file isn't there or raises when imported, or the function can't be called
+            or claims something unknown.
     """
     names = _import(path)
     found = names.get(function)
     if not callable(found):
         functions = [name for name, value in names.items() if inspect.isfunction(value)]
         raise UnknownNameError(f"function in {path}", function, functions)
-    return _adapt(found, f"{path}:{function}"), bool(getattr(found, "needs_answer", True))
+    needs_answer = bool(getattr(found, "needs_answer", True))
+    claim: Claim = getattr(found, "claim", "correctness" if needs_answer else "shaping")
+    if claim not in get_args(Claim):
+        raise UnknownNameError(
+            "claim", str(claim), get_args(Claim), hint=f"(of reward {path}:{function})"
+        )
+    return Loaded(_adapt(found, f"{path}:{function}"), needs_answer, claim)
 
 
 def _import(path: str) -> dict[str, Any]:

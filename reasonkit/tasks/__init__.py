@@ -55,6 +55,7 @@ TASKS: dict[str, Task] = {
             "tiny-code",
             "write a one-argument Python function from a sentence",
             "generated",
+            rewards=(("code", 1.0), ("format", 0.2)),
             needs_code=True,
         ),
         Task(

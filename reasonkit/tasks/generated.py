@@ -3,34 +3,54 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from reasonkit.errors import DataError
 from reasonkit.tasks import arithmetic, tiny_code, word_arithmetic
 from reasonkit.tasks.splits import split_of
 from reasonkit.types import Example
 
-Drawn = tuple[str, str, str]
-"""What the splits are kept apart by, the prompt, the reference answer."""
-
 PATIENCE = 20_000
 """Draws in a row that find nothing new before a split counts as exhausted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A question with what checks it.
+
+    Attributes:
+        key: what the splits are kept apart by.
+        prompt: the question.
+        answer: the reference answer.
+        tests: of a program, as in `Example`.
+        entry_point: of a program, as in `Example`.
+    """
+
+    key: str
+    prompt: str
+    answer: str
+    tests: tuple[Mapping[str, Any], ...] = ()
+    entry_point: str | None = None
 
 
 def _arithmetic(rng: random.Random) -> Drawn:
     expression, value = arithmetic.draw(rng)
     text = arithmetic.render(expression)
-    return text, f"What is {text}?", str(value)
+    return Drawn(text, f"What is {text}?", str(value))
 
 
 def _word_arithmetic(rng: random.Random) -> Drawn:
     problem = word_arithmetic.draw(rng)
-    return problem.text, problem.text, str(problem.answer)
+    return Drawn(problem.text, problem.text, str(problem.answer))
 
 
 def _tiny_code(rng: random.Random) -> Drawn:
     problem = tiny_code.draw(rng)
-    return problem.text, problem.text, tiny_code.function(problem.stages[-1])
+    program = tiny_code.function(problem.stages[-1])
+    tests = tuple({"input": x, "output": value} for x, value in problem.tests)
+    return Drawn(problem.text, problem.text, program, tests, "f")
 
 
 DRAWERS: dict[str, Callable[[random.Random], Drawn]] = {
@@ -50,14 +70,20 @@ def draw(task: str, split: str, count: int) -> list[Example]:
     found: dict[str, Example] = {}
     since = 0
     while len(found) < count:
-        key, prompt, answer = DRAWERS[task](rng)
+        drawn = DRAWERS[task](rng)
         since += 1
         if since > PATIENCE:
             raise DataError(
                 f"{task}: its {split} split ends near {len(found)} questions: ask for fewer"
             )
-        if split_of(key) == split and key not in found:
+        if split_of(drawn.key) == split and drawn.key not in found:
             since = 0
-            message = {"role": "user", "content": prompt}
-            found[key] = Example(f"{task}/{key}", task, (message,), answer)
+            found[drawn.key] = Example(
+                f"{task}/{drawn.key}",
+                task,
+                ({"role": "user", "content": drawn.prompt},),
+                drawn.answer,
+                drawn.tests,
+                drawn.entry_point,
+            )
     return list(found.values())

@@ -22,7 +22,8 @@ GROUP = Group(Example("1", "t", (), "9"), [Completion("9", (1,), "stop")] * 2)
 
 
 def _reward(name: str, score: Callable[[Group], Any], weight: float = 1.0) -> WeightedReward:
-    return WeightedReward(Reward(name, "", (0.0, 1.0), False, "none", score), weight)
+    reward = Reward(name, "", (0.0, 1.0), False, "none", "shaping", "", score)
+    return WeightedReward(reward, weight)
 
 
 def _fail(group: Group) -> list[float | None]:

@@ -38,6 +38,16 @@ def short(group):
 
 short.needs_answer = False
 
+def shaped(group):
+    return [1.0] * len(group.completions)
+
+shaped.claim = "form"
+
+def boastful(group):
+    return [1.0] * len(group.completions)
+
+boastful.claim = "truth"
+
 def neither(x, y):
     return [0.0]
 
@@ -75,7 +85,30 @@ def test_a_weight_may_be_negative() -> None:
 
 def test_every_entry_is_registered_under_its_own_name() -> None:
     assert all(name == reward.name for name, reward in REWARDS.items())
-    assert {name for name, reward in REWARDS.items() if reward.needs_answer} == {"answer"}
+    oracles = {name for name, reward in REWARDS.items() if reward.needs_answer}
+    assert oracles == {"answer", "code", "length"}
+
+
+def test_every_entry_says_what_it_claims_and_where_it_is_from() -> None:
+    for reward in REWARDS.values():
+        assert reward.claim in ("correctness", "form", "shaping")
+        assert reward.paper and reward.description and reward.cost
+        assert reward.range[0] < reward.range[1]
+        assert bool(reward.parameter) == (reward.make is not None)
+
+
+def test_a_parameter_is_given_after_the_name_and_is_no_part_of_it() -> None:
+    plain, short = parse(["overlong"])[0], parse(["overlong:2=0.5"])[0]
+    assert (short.reward.name, short.weight) == ("overlong", 0.5)
+    assert plain.reward.score(GROUP) == [0.0, -1.0]
+    ended = Group(GROUP.example, [Completion("a b", (1, 2), "stop")])
+    assert (plain.reward.score(ended), short.reward.score(ended)) == ([0.0], [-1.0])
+
+
+def test_what_an_own_reward_claims_is_its_own_word(own: Path) -> None:
+    ours, short, shaped = parse([f"{own}:{name}=1" for name in ("ours", "short", "shaped")])
+    claims = [weighted.reward.claim for weighted in (ours, short, shaped)]
+    assert claims == ["correctness", "shaping", "form"]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +147,19 @@ def test_an_own_reward_counts_as_an_oracle_unless_it_says_otherwise(own: Path) -
         ("{own}:group_by_keyword=1", "signature"),
         ("{own}:later=1", "async"),
         ("{own}:answer=1", "rename"),
+        ("{own}:boastful=1", "claim"),
+        ("answer:3=1", "parameter"),
+        ("length:short=1", "tokens"),
+        ("overlong:0=1", "tokens"),
+        ("repetition:-1=1", "tokens"),
+        ("code:stronger=1", "code:weaker"),
+        ("language:tlh=1", "language"),
+        ("preference=1", "preference:"),
+        ("preference:nowhere=1", "nowhere"),
+        ("judge=1", "judge:"),
+        ("judge:localhost#model=1", "judge:"),
+        ("judge:http://localhost:1/v1=1", "judge:"),
+        ("judge:nowhere.yaml=1", "nowhere.yaml"),
         ("{own}:=1", "FILE.py:FUNCTION"),
     ],
 )
