@@ -11,18 +11,18 @@ languages, packages beyond the standard library.
 
 from __future__ import annotations
 
-import ast
-import builtins
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.sandbox.inside import values
-from reasonkit.sandbox.launcher import EndedError, Launcher, LostError, Process
+from reasonkit.sandbox.launcher import Launcher
+from reasonkit.sandbox.process import EndedError, LostError, Process
+from reasonkit.sandbox.tests import Calls, Runs, Source, read
 
 LARGEST_OUTPUT = 1 << 20
 """Bytes that a program may write beyond what is expected of it."""
@@ -31,9 +31,6 @@ _KEPT_ERRORS = 4096
 _SHOWN = 80
 
 LAUNCHER = Launcher()
-
-_Call = tuple[list[Any], Any]
-"""Encoded arguments, expected JSON value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,7 @@ def isolation() -> str:
 
 def run_tests(
     code: str,
-    tests: str | list[dict[str, Any]],
+    tests: str | Sequence[Mapping[str, Any]],
     *,
     entry_point: str | None = None,
     timeout: float = 5.0,
@@ -105,23 +102,31 @@ def run_tests(
         RefusedError: the machine's isolation is too weak.
         RunError: no sandboxed process can be started.
     """
+    require_isolation(allow_weaker)
+    limits = _Limits(timeout, memory)
+    match read(tests, entry_point):
+        case Source() as source:
+            verdict = _twice(lambda: _judge_source(code, source, limits))
+        case Calls() as calls:
+            verdict = _twice(lambda: _judge_function(code, calls, limits))
+        case Runs(pairs):
+            verdict = _twice(lambda: _judge_program(code, pairs, limits))
+    return Verdict(verdict is None, verdict or "passed", isolation())
+
+
+def require_isolation(allow_weaker: bool = False) -> None:
+    """Makes sure that this machine can close files and network to a program.
+
+    Raises:
+        RefusedError: it can't, and weaker isolation isn't allowed.
+        RunError: no sandboxed process can be started.
+    """
     layers = LAUNCHER.layers
     if not ("namespaces" in layers or {"landlock", "seccomp"} <= set(layers) or allow_weaker):
         raise RefusedError(
             "untrusted code needs Linux with user namespaces, or with Landlock and seccomp, to be "
             f"kept from files and network; this machine offers only {isolation()}"
         )
-    limits = _Limits(timeout, memory)
-    if isinstance(tests, str):
-        names, check = _plan(tests, entry_point)
-        verdict = _twice(lambda: _judge_source(code, tests, names, check, limits))
-    elif entry_point is not None:
-        calls = [_call(test) for test in _listed(tests)]
-        verdict = _twice(lambda: _judge_function(code, entry_point, calls, limits))
-    else:
-        pairs = [_texts(test) for test in _listed(tests)]
-        verdict = _twice(lambda: _judge_program(code, pairs, limits))
-    return Verdict(verdict is None, verdict or "passed", isolation())
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +153,14 @@ def _twice(judge: Callable[[], str | None]) -> str | None:
     return "the sandbox was killed"
 
 
-def _judge_function(code: str, name: str, calls: Sequence[_Call], limits: _Limits) -> str | None:
+def _judge_function(code: str, tests: Calls, limits: _Limits) -> str | None:
     with limits.process() as program:
         deadline = limits.deadline()
         try:
             if failure := _load(program, code, deadline):
                 return failure
-            for number, (arguments, expected) in enumerate(calls, start=1):
-                reply = _ask(program, [name, arguments, {"dict": []}], deadline)
+            for number, (arguments, expected) in enumerate(tests.calls, start=1):
+                reply = _ask(program, [tests.name, arguments, {"dict": []}], deadline)
                 if "error" in reply:
                     return f"test {number}: {_line(': '.join(reply['error']))}"
                 if not values.matches(expected, reply["value"]):
@@ -167,16 +172,14 @@ def _judge_function(code: str, name: str, calls: Sequence[_Call], limits: _Limit
     return None
 
 
-def _judge_source(
-    code: str, source: str, names: Sequence[str], check: str | None, limits: _Limits
-) -> str | None:
+def _judge_source(code: str, source: Source, limits: _Limits) -> str | None:
     with limits.process() as program, limits.process() as tests:
         deadline = limits.deadline()
         try:
             if failure := _load(program, code, deadline):
                 return failure
-            role = {"role": "tests", "source": source, "names": names, "check": check}
-            tests.send(role, deadline)
+            asked = {"source": source.text, "names": source.names, "check": source.check}
+            tests.send({"role": "tests", **asked}, deadline)
             while "call" in (message := tests.receive(deadline)):
                 tests.send(_ask(program, message["call"], deadline), deadline)
         except TimeoutError:
@@ -274,80 +277,3 @@ def _line(text: str) -> str:
     start = text[: 4 * _SHOWN].encode("utf-8", "replace").decode()
     start = " ".join("".join(c if c.isprintable() else " " for c in start).split())
     return start if len(start) <= _SHOWN else f"{start[:_SHOWN]}…"
-
-
-def _plan(source: str, entry_point: str | None) -> tuple[list[str], str | None]:
-    """The names that tests need of the program, and what ``check`` is called with, if it is."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise DataError(f"the tests are no Python: {error}") from None
-    nodes = list(ast.walk(tree))
-    if not any(isinstance(node, ast.Assert | ast.Raise) for node in nodes):
-        raise DataError("the tests assert nothing, so that anything would pass")
-    checks = any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in tree.body)
-    if checks and entry_point is None:
-        raise DataError("the tests define check(candidate), which needs an entry_point")
-    used = {node.id for node in nodes if isinstance(node, ast.Name)}
-    bound = {name for node in nodes for name in _bound(node)}
-    # A program's own sorted or set would make equal whatever the tests compare with it.
-    names = used - bound - set(dir(builtins)) - {"__file__"}
-    if entry_point is not None:
-        names.add(entry_point)
-    return sorted(names), entry_point if checks else None
-
-
-def _bound(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Name(id=name, ctx=ast.Store()):
-            yield name
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.alias(name=name, asname=other):
-            yield other or name.partition(".")[0]
-        case ast.arg(arg=name):
-            yield name
-        case ast.ExceptHandler(name=str(name)):
-            yield name
-
-
-def _listed(tests: Any) -> list[dict[str, Any]]:
-    if not isinstance(tests, list) or not tests:
-        raise DataError("tests have to be Python source or a list of at least one test")
-    for test in tests:
-        if not isinstance(test, dict) or not {"input", "output"} <= test.keys():
-            raise DataError("a test has to be an object with an input and an output")
-    return tests
-
-
-def _call(test: dict[str, Any]) -> _Call:
-    given = test["input"]
-    arguments = given if isinstance(given, list) else [given]
-    return values.encode(_json(arguments)), _json(test["output"])
-
-
-def _texts(test: dict[str, Any]) -> tuple[str, str]:
-    given, expected = test["input"], test["output"]
-    if not isinstance(given, str) or not isinstance(expected, str):
-        raise DataError("without an entry_point, input and output of a test have to be strings")
-    return given, expected
-
-
-def _json(value: Any, depth: int = values.DEPTH) -> Any:
-    """A JSON value, with its tuples as lists.
-
-    Raises:
-        DataError: it isn't one.
-    """
-    if depth == 0:
-        raise DataError(f"a test's values may be nested {values.DEPTH} levels deep")
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float() if value == value:
-            return value
-        case list() | tuple():
-            return [_json(item, depth - 1) for item in value]
-        case dict() if all(isinstance(key, str) for key in value):
-            return {key: _json(item, depth - 1) for key, item in value.items()}
-    raise DataError(f"a test's input and output have to be JSON values, not {_shown(value)}")
