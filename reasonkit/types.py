@@ -25,10 +25,12 @@ class Example:
         id: stable across runs and machines; unique within a task.
         task: the name of the task that it belongs to.
         messages: the prompt, as chat messages.
-        answer: the reference answer; of a task that asks for a program, a program that is right.
+        answer: the reference answer; where a program is asked for, one that is right, or nothing.
         tests: what tells if a program is right, as of `reasonkit.sandbox.run_tests`: objects with
             ``input`` and ``output``, or Python source. Empty where no program is asked for.
-        entry_point: the function that the tests call; None where a program reads standard input.
+        entry_point: the function that the tests call; None where a program reads standard input, or
+            where the tests call functions by their names.
+        setup: Python that runs before a program: what the question shows of imports and functions.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Example:
     answer: str
     tests: tuple[Mapping[str, Any], ...] | str = ()
     entry_point: str | None = None
+    setup: str = ""
 
     @property
     def question(self) -> str:

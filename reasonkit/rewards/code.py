@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from reasonkit import sandbox
 from reasonkit.answers.extraction import after_thinking
-from reasonkit.errors import DataError, RefusedError
-from reasonkit.sandbox import run_tests
+from reasonkit.errors import RefusedError
 from reasonkit.types import Example, Group
 
-TIMEOUT = 2.0
+TIMEOUT = 5.0
 """Seconds that a program has for all of its tests."""
 
 AT_ONCE = 4
@@ -38,21 +38,11 @@ def make(parameter: str) -> Callable[[Group], list[float | None]]:
         return functools.partial(score, allow_weaker=True)
     if parameter:
         raise RefusedError(f"reward 'code:{parameter}': write code or code:weaker")
-    require_isolation()
-    return score
-
-
-def require_isolation() -> None:
-    """Makes sure that this machine can close files and network to a program.
-
-    Raises:
-        RefusedError: it can't.
-        RunError: no sandboxed process can be started.
-    """
     try:
-        run_tests("def f(x): return x", [{"input": 1, "output": 1}], entry_point="f")
+        sandbox.require_isolation()
     except RefusedError as error:
         raise RefusedError(f"{error}; code:weaker runs it all the same") from None
+    return score
 
 
 def score(group: Group, *, allow_weaker: bool = False) -> list[float | None]:
@@ -76,20 +66,6 @@ def score(group: Group, *, allow_weaker: bool = False) -> list[float | None]:
     return [float(code is not None and passed[code]) for code in programs]
 
 
-def passes(example: Example, text: str, *, allow_weaker: bool = False) -> bool:
-    """Whether the program in a completion passes the example's tests.
-
-    Raises:
-        DataError: the example has no tests, or malformed ones.
-        RefusedError: the machine's isolation is too weak, unless ``allow_weaker``.
-        RunError: no sandboxed process can be started.
-    """
-    if not example.tests:
-        raise DataError(f"{example.task}: {example.id}: no tests to check a program with")
-    code = program(text)
-    return code is not None and _passes(example, code, allow_weaker=allow_weaker)
-
-
 def program(text: str) -> str | None:
     """The program in a completion: None where there is none, as in an unfinished thought.
 
@@ -111,10 +87,11 @@ def program(text: str) -> str | None:
 
 
 def _passes(example: Example, code: str, *, allow_weaker: bool) -> bool:
-    tests = example.tests
-    return run_tests(
-        code,
-        tests if isinstance(tests, str) else [dict(test) for test in tests],
+    # A program that has to begin with this brings its other imports too.
+    alone = not example.setup or "from __future__" in code
+    return sandbox.run_tests(
+        code if alone else f"{example.setup}\n{code}",
+        example.tests,
         entry_point=example.entry_point,
         timeout=TIMEOUT,
         allow_weaker=allow_weaker,

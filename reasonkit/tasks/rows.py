@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasonkit.errors import DataError
+from reasonkit.tasks import programs
 from reasonkit.types import Example
 
 USUAL = {
-    "question": ("question", "problem", "prompt", "instruction", "query"),
+    "question": ("question", "problem", "prompt", "instruction", "query", "text"),
     "answer": (
         "answer",
         "final_answer",
@@ -25,19 +26,37 @@ USUAL = {
 }
 
 
+ROLES = (*USUAL, "tests", "entry_point")
+"""What a column may be; those that aren't in `USUAL` belong to rows that ask for a program."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A question with its reference answer, and where it stands."""
+    """A question with what checks an answer to it, and where it stands.
+
+    Attributes:
+        where: ``file:line`` or the like.
+        question: the prompt.
+        answer: as in `Example`.
+        tests: as in `Example`.
+        entry_point: as in `Example`.
+        setup: as in `Example`.
+    """
 
     where: str
     question: str
     answer: str
+    tests: tuple[Mapping[str, Any], ...] | str = ()
+    entry_point: str | None = None
+    setup: str = ""
 
     def example(self, task: str) -> Example:
         """The example; its id is a hash of the question."""
         digest = hashlib.sha256(self.question.encode()).hexdigest()[:12]
         message = {"role": "user", "content": self.question}
-        return Example(digest, task, (message,), self.answer)
+        return Example(
+            digest, task, (message,), self.answer, self.tests, self.entry_point, self.setup
+        )
 
 
 def bucket(key: str) -> int:
@@ -46,28 +65,30 @@ def bucket(key: str) -> int:
 
 
 def pick_columns(found: list[str], wanted: Mapping[str, str], where: str) -> dict[str, str]:
-    """The column of ``question`` and of ``answer``, as named or guessed.
+    """The column of each role, as named or guessed.
+
+    Rows that ask for a program are told by their columns (`programs.pick_columns`) or by a column
+    that is named as ``tests``; they need no reference answer.
 
     Raises:
         DataError: it isn't there; near names are offered.
     """
-    picked = {}
+    for name in wanted.values():
+        if name not in found:
+            near = difflib.get_close_matches(name, found, n=3) or found
+            raise DataError(f"{where}: no column {name!r}; there are: {', '.join(near)}")
+    picked = {**programs.pick_columns(found, "tests" in wanted), **wanted}
     for role, usual in USUAL.items():
-        if role in wanted:
-            name = wanted[role]
-            if name not in found:
-                near = difflib.get_close_matches(name, found, n=3) or found
-                raise DataError(f"{where}: no column {name!r}; there are: {', '.join(near)}")
-        else:
-            guessed = next((column for column in usual if column in found), None)
-            if guessed is None:
-                there = ", ".join(found) or "none"
-                raise DataError(
-                    f"{where}: which column is the {role}? pass --columns {role}=COLUMN; "
-                    f"there are: {there}"
-                )
-            name = guessed
-        picked[role] = name
+        if role in picked or (role == "answer" and "tests" in picked):
+            continue
+        guessed = next((column for column in usual if column in found), None)
+        if guessed is None:
+            there = ", ".join(found) or "none"
+            raise DataError(
+                f"{where}: which column is the {role}? pass --columns {role}=COLUMN; "
+                f"there are: {there}"
+            )
+        picked[role] = guessed
     return picked
 
 
@@ -77,11 +98,15 @@ def make_row(record: Mapping[str, Any], columns: Mapping[str, str], where: str) 
     The reference of a worked solution that ends in ``#### 18`` (GSM8K's form) is what follows it.
 
     Raises:
-        DataError: question or reference answer is missing or empty.
+        DataError: question or reference answer is missing or empty, or tests are malformed.
     """
-    question, answer = record.get(columns["question"]), record.get(columns["answer"])
+    question = record.get(columns["question"])
     if not isinstance(question, str) or not question.strip():
         raise DataError(f"{where}: no text in column {columns['question']!r}")
+    if "tests" in columns:
+        made = programs.make_program(record, columns, question, where)
+        return Row(where, made.question, made.answer, made.tests, made.entry_point, made.setup)
+    answer = record.get(columns["answer"])
     if answer is None or isinstance(answer, (dict, list)) or not str(answer).strip():
         raise DataError(f"{where}: no reference answer in column {columns['answer']!r}")
     reference = str(answer).rpartition("####")[2].strip()

@@ -1,0 +1,174 @@
+"""Rows that ask for a program, in the layouts of HumanEval, MBPP and APPS, with what checks it.
+
+The question is what the row says, and the name of the function where it doesn't say that: MBPP's
+tells it by its first assert, the others stay hidden. Left out: LiveCodeBench's private tests, which
+are pickled, and special judges for problems with many right outputs.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reasonkit.errors import DataError
+from reasonkit.sandbox import check_tests
+
+TESTS = ("test_list", "input_output")
+"""Columns that hold tests: MBPP's, and those of APPS, TACO and their like."""
+
+SOLUTIONS = ("canonical_solution", "code", "solutions")
+TEST_SETUPS = ("test_setup_code", "test_imports")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a row asks for.
+
+    Attributes:
+        question: with the function's name in it.
+        answer: a right program; empty where the row has none.
+        tests: as in `reasonkit.types.Example`.
+        entry_point: as there.
+        setup: as there.
+    """
+
+    question: str
+    answer: str
+    tests: tuple[Mapping[str, Any], ...] | str
+    entry_point: str | None
+    setup: str
+
+
+def pick_columns(found: Sequence[str], known: bool = False) -> dict[str, str]:
+    """The columns of ``tests``, ``entry_point`` and ``answer`` of rows that ask for a program.
+
+    Empty where nothing tells that they do. HumanEval's ``test`` is taken only beside its
+    ``entry_point``.
+
+    Args:
+        known: whether it is known that they do, and ``tests`` is left out.
+    """
+    named = {"entry_point": "entry_point"} if "entry_point" in found else {}
+    usual = ("test", *TESTS) if named else TESTS
+    tests = next((column for column in usual if column in found), None)
+    solution = next((column for column in SOLUTIONS if column in found), None)
+    if tests is None and not known:
+        return {}
+    picked = {"tests": tests, "answer": solution}
+    return named | {role: column for role, column in picked.items() if column}
+
+
+def make_program(
+    record: Mapping[str, Any], columns: Mapping[str, str], question: str, where: str
+) -> Program:
+    """What a record asks for.
+
+    Args:
+        columns: of ``tests``, and of ``entry_point`` and ``answer`` where there are such.
+        question: what the record asks.
+
+    Raises:
+        DataError: the tests are malformed.
+    """
+    entry_point = record.get(columns.get("entry_point", "")) or None
+    if entry_point is not None and not isinstance(entry_point, str):
+        raise DataError(f"{where}: no name of a function in column {columns['entry_point']!r}")
+    tests, named = _tests(record.get(columns["tests"]), where)
+    entry_point = entry_point or named
+    if isinstance(tests, str):
+        before = [_joined(record.get(column)) for column in TEST_SETUPS]
+        tests = "\n".join([*filter(None, before), tests])
+    solution = _first(record.get(columns.get("answer", "")))
+    setup = ""
+    if entry_point and (shown := _shown(question, entry_point)) is not None:
+        setup, functions = shown
+        if solution and _shown(solution, entry_point) is None:
+            solution = f"{question}{solution}"
+        # A program could make its own copy of them agree with everything.
+        tests = f"{functions}\n{tests}" if isinstance(tests, str) else tests
+        question = f"Write this Python function:\n\n{question.strip()}"
+    elif entry_point and entry_point not in question:
+        question = f"{question}\n\nThe function is called {entry_point}."
+    elif entry_point is None and isinstance(tests, str):
+        question = f"{question}\n\nIt has to pass this test:\n{_first_assert(tests)}"
+    try:
+        check_tests(tests, entry_point)
+    except DataError as error:
+        raise DataError(f"{where}: column {columns['tests']!r}: {error}") from error
+    return Program(question, solution, tests, entry_point, setup)
+
+
+def _tests(value: Any, where: str) -> tuple[tuple[Mapping[str, Any], ...] | str, str | None]:
+    """Tests of any layout, and the function's name where they hold it."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return value, None
+    match value:
+        case [str(), *_] if all(isinstance(line, str) for line in value):
+            return "\n".join(value), None
+        case [_, *_]:
+            return tuple(value), None
+        case {"inputs": list(inputs), "outputs": list(outputs)}:
+            if len(inputs) != len(outputs):
+                raise DataError(f"{where}: {len(inputs)} inputs and {len(outputs)} outputs")
+            name = value.get("fn_name") or None
+            if name is None:
+                inputs, outputs = list(map(_joined, inputs)), list(map(_joined, outputs))
+            elif all(isinstance(output, list) and len(output) == 1 for output in outputs):
+                # APPS wraps what a function returns.
+                outputs = [output[0] for output in outputs]
+            pairs = zip(inputs, outputs, strict=True)
+            return tuple({"input": given, "output": output} for given, output in pairs), name
+    raise DataError(
+        f"{where}: tests are Python asserts, or inputs with outputs, not {str(value)[:60]!r}"
+    )
+
+
+def _shown(source: str, entry_point: str) -> tuple[str, str] | None:
+    """What code defines beside a function, and the functions of that; None if it isn't there."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    if not any(isinstance(node, kinds) and node.name == entry_point for node in body):
+        return None
+    others = [n for n in body if not (isinstance(n, kinds) and n.name == entry_point)]
+    functions = [node for node in others if isinstance(node, ast.FunctionDef)]
+    imports = [node for node in others if isinstance(node, ast.Import | ast.ImportFrom)]
+    return (
+        "\n".join(map(ast.unparse, others)),
+        "\n".join(map(ast.unparse, [*imports, *functions] if functions else [])),
+    )
+
+
+def _first_assert(source: str) -> str:
+    for line in source.splitlines():
+        if line.startswith("assert"):
+            return line
+    return ""
+
+
+def _joined(value: Any) -> Any:
+    """Lines as one text; some rows hold a text as its lines."""
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "\n".join(value)
+    return value
+
+
+def _first(value: Any) -> str:
+    """A solution, or the first of several."""
+    if isinstance(value, str):
+        try:
+            listed = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        value = listed if isinstance(listed, list) else value
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    return value if isinstance(value, str) else ""
