@@ -14,8 +14,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from reasonkit.errors import RunError
 from reasonkit.rewards import Reward, WeightedReward
@@ -25,12 +26,18 @@ WINDOW = 40
 """Of this many last calls of a reward, at most half may fail."""
 
 
+T = TypeVar("T")
+
+
 class _TimeUpError(BaseException):
     """Not an Exception, so that a reward that swallows those doesn't swallow this."""
 
 
 class Guard:
-    """Scores groups with every reward, counting failures.
+    """Scores groups with every reward, counting failures and seconds.
+
+    Rewards that wait for other processes or machines (`Reward.waits`) run in threads, each beside
+    all others; the rest run one after another in the calling thread.
 
     A call is stopped after the time limit by a signal in the main thread. In any other thread, and
     where a call in native code ignores signals, that isn't possible: off the main thread it runs in
@@ -44,6 +51,7 @@ class Guard:
     Attributes:
         weights: the weight of each reward, by name.
         failures: failed calls by name of the reward.
+        seconds: spent in calls, by name of the reward; those that ran side by side count in full.
     """
 
     def __init__(
@@ -54,9 +62,27 @@ class Guard:
         self.limit = limit
         self.weights = {weighted.reward.name: weighted.weight for weighted in self.rewards}
         self.failures: Counter[str] = Counter()
+        self.seconds: dict[str, float] = dict.fromkeys(self.weights, 0.0)
         self._failed_lately: dict[str, deque[bool]] = {
             weighted.reward.name: deque(maxlen=max(WINDOW, limit)) for weighted in rewards
         }
+
+    @property
+    def verifier(self) -> Reward | None:
+        """The first reward that claims correctness and reads what tells it; None if none does."""
+        for reward in (weighted.reward for weighted in self.rewards):
+            if reward.claim == "correctness" and reward.needs_answer:
+                return reward
+        return None
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """All seconds, and what rewards that cost money say they have spent, as metrics name it."""
+        spent = {f"reward_seconds/{name}": seconds for name, seconds in self.seconds.items()}
+        for reward in (weighted.reward for weighted in self.rewards):
+            costs: dict[str, float] = getattr(reward.score, "costs", {})
+            spent |= {f"reward_costs/{reward.name}/{kind}": cost for kind, cost in costs.items()}
+        return spent
 
     def score(self, group: Group) -> Scores:
         """The values of every reward; None for a whole group whose call failed.
@@ -64,7 +90,19 @@ class Guard:
         Raises:
             RunError: a reward failed too often.
         """
-        return {w.reward.name: self._score(w.reward, group) for w in self.rewards}
+        return self.score_all([group])[0]
+
+    def score_all(self, groups: Sequence[Group]) -> list[Scores]:
+        """The same for several groups; a reward takes them in their order.
+
+        Raises:
+            RunError: a reward failed too often.
+        """
+        rewards = [weighted.reward for weighted in self.rewards]
+        beside = {r.name: _in_thread(partial(self._lane, r, groups)) for r in rewards if r.waits}
+        columns = {r.name: self._lane(r, groups) for r in rewards if not r.waits}
+        columns |= {name: outcome() for name, outcome in beside.items()}
+        return [{name: columns[name][i] for name in self.weights} for i in range(len(groups))]
 
     def total(self, scores: Scores) -> list[float | None]:
         """The weighted sum for each completion; None where no reward had a verdict."""
@@ -74,6 +112,26 @@ class Guard:
             terms = [w * v for (w, _), v in zip(columns, values, strict=True) if v is not None]
             totals.append(sum(terms) if terms else None)
         return totals
+
+    def right(self, scores: Scores) -> list[bool]:
+        """Which completions are right: above the middle of the verifier's range.
+
+        Where there is no verifier, or its range has no middle, those with a positive value, or
+        total.
+        """
+        verifier = self.verifier
+        values = self.total(scores) if verifier is None else scores[verifier.name]
+        middle = 0.0 if verifier is None else sum(verifier.range) / 2
+        least = middle if math.isfinite(middle) else 0.0
+        return [value is not None and value > least for value in values]
+
+    def _lane(self, reward: Reward, groups: Sequence[Group]) -> list[list[float | None]]:
+        """One reward's values for each group in turn."""
+        started = time.perf_counter()
+        try:
+            return [self._score(reward, group) for group in groups]
+        finally:
+            self.seconds[reward.name] += time.perf_counter() - started
 
     def _score(self, reward: Reward, group: Group) -> list[float | None]:
         lately = self._failed_lately[reward.name]
@@ -140,19 +198,26 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
     Raises:
         TimeoutError: it took longer.
     """
-    late = TimeoutError(f"took longer than {seconds:g} s")
     if threading.current_thread() is threading.main_thread():
         start = time.monotonic()
         try:
             with _alarm(seconds):
                 value = call()
         except _TimeUpError:
-            raise late from None
+            raise TimeoutError(f"took longer than {seconds:g} s") from None
         # It may have swallowed the alarm and gone on.
         if time.monotonic() - start > seconds:
-            raise late
+            raise TimeoutError(f"took longer than {seconds:g} s")
         return value
-    outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+    return _in_thread(call)(seconds)
+
+
+def _in_thread(call: Callable[[], T]) -> Callable[..., T]:
+    """Starts a call in a daemon thread; what is returned waits for its outcome.
+
+    That takes the seconds to wait at most, and raises `TimeoutError` after them.
+    """
+    outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
     def work() -> None:
         try:
@@ -160,14 +225,17 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
         except BaseException as error:
             outcome.put((None, error))
 
+    def wait(seconds: float | None = None) -> T:
+        try:
+            value, error = outcome.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError(f"took longer than {seconds:g} s") from None
+        if error is not None:
+            raise error
+        return cast(T, value)
+
     threading.Thread(target=work, name="reward", daemon=True).start()
-    try:
-        value, error = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise late from None
-    if error is not None:
-        raise error
-    return value
+    return wait
 
 
 @contextlib.contextmanager

@@ -132,9 +132,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         seen = self.rollout.seen()
         self.report(record, seen)
         if self._validation:
-            weights = self.rollout.guard.weights.values()
-            most = sum(weight for weight in weights if weight > 0)
-            for sign in look(list(self.rollout.run.metrics()), seen, most):
+            guard = self.rollout.guard
+            most = sum(weight for weight in guard.weights.values() if weight > 0)
+            verifier = guard.verifier.name if guard.verifier else "answer"
+            for sign in look(list(self.rollout.run.metrics()), seen, most, verifier):
                 if sign.name not in self._noticed:
                     self._noticed.add(sign.name)
                     self.alarm(int(record["step"]), sign)

@@ -27,8 +27,7 @@ class Preflight:
 
     Attributes:
         groups: how many were sampled.
-        pass_at_g: share of groups with a right answer by the ``answer`` reward; where that isn't
-            among the rewards, with a positive total.
+        pass_at_g: share of groups with a right answer (`Guard.right`).
         zero_spread: share of groups whose completions all got the same reward.
         truncated: share of completions that were cut off.
         well_formed: share of completions in the think-answer format.
@@ -93,7 +92,7 @@ def look_ahead(
     for group in groups:
         scores = guard.score(group)
         totals = [t for t in guard.total(scores) if t is not None]
-        solved += any(s > 0 for s in scores.get("answer", totals) if s is not None)
+        solved += any(guard.right(scores))
         spreadless += len(set(totals)) <= 1
     completions = [c for group in groups for c in group.completions]
     count = len(completions)

@@ -67,21 +67,17 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A group with its scores."""
+    """A group with its scores, and which completions are right (`Guard.right`)."""
 
     group: Group
     scores: Scores
     totals: list[float | None]
+    right: list[bool]
 
     @property
     def spreadless(self) -> bool:
         """Whether all its rewards are the same, so that it teaches nothing."""
         return len({total for total in self.totals if total is not None}) <= 1
-
-    @property
-    def right(self) -> list[bool]:
-        """Which completions are right: by the ``answer`` reward, else by a positive total."""
-        return [(value or 0) > 0 for value in self.scores.get("answer", self.totals)]
 
 
 def schedule(
@@ -137,6 +133,7 @@ class Rollout:
         count = here * accelerator.num_processes
         engine = LocalEngine(accelerator.unwrap_model(trainer.model), trainer.processing_class)
         rounds = config.resample or 0
+        spent = self.guard.spent
 
         def draw(examples: Sequence[Example], attempt: int) -> list[Drawn]:
             place = (step * accelerator.num_processes + rank) * (rounds + 1) + attempt
@@ -156,6 +153,7 @@ class Rollout:
                     drawn[i] = d
         self.newest = drawn
         self.metrics = _metrics(drawn, config) | {"zero_spread": flat}
+        self.metrics |= {name: value - spent[name] for name, value in self.guard.spent.items()}
         if self.curriculum is not None:
             rates = {d.group.example.id: fmean(d.right) for d in drawn}
             self.metrics["pass_rates"] = dict(
@@ -183,10 +181,10 @@ class Rollout:
         distinct = list({example.id: example for example in examples}.values())
         groups = {group.example.id: group for group in engine.sample(distinct, size, sampling)}
         sampled = time.perf_counter()
-        drawn = {}
-        for id, group in groups.items():
-            scores = self.guard.score(group)
-            drawn[id] = Drawn(group, scores, self.guard.total(scores))
+        guard, drawn = self.guard, {}
+        scored = guard.score_all(list(groups.values()))
+        for (id, group), scores in zip(groups.items(), scored, strict=True):
+            drawn[id] = Drawn(group, scores, guard.total(scores), guard.right(scores))
         self.counters.tokens_sampled += sum(
             c.tokens for group in groups.values() for c in group.completions
         )

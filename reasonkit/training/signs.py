@@ -50,7 +50,10 @@ class Sign:
 
 
 def look(
-    records: Sequence[Mapping[str, Any]], rollout: Sequence[Scored], most_reward: float
+    records: Sequence[Mapping[str, Any]],
+    rollout: Sequence[Scored],
+    most_reward: float,
+    verifier: str = "answer",
 ) -> list[Sign]:
     """The signs that show now.
 
@@ -58,16 +61,17 @@ def look(
         records: of ``metrics.jsonl`` so far, the newest with a validation.
         rollout: the newest one.
         most_reward: what a perfect completion would earn: the sum of the positive weights.
+        verifier: the reward that tells what is right.
     """
     steps = [record for record in records if "reward" in record]
     validated = [i for i, record in enumerate(steps) if "validation" in record]
     if not steps or not rollout or not validated:
         return []
     signs = [
-        _hollow_reward(steps, validated, rollout, most_reward),
+        _hollow_reward(steps, validated, rollout, most_reward, verifier),
         _length(steps, validated, rollout),
         _one_phrase(rollout),
-        _format_alone(steps, rollout),
+        _format_alone(steps, rollout, verifier),
     ]
     return [sign for sign in signs if sign is not None]
 
@@ -77,6 +81,7 @@ def _hollow_reward(
     validated: Sequence[int],
     rollout: Sequence[Scored],
     most_reward: float,
+    verifier: str,
 ) -> Sign | None:
     """The reward rose over the last two validations, and validation did not.
 
@@ -94,15 +99,15 @@ def _hollow_reward(
     gained = steps[last]["validation"] - steps[first]["validation"]
     if now - earlier <= RISE * most_reward or gained >= FLAT:
         return None
-    if "reward/answer" in steps[last]:
-        right_before, right = rise("reward/answer")
+    if f"reward/{verifier}" in steps[last]:
+        right_before, right = rise(f"reward/{verifier}")
         if right - right_before > FLAT and right <= steps[last]["validation_high"]:
             return None
     return Sign(
         "hollow reward",
         f"reward rose from {earlier:.2f} to {now:.2f} over the last two validations while "
         f"validation accuracy moved by {gained:+.1%}",
-        _best_paid(rollout),
+        _best_paid(rollout, verifier),
     )
 
 
@@ -142,9 +147,11 @@ def _one_phrase(rollout: Sequence[Scored]) -> Sign | None:
     return Sign("one phrase", f"“{phrase}” makes up {share:.0%} of all that is written", shown.text)
 
 
-def _format_alone(steps: Sequence[Mapping[str, Any]], rollout: Sequence[Scored]) -> Sign | None:
-    """The format reward rose and the answer reward did not."""
-    names = ("reward/format", "reward/answer")
+def _format_alone(
+    steps: Sequence[Mapping[str, Any]], rollout: Sequence[Scored], verifier: str
+) -> Sign | None:
+    """The format reward rose and the verifier's did not."""
+    names = ("reward/format", f"reward/{verifier}")
     if any(name not in steps[0] or name not in steps[-1] for name in names):
         return None
     (format0, answer0), (format1, answer1) = (
@@ -152,16 +159,16 @@ def _format_alone(steps: Sequence[Mapping[str, Any]], rollout: Sequence[Scored])
     )
     if format1 - format0 < FORMAT_RISE or answer1 - answer0 > FLAT:
         return None
-    hollow = [s for s in rollout if s.rewards.get("format") and not s.rewards.get("answer")]
+    hollow = [s for s in rollout if s.rewards.get("format") and not s.rewards.get(verifier)]
     return Sign(
         "format without answer",
-        f"the format reward rose from {format0:.2f} to {format1:.2f}, the answer reward moved from "
-        f"{answer0:.2f} to {answer1:.2f}",
+        f"the format reward rose from {format0:.2f} to {format1:.2f}, the {verifier} reward moved "
+        f"from {answer0:.2f} to {answer1:.2f}",
         (hollow or list(rollout))[0].text,
     )
 
 
-def _best_paid(rollout: Sequence[Scored]) -> str:
-    """The best-paid completion among those that the answer reward calls wrong, if there are any."""
-    wrong = [seen for seen in rollout if seen.rewards.get("answer") == 0]
+def _best_paid(rollout: Sequence[Scored], verifier: str) -> str:
+    """The best-paid completion among those that the verifier calls wrong, if there are any."""
+    wrong = [seen for seen in rollout if seen.rewards.get(verifier) == 0]
     return max(wrong or rollout, key=lambda seen: seen.total or 0.0).text
