@@ -25,9 +25,10 @@ from reasonkit.answers.work import shows_work
 from reasonkit.errors import DataError, RunError
 from reasonkit.files import write_json
 from reasonkit.generation import Engine, Sampling
+from reasonkit.rewards import Score, code
 from reasonkit.rewards.format import is_well_formed
 from reasonkit.tasks.wordings import ask
-from reasonkit.types import Completion, Example
+from reasonkit.types import Completion, Example, Group
 
 BOOTSTRAPS = 2000
 
@@ -81,8 +82,9 @@ class Verdict:
         id: of the example.
         question: its text.
         answer: the reference answer.
-        extracted: the completion's final answer; None where there is none.
-        correct: whether it is the reference answer. No verdict counts as wrong.
+        extracted: the completion's final answer, or its program; None where there is none.
+        correct: whether it is the reference answer, or passes all tests. No verdict counts as
+            wrong.
         tokens: length of the completion.
         finish: ``stop`` or ``length``.
         format: whether the completion has the think-answer format.
@@ -181,6 +183,7 @@ def evaluate(
     sampling: Sampling,
     wording: str | None = None,
     correct: Callable[[str, str], bool | None] = equal,
+    passes: Score = code.score,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Answers each example once and judges the answers.
@@ -188,6 +191,7 @@ def evaluate(
     Args:
         wording: name of a step-by-step wording to append to each question.
         correct: whether an extracted answer is the reference answer.
+        passes: judges a completion of an example that has tests, instead.
         progress: called with the number of examples done.
 
     Raises:
@@ -200,7 +204,7 @@ def evaluate(
     asked = [ask(example, wording) for example in examples] if wording else examples
     verdicts: dict[str, Verdict] = {}
     for group in engine.sample(asked, 1, sampling):
-        verdicts[group.example.id] = _judge(group.example, group.completions[0], correct)
+        verdicts[group.example.id] = _judge(group.example, group.completions[0], correct, passes)
         if progress is not None:
             progress(len(verdicts))
     missing = [example.id for example in examples if example.id not in verdicts]
@@ -211,15 +215,23 @@ def evaluate(
 
 
 def _judge(
-    example: Example, completion: Completion, correct: Callable[[str, str], bool | None]
+    example: Example,
+    completion: Completion,
+    correct: Callable[[str, str], bool | None],
+    passes: Score,
 ) -> Verdict:
-    extracted = extract_answer(completion.text)
+    if example.tests:
+        extracted = code.program(completion.text)
+        right = passes(Group(example, [completion]))[0] == 1
+    else:
+        extracted = extract_answer(completion.text)
+        right = extracted is not None and correct(extracted, example.answer) is True
     return Verdict(
         id=example.id,
         question=example.question,
         answer=example.answer,
         extracted=extracted,
-        correct=extracted is not None and correct(extracted, example.answer) is True,
+        correct=right,
         tokens=completion.tokens,
         finish=completion.finish_reason,
         format=is_well_formed(completion.text),

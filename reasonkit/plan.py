@@ -18,8 +18,10 @@ from reasonkit.answers.comparison import check_reference
 from reasonkit.config import Config, DType
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
-from reasonkit.rewards import WeightedReward, parse
-from reasonkit.tasks import Splits, describe, load, require_trainable
+from reasonkit.rewards import Score, WeightedReward, code, parse
+from reasonkit.sandbox import isolation
+from reasonkit.tasks import Splits, describe, load, require_trainable, usual_rewards
+from reasonkit.tasks.rows import ROLES
 from reasonkit.types import Example
 
 if TYPE_CHECKING:
@@ -45,6 +47,12 @@ class Plan(Generic[Config]):
     splits: Splits
     rewards: list[WeightedReward]
 
+    @property
+    def passes(self) -> Score:
+        """Judges programs, in the isolation that the ``code`` reward was given if it is there."""
+        named = (w.reward.score for w in self.rewards if w.reward.name == "code")
+        return next(named, code.score)
+
 
 def settle(config: Config, trains: bool = True) -> Plan[Config]:
     """Resolves all names, fills in what the registries know, reads and checks the data.
@@ -57,13 +65,7 @@ def settle(config: Config, trains: bool = True) -> Plan[Config]:
     """
     model = resolve(config.model)
     task = describe(config.task)
-    if task.needs_code and not config.reward:
-        raise RefusedError(
-            f"task {config.task!r} is checked by running code, for which there is no reward yet: "
-            "pass one of your own with --reward FILE.py:FUNCTION=WEIGHT"
-        )
-    named = config.reward or [f"{name}={weight:g}" for name, weight in task.rewards]
-    rewards = parse(named)
+    rewards = parse(config.reward or [])
     splits = load(
         config.task,
         columns=_columns(config.columns),
@@ -72,12 +74,9 @@ def settle(config: Config, trains: bool = True) -> Plan[Config]:
     )
     if trains:
         require_trainable(config.task, splits)
-    if any(weighted.reward.needs_answer for weighted in rewards):
-        for example in (*splits.train, *splits.validation, *splits.test):
-            try:
-                check_reference(example.answer)
-            except DataError as error:
-                raise DataError(f"{config.task}: {example.id}: {error}") from error
+    named = config.reward or [f"{name}={w:g}" for name, w in usual_rewards(task, splits)]
+    rewards = rewards or parse(named)
+    _check_examples(config.task, splits, rewards)
     prompt = model.entry.system_prompt if config.system_prompt is None else config.system_prompt
     filled = dataclasses.replace(
         config,
@@ -88,13 +87,40 @@ def settle(config: Config, trains: bool = True) -> Plan[Config]:
     return Plan(filled, model, splits, rewards)
 
 
+def _check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward]) -> None:
+    """Makes sure that the rewards can check every example.
+
+    Raises:
+        RefusedError: they can't, or the sandbox is too weak for programs.
+        DataError: a reference answer can't be parsed.
+    """
+    names = {weighted.reward.name for weighted in rewards}
+    examples = (*splits.train, *splits.validation, *splits.test)
+    if any(example.tests for example in examples):
+        if "answer" in names:
+            raise RefusedError(f"task {task!r} is checked by running programs: use --reward code=1")
+        if "code" not in names:
+            parse(["code"])
+        console.note(f"sandbox: {isolation()}")
+    elif "code" in names:
+        raise RefusedError(f"task {task!r} has no tests to run programs against: use answer=1")
+    if not any(weighted.reward.needs_answer for weighted in rewards):
+        return
+    for example in examples:
+        try:
+            if not example.tests:
+                check_reference(example.answer)
+        except DataError as error:
+            raise DataError(f"{task}: {example.id}: {error}") from error
+
+
 def _columns(pairs: Sequence[str] | None) -> dict[str, str] | None:
     if not pairs:
         return None
     split = [pair.partition("=") for pair in pairs]
     for pair, (left, equals, right) in zip(pairs, split, strict=True):
-        if not (left in ("question", "answer") and equals and right):
-            raise RefusedError(f"--columns {pair}: expected question=COLUMN or answer=COLUMN")
+        if not (left in ROLES and equals and right):
+            raise RefusedError(f"--columns {pair}: expected {'=, '.join(ROLES)}=COLUMN")
     return {left: right for left, _, right in split}
 
 

@@ -16,6 +16,8 @@ from reasonkit import console, runs
 from reasonkit.config import CommonConfig, Config, Invocation, from_mapping, read_yaml, to_mapping
 from reasonkit.errors import ReasonkitError, RefusedError, RunError
 from reasonkit.report import terminal
+from reasonkit.rewards import Score, code
+from reasonkit.sandbox import isolation
 from reasonkit.tasks.wordings import WORDINGS
 from reasonkit.types import Example
 
@@ -105,18 +107,31 @@ def measure(
     examples: Sequence[Example],
     max_tokens: int,
     wording: str | None = None,
+    passes: Score = code.score,
 ) -> Evaluation:
-    """Greedy accuracy, kept under a name; read from the run where it was measured already."""
+    """Greedy accuracy, kept under a name; read from the run where it was measured already.
+
+    Args:
+        wording: as of `evaluation.evaluate`.
+        passes: as there. The isolation that programs run under is kept in ``run.json``.
+    """
     from reasonkit import evaluation
     from reasonkit.generation import Sampling
 
     path = run.evaluations / f"{name}.json"
     if path.exists():
         return evaluation.Evaluation.load(path)
+    if any(example.tests for example in examples):
+        run.update(sandbox=isolation())
     sampling = Sampling(max_tokens, temperature=0)
     with console.progress(len(examples), f"evaluating {name}") as (bar, task):
         done = evaluation.evaluate(
-            engine, examples, sampling, wording, progress=lambda n: bar.update(task, completed=n)
+            engine,
+            examples,
+            sampling,
+            wording,
+            passes=passes,
+            progress=lambda n: bar.update(task, completed=n),
         )
     done.save(path)
     a = done.accuracy
@@ -156,16 +171,20 @@ class Before:
 
 
 def measure_before(
-    run: runs.Run, engine: Engine, examples: Sequence[Example], max_tokens: int, worded: bool
+    run: runs.Run,
+    engine: Engine,
+    examples: Sequence[Example],
+    max_tokens: int,
+    worded: bool,
+    passes: Score = code.score,
 ) -> Before:
     """Measures the untrained model; with ``worded`` in each of `WORDINGS` too."""
-    return Before(
-        measure(run, "before", engine, examples, max_tokens),
-        {
-            wording: measure(run, f"before-{wording}", engine, examples, max_tokens, wording)
-            for wording in (WORDINGS if worded else ())
-        },
-    )
+
+    def measured(name: str, wording: str | None = None) -> Evaluation:
+        return measure(run, name, engine, examples, max_tokens, wording, passes)
+
+    names = WORDINGS if worded else ()
+    return Before(measured("before"), {name: measured(f"before-{name}", name) for name in names})
 
 
 def peak_memory() -> int:

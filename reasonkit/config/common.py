@@ -63,7 +63,7 @@ class CommonConfig:
     ] = None
     columns: Annotated[
         list[str] | None,
-        flag(DATA, "question=COLUMN or answer=COLUMN of a data set. (default: guessed)"),
+        flag(DATA, "question=, answer=, tests= or entry_point=COLUMN of data. (default: guessed)"),
     ] = None
     system_prompt: Annotated[
         str | None, flag(DATA, f"Put before each question; empty for none. {BY_MODEL}")

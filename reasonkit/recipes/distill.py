@@ -153,12 +153,14 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     longest = config.max_completion_tokens
     taught = None
     if found is not None:
-        taught = running.measure(made, "teacher", found.engine(config), found.ask(test), longest)
+        taught = running.measure(
+            made, "teacher", found.engine(config), found.ask(test), longest, passes=plan.passes
+        )
     if config.only == Only.traces:
         assert found is not None
         return _told(prepared, lessons.gather(made, plan, tokenizer, found), taught)
     student = LocalEngine(prepared.model, tokenizer)
-    before = running.measure_before(made, student, test, longest, config.baselines)
+    before = running.measure_before(made, student, test, longest, config.baselines, plan.passes)
     if found is not None:
         _warn_of_a_weak_teacher(made, prepared, found, student)
     learned = None
@@ -172,7 +174,8 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
         if found is not None:
             found.release()
         tuned = supervise(made, plan, tokenizer, prepared.model, learned.rows)
-    after = running.measure(made, "after", LocalEngine(tuned.policy, tokenizer), test, longest)
+    student = LocalEngine(tuned.policy, tokenizer)
+    after = running.measure(made, "after", student, test, longest, passes=plan.passes)
     measured = [*before.all, after, *([taught] if taught else [])]
     counters = tuned.counters
     told = _told(prepared, learned, taught)
@@ -231,9 +234,11 @@ def _warn_of_a_weak_teacher(
     config, examples = prepared.plan.config, prepared.plan.splits.validation
     assert config.max_completion_tokens
     longest = config.max_completion_tokens
-    own = running.measure(made, "epoch-0", student, examples, longest)
+    passes = prepared.plan.passes
+    own = running.measure(made, "epoch-0", student, examples, longest, passes=passes)
     engine = found.engine(config)
-    other = running.measure(made, "teacher-validation", engine, found.ask(examples), longest)
+    asked = found.ask(examples)
+    other = running.measure(made, "teacher-validation", engine, asked, longest, passes=passes)
     if other.accuracy.accuracy <= own.accuracy.accuracy:
         console.warn(
             f"the teacher is not the better one: {found.name} is right in "

@@ -120,13 +120,14 @@ def _measure_and_train(
 
     config, test = plan.config, plan.splits.test
     assert config.max_completion_tokens
-    longest = config.max_completion_tokens
+    longest, passes = config.max_completion_tokens, plan.passes
     engine = LocalEngine(model, tokenizer)
-    before = running.measure_before(made, engine, test, longest, config.baselines)
+    before = running.measure_before(made, engine, test, longest, config.baselines, passes)
     guard = Guard(plan.rewards, config.reward_timeout)
     trained = reinforce(made, plan, tokenizer, model, guard)
     counters = trained.counters
-    after = running.measure(made, "after", LocalEngine(trained.policy, tokenizer), test, longest)
+    engine = LocalEngine(trained.policy, tokenizer)
+    after = running.measure(made, "after", engine, test, longest, passes=passes)
     measured = (*before.all, after)
     summary: dict[str, Any] = {
         "command": COMMAND,

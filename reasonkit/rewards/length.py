@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from reasonkit.errors import RefusedError
-from reasonkit.rewards import answer
+from reasonkit.rewards import answer, code
 from reasonkit.types import Completion, Group
 
 Score = Callable[[Group], list[float | None]]
@@ -33,9 +33,9 @@ def cosine(group: Group, longest: int = LONGEST) -> list[float | None]:
     :math:`\eta_{min} + \frac12(\eta_{max}-\eta_{min})(1+\cos(t\pi/T))` for a completion of t tokens
     of at most T, from `RIGHT_SHORT` to `RIGHT_LONG` where the answer is right, from `WRONG_SHORT`
     to `WRONG_LONG` where it is wrong; `CUT_OFF` where it was cut off or has T tokens. None where
-    the reference has no value.
+    the reference has no value. Where the example has tests, they tell what is right.
     """
-    verdicts = answer.score(group)
+    verdicts = code.score(group) if group.example.tests else answer.score(group)
     return [
         None if right is None else _cosine(completion, right > 0, longest)
         for completion, right in zip(group.completions, verdicts, strict=True)

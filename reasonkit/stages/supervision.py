@@ -101,7 +101,8 @@ def _validation(
     assert longest
 
     def validate(epoch: int, engine: LocalEngine) -> dict[str, float]:
-        done = measure(run, f"epoch-{epoch}", engine, plan.splits.validation, longest)
+        examples = plan.splits.validation
+        done = measure(run, f"epoch-{epoch}", engine, examples, longest, passes=plan.passes)
         return {
             "validation": done.accuracy.accuracy,
             "validation_low": done.accuracy.low,

@@ -20,6 +20,11 @@ from reasonkit.types import Example
 TRAIN, VALIDATION, TEST = 4000, 300, 600
 """How many examples are drawn of a generated task, at most."""
 
+Weights = tuple[tuple[str, float], ...]
+"""Names of rewards, each with its weight."""
+
+FOR_PROGRAMS: Weights = (("code", 1.0), ("format", 0.2))
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -29,18 +34,16 @@ class Task:
         name: as on the command line.
         description: one line.
         source: ``generated``, ``hub``, ``file`` or ``gym``.
-        rewards: the rewards that check it, with their weights.
-        needs_code: whether only running code can tell if an answer is right.
+        rewards: the rewards that check it, with their weights; see `usual_rewards`.
         dataset: hub id, and the configuration after a colon.
         splits: the hub's split for each of ours.
-        columns: the data's column for ``question`` and ``answer``; guessed where missing.
+        columns: the data's column for each of `rows.ROLES`; guessed where missing.
     """
 
     name: str
     description: str
     source: str
-    rewards: tuple[tuple[str, float], ...] = (("answer", 1.0), ("format", 0.2))
-    needs_code: bool = False
+    rewards: Weights = (("answer", 1.0), ("format", 0.2))
     dataset: str = ""
     splits: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -55,8 +58,7 @@ TASKS: dict[str, Task] = {
             "tiny-code",
             "write a one-argument Python function from a sentence",
             "generated",
-            rewards=(("code", 1.0), ("format", 0.2)),
-            needs_code=True,
+            rewards=FOR_PROGRAMS,
         ),
         Task(
             "gsm8k",
@@ -124,7 +126,7 @@ def load(
     """The examples of a task, the same ones whatever the seed of a run.
 
     Args:
-        columns: the data's column for ``question`` and ``answer``.
+        columns: the data's column for each of `rows.ROLES`; guessed where missing.
         train: at most this many train examples; all there are, or `TRAIN` of a generated task.
         validation: at most this many.
         test: at most this many.
@@ -146,6 +148,12 @@ def load(
     else:
         rows = hub.rows(task.dataset, task.splits, wanted)
     return _split(name, rows, train, validation, test)
+
+
+def usual_rewards(task: Task, splits: Splits) -> Weights:
+    """The rewards that check a task: those of its entry, or `FOR_PROGRAMS` where data has tests."""
+    asks = any(example.tests for example in (*splits.train, *splits.test))
+    return FOR_PROGRAMS if asks else task.rewards
 
 
 def require_trainable(name: str, splits: Splits) -> None:
