@@ -1,0 +1,115 @@
+"""A preference model scores each completion as it would alone; what is none is refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from reasonkit.errors import RefusedError
+from reasonkit.rewards import parse, preference
+from reasonkit.rewards.preference import Preference, make
+from reasonkit.types import Completion, Example, Group
+
+PROMPT = ({"role": "user", "content": "What is the number of apples that she has?"},)
+TEXTS = ("12", "What number is it?", "", "She has 12 apples. " * 6, "It is the number 12.")
+GROUP = Group(Example("1", "t", PROMPT, "12"), [Completion(text, (1,), "stop") for text in TEXTS])
+TEMPLATE = "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}"
+
+
+@pytest.fixture
+def models(random_qwen3: Path, tmp_path: Path) -> dict[int, Path]:
+    """Random preference models, by the number of their outputs."""
+    from transformers import AutoConfig, AutoTokenizer, Qwen3ForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(random_qwen3)
+    made = {}
+    for outputs in (1, 2, 3):
+        torch.manual_seed(outputs)
+        config = AutoConfig.from_pretrained(random_qwen3, num_labels=outputs)
+        made[outputs] = tmp_path / f"outputs-{outputs}"
+        Qwen3ForSequenceClassification(config).save_pretrained(made[outputs])
+        tokenizer.save_pretrained(made[outputs])
+    return made
+
+
+def alone(judged: Preference, *texts: str, special: bool = True) -> list[float]:
+    """The logit at the last token of a text that is read by itself, by hand."""
+    ids = judged.tokenizer(*texts, return_tensors="pt", add_special_tokens=special)
+    with torch.inference_mode():
+        hidden = judged.model.model(**ids).last_hidden_state[0, -1]
+        return [float(value) for value in judged.model.score(hidden)]
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_group_is_scored_as_each_completion_alone(
+    models: dict[int, Path], outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preference, "BATCH", 2)
+    (weighted,) = parse([f"preference:{models[outputs]}=0.5"])
+    judged: Any = weighted.reward.score
+    rows: list[int] = []
+    judged.model.register_forward_pre_hook(
+        lambda _, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    expected = [alone(judged, PROMPT[0]["content"], text) for text in TEXTS]
+    wanted = [logits[-1] - (logits[0] if outputs == 2 else 0) for logits in expected]
+    assert list(judged(GROUP)) == pytest.approx(wanted, abs=1e-5)
+    assert len(set(wanted)) == len(wanted)
+    assert rows == [2, 2, 1]
+
+
+def test_a_chat_template_is_used_where_there_is_one(models: dict[int, Path]) -> None:
+    judged = make(str(models[1]))
+    judged.tokenizer.chat_template = TEMPLATE
+    chat = f"[user]{PROMPT[0]['content']}[assistant]12"
+    assert judged(GROUP)[0] == pytest.approx(alone(judged, chat, special=False)[0], abs=1e-5)
+
+
+def test_without_a_padding_token_texts_are_read_one_by_one(models: dict[int, Path]) -> None:
+    padded = make(str(models[1]))(GROUP)
+    bare = make(str(models[1]))
+    bare.tokenizer.pad_token = None
+    bare.model.config.pad_token_id = None
+    assert bare(GROUP) == pytest.approx(padded, abs=1e-5)
+
+
+def test_the_beginning_of_a_long_prompt_is_cut_off(
+    models: dict[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preference, "LONGEST", 16)
+    judged = make(str(models[1]))
+    said = {"role": "user", "content": "What is the number? " * 40}
+    group = Group(Example("1", "t", (said,), "12"), GROUP.completions[:2])
+    seen: list[int] = []
+    judged.model.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    first, second = judged(group)
+    assert max(seen) <= 16
+    assert first != second
+
+
+def test_what_is_no_preference_model_is_refused_in_one_line(
+    models: dict[int, Path], random_qwen3: Path, tmp_path: Path
+) -> None:
+    pickled = tmp_path / "pickled"
+    shutil.copytree(models[1], pickled, ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.save({}, pickled / "pytorch_model.bin")
+    broken = tmp_path / "broken"
+    shutil.copytree(models[1], broken)
+    (broken / "model.safetensors").write_bytes(b"no")
+    for path, said in (
+        (random_qwen3, "score.weight"),
+        (models[3], "3 outputs"),
+        (pickled, "safetensors"),
+        (broken, "can't be loaded"),
+        (tmp_path / "nowhere", "nowhere"),
+    ):
+        with pytest.raises(RefusedError) as refused:
+            make(str(path))
+        assert said in str(refused.value)
+        assert "\n" not in str(refused.value)
