@@ -165,6 +165,25 @@ def test_an_evaluation_judges_each_example_in_order() -> None:
     }
 
 
+def test_a_program_is_judged_by_its_tests_and_not_by_its_text() -> None:
+    tests = ({"input": 1, "output": 2}, {"input": 3, "output": 6})
+    messages = ({"role": "user", "content": "Write f(x) that doubles."},)
+    asked = [Example(str(i), "t", messages, "def f(x): return 2*x", tests, "f") for i in range(3)]
+    texts = {
+        "0": "<think>x, x+x</think><answer>def f(x): return x+x</answer>",
+        "1": "def f(x): return 2",
+        "2": "<think>def f(x): return 2*x",
+    }
+    made = evaluate(Scripted(texts), asked, GREEDY)
+    assert [v.correct for v in made.verdicts] == [True, False, False]
+    assert [v.extracted for v in made.verdicts] == [
+        "def f(x): return x+x",
+        "def f(x): return 2",
+        None,
+    ]
+    assert [v.thought for v in made.verdicts] == [True, False, True]
+
+
 def test_a_wording_is_asked_but_no_verdict_counts_as_wrong() -> None:
     engine = Scripted(TEXTS)
     made = evaluate(engine, EXAMPLES, GREEDY, "show-work", correct=lambda given, wanted: None)

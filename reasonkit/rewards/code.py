@@ -22,8 +22,7 @@ TIMEOUT = 5.0
 AT_ONCE = 4
 """Programs of a group that run at the same time."""
 
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FENCED = re.compile(r"```(?:python3?|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _DEFINITION = re.compile(r"^(?:def|class|async def|import|from|@)\b", re.MULTILINE)
 
 
@@ -76,8 +75,9 @@ def program(text: str) -> str | None:
     rest = after_thinking(text)
     if rest is None:
         return None
-    tagged = _TAGGED.findall(rest)
-    inside = tagged[-1] if tagged else rest
+    opened, closed, _ = rest.rpartition("</answer>")
+    tagged = closed and "<answer>" in opened
+    inside = opened.rpartition("<answer>")[2] if tagged else rest
     fenced = _FENCED.findall(inside)
     if fenced:
         return fenced[-1].strip() or None
