@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,8 +23,10 @@ from reasonkit.types import Completion, Example, Group
 GROUP = Group(Example("1", "t", (), "9"), [Completion("9", (1,), "stop")] * 2)
 
 
-def _reward(name: str, score: Callable[[Group], Any], weight: float = 1.0) -> WeightedReward:
-    reward = Reward(name, "", (0.0, 1.0), False, "none", "shaping", "", score)
+def _reward(
+    name: str, score: Callable[[Group], Any], weight: float = 1.0, **settings: Any
+) -> WeightedReward:
+    reward = Reward(name, "", (0.0, 1.0), False, "none", "shaping", "", score, **settings)
     return WeightedReward(reward, weight)
 
 
@@ -109,6 +113,99 @@ def test_a_call_that_hangs_off_the_main_thread_is_left_behind() -> None:
     release.set()
     assert scored == [{"slow": [None, None], "bad": [None, None], "good": [1.0, 0.0]}]
     assert guard.failures == {"slow": 1, "bad": 1}
+
+
+def test_rewards_that_wait_run_beside_each_other_and_beside_the_rest() -> None:
+    meeting = threading.Barrier(3)
+
+    def meet(group: Group) -> list[float | None]:
+        meeting.wait(20)
+        return [1.0, 0.0]
+
+    guard = Guard(
+        [
+            _reward("judge", meet, waits=True),
+            _reward("own", meet),
+            _reward("code", meet, waits=True),
+            _reward("last", lambda group: [0.5, 0.5]),
+        ],
+        time_limit=30,
+    )
+    scores = guard.score(GROUP)
+    assert list(scores) == ["judge", "own", "code", "last"]
+    assert scores["judge"] == scores["own"] == scores["code"] == [1.0, 0.0]
+    assert not guard.failures
+
+
+def test_a_reward_of_the_users_runs_in_the_main_thread() -> None:
+    threads: dict[str, bool] = {}
+
+    def noted(name: str) -> Callable[[Group], Any]:
+        def score(group: Group) -> list[float | None]:
+            threads[name] = threading.current_thread() is threading.main_thread()
+            return [0.0, 0.0]
+
+        return score
+
+    Guard([_reward("own", noted("own")), _reward("code", noted("code"), waits=True)]).score(GROUP)
+    assert threads == {"own": True, "code": False}
+
+
+def test_several_groups_keep_their_order_and_one_that_hangs_holds_up_no_other() -> None:
+    groups = [
+        Group(Example(str(i), "t", (), str(i)), [Completion(str(i), (1,), "stop")])
+        for i in range(6)
+    ]
+
+    def odd(group: Group) -> list[float | None]:
+        if group.example.id == "2":
+            time.sleep(2)
+        return [float(group.example.id)]
+
+    guard = Guard([_reward("beside", odd, waits=True), _reward("main", odd)], time_limit=0.3)
+    scored = guard.score_all(groups)
+    expected = [[0.0], [1.0], [None], [3.0], [4.0], [5.0]]
+    assert [s["beside"] for s in scored] == [s["main"] for s in scored] == expected
+    assert guard.failures == {"beside": 1, "main": 1}
+    assert guard.score_all([]) == []
+
+
+def test_a_reward_that_waits_and_keeps_failing_stops_the_run_too() -> None:
+    guard = Guard([_reward("bad", _fail, waits=True), _reward("good", lambda group: [1.0, 1.0])])
+    with pytest.raises(RunError, match="'bad' failed 5 times in a row"):
+        guard.score_all([GROUP] * 9)
+    assert guard.failures == {"bad": 5}
+
+
+def test_the_time_of_each_reward_is_counted_and_what_it_says_to_have_spent() -> None:
+    class Paid:
+        costs: ClassVar[dict[str, float]] = {"requests": 2, "dollars": 0.5}
+
+        def __call__(self, group: Group) -> list[float | None]:
+            time.sleep(0.05)
+            return [1.0, 1.0]
+
+    guard = Guard([_reward("paid", Paid(), waits=True), _reward("free", lambda group: [1.0, 1.0])])
+    guard.score_all([GROUP, GROUP])
+    spent = guard.spent
+    assert spent["reward_seconds/paid"] >= 0.1
+    assert spent["reward_seconds/free"] >= 0
+    assert spent["reward_costs/paid/requests"] == 2
+    assert len(spent) == 4
+
+
+def test_what_is_right_is_told_by_the_first_reward_that_can_tell() -> None:
+    scores = {"judge": [0.9, 0.1, 0.9, None], "length": [-0.5, 0.6, None, -1.0]}
+    judge = _reward("judge", _fail)
+    judge = WeightedReward(replace(judge.reward, claim="correctness"))
+    length = _reward("length", _fail)
+    length = WeightedReward(
+        replace(length.reward, claim="correctness", needs_answer=True, range=(-1.0, 1.0))
+    )
+    assert Guard([judge, length]).right(scores) == [False, True, False, False]
+    own = WeightedReward(replace(length.reward, range=(-math.inf, math.inf)))
+    assert Guard([own]).right(scores) == [False, True, False, False]
+    assert Guard([judge, _reward("length", _fail)]).right(scores) == [True, True, True, False]
 
 
 def test_five_failures_in_a_row_stop_the_run_and_say_which_and_why() -> None:
