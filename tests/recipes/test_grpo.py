@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from reasonkit.sandbox import isolation
+
 SMALL = (
     "--steps", 4, "--group-size", 4, "--prompts-per-step", 4, "--max-completion-tokens", 24,
     "--test-size", 8, "--validation-size", 4, "--validate-every", 2, "--save-every", 2,
@@ -121,6 +123,10 @@ REFUSED = {
     "absent tracker": (("--report-to", "wandb"), "pip install"),
     "odd micro-batch": (("--micro-batch", "7"), "--micro-batch"),
     "test split only": (("--task", "math500-like"), "test"),
+    "answers of programs": (("--task", "tiny-code", "--reward", "answer=1"), "code=1"),
+    "programs of answers": (("--reward", "code=1"), "no tests"),
+    "malformed tests": (("--task", "untested.jsonl"), "untested.jsonl:1"),
+    "unknown role": (("--columns", "prompt=q"), "tests="),
     "hub without network": (("--model", "nobody/nothing-at-all"), "nobody/nothing-at-all"),
 }
 
@@ -132,6 +138,8 @@ def test_bad_input_is_one_line_and_makes_nothing(
     row = '{"question": "q", "answer": "1"}\n'
     (tmp_path / "broken.jsonl").write_text(row + "{nope\n")
     (tmp_path / "bare.jsonl").write_text('{"question": "q", "answer": ""}\n')
+    untested = '{"text": "q", "code": "x", "test_list": ["f(1)"]}'
+    (tmp_path / "untested.jsonl").write_text(untested)
     (tmp_path / "odd.yaml").write_text("group_sise: 4\n")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
@@ -145,6 +153,27 @@ def test_bad_input_is_one_line_and_makes_nothing(
     if ended.err.startswith("error:"):
         assert len(ended.err.strip().splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_programs_are_rewarded_and_judged_by_running_them(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    argv = ("--task", "tiny-code", "--json", *SMALL, "--max-completion-tokens", 64)
+    ended = reasonkit("grpo", "--run-dir", "run", *argv)
+    assert ended.code == 0, ended.err
+    level = isolation()
+    assert f"sandbox: {level}" in ended.err
+    assert json.loads((tmp_path / "run/run.json").read_text())["sandbox"] == level
+    metrics = rows(tmp_path / "run/metrics.jsonl")[1:]
+    assert all({"reward_seconds/code", "reward_seconds/format"} <= m.keys() for m in metrics)
+    for seen in rows(tmp_path / "run/completions.jsonl"):
+        assert seen["reward"] == pytest.approx(
+            seen["rewards"]["code"] + 0.2 * seen["rewards"]["format"]
+        )
+    paid = {seen["rewards"]["code"] for seen in rows(tmp_path / "run/completions.jsonl")}
+    assert paid == {0.0, 1.0}
+    after = json.loads((tmp_path / "run/evaluations/after.json").read_text())
+    assert all(v["correct"] for v in after["verdicts"] if v["extracted"] == v["answer"])
 
 
 def test_a_reward_that_always_fails_is_named_and_stops_training(
