@@ -1,7 +1,7 @@
 """Write a one-argument Python function from a sentence.
 
-A problem chains one to three operations on ``x``. It is checked by running the function on inputs
-that the sentence doesn't show.
+A problem chains operations on ``x``. It is checked by running the function on inputs that the
+sentence doesn't show.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 INPUTS = (0, 1, 2, 3, 5, 8, 13, 20)
+
+STEPS = (1, 2, 2, 3)
+"""How many operations a problem may have, each number as often as it is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,10 @@ def function(body: str) -> str:
     return f"def f(x): return {body}"
 
 
-def draw(rng: random.Random) -> Problem:
-    """A random problem of one to three steps."""
-    steps = [
-        (op, rng.choice(op.constants)) for op in rng.sample(OPERATIONS, rng.choice((1, 2, 2, 3)))
-    ]
+def draw(rng: random.Random, numbers: Sequence[int] = STEPS) -> Problem:
+    """A random problem with one of these numbers of operations, all different."""
+    chosen = rng.sample(OPERATIONS, rng.choice(numbers))
+    steps = [(op, rng.choice(op.constants)) for op in chosen]
     words = [op.words.format(k=k) for op, k in steps]
     listed = words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and then " + words[-1]
     careless = "x"
