@@ -250,6 +250,7 @@ def _resolve(name: str) -> Reward:
         claim=loaded.claim,
         paper="",
         score=loaded.score,
+        waits=loaded.waits,
     )
 
 

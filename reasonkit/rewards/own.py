@@ -2,10 +2,13 @@
 
 Its first positional parameter is named ``group``: it is called with our signature. Otherwise it is
 called as TRL calls one: ``f(completions, **kwargs)`` with, one entry a completion, ``prompts`` and
-``completions`` (lists of messages) and ``answer``; of these it gets the ones it takes. It counts as
-reading the reference answer unless the function says otherwise: ``f.needs_answer = False``. What
-it is held to is ``f.claim``: "correctness", "form" or "shaping"; where it doesn't say, correctness
-if it reads the reference answer, else shaping.
+``completions`` (lists of messages), ``completion_ids`` and the example's ``answer``, ``tests`` and
+``entry_point``; of these it gets the ones it takes.
+
+It counts as reading the reference answer unless the function says otherwise:
+``f.needs_answer = False``. What it is held to is ``f.claim``: "correctness", "form" or "shaping";
+where it doesn't say, correctness if it reads the reference answer, else shaping. With
+``f.waits = True`` it runs in a thread, beside the other rewards.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import Any, get_args
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.types import Claim, Group
 
-_COLUMNS = frozenset({"prompts", "completions", "answer"})
+_COLUMNS = frozenset({"prompts", "completions", "completion_ids", "answer", "tests", "entry_point"})
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -33,6 +36,7 @@ class Loaded:
     score: Callable[[Group], Sequence[float | None]]
     needs_answer: bool
     claim: Claim
+    waits: bool
 
 
 def load(path: str, function: str) -> Loaded:
@@ -54,7 +58,8 @@ def load(path: str, function: str) -> Loaded:
         raise UnknownNameError(
             "claim", str(claim), get_args(Claim), hint=f"(of reward {path}:{function})"
         )
-    return Loaded(_adapt(found, f"{path}:{function}"), needs_answer, claim)
+    waits = bool(getattr(found, "waits", False))
+    return Loaded(_adapt(found, f"{path}:{function}"), needs_answer, claim, waits)
 
 
 def _import(path: str) -> dict[str, Any]:
@@ -113,9 +118,12 @@ def _required(parameters: Sequence[inspect.Parameter]) -> list[inspect.Parameter
 
 
 def _columns(group: Group) -> dict[str, list[Any]]:
-    count = len(group.completions)
+    example, completions = group.example, group.completions
     return {
-        "prompts": [list(group.example.messages) for _ in range(count)],
-        "completions": [[{"role": "assistant", "content": c.text}] for c in group.completions],
-        "answer": [group.example.answer] * count,
+        "prompts": [list(example.messages) for _ in completions],
+        "completions": [[{"role": "assistant", "content": c.text}] for c in completions],
+        "completion_ids": [list(c.token_ids) for c in completions],
+        "answer": [example.answer for _ in completions],
+        "tests": [example.tests for _ in completions],
+        "entry_point": [example.entry_point for _ in completions],
     }

@@ -37,6 +37,10 @@ def short(group):
     return [1.0] * len(group.completions)
 
 short.needs_answer = False
+short.waits = True
+
+def counted(prompts, completions, completion_ids, tests, **kwargs):
+    return [float(len(ids) + len(given)) for ids, given in zip(completion_ids, tests)]
 
 def shaped(group):
     return [1.0] * len(group.completions)
@@ -112,7 +116,13 @@ def test_what_an_own_reward_claims_is_its_own_word(own: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "values"), [("ours", [1.0, 1.0]), ("trl", [1.0, 0.0]), ("named", [5.0, 9.0])]
+    ("function", "values"),
+    [
+        ("ours", [1.0, 1.0]),
+        ("trl", [1.0, 0.0]),
+        ("named", [5.0, 9.0]),
+        ("counted", [1.0, 2.0]),
+    ],
 )
 def test_both_signatures_are_called_as_they_ask(
     own: Path, function: str, values: list[float]
@@ -126,6 +136,7 @@ def test_an_own_reward_counts_as_an_oracle_unless_it_says_otherwise(own: Path) -
     ours, short = parse([f"{own}:ours=1", f"{own}:short=1"])
     assert ours.reward.needs_answer
     assert not short.reward.needs_answer
+    assert short.reward.waits and not ours.reward.waits
 
 
 @pytest.mark.parametrize(
