@@ -8,6 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reasonkit.generation import Sampling
+from reasonkit.generation.local import LocalEngine
+from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.rewards import REWARDS
 from reasonkit.types import Completion, Example, Group
 
@@ -61,6 +64,24 @@ def test_one_thought_and_one_answer_pay(text: str) -> None:
 )
 def test_everything_else_pays_nothing(text: str) -> None:
     assert _score(text) == 0.0
+
+
+def test_a_thought_that_the_prompt_has_opened_pays_like_any_other() -> None:
+    resolved = resolve("abacus")
+    tokenizer, model = load_tokenizer(resolved)[0], load_model(resolved, "cpu", "float32")
+    tokenizer.chat_template += "<think>"
+    asked = [
+        Example(q, "t", ({"role": "user", "content": q},), "0") for q in ("What is 2+7?", "4*2=?")
+    ]
+    groups = list(LocalEngine(model, tokenizer).sample(asked, 8, Sampling(64)))
+    completions = [c for group in groups for c in group.completions]
+    paid = [score for group in groups for score in REWARDS["format"].score(group)]
+    assert all(c.text.startswith("<think>") for c in completions)
+    assert any(paid)
+    for completion, score in zip(completions, paid, strict=True):
+        sampled = str(tokenizer.decode(completion.token_ids, skip_special_tokens=True))
+        assert "<think>" not in sampled or not score
+        assert _score(sampled) == 0.0
 
 
 PIECES = st.sampled_from(
