@@ -206,13 +206,12 @@ def coloured(text: str, right: bool | None) -> Text:
 
 
 def _completion(scored: Scored) -> RenderableType:
-    answer = scored.rewards.get("answer", scored.total)
     rewards = ", ".join(
         f"{name} {'–' if value is None else format(value, 'g')}"
         for name, value in scored.rewards.items()
     )
     return Panel(
-        coloured(scored.text, None if answer is None else answer > 0),
+        coloured(scored.text, scored.right),
         title=Text(scored.question.splitlines()[-1][:70]),
         title_align="left",
         subtitle=Text(rewards),

@@ -79,12 +79,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A completion with its total reward and each reward by name; None where no verdict was."""
+    """A completion with its total reward and each reward by name; None where no verdict was.
+
+    ``right`` is what `Guard.right` makes of it; None where that wasn't asked.
+    """
 
     question: str
     text: str
     total: float | None
     rewards: Mapping[str, float | None]
+    right: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from reasonkit.config import DType, GrpoConfig, Invocation, to_mapping
 from reasonkit.models import MODELS
 from reasonkit.objectives import PRESETS
 from reasonkit.plan import Plan, load_policy, without_overlong
-from reasonkit.rewards.guard import Guard
+from reasonkit.rewards.guard import Guard, spent_on_rewards
 from reasonkit.stages.reinforcement import reinforce, resolve_settings
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def _measure_and_train(
         "reward_seconds": counters.reward_seconds,
         "peak_memory_bytes": running.peak_memory(),
         "reward_failures": dict(guard.failures),
+        "spent_on_rewards": spent_on_rewards(made.metrics()),
         "step_kept": trained.step,
         "stopped_at": trained.stopped,
         "rollbacks": trained.rollbacks,

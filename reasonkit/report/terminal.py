@@ -74,6 +74,9 @@ def _title(summary: Mapping[str, Any], of: str) -> str:
         f"{summary['model']} on {summary['task']}, {summary[of]['n']} test questions, greedy, "
         "95 % intervals"
     )
+    for name, spent in summary.get("spent_on_rewards", {}).items():
+        if name.endswith("/dollars"):
+            console.say(f"{name.split('/')[1]}: {spent:.2f} dollars")
 
 
 def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:

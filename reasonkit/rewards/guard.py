@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import FrameType
 from typing import Any, TypeVar, cast
@@ -26,6 +26,7 @@ WINDOW = 40
 """Of this many last calls of a reward, at most half may fail."""
 
 
+_SPENT = ("reward_seconds/", "reward_costs/")
 T = TypeVar("T")
 
 
@@ -78,10 +79,11 @@ class Guard:
     @property
     def spent(self) -> dict[str, float]:
         """All seconds, and what rewards that cost money say they have spent, as metrics name it."""
-        spent = {f"reward_seconds/{name}": seconds for name, seconds in self.seconds.items()}
+        seconds, costs = _SPENT
+        spent = {f"{seconds}{name}": value for name, value in self.seconds.items()}
         for reward in (weighted.reward for weighted in self.rewards):
-            costs: dict[str, float] = getattr(reward.score, "costs", {})
-            spent |= {f"reward_costs/{reward.name}/{kind}": cost for kind, cost in costs.items()}
+            paid: dict[str, float] = getattr(reward.score, "costs", {})
+            spent |= {f"{costs}{reward.name}/{kind}": value for kind, value in paid.items()}
         return spent
 
     def score(self, group: Group) -> Scores:
@@ -157,6 +159,19 @@ class Guard:
                 f"in its last {len(last[-WINDOW:])} calls; last: {text}"
             )
         return [None] * len(group.completions)
+
+
+def spent_on_rewards(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """What records of ``metrics.jsonl`` say was spent, as of `Guard.spent`, in all.
+
+    Of several updates a rollout, each of which has a record, the last is counted.
+    """
+    total: Counter[str] = Counter()
+    for record in records:
+        if record["step"] == int(record["step"]):
+            spent = {k: v for k, v in record.items() if k.startswith(_SPENT)}
+            total.update(spent)
+    return dict(total)
 
 
 def _checked(values: Any, count: int) -> list[float | None]:

@@ -217,6 +217,7 @@ class Rollout:
                 text=c.text,
                 total=d.totals[i],
                 rewards={name: values[i] for name, values in d.scores.items()},
+                right=d.right[i],
             )
             for d in self.newest
             for i, c in enumerate(d.group.completions)

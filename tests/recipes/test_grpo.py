@@ -172,6 +172,10 @@ def test_programs_are_rewarded_and_judged_by_running_them(
         )
     paid = {seen["rewards"]["code"] for seen in rows(tmp_path / "run/completions.jsonl")}
     assert paid == {0.0, 1.0}
+    spent = json.loads(ended.out)["spent_on_rewards"]
+    assert spent["reward_seconds/code"] == pytest.approx(
+        sum(m["reward_seconds/code"] for m in metrics)
+    )
     after = json.loads((tmp_path / "run/evaluations/after.json").read_text())
     assert all(v["correct"] for v in after["verdicts"] if v["extracted"] == v["answer"])
 
