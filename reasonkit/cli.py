@@ -15,7 +15,7 @@ import typer
 
 from reasonkit import console
 from reasonkit.config import DistillConfig, GrpoConfig, Invocation
-from reasonkit.errors import ReasonkitError, UnknownNameError
+from reasonkit.errors import ReasonkitError, RunError, StoppedError, UnknownNameError
 from reasonkit.options import with_options
 
 app = typer.Typer(
@@ -26,6 +26,10 @@ app = typer.Typer(
 )
 recipes_app = typer.Typer(no_args_is_help=True, help="Ready-made settings that travel inside.")
 app.add_typer(recipes_app, name="recipes")
+rewards_app = typer.Typer(
+    invoke_without_command=True, help="Lists the rewards; `check` attacks some of them."
+)
+app.add_typer(rewards_app, name="rewards")
 
 
 def _show_version(wanted: bool) -> None:
@@ -118,9 +122,11 @@ def list_tasks() -> None:
     console.show_table("tasks", ("name", "rewards", "what it asks"), rows)
 
 
-@app.command("rewards")
-def list_rewards() -> None:
+@rewards_app.callback()
+def list_rewards(context: typer.Context) -> None:
     """Lists the rewards; your own is path/to/file.py:function."""
+    if context.invoked_subcommand is not None:
+        return
     from reasonkit.rewards import REWARDS
 
     facts = [
@@ -137,6 +143,57 @@ def list_rewards() -> None:
     console.show_table("rewards", columns, facts)
     sources = [(r.name, r.description, r.paper) for r in REWARDS.values()]
     console.show_table("what they pay for", ("name", "pays", "from"), sources)
+
+
+@rewards_app.command("check")
+def check_rewards(
+    task: Annotated[str, typer.Option(help="Where the questions are from.")],
+    rewards: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME-OR-FILE[=WEIGHT]]…",
+            help="As for --reward of a recipe. (default: the task's own)",
+        ),
+    ] = None,
+    questions: Annotated[int, typer.Option(help="How many are taken.", min=1)] = 4,
+    columns: Annotated[
+        list[str] | None, typer.Option(help="As in question=COLUMN; may be repeated.")
+    ] = None,
+    time_limit: Annotated[
+        float, typer.Option(help="Seconds that a call with 8 completions may take.", min=0.1)
+    ] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Attacks rewards, alone and together, before they cost a training run."""
+    from reasonkit.plan import named_columns
+    from reasonkit.report import linting
+    from reasonkit.rewards.linter import lint
+    from reasonkit.tasks import describe, load, usual_rewards
+
+    splits = load(
+        task,
+        columns=named_columns(columns),
+        train=50 * questions,
+        validation=0,
+        test=50 * questions,
+    )
+    usual = usual_rewards(describe(task), splits)
+    specs = rewards or [f"{name}={weight:g}" for name, weight in usual]
+    try:
+        with console.progress(questions * len(specs), "attacking") as (bar, id):
+            report = lint(
+                specs,
+                splits.train or splits.test,
+                count=questions,
+                time_limit=time_limit,
+                progress=lambda done: bar.update(id, completed=done),
+            )
+    except KeyboardInterrupt as stop:
+        raise StoppedError("interrupted") from stop
+    linting.show(report, as_json)
+    if report.findings:
+        wanting = ", ".join(dict.fromkeys(finding.reward for finding in report.findings))
+        raise RunError(f"found wanting: {wanting}; mend that before you train")
 
 
 def _shipped_recipes() -> dict[str, Path]:

@@ -68,7 +68,7 @@ def settle(config: Config, trains: bool = True) -> Plan[Config]:
     rewards = parse(config.reward or [])
     splits = load(
         config.task,
-        columns=_columns(config.columns),
+        columns=named_columns(config.columns),
         validation=config.validation_size,
         test=config.test_size,
     )
@@ -114,7 +114,12 @@ def _check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward]
             raise DataError(f"{task}: {example.id}: {error}") from error
 
 
-def _columns(pairs: Sequence[str] | None) -> dict[str, str] | None:
+def named_columns(pairs: Sequence[str] | None) -> dict[str, str] | None:
+    """What ``ROLE=COLUMN`` pairs say; None where there are none.
+
+    Raises:
+        RefusedError: a pair that is none, or a role that there isn't.
+    """
     if not pairs:
         return None
     split = [pair.partition("=") for pair in pairs]

@@ -138,7 +138,7 @@ class Guard:
     def _score(self, reward: Reward, group: Group) -> list[float | None]:
         lately = self._failed_lately[reward.name]
         try:
-            values = _checked(
+            values = checked(
                 _within(self.time_limit, lambda: reward.score(group)), len(group.completions)
             )
         except (Exception, SystemExit) as error:
@@ -174,7 +174,7 @@ def spent_on_rewards(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return dict(total)
 
 
-def _checked(values: Any, count: int) -> list[float | None]:
+def checked(values: Any, count: int) -> list[float | None]:
     """The values as floats.
 
     Raises:

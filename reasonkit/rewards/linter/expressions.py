@@ -1,0 +1,126 @@
+"""Number puzzles: reach a target with given numbers, each used once, and + - * /.
+
+Left out: puzzles in which a power or another operator is allowed; where the reference uses one,
+the question is no puzzle here.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import operator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from reasonkit.types import Example
+
+_EXPRESSION = re.compile(r"[\d+\-*/()\s]*\d\s*[-+*/][\d+\-*/()\s]*")
+_NUMBER = re.compile(r"\d+")
+_LARGEST = 10**6
+_OTHER_OPERATORS: dict[str, Callable[[int, int], int]] = {
+    "**": lambda a, b: a**b if abs(a) <= 100 and 0 <= b <= 10 else 0,
+    "//": lambda a, b: a // b if b else 0,
+    "%": lambda a, b: a % b if b else 0,
+    "<<": lambda a, b: a << b if 0 <= b <= 10 else 0,
+    "|": operator.or_,
+    "^": operator.xor,
+}
+_PLAIN_OPERATORS: dict[str, Callable[[int, int], int]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+}
+_NODES: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Puzzle:
+    """The numbers that are given and the target."""
+
+    numbers: tuple[int, ...]
+    target: int
+
+
+def puzzle(example: Example) -> Puzzle | None:
+    """The puzzle that a question is, going by its reference answer; None if it is none.
+
+    It is one where the reference is an expression of + - * / and whole numbers, and the question
+    has these numbers and the expression's value.
+    """
+    if not _EXPRESSION.fullmatch(example.answer) or re.search(r"\*\s*\*|/\s*/", example.answer):
+        return None
+    value = _value(example.answer)
+    given = [int(digits) for digits in _NUMBER.findall(example.question)]
+    used = [int(digits) for digits in _NUMBER.findall(example.answer)]
+    if value is None or value.denominator != 1 or not {*used, int(value)} <= set(given):
+        return None
+    return Puzzle(tuple(used), int(value))
+
+
+def wrong(puzzle: Puzzle) -> str:
+    """An expression of the given numbers, each once, that misses the target."""
+    added = " + ".join(map(str, puzzle.numbers))
+    return added if sum(puzzle.numbers) != puzzle.target else added.replace(" + ", " - ", 1)
+
+
+def with_other_numbers(puzzle: Puzzle) -> list[str]:
+    """Expressions that reach the target with numbers of their own."""
+    target = puzzle.target
+    return [f"{target}", f"{target} + 0", f"{target - 1} + 1", f"{target} * 1", f"{2 * target} / 2"]
+
+
+def with_other_operators(puzzle: Puzzle) -> list[str]:
+    """Expressions that reach the target with the given numbers, but not by + - * / alone.
+
+    One for each other operator. Of more than four numbers, the puzzle is left alone: there are too
+    many ways.
+    """
+    if len(puzzle.numbers) > 4:
+        return []
+    found: dict[str, str] = {}
+    for signs, text in _reaching(puzzle):
+        for sign in signs & set(_OTHER_OPERATORS):
+            found.setdefault(sign, text)
+    return list(dict.fromkeys(found.values()))
+
+
+def _reaching(puzzle: Puzzle) -> Iterator[tuple[set[str], str]]:
+    """What reaches the target from left to right, with the operators in it."""
+    operators = _PLAIN_OPERATORS | _OTHER_OPERATORS
+    for order in itertools.permutations(puzzle.numbers):
+        for signs in itertools.product(operators, repeat=len(order) - 1):
+            value, text = order[0], str(order[0])
+            for i, (sign, number) in enumerate(zip(signs, order[1:], strict=True)):
+                text = f"({text}){sign}{number}" if i else f"{text}{sign}{number}"
+                value = operators[sign](value, number)
+                if abs(value) > _LARGEST:
+                    break
+            else:
+                if value == puzzle.target:
+                    yield set(signs), text
+
+
+def _value(text: str) -> Fraction | None:
+    """The exact value of an expression of + - * / and whole numbers; None if it has none."""
+    try:
+        return _evaluated(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
+        return None
+
+
+def _evaluated(node: ast.expr) -> Fraction:
+    match node:
+        case ast.Constant(value=int(value)):
+            return Fraction(value)
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return -_evaluated(inner)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _NODES:
+            return _NODES[type(op)](_evaluated(left), _evaluated(right))
+    raise ValueError("not an expression of whole numbers")

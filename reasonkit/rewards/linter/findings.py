@@ -1,0 +1,89 @@
+"""What the linter found, in the form in which it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from reasonkit.types import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A completion that was paid for nothing, or another fault of a reward.
+
+    Attributes:
+        reward: its name, or `TOGETHER`.
+        what: the attack, or the fault.
+        rule: the rule that is broken.
+        text: the completion of which ``paid`` is said, or with which the fault shows.
+        paid: what it got, times the weight; None for a fault that is no payment.
+        wrong: what the best paid honest wrong answer got.
+        right: what a reference solution got.
+        questions: on how many questions.
+    """
+
+    reward: str
+    what: str
+    rule: str
+    text: str = ""
+    paid: float | None = None
+    wrong: float | None = None
+    right: float | None = None
+    questions: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A reward that was checked; seconds are those of a call with at most `GROUP` completions."""
+
+    name: str
+    claim: Claim
+    weight: float
+    calls: int
+    seconds_mean: float
+    seconds_worst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of a check.
+
+    Attributes:
+        task: its name.
+        questions: how many examples were taken.
+        completions: how many were scored.
+        rewards: one entry a reward.
+        findings: the faults.
+        unseen: what was paid like a solution and can't be told from one by such rewards.
+        notes: what else is worth knowing, a line each.
+    """
+
+    task: str
+    questions: int
+    completions: int
+    rewards: tuple[Facts, ...]
+    findings: tuple[Finding, ...]
+    unseen: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+def merged(questions: Iterable[Iterable[Finding]]) -> tuple[Finding, ...]:
+    """One finding for each reward, fault and rule: that with the largest gain of all questions."""
+    kept: dict[tuple[str, str, str], Finding] = {}
+    for findings in questions:
+        worst: dict[tuple[str, str, str], Finding] = {}
+        for finding in findings:
+            key = (finding.reward, finding.what, finding.rule)
+            if key not in worst or _gain(finding) > _gain(worst[key]):
+                worst[key] = finding
+        for key, finding in worst.items():
+            held = kept.get(key)
+            count = finding.questions + (held.questions if held else 0)
+            larger = finding if held is None or _gain(finding) > _gain(held) else held
+            kept[key] = replace(larger, questions=count)
+    return tuple(kept.values())
+
+
+def _gain(finding: Finding) -> float:
+    return (finding.paid or 0.0) - (finding.wrong or 0.0)

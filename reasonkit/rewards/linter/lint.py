@@ -1,0 +1,151 @@
+"""Runs every check on some rewards, alone and together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from reasonkit.errors import DataError
+from reasonkit.rewards import WeightedReward, parse
+from reasonkit.rewards.linter import checks, conduct
+from reasonkit.rewards.linter.calls import Calls
+from reasonkit.rewards.linter.candidates import Candidate, candidates, choose
+from reasonkit.rewards.linter.checks import Board
+from reasonkit.rewards.linter.findings import Finding, Report, merged
+from reasonkit.rewards.linter.scoring import SIZE, Scorer
+from reasonkit.types import Example, Group
+
+TOGETHER = "all together"
+"""The name of the composition."""
+
+WORTH = 1.0
+"""What a right answer is worth beside a shaping reward that is checked alone."""
+
+
+def lint(
+    specs: Sequence[str],
+    examples: Sequence[Example],
+    *,
+    count: int = 4,
+    time_limit: float = 30.0,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """Attacks each reward, and all of them together where there are several.
+
+    Args:
+        specs: the rewards with their weights, as on the command line.
+        examples: of one task; some of them are taken.
+        count: how many, at most.
+        time_limit: seconds that a call with `SIZE` completions may take.
+        progress: called with the number of times that a reward has done an example.
+
+    Raises:
+        RefusedError: a reward that there isn't, or that can't be used.
+        DataError: no example has a reference answer.
+        RunError: no process can be started.
+    """
+    weighted = parse(specs)
+    chosen = choose([example for example in examples if example.answer.strip()], count)
+    if not chosen:
+        raise DataError("no example has a reference answer to check rewards with")
+    put = [candidates(example, first=i == 0) for i, example in enumerate(chosen)]
+    found: list[list[Finding]] = [[] for _ in chosen]
+    boards: list[list[Board]] = [[] for _ in chosen]
+    with Calls(specs, time_limit) as calls:
+        scorers = [Scorer(calls, index, reward) for index, reward in enumerate(weighted)]
+        for scorer in scorers:
+            for i, example in enumerate(chosen):
+                values = scorer.score(example, put[i], found[i])
+                found[i] += _conduct(scorer, example, put[i], values, first=i == 0)
+                boards[i].append(_board(scorer.weighted, put[i], values))
+                if progress is not None:
+                    progress(scorer.index * len(chosen) + i + 1)
+    unseen = []
+    for i in range(len(chosen)):
+        for scorer, board in zip(scorers, boards[i], strict=True):
+            if board.solutions(True) or not scorer.given_up:
+                found[i] += _held(scorer.weighted, board)
+        if len(weighted) == 1:
+            unseen.append(list(checks.unseen(boards[i][0], weighted[0].reward.claim)))
+        elif not any(scorer.given_up for scorer in scorers):
+            together = _together(weighted, boards[i])
+            found[i] += checks.composition(together)
+            unseen.append(list(checks.unseen(together, "correctness")))
+    columns = list(zip(*boards, strict=True))
+    notes = [f"{s.name} was given up: it hangs, or fails a solution" for s in scorers if s.given_up]
+    notes += [n for w, column in zip(weighted, columns, strict=True) for n in _unread(w, column)]
+    if len(weighted) == 1 and weighted[0].reward.claim == "shaping":
+        findings, note = _borne(columns[0])
+        found.append(findings)
+        notes.append(note)
+    return Report(
+        task=chosen[0].task,
+        questions=len(chosen),
+        completions=sum(map(len, put)),
+        rewards=tuple(scorer.facts for scorer in scorers),
+        findings=merged(found),
+        unseen=merged(unseen),
+        notes=tuple(notes),
+    )
+
+
+def _conduct(
+    scorer: Scorer,
+    example: Example,
+    put: Sequence[Candidate],
+    values: Sequence[float | None],
+    *,
+    first: bool,
+) -> Iterator[Finding]:
+    yield from conduct.keeps_range(scorer.weighted, put, values)
+    scored = [c.completion for c, value in zip(put, values, strict=True) if value is not None]
+    if scorer.given_up or not scored:
+        return
+    mixed = scored[:: max(1, len(scored) // SIZE)][:SIZE]
+    yield from conduct.repeats(scorer.calls, scorer.index, scorer.name, Group(example, mixed))
+    if first:
+        yield from conduct.counts(scorer.calls, scorer.index, scorer.name, example)
+    if first and scorer.weighted.reward.claim == "correctness":
+        yield from conduct.withstands_broken_references(
+            scorer.calls, scorer.index, scorer.weighted, example
+        )
+
+
+def _board(
+    weighted: WeightedReward, put: Sequence[Candidate], values: Sequence[float | None]
+) -> Board:
+    weighed = [None if value is None else weighted.weight * value for value in values]
+    return Board(weighted.reward.name, put, weighed)
+
+
+def _together(weighted: Sequence[WeightedReward], boards: Sequence[Board]) -> Board:
+    columns = zip(*(board.values for board in boards), strict=True)
+    totals = [[value for value in column if value is not None] for column in columns]
+    return Board(TOGETHER, boards[0].candidates, [sum(t) if t else None for t in totals])
+
+
+def _held(weighted: WeightedReward, board: Board) -> Iterator[Finding]:
+    if weighted.reward.claim == "correctness":
+        yield from checks.correctness(board)
+    elif weighted.reward.claim == "form":
+        yield from checks.form(board)
+
+
+def _unread(weighted: WeightedReward, boards: Sequence[Board]) -> Iterator[str]:
+    """Which styles a correctness reward doesn't read on some question."""
+    missed = [s for s in boards[0].styles if not all(s in board.read for board in boards)]
+    if weighted.reward.claim == "correctness" and 0 < len(missed) < len(boards[0].styles):
+        yield f"{weighted.reward.name} finds no answer in the style: {', '.join(missed)}"
+
+
+def _borne(boards: Sequence[Board]) -> tuple[list[Finding], str]:
+    """Whether being right outweighs the most that an attack gains, and what weight it bears."""
+    gains = [gain for board in boards if (gain := checks.gain(board)) is not None]
+    name = boards[0].reward
+    most = max(gains, key=lambda gain: gain.amount, default=None)
+    if most is None or most.amount <= checks.CLOSE:
+        return [], f"{name} pays no attack more than a right answer, by itself"
+    findings = [most.finding] if most.amount >= WORTH - checks.CLOSE else []
+    return findings, (
+        f"{name} pays an attack at most {most.amount:.3g} more than a right answer: "
+        "beside it, being right has to pay more than that"
+    )

@@ -1,0 +1,47 @@
+"""Checks the rewards of ``faulty.py`` by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reasonkit.rewards.linter import Report, lint
+from reasonkit.tasks import load
+from reasonkit.types import Example
+
+FILE = Path(__file__).parent / "faulty.py"
+CHOICE = """Which of these is a mammal?
+A. salmon
+B. eagle
+C. whale
+D. cobra"""
+
+
+def asked(question: str, answer: str) -> Example:
+    return Example("1", "t", ({"role": "user", "content": question},), answer)
+
+
+TASKS: dict[str, list[Example]] = {
+    "arithmetic": load("arithmetic", train=50, validation=0, test=0).train,
+    "tiny-code": load("tiny-code", train=50, validation=0, test=0).train,
+    "countdown": [asked("Using the numbers [2, 3, 1], make an equation that equals 7", "2*3+1")],
+    "choice": [asked(CHOICE, "C")],
+}
+
+
+@pytest.fixture(scope="session")
+def check() -> Callable[..., Report]:
+    """Checks rewards, ``FUNCTION`` or ``FUNCTION=WEIGHT`` of the file or built-in ones."""
+    source = FILE.read_text()
+
+    def call(*names: str, task: str = "arithmetic", count: int = 1, seconds: float = 20) -> Report:
+        own = [name.partition("=")[0] for name in names]
+        specs = [
+            f"{FILE}:{name}" if f"def {function}(" in source else name
+            for name, function in zip(names, own, strict=True)
+        ]
+        return lint(specs, TASKS[task], count=count, time_limit=seconds)
+
+    return call
