@@ -60,7 +60,6 @@ _COMMAND = re.compile(r"\\[A-Za-z]+")
 _LETTERS = {"en": "", "de": "äöüß", "fr": "àâæçéèêëîïôœùûÿ", "es": "áéíñóúü"}
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _WORD = re.compile(r"[^\W\d_]+")
-_THOUGHT = re.compile(r"(?:<think>)?(.*?)</think>|<think>(.*)", re.DOTALL)
 
 
 def make(parameter: str) -> Callable[[Group], list[float | None]]:
@@ -96,10 +95,11 @@ def share(text: str, language: str = "en") -> float:
 
 
 def _thought(text: str) -> str:
-    found = _THOUGHT.search(text)
-    if found is None:
-        return text
-    return found[1] if found[1] is not None else found[2]
+    before, closed, _ = text.partition("</think>")
+    if closed:
+        return before.removeprefix("<think>")
+    _, opened, after = text.partition("<think>")
+    return after if opened else text
 
 
 def _words(text: str) -> list[str]:
