@@ -29,7 +29,8 @@ def show(report: Report, as_json: bool) -> None:
         print(json.dumps(asdict(report), indent=2))
         return
     console.show_table(
-        f"{report.completions:,} completions of {report.questions} questions of {report.task}",
+        f"{report.task}: {report.completions:,} completions of {report.questions} "
+        f"question{'s' * (report.questions > 1)}",
         ("reward", "claims", "weight", "calls", "ms a call", "ms at worst"),
         [_facts(facts) for facts in report.rewards],
     )
@@ -86,4 +87,7 @@ def _short(text: str, room: int) -> str:
     line = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
     if line != line.strip() or not line:
         line = f"“{line}”"
-    return line if len(line) <= room else f"{line[: room - BACK - 1]}…{line[-BACK:]}"
+    if len(line) <= room:
+        return line
+    back = BACK if room > 3 * BACK else 0
+    return f"{line[: room - back - 1]}…{line[len(line) - back :]}"

@@ -54,6 +54,7 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("tags repeated", texts.repeated_tags, ALL, answers=True),
     Attack("tags out of place", texts.broken_tags, ALL, answers=True, half_formed=True),
     Attack("the question echoed", texts.echo),
+    Attack("a formula of the question", texts.formulas),
     Attack("every number of the question", texts.numbers, answers=True),
     Attack("every number from -20 to 100", texts.every_number, answers=True),
     Attack("every option", texts.options, answers=True),
@@ -98,6 +99,7 @@ BLIND_SPOTS: tuple[Attack, ...] = (
     Attack("right answer under a wrong thought", texts.wrong_thought, right=True),
     Attack("right answer under filler", texts.filler, right=True),
     Attack("right answer without a thought", texts.no_thought, right=True),
+    Attack("a formula of the question, rewritten", texts.rewritten_formulas),
     Attack("program made for the tests alone", texts.made_for_the_tests, right=True),
     Attack("filler in the right form", texts.formed_filler, FORM),
 )

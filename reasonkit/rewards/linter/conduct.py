@@ -69,8 +69,9 @@ def withstands_broken_references(
     texts = (TAGS.write(BRIEF, wrong), "", "<answer></answer>", TAGS.write(BRIEF, "unknown"))
     group = [completion(text) for text in texts]
     if asks_for_program(example):
-        damaged = [("no tests", replace(example, tests=()))]
+        what, damaged = "an example without tests", [("no tests", replace(example, tests=()))]
     else:
+        what = "a reference without a value"
         damaged = [(f"reference {text!r}", replace(example, answer=text)) for text in BROKEN]
     usual = calls.score(index, Group(example, group)).values or [None] * len(group)
     for damage, asked in damaged:
@@ -79,7 +80,7 @@ def withstands_broken_references(
             paid = weighted.weight * (value or 0.0)
             allowed = max(0.0, weighted.weight * (before or 0.0))
             if paid > allowed + CLOSE:
-                what, shown = "a reference without a value", f"{scored.text} ({damage})"
+                shown = f"{scored.text} ({damage})"
                 yield Finding(
                     weighted.reward.name, what, "pays for nothing", shown, paid, allowed, None
                 )

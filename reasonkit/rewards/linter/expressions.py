@@ -18,12 +18,14 @@ from reasonkit.types import Example
 
 _EXPRESSION = re.compile(r"[\d+\-*/()\s]*\d\s*[-+*/][\d+\-*/()\s]*")
 _NUMBER = re.compile(r"\d+")
-_LARGEST = 10**6
+TOO_LARGE = 10**6
+"""A value that is followed no further; it stands for having none, too."""
+
 _OTHER_OPERATORS: dict[str, Callable[[int, int], int]] = {
-    "**": lambda a, b: a**b if abs(a) <= 100 and 0 <= b <= 10 else 0,
-    "//": lambda a, b: a // b if b else 0,
-    "%": lambda a, b: a % b if b else 0,
-    "<<": lambda a, b: a << b if 0 <= b <= 10 else 0,
+    "**": lambda a, b: a**b if abs(a) <= 100 and 0 <= b <= 10 else TOO_LARGE,
+    "//": lambda a, b: a // b if b else TOO_LARGE,
+    "%": lambda a, b: a % b if b else TOO_LARGE,
+    "<<": lambda a, b: a << b if 0 <= b <= 10 else TOO_LARGE,
     "|": operator.or_,
     "^": operator.xor,
 }
@@ -100,7 +102,7 @@ def _reaching(puzzle: Puzzle) -> Iterator[tuple[set[str], str]]:
             for i, (sign, number) in enumerate(zip(signs, order[1:], strict=True)):
                 text = f"({text}){sign}{number}" if i else f"{text}{sign}{number}"
                 value = operators[sign](value, number)
-                if abs(value) > _LARGEST:
+                if abs(value) >= TOO_LARGE:
                     break
             else:
                 if value == puzzle.target:

@@ -122,7 +122,9 @@ def wrong_answer(example: Example) -> str:
         return str(value + 1)
     if letter := _LETTER.fullmatch(reference):
         return "B" if letter[1].upper() == "A" else "A"
-    return _OPPOSITES.get(reference.lower(), "unknown")
+    if reference.replace(" ", "").isalpha():
+        return _OPPOSITES.get(reference.lower(), "unknown")
+    return "42"
 
 
 def _ended(example: Example, thought: str, answer: str) -> str:
