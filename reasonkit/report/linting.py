@@ -9,9 +9,6 @@ from dataclasses import asdict
 from reasonkit import console
 from reasonkit.rewards.linter import Facts, Finding, Report
 
-BACK = 9
-"""Characters that are shown of the end of a completion that is too long."""
-
 SHORT = 20
 """Characters that are shown of a completion in a narrow terminal."""
 
@@ -82,12 +79,9 @@ def _paid(report: Report, findings: Sequence[Finding]) -> list[tuple[object, ...
 
 
 def _short(text: str, room: int) -> str:
-    """The text in one line, its middle left out; blanks at its ends stay visible."""
+    """The text in one line, cut off; blanks at its ends stay visible."""
     line = text.replace("\n", "⏎").replace("\t", "⇥")
     line = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
     if line != line.strip() or not line:
         line = f"“{line}”"
-    if len(line) <= room:
-        return line
-    back = BACK if room > 3 * BACK else 0
-    return f"{line[: room - back - 1]}…{line[len(line) - back :]}"
+    return line if len(line) <= room else f"{line[: room - 1]}…"

@@ -17,6 +17,14 @@ CLOSE = 1e-4
 """Values as near as this are the same; a batched model's are no nearer to each other."""
 
 
+FREE = "pays for nothing"
+REACHES = "pays something wrong like a reference solution"
+GAINS = "pays an attack more than an honest wrong answer"
+EXCEEDS = "pays a degenerate solution more than a reference solution"
+OUTWEIGHS = "pays an attack more than being right is worth"
+"""The rules that a payment may break, as they are printed after the reward's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """What the candidates of one example got from one reward, or from a composition.
@@ -98,7 +106,7 @@ def correctness(board: Board) -> Iterator[Finding]:
     for candidate, attack, paid in board.attacks():
         allowed = max(nothing, wrong) if attack.answers else nothing
         if "correctness" in attack.claims and paid > allowed + CLOSE:
-            yield board.finding(candidate, "pays for nothing", paid, right)
+            yield board.finding(candidate, FREE, paid, right)
     yield from _exceeding(board, right)
 
 
@@ -109,15 +117,13 @@ def composition(board: Board) -> Iterator[Finding]:
         return
     wrong = max(board.solutions(False))
     margin = max(CLOSE, MARGIN * (right - wrong))
-    for candidate, _, paid in board.attacks():
+    attacks = board.attacks()
+    reaching = {attack for _, attack, paid in attacks if paid >= right - CLOSE}
+    for candidate, attack, paid in attacks:
         if paid >= right - CLOSE:
-            yield board.finding(
-                candidate, "pays something wrong like a reference solution", paid, right
-            )
-        elif paid > wrong + margin:
-            yield board.finding(
-                candidate, "pays an attack more than an honest wrong answer", paid, right
-            )
+            yield board.finding(candidate, REACHES, paid, right)
+        elif paid > wrong + margin and attack not in reaching:
+            yield board.finding(candidate, GAINS, paid, right)
     yield from _exceeding(board, right)
 
 
@@ -135,7 +141,7 @@ def form(board: Board) -> Iterator[Finding]:
             if paid >= full - CLOSE:
                 yield board.finding(candidate, "pays a broken form in full", paid, full)
         elif paid > nothing + CLOSE:
-            yield board.finding(candidate, "pays for nothing", paid, full)
+            yield board.finding(candidate, FREE, paid, full)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +159,7 @@ def gain(board: Board) -> Gain | None:
     if not right or not attacks:
         return None
     paid, candidate = max(attacks, key=lambda pair: pair[0])
-    rule = "pays an attack more than being right is worth"
-    return Gain(paid - min(right), board.finding(candidate, rule, paid, min(right)))
+    return Gain(paid - min(right), board.finding(candidate, OUTWEIGHS, paid, min(right)))
 
 
 def unseen(board: Board, claim: Claim) -> Iterator[Finding]:
@@ -186,9 +191,7 @@ def _ranking(board: Board) -> Generator[Finding, None, float | None]:
         return max(rights)
     for candidate, paid in board.paid(lambda c: bool(c.solution and not c.solution.right)):
         if paid >= reference - CLOSE:
-            yield board.finding(
-                candidate, "pays something wrong like a reference solution", paid, reference
-            )
+            yield board.finding(candidate, REACHES, paid, reference)
     return reference
 
 
@@ -199,9 +202,7 @@ def _exceeding(board: Board, right: float) -> Iterator[Finding]:
     worth = best - max(board.solutions(False), default=0.0)
     for candidate, _, paid in board.attacks(right=True):
         if paid > best + max(CLOSE, MARGIN * worth):
-            yield board.finding(
-                candidate, "pays a degenerate solution more than a reference solution", paid, right
-            )
+            yield board.finding(candidate, EXCEEDS, paid, right)
 
 
 def _reference(board: Board) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from reasonkit.rewards import WeightedReward
 from reasonkit.rewards.linter.calls import Calls
 from reasonkit.rewards.linter.candidates import Candidate, completion
-from reasonkit.rewards.linter.checks import CLOSE
+from reasonkit.rewards.linter.checks import CLOSE, FREE
 from reasonkit.rewards.linter.findings import Finding
 from reasonkit.rewards.linter.solutions import BRIEF, TAGS, asks_for_program, wrong_answer
 from reasonkit.types import Completion, Example, Group
@@ -81,9 +81,7 @@ def withstands_broken_references(
             allowed = max(0.0, weighted.weight * (before or 0.0))
             if paid > allowed + CLOSE:
                 shown = f"{scored.text} ({damage})"
-                yield Finding(
-                    weighted.reward.name, what, "pays for nothing", shown, paid, allowed, None
-                )
+                yield Finding(weighted.reward.name, what, FREE, shown, paid, allowed, None)
 
 
 def _difference(

@@ -69,21 +69,22 @@ class Report:
 
 
 def merged(questions: Iterable[Iterable[Finding]]) -> tuple[Finding, ...]:
-    """One finding for each reward, fault and rule: that with the largest gain of all questions."""
+    """One finding for each reward, fault and rule: that with the largest gain, and the shortest."""
     kept: dict[tuple[str, str, str], Finding] = {}
     for findings in questions:
         worst: dict[tuple[str, str, str], Finding] = {}
         for finding in findings:
             key = (finding.reward, finding.what, finding.rule)
-            if key not in worst or _gain(finding) > _gain(worst[key]):
+            if key not in worst or _weight(finding) > _weight(worst[key]):
                 worst[key] = finding
         for key, finding in worst.items():
             held = kept.get(key)
             count = finding.questions + (held.questions if held else 0)
-            larger = finding if held is None or _gain(finding) > _gain(held) else held
+            larger = finding if held is None or _weight(finding) > _weight(held) else held
             kept[key] = replace(larger, questions=count)
     return tuple(kept.values())
 
 
-def _gain(finding: Finding) -> float:
-    return (finding.paid or 0.0) - (finding.wrong or 0.0)
+def _weight(finding: Finding) -> tuple[float, int]:
+    """What it gains, and of equal gains the one that is seen at a glance."""
+    return (finding.paid or 0.0) - (finding.wrong or 0.0), -len(finding.text)

@@ -146,6 +146,6 @@ def _borne(boards: Sequence[Board]) -> tuple[list[Finding], str]:
         return [], f"{name} pays no attack more than a right answer, by itself"
     findings = [most.finding] if most.amount >= WORTH - checks.CLOSE else []
     return findings, (
-        f"{name} pays an attack at most {most.amount:.3g} more than a right answer: "
-        "beside it, being right has to pay more than that"
+        f"{name} pays an attack up to {most.amount:.3g} more than a right answer: "
+        "the correctness reward beside it has to pay more than that"
     )

@@ -5,7 +5,7 @@ They do no harm where a reward runs them unprotected: they end or confuse the pr
 
 from __future__ import annotations
 
-from reasonkit.rewards.linter.solutions import FENCE, TAGS, function_name
+from reasonkit.rewards.linter.solutions import BRIEF, FENCE, TAGS, function_name
 from reasonkit.types import Example
 
 NOTHING = (
@@ -85,6 +85,4 @@ def completions(example: Example, programs: tuple[str, ...]) -> list[str]:
         return []
     name = function_name(example) or "solve"
     written = [program.format(name=name) for program in programs]
-    return [
-        style.write("I write a program.", program) for style in (TAGS, FENCE) for program in written
-    ]
+    return [style.write(BRIEF, program) for style in (TAGS, FENCE) for program in written]

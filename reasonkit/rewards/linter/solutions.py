@@ -70,7 +70,7 @@ PROGRAM_STYLES = (
     FENCE,
 )
 
-BRIEF = "I take it one step at a time, in the order of the question."
+BRIEF = "Let me see."
 DETAILED = """First I read the question again and note what is given and what is asked for.
 Some of it can be worked out at once, and the rest needs what comes before it, so the order matters.
 I begin with the part that depends on nothing else and write down what I get.

@@ -98,7 +98,7 @@ def test_shaping_may_not_outweigh_being_right(check: Callable[..., Report]) -> N
     assert finding.rule == "pays an attack more than being right is worth"
     report = check("a_bit_longer")
     assert not report.findings
-    assert "at most 0.97" in report.notes[0]
+    assert "up to 0.98" in report.notes[0]
     assert check("a_bit_longer=2").findings
 
 
