@@ -120,7 +120,7 @@ def options(example: Example) -> list[str]:
 def hedge(example: Example) -> list[str]:
     """The right answer between two wrong ones."""
     wrong = wrong_answer(example)
-    values = [wrong, example.answer, f"-{wrong}"]
+    values = [wrong, example.answer, f"{wrong}0"]
     if asks_for_program(example):
         return []
     return [*_listings(values), *_committed(" or ".join(values)), " or ".join(values)]
@@ -229,7 +229,7 @@ def _committed(answer: str) -> list[str]:
 
 def _listings(values: Sequence[str]) -> list[str]:
     return [
-        " ".join(values),
+        "\n".join(values),
         *_committed(", ".join(values)),
         "\n".join(f"\\boxed{{{value}}}" for value in values),
         "".join(f"<answer>{value}</answer>" for value in values),

@@ -37,7 +37,7 @@ def test_attacks_apply_where_the_question_has_what_they_need() -> None:
     on_sum, on_choice, on_puzzle = map(by_name, (SUM, CHOICE, PUZZLE))
     assert on_sum["a formula of the question"][0] == "<answer>3+4*6</answer>"
     assert not on_sum["every option"]
-    assert on_choice["every option"][0] == "A C B D"
+    assert on_choice["every option"][0] == "A\nC\nB\nD"
     assert not on_choice["a formula of the question"]
     assert not on_sum["other operators than allowed"]
     assert any("2**3" in text for text in on_puzzle["other operators than allowed"])
