@@ -26,6 +26,7 @@ from reasonkit.errors import DataError, RunError
 from reasonkit.files import write_json
 from reasonkit.generation import Engine, Sampling
 from reasonkit.rewards import Score, code
+from reasonkit.rewards.answer import is_copied
 from reasonkit.rewards.format import is_well_formed
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Completion, Example, Group
@@ -225,7 +226,8 @@ def _judge(
         right = passes(Group(example, [completion]))[0] == 1
     else:
         extracted = extract_answer(completion.text)
-        right = extracted is not None and correct(extracted, example.answer) is True
+        found = extracted is not None and not is_copied(extracted, example)
+        right = found and correct(extracted or "", example.answer) is True
     return Verdict(
         id=example.id,
         question=example.question,

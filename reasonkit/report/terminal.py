@@ -33,6 +33,9 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
         f"{summary['tokens_trained']:,} trained, peak memory "
         f"{summary['peak_memory_bytes'] / 2**30:.2f} GiB"
     )
+    for name, spent in summary.get("spent_on_rewards", {}).items():
+        if name.endswith("/dollars"):
+            console.say(f"{name.split('/')[1]}: {spent:.2f} dollars")
 
 
 def filters(steps: Sequence[Mapping[str, Any]]) -> Table:
@@ -74,9 +77,6 @@ def _title(summary: Mapping[str, Any], of: str) -> str:
         f"{summary['model']} on {summary['task']}, {summary[of]['n']} test questions, greedy, "
         "95 % intervals"
     )
-    for name, spent in summary.get("spent_on_rewards", {}).items():
-        if name.endswith("/dollars"):
-            console.say(f"{name.split('/')[1]}: {spent:.2f} dollars")
 
 
 def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
