@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional as F
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from reasonkit.models.abacus import tokenizer as abacus_tokenizer
 from reasonkit.models.abacus.corpus import Document, Part, documents
@@ -69,7 +69,7 @@ BUILDS = {
 def new_model(build: Build, tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
     """A freshly initialised model, in float32."""
     torch.manual_seed(build.seed)
-    return Qwen3ForCausalLM(
+    model = Qwen3ForCausalLM(
         Qwen3Config(
             vocab_size=len(tokenizer),
             hidden_size=build.hidden,
@@ -86,6 +86,14 @@ def new_model(build: Build, tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausa
             eos_token_id=tokenizer.eos_token_id,
         )
     )
+    # As published models have it: a server that goes by this file would never sample otherwise.
+    model.generation_config = GenerationConfig(
+        do_sample=True,
+        top_k=0,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return model
 
 
 Row = tuple[list[int], list[int]]

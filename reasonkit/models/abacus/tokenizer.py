@@ -19,6 +19,16 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
 )
+RESPONSE_TEMPLATE = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": "<|assistant|>",
+    "fields": {
+        "reasoning_content": {"open": "<think>", "close": "</think>", "content": "text"},
+        "content": {"close_pattern": r"<\|end\|>", "content": "text"},
+    },
+}
+"""How a server tells thought and answer apart. Without it, ``transformers serve`` takes Qwen3's
+template for every model of its architecture, and gives prompts back as answers."""
 
 
 def build() -> PreTrainedTokenizerFast:
@@ -42,6 +52,7 @@ def build() -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer,
         additional_special_tokens=list(ROLES),
         chat_template=CHAT_TEMPLATE,
+        response_template=RESPONSE_TEMPLATE,
         clean_up_tokenization_spaces=False,
         padding_side="left",
         model_max_length=512,
