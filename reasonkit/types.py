@@ -53,20 +53,23 @@ class Completion:
 
     Attributes:
         text: decoded, with a thinking prefix that the prompt already opened put back in front.
-        token_ids: as sampled, the end-of-sequence token included where there was one.
+        token_ids: as sampled, the end-of-sequence token included where there was one; empty where
+            the engine knows only their number.
         finish_reason: ``stop`` (the model ended it) or ``length`` (it was cut off).
         mean_logprob: mean log-probability of its tokens, in nats; None where the engine can't tell.
+        count: how many tokens were sampled, where their ids aren't known.
     """
 
     text: str
     token_ids: tuple[int, ...]
     finish_reason: FinishReason
     mean_logprob: float | None = None
+    count: int | None = None
 
     @property
     def tokens(self) -> int:
         """Number of tokens sampled."""
-        return len(self.token_ids)
+        return len(self.token_ids) if self.count is None else self.count
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,17 @@
 
 An engine's ``sample(examples, n, sampling)`` yields a `Group` for each example as soon as it is
 finished, in an order of the engine's choosing. Work is cut into blocks that depend on the arguments
-alone and each block has its own seed, so that the same call gives the same completions.
+alone and each block has its own seed, so that the same call gives the same completions. What costs
+money promises no such thing (`PaidEngine`): `reasonkit.generation.pool` keeps what was given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from reasonkit.types import Example, Group
+from reasonkit.types import Completion, Example, Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,52 @@ class Sampling:
 class Engine(Protocol):
     """What samples completions."""
 
+    def gives_logprobs(self) -> bool:
+        """Whether completions come with a mean log-probability, the confidence of a vote.
+
+        Raises:
+            ReasonkitError: it takes a server to tell, and that can't be asked.
+        """
+        ...
+
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Samples that are wanted of an example.
+
+    Attributes:
+        example: the question.
+        places: which ones, by number.
+    """
+
+    example: Example
+    places: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A sample: the completion that takes a place of an example."""
+
+    example: Example
+    place: int
+    completion: Completion
+
+
+@runtime_checkable
+class PaidEngine(Engine, Protocol):
+    """An engine whose samples come one by one, cost money and can't be drawn a second time."""
+
+    def draw(
+        self, wishes: Iterable[Wish], sampling: Sampling, keep: Callable[[Drawn], None]
+    ) -> Iterator[Drawn]:
+        """Yields every sample that is wished for, in the order in which they arrive.
+
+        Args:
+            keep: called with each sample the moment it arrives, from one thread at a time, also
+                while nothing is taken from the iterator and after another sample has failed.
+        """
         ...

@@ -68,6 +68,10 @@ class LocalEngine:
         self.tokenizer = tokenizer
         self.rows = rows
 
+    def gives_logprobs(self) -> bool:
+        """Always."""
+        return True
+
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example, shortest prompts first."""
         prompts, opened = encode_prompts(self.tokenizer, examples)
