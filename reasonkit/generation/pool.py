@@ -1,0 +1,120 @@
+"""An engine that never samples anything twice, whenever it is stopped.
+
+What a `Store` holds is handed out again; what is missing is sampled and stored first. Samples of a
+model in this process come in blocks, each a fixed slice of the examples with a seed of its own: a
+function of the calls that were made, so that a resumed run gets the same samples and does at most
+one block again. Samples that are paid for are stored one by one, the moment they arrive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from reasonkit.errors import RunError
+from reasonkit.generation import Drawn, Engine, PaidEngine, Sampling, Wish
+from reasonkit.generation.store import Store, key_of
+from reasonkit.types import Example, Group
+
+BLOCK = 384
+"""Completions a block: what a kill can cost, and at most what is sampled together."""
+
+
+class Pool:
+    """The samples of an engine, kept in a store.
+
+    Asked for more samples of an example than before, it adds to those that there are.
+
+    Args:
+        store: of this engine's model.
+        engine: gives the same completions for the same call, or is a `PaidEngine`.
+        block: completions a block. Part of what settles the samples.
+    """
+
+    def __init__(self, store: Store, engine: Engine, block: int = BLOCK) -> None:
+        self.store = store
+        self.engine = engine
+        self.block = block
+
+    def gives_logprobs(self) -> bool:
+        """Whether the engine does."""
+        return self.engine.gives_logprobs()
+
+    def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
+        """Yields one group of the first ``n`` completions an example.
+
+        In the order of ``examples``, but for a `PaidEngine`: there the groups that are complete
+        come first, the others as they get so.
+
+        Raises:
+            ReasonkitError: of the engine, once all that it has given is stored.
+            RunError: the engine left samples out, or they can't be written.
+        """
+        if isinstance(self.engine, PaidEngine):
+            return self._singly(self.engine, examples, n, sampling)
+        return self._in_blocks(examples, n, sampling)
+
+    def _in_blocks(
+        self, examples: Sequence[Example], n: int, sampling: Sampling
+    ) -> Iterator[Group]:
+        size = max(1, self.block // n)
+        for start in range(0, len(examples), size):
+            part = {key_of(example, sampling): example for example in examples[start:][:size]}
+            there = {key: len(self.store.held(key)) for key in part}
+            for have in sorted(set(there.values())):
+                if have < n:
+                    lacking = {key: part[key] for key in part if there[key] == have}
+                    self._add_block(lacking, have, n, sampling)
+            for key, example in part.items():
+                yield self._group(key, example, n)
+
+    def _add_block(
+        self, examples: Mapping[str, Example], have: int, n: int, sampling: Sampling
+    ) -> None:
+        """Samples the places from ``have`` to ``n`` of examples that are given by key."""
+        seeded = replace(sampling, seed=_seed(examples, have, n))
+        order = {key: i for i, key in enumerate(examples)}
+        groups = sorted(
+            self.engine.sample(list(examples.values()), n - have, seeded),
+            key=lambda group: order[key_of(group.example, sampling)],
+        )
+        block = [
+            Drawn(group.example, have + i, completion)
+            for group in groups
+            for i, completion in enumerate(group.completions)
+        ]
+        if len(block) != len(examples) * (n - have):
+            raise RunError(f"the engine gave {len(block)} of {len(examples) * (n - have)} samples")
+        self.store.add(block, sampling)
+
+    def _singly(
+        self, engine: PaidEngine, examples: Sequence[Example], n: int, sampling: Sampling
+    ) -> Iterator[Group]:
+        wishes, awaited = [], {}
+        for example in examples:
+            key = key_of(example, sampling)
+            held = self.store.held(key)
+            places = [place for place in range(n) if place not in held]
+            if places:
+                wishes.append(Wish(example, places))
+                awaited[key] = len(places)
+            else:
+                yield self._group(key, example, n)
+        if not wishes:
+            return
+        for drawn in engine.draw(wishes, sampling, lambda drawn: self.store.add([drawn], sampling)):
+            key = key_of(drawn.example, sampling)
+            awaited[key] -= 1
+            if awaited[key] == 0:
+                yield self._group(key, drawn.example, n)
+
+    def _group(self, key: str, example: Example, n: int) -> Group:
+        held = self.store.held(key)
+        return Group(example, [held[place] for place in range(n)])
+
+
+def _seed(keys: Iterable[str], have: int, n: int) -> int:
+    """A block's own seed; 40 bits, to which an engine may add some of its own."""
+    digest = hashlib.sha256(f"{have} {n} {' '.join(keys)}".encode()).digest()
+    return int.from_bytes(digest[:5], "big")

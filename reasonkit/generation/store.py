@@ -1,0 +1,147 @@
+"""The samples of a run, in an append-only file that survives a ``kill -9``.
+
+``samples.jsonl`` begins with a line on where its samples are from; each further line is one sample.
+The lines of a block, all but its last marked ``more``, are written together: an unfinished block
+at the end of the file is dropped when it is opened again. Leaves out deleting and replacing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from reasonkit.errors import DataError, RefusedError, RunError
+from reasonkit.files import to_line
+from reasonkit.generation import Drawn, Sampling
+from reasonkit.types import Completion, Example
+
+
+def key_of(example: Example, sampling: Sampling) -> str:
+    """Tells the samples of one prompt, sampled in one way, from all others."""
+    described = [example.id, list(example.messages), asdict(sampling)]
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Store:
+    """The samples of a run; written by one process, from any of its threads.
+
+    Args:
+        path: made where there is none.
+        origin: plain values that settle what is sampled: the model and where it runs. Another
+            prompt or way of sampling is told apart anyway.
+
+    Raises:
+        RefusedError: the file is of another origin.
+        DataError: it is broken, elsewhere than at its end.
+        RunError: it can't be written.
+    """
+
+    def __init__(self, path: Path, origin: Mapping[str, object]) -> None:
+        self.path = path
+        self._held: dict[str, dict[int, Completion]] = {}
+        self._lock = threading.Lock()
+        header: dict[str, Any] = {"origin": json.loads(json.dumps(dict(origin)))}
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        self._size = self._read(lines, header["origin"])
+        if path.exists():
+            os.truncate(path, self._size)
+        if not self._size:
+            self._append(to_line(header))
+
+    def held(self, key: str) -> Mapping[int, Completion]:
+        """The completions that are there under a key, by place."""
+        return self._held.get(key, {})
+
+    def add(self, block: Sequence[Drawn], sampling: Sampling) -> None:
+        """Writes a block, whole or not at all; samples whose place is taken are left out.
+
+        Raises:
+            RunError: it can't be written.
+        """
+        with self._lock:
+            keyed = [(key_of(drawn.example, sampling), drawn) for drawn in block]
+            new = [(key, drawn) for key, drawn in keyed if drawn.place not in self.held(key)]
+            records = [_record(key, drawn) for key, drawn in new]
+            for record in records[:-1]:
+                record["more"] = True
+            self._append(b"".join(map(to_line, records)))
+            for key, drawn in new:
+                self._held.setdefault(key, {})[drawn.place] = drawn.completion
+
+    def _append(self, content: bytes) -> None:
+        try:
+            with self.path.open("ab") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.path, self._size)
+            raise RunError(
+                f"{self.path} can't be written ({error.strerror}): what it holds is kept"
+            ) from error
+        self._size += len(content)
+
+    def _read(self, lines: Sequence[bytes], origin: dict[str, Any]) -> int:
+        """Takes in the whole blocks: how many bytes those are, the header included."""
+        size = whole = 0
+        block: list[tuple[str, int, Completion]] = []
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                break
+            size += len(line)
+            try:
+                record = json.loads(line)
+                if number == 1:
+                    _require_same(self.path, record["origin"], origin)
+                    whole = size
+                    continue
+                block.append((record["key"], record["place"], _completion(record)))
+            except (ValueError, TypeError, LookupError) as error:
+                raise DataError(
+                    f"{self.path}:{number}: no sample of ours: take the line out, or pass another "
+                    "--run-dir"
+                ) from error
+            if not record.get("more"):
+                for key, place, completion in block:
+                    self._held.setdefault(key, {})[place] = completion
+                block, whole = [], size
+        return whole
+
+
+def _require_same(path: Path, held: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
+    for name in {**held, **origin}:
+        if held.get(name) != origin.get(name):
+            raise RefusedError(
+                f"{path} holds samples of {name} {held.get(name)!r}, not {origin.get(name)!r}: "
+                "pass another --run-dir"
+            )
+
+
+def _record(key: str, drawn: Drawn) -> dict[str, Any]:
+    completion = drawn.completion
+    record: dict[str, Any] = {
+        "id": drawn.example.id,
+        "key": key,
+        "place": drawn.place,
+        "text": completion.text,
+        "tokens": completion.tokens,
+        "finish": completion.finish_reason,
+        "logprob": completion.mean_logprob,
+    }
+    if completion.token_ids:
+        record["token_ids"] = completion.token_ids
+    return record
+
+
+def _completion(record: Mapping[str, Any]) -> Completion:
+    ids = tuple(record.get("token_ids", ()))
+    count = None if ids else int(record["tokens"])
+    return Completion(record["text"], ids, record["finish"], record["logprob"], count)
