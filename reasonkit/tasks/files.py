@@ -40,6 +40,8 @@ def _object(where: str, line: str) -> dict[str, Any]:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not JSON: {error.msg}") from error
+    except ValueError as error:
+        raise DataError(f"{where}: not JSON: {error}") from error
     except RecursionError as error:
         raise DataError(f"{where}: nested too deeply") from error
     if not isinstance(record, dict):
@@ -97,20 +99,32 @@ def rows(path: Path, columns: Mapping[str, str]) -> dict[str, list[Row]]:
     return {split: _read(file, columns) for split, file in parts.items()}
 
 
-def _read(path: Path, wanted: Mapping[str, str]) -> list[Row]:
+def records(path: Path) -> Records:
+    """The records of one file, each with where it stands.
+
+    Raises:
+        DataError: one line that says which file and line.
+    """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: expected one of {', '.join(READERS)}")
-    made: list[Row] = []
-    columns: dict[str, str] = {}
+    empty = True
     try:
-        for where, record in reader(path):
-            columns = columns or pick_columns(list(record), wanted, str(path))
-            made.append(make_row(record, columns, where))
+        for found in reader(path):
+            empty = False
+            yield found
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text") from error
-    if not made:
+    if empty:
         raise DataError(f"{path}: no rows")
+
+
+def _read(path: Path, wanted: Mapping[str, str]) -> list[Row]:
+    made: list[Row] = []
+    columns: dict[str, str] = {}
+    for where, record in records(path):
+        columns = columns or pick_columns(list(record), wanted, str(path))
+        made.append(make_row(record, columns, where))
     return made
