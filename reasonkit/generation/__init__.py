@@ -1,9 +1,9 @@
 """Engines that sample completions, behind one protocol.
 
 An engine's ``sample(examples, n, sampling)`` yields a `Group` for each example as soon as it is
-finished, in an order of the engine's choosing. Work is cut into blocks that depend on the arguments
-alone and each block has its own seed, so that the same call gives the same completions. What costs
-money promises no such thing (`PaidEngine`): `reasonkit.generation.pool` keeps what was given.
+finished, in an order of the engine's choosing; close the iterator to stop early. The same call
+gives the same completions. What costs money promises no such thing (`PaidEngine`):
+`reasonkit.generation.pool` keeps what was given.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Sampling:
         top_p: keep the likeliest tokens that sum to p.
         min_p: drop tokens less likely than this share of the likeliest.
         seed: of the drawing.
+        stop: strings that end a completion; they stay part of it.
     """
 
     max_tokens: int
@@ -34,6 +35,7 @@ class Sampling:
     top_p: float = 1.0
     min_p: float = 0.0
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -9,21 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
-from transformers import (
-    DynamicCache,
-    LogitsProcessorList,
-    MinPLogitsWarper,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.generation import Sampling
-from reasonkit.types import Completion, Example, Group
+from reasonkit.generation.local.drawing import Drawing, seed_of, uniforms
+from reasonkit.generation.local.stopping import Stops, end_tokens
+from reasonkit.types import Completion, Example, FinishReason, Group
 
 ROWS = 384
 """Completions a block: enough to keep two cores busy, few enough to fit beside a small model."""
@@ -73,32 +67,58 @@ class LocalEngine:
         return True
 
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
-        """Yields one group of ``n`` completions an example, shortest prompts first."""
+        """Yields one group of ``n`` completions an example as soon as it is finished.
+
+        What is drawn for an example depends on ``sampling``, on its task and id and on the place in
+        the group. The examples that it is sampled with change its logits by no more than rounding;
+        the same call gives the same bytes.
+        """
         prompts, opened = encode_prompts(self.tokenizer, examples)
-        order = sorted(range(len(examples)), key=lambda i: len(prompts[i]))
+        seeds = [seed_of(sampling.seed, example.task, example.id) for example in examples]
+        for i, completions in self.sample_ids(prompts, n, sampling, seeds):
+            if opened[i]:
+                completions = [replace(c, text=opened[i] + c.text) for c in completions]
+            yield Group(examples[i], completions)
+
+    def sample_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        n: int,
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """Continues token ids: yields a prompt's number with its ``n`` completions.
+
+        Args:
+            prompts: token ids of each, none empty: a chat template's, or also the beginning of an
+                answer that is to be gone on with.
+            seeds: of each prompt, for which the same completions are drawn wherever it stands and
+                of which a smaller ``n`` draws the first; by default from ``sampling.seed`` and
+                the prompt's number.
+
+        The completions hold what is new alone, without the prompt.
+        """
+        if seeds is None:
+            seeds = [seed_of(sampling.seed, i) for i in range(len(prompts))]
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         size = max(1, self.rows // n)
-        for block, start in enumerate(range(0, len(order), size)):
+        for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            seed = (sampling.seed << 20) + block
-            sampled = sample_tokens(
-                self.model, self.tokenizer, [prompts[i] for i in chosen], n, sampling, seed
+            sampled = sample_block(
+                self.model,
+                self.tokenizer,
+                [prompts[i] for i in chosen],
+                n,
+                sampling,
+                [seeds[i] for i in chosen],
             )
             for place, i in enumerate(chosen):
                 rows = sampled[place * n : (place + 1) * n]
-                yield Group(examples[i], [self._completion(row, opened[i]) for row in rows])
+                yield i, [self._completion(*row) for row in rows]
 
-    def _completion(self, row: tuple[list[int], float], opened: str) -> Completion:
-        ids, logprob = row
-        text = opened + str(self.tokenizer.decode(ids, skip_special_tokens=True))
-        ended = ids[-1] in end_tokens(self.model, self.tokenizer)
-        return Completion(text, tuple(ids), "stop" if ended else "length", logprob / len(ids))
-
-
-def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """The ids of the tokens that end a completion."""
-    configured = model.generation_config.eos_token_id if model.generation_config else None
-    ids = configured if isinstance(configured, list) else [configured]
-    return {int(i) for i in (*ids, tokenizer.eos_token_id) if i is not None}
+    def _completion(self, ids: list[int], logprob: float, finish: FinishReason) -> Completion:
+        text = str(self.tokenizer.decode(ids, skip_special_tokens=True))
+        return Completion(text, tuple(ids), finish, logprob / len(ids))
 
 
 @contextmanager
@@ -113,20 +133,6 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def warpers(sampling: Sampling) -> LogitsProcessorList:
-    """transformers' own processors, in the order in which ``generate`` applies them."""
-    chain = LogitsProcessorList()
-    if sampling.temperature not in (0.0, 1.0):
-        chain.append(TemperatureLogitsWarper(sampling.temperature))
-    if sampling.top_k:
-        chain.append(TopKLogitsWarper(sampling.top_k))
-    if sampling.top_p < 1:
-        chain.append(TopPLogitsWarper(sampling.top_p))
-    if sampling.min_p > 0:
-        chain.append(MinPLogitsWarper(sampling.min_p))
-    return chain
-
-
 def sample_tokens(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -135,7 +141,7 @@ def sample_tokens(
     sampling: Sampling,
     seed: int,
 ) -> list[tuple[list[int], float]]:
-    """Samples ``n`` completions of each prompt in one batch.
+    """Samples ``n`` completions of each prompt .
 
     Args:
         prompts: token ids.
@@ -144,18 +150,33 @@ def sample_tokens(
         For each prompt in turn ``n`` pairs: the token ids, the end-of-sequence token included,
         and the sum of their log-probabilities under the model, before temperature and truncation.
     """
+    seeds = [seed_of(seed, i) for i in range(len(prompts))]
+    return [row[:2] for row in sample_block(model, tokenizer, prompts, n, sampling, seeds)]
+
+
+def sample_block(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    n: int,
+    sampling: Sampling,
+    seeds: Sequence[int],
+) -> list[tuple[list[int], float, FinishReason]]:
+    """Samples ``n`` completions of each prompt in one batch."""
     device = model.device
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    generator = torch.Generator(device).manual_seed(seed)
     ends = torch.tensor(sorted(end_tokens(model, tokenizer)), device=device)
-    chain = warpers(sampling)
+    stops = Stops(tokenizer, sampling.stop)
+    draw = Drawing(sampling)
+    u = torch.cat([uniforms(seed, n, sampling.max_tokens) for seed in seeds]).to(device)
     longest = max(map(len, prompts))
-    ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=device)
+    ids = torch.tensor([[pad] * (longest - len(p)) + [*p] for p in prompts], device=device)
     mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
     rows = len(prompts) * n
     tokens = torch.full((rows, sampling.max_tokens), pad, device=device)
     logprobs = torch.zeros(rows, device=device)
     lengths = torch.full((rows,), sampling.max_tokens, device=device)
+    stopped = torch.zeros(rows, dtype=torch.bool, device=device)
     alive = torch.arange(rows, device=device)
     running = torch.ones(rows, dtype=torch.bool, device=device)
     with evaluating(model):
@@ -174,14 +195,17 @@ def sample_tokens(
         mask = mask.repeat_interleave(n, 0)
         position = mask.sum(1, keepdim=True)
         mask = torch.cat([mask, mask.new_ones(rows, sampling.max_tokens)], 1)
-        logits = output.logits[:, -1].float().repeat_interleave(n, 0)
+        logits = output.logits[:, -1].repeat_interleave(n, 0)
         for step in range(sampling.max_tokens):
-            drawn = _draw(logits, chain, sampling.temperature, generator)
-            scores = logits.log_softmax(-1).gather(1, drawn[:, None])[:, 0]
+            drawn, scores = draw(logits, u[alive, step])
             tokens[alive[running], step] = drawn[running]
             logprobs[alive[running]] += scores[running]
             ended = running & torch.isin(drawn, ends)
+            if stops:
+                for row in (running & ~ended & torch.isin(drawn, stops.closing)).nonzero():
+                    ended[row] = stops.ended(tokens[alive[row.item()], : step + 1])
             lengths[alive[ended]] = step + 1
+            stopped[alive[ended]] = True
             running = running & ~ended
             left = int(running.sum())
             if left == 0 or step + 1 == sampling.max_tokens:
@@ -199,19 +223,11 @@ def sample_tokens(
                 use_cache=True,
             )
             position = position + 1
-            logits = output.logits[:, -1].float()
-    sizes, sums = lengths.tolist(), logprobs.tolist()
+            logits = output.logits[:, -1]
+    ended_by: list[FinishReason] = ["stop" if s else "length" for s in stopped.tolist()]
     return [
-        (row[:size], sums[i])
-        for i, (row, size) in enumerate(zip(tokens.tolist(), sizes, strict=True))
+        (row[:size], total, why)
+        for row, size, total, why in zip(
+            tokens.tolist(), lengths.tolist(), logprobs.tolist(), ended_by, strict=True
+        )
     ]
-
-
-def _draw(
-    logits: torch.Tensor, chain: LogitsProcessorList, temperature: float, generator: torch.Generator
-) -> torch.Tensor:
-    """One token a row, from logits of shape (rows, vocabulary)."""
-    if temperature == 0:
-        return logits.argmax(-1)
-    kept = chain(None, logits) if chain else logits
-    return torch.multinomial(kept.softmax(-1), 1, generator=generator)[:, 0]

@@ -1,0 +1,88 @@
+"""Draws tokens from logits. The random numbers of a completion are its own.
+
+A completion's numbers depend on its prompt's seed and on its place in the group alone, so that the
+rows it shares a batch with, and the order in which they are worked off, don't change what is drawn.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from reasonkit.generation import Sampling
+
+BELOW_ONE = 1 - 2**-23
+"""The largest number that times a float32 sum is still less than that sum."""
+
+
+def seed_of(*parts: object) -> int:
+    """A seed of 128 bits that no two different sequences of parts share."""
+    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=16).digest(), "little")
+
+
+def uniforms(seed: int, n: int, steps: int) -> Tensor:
+    """The numbers in [0, 1) that draw the tokens of a group, of shape (n, steps).
+
+    Row by row, so that a smaller group is the beginning of a larger one. Counter-based: Philox
+    (Salmon et al., SC 2011).
+    """
+    generator = np.random.Generator(np.random.Philox(key=seed & (2**128 - 1)))
+    drawn = generator.random((n, steps), dtype=np.float32)
+    return torch.from_numpy(drawn.clip(max=BELOW_ONE))
+
+
+class Drawing:
+    """Draws tokens as a `Sampling` says, with transformers' own processors in ``generate``'s order.
+
+    Args:
+        sampling: temperature and truncation.
+    """
+
+    def __init__(self, sampling: Sampling) -> None:
+        self.greedy = sampling.temperature == 0
+        self.warpers = LogitsProcessorList()
+        if self.greedy:
+            return
+        if sampling.temperature != 1:
+            self.warpers.append(TemperatureLogitsWarper(sampling.temperature))
+        if sampling.top_k:
+            self.warpers.append(TopKLogitsWarper(sampling.top_k))
+        if sampling.top_p < 1:
+            self.warpers.append(TopPLogitsWarper(sampling.top_p))
+        if sampling.min_p > 0:
+            self.warpers.append(MinPLogitsWarper(sampling.min_p))
+
+    def __call__(self, logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """One token a row, by inversion of the cumulative distribution.
+
+        Args:
+            logits: of shape (rows, vocabulary).
+            u: of shape (rows,), in [0, 1).
+
+        Returns:
+            Tokens, and their log-probabilities under the model, before temperature and truncation;
+            both of shape (rows,).
+        """
+        logits = logits.float()
+        highest, likeliest = logits.max(-1, keepdim=True)
+        mass = (logits - highest).exp_()
+        total = mass.sum(-1, keepdim=True)
+        if self.greedy:
+            return likeliest[:, 0], -total.log()[:, 0]
+        if self.warpers:
+            kept = self.warpers(None, logits)
+            mass = (kept - kept.amax(-1, keepdim=True)).exp_()
+        up_to = mass.cumsum(-1)
+        drawn = torch.searchsorted(up_to, u[:, None] * up_to[:, -1:], right=True)
+        taken = logits.gather(1, drawn) - highest - total.log()
+        return drawn[:, 0], taken[:, 0]
