@@ -19,31 +19,40 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> se
     return {int(i) for i in (*ids, tokenizer.eos_token_id) if i is not None}
 
 
-class Stops:
-    """The stop strings of a sampling.
+class Ending:
+    """Tells which completions have ended.
 
     Args:
-        stop: the strings.
-
-    Attributes:
-        closing: ids of the tokens that may complete one, of shape (tokens,).
+        stop: strings that end one.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]
+    ) -> None:
         self.tokenizer = tokenizer
+        self.ends = torch.tensor(sorted(end_tokens(model, tokenizer)), device=model.device)
         self.stop = tuple(s for s in stop if s)
-        self.closing = torch.tensor([], dtype=torch.long)
         if self.stop:
             texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
             # A token that is only part of a character decodes to U+FFFD: any could complete one.
             last = {s[-1] for s in self.stop} | {"\N{REPLACEMENT CHARACTER}"}
-            self.closing = torch.tensor([i for i, t in enumerate(texts) if last & set(t)])
-            self.longest = max(len(s.encode()) for s in self.stop)
+            closing = [i for i, text in enumerate(texts) if last & set(text)]
+            self.closing = torch.tensor(closing, device=model.device)
+            self.tail = max(len(s.encode()) for s in self.stop) + SLACK
 
-    def __bool__(self) -> bool:
-        return bool(self.stop)
+    def __call__(self, drawn: Tensor, tokens: Tensor, place: Tensor, count: Tensor) -> Tensor:
+        """Which rows have ended by what they have drawn, of shape (rows,).
 
-    def ended(self, tokens: Tensor) -> bool:
-        """Whether a completion whose last token is one of ``closing`` holds a stop string."""
-        tail = self.tokenizer.decode(tokens[-self.longest - SLACK :])
-        return any(s in tail for s in self.stop)
+        Args:
+            drawn: newest token of each row, of shape (rows,).
+            tokens: all tokens of each place, of shape (places, steps).
+            place: of each row.
+            count: tokens of each row.
+        """
+        ended = torch.isin(drawn, self.ends)
+        if self.stop:
+            for row in torch.isin(drawn, self.closing).nonzero()[:, 0].tolist():
+                size = int(count[row])
+                ids = tokens[place[row], max(0, size - self.tail) : size]
+                ended[row] |= any(s in self.tokenizer.decode(ids) for s in self.stop)
+        return ended

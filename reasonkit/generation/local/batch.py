@@ -1,0 +1,164 @@
+"""The loop: rows are let in as slots are free, take a token a step, and leave when they end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from reasonkit.generation import Sampling
+from reasonkit.generation.local.drawing import Drawing, uniforms
+from reasonkit.generation.local.forward import Forward, evaluating
+from reasonkit.generation.local.stopping import Ending
+from reasonkit.types import FinishReason
+
+REFILL = 4
+"""Prompts are let in once one of so many slots is free: each time costs a forward pass."""
+
+PREFILL = 16_384
+"""Prompt tokens, padding included, that are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was sampled for one completion.
+
+    Attributes:
+        token_ids: the end-of-sequence token included.
+        logprob: sum over them, under the model, before temperature and truncation.
+        finish: why it ended.
+    """
+
+    token_ids: list[int]
+    logprob: float
+    finish: FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Token ids to continue, and the seed of what is drawn for them."""
+
+    ids: Sequence[int]
+    seed: int
+
+
+class Batch:
+    """Samples ``n`` completions of each prompt, at most ``rows`` at once.
+
+    Args:
+        prompts: in the order in which they are let in.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: Sampling,
+        rows: int,
+    ) -> None:
+        self.model, self.prompts, self.n = model, prompts, n
+        self.longest = sampling.max_tokens
+        self.forward = Forward(model, max(len(p.ids) for p in prompts) + self.longest)
+        self.draw = Drawing(sampling)
+        self.ending = Ending(model, tokenizer, sampling.stop)
+        self.rows = min(rows, n * len(prompts))
+        self.waiting = deque((i, j) for i in range(len(prompts)) for j in range(n))
+        self.sampled: list[dict[int, Row]] = [{} for _ in prompts]
+        self.finished: list[int] = []
+        # What belongs to a row keeps its place while the row moves from slot to slot.
+        self.free = list(range(self.rows))
+        self.whose = [(0, 0)] * self.rows
+        self.tokens = torch.zeros((self.rows, self.longest), dtype=torch.long, device=model.device)
+        self.u = torch.zeros((self.rows, self.longest), device=model.device)
+        # What follows is in the order of the slots.
+        self.place, self.count, self.last = self.tokens.new_zeros((3, 0))
+        self.logprob = self.u.new_zeros(0)
+
+    def __iter__(self) -> Iterator[tuple[int, list[Row]]]:
+        """Yields a prompt's number and its completions once all of them have ended."""
+        while self.waiting or len(self.place):
+            with evaluating(self.model):
+                while not self.finished:
+                    self._advance()
+            for i in self.finished:
+                yield i, [self.sampled[i][j] for j in range(self.n)]
+                self.sampled[i] = {}
+            self.finished = []
+
+    def _advance(self) -> None:
+        live, free = len(self.place), len(self.free)
+        enough = free * REFILL >= self.rows and free >= self.n and self.forward.refills
+        if self.waiting and (enough or not live):
+            self._let_in(free - free % self.n if free >= self.n else free)
+        else:
+            self._take(self.forward.step(self.last), 0)
+
+    def _let_in(self, most: int) -> None:
+        """Reads the prompts of the rows that have waited longest, and draws their first tokens."""
+        rows: list[tuple[int, int]] = []
+        numbers: dict[int, int] = {}
+        widest = 0
+        while self.waiting and len(rows) < most:
+            i, j = self.waiting[0]
+            widest = max(widest, len(self.prompts[i].ids))
+            if i not in numbers and rows and widest * (len(numbers) + 1) > PREFILL:
+                break
+            numbers.setdefault(i, len(numbers))
+            rows.append((i, j))
+            self.waiting.popleft()
+        places = [self.free.pop() for _ in rows]
+        for place, (i, j) in zip(places, rows, strict=True):
+            self.whose[place] = i, j
+        if not self.draw.greedy:
+            drawn = {i: uniforms(self.prompts[i].seed, self.n, self.longest) for i in numbers}
+            self.u[places] = torch.stack([drawn[i][j] for i, j in rows]).to(self.u.device)
+        which = torch.tensor([numbers[i] for i, _ in rows], device=self.place.device)
+        logits = self.forward.admit([self.prompts[i].ids for i in numbers], which, self.rows)
+        live, new = len(self.place), len(rows)
+        self.place = torch.cat([self.place, self.place.new_tensor(places)])
+        self.count, self.last, self.logprob = (
+            torch.cat([t, t.new_zeros(new)]) for t in (self.count, self.last, self.logprob)
+        )
+        self._take(logits[which], live)
+
+    def _take(self, logits: Tensor, first: int) -> None:
+        """Draws a token for each row from slot ``first`` on, and lets those go that have ended."""
+        place, count = self.place[first:], self.count[first:]
+        drawn, logprob = self.draw(logits, self.u[place, count])
+        self.tokens[place, count] = drawn
+        count += 1
+        self.last[first:] = drawn
+        self.logprob[first:] += logprob
+        stopped = self.ending(drawn, self.tokens, place, count)
+        ended = stopped | (count == self.longest)
+        if ended.any():
+            self._let_go(ended, stopped, first)
+
+    def _let_go(self, ended: Tensor, stopped: Tensor, first: int) -> None:
+        gone = ended.nonzero()[:, 0]
+        slots = gone + first
+        places, counts = self.place[slots].tolist(), self.count[slots].tolist()
+        tokens = self.tokens[places, : max(counts)].tolist()
+        totals, whys = self.logprob[slots].tolist(), stopped[gone].tolist()
+        for place, ids, size, total, why in zip(places, tokens, counts, totals, whys, strict=True):
+            i, j = self.whose[place]
+            self.sampled[i][j] = Row(ids[:size], total, "stop" if why else "length")
+            if len(self.sampled[i]) == self.n:
+                self.finished.append(i)
+        self.free += places
+        staying = torch.ones_like(self.place, dtype=torch.bool)
+        staying[slots] = False
+        kept = staying.nonzero()[:, 0]
+        left = len(kept)
+        # The last rows move into the gaps, so that little is copied.
+        order = torch.arange(left, device=kept.device)
+        order[slots[slots < left]] = kept[kept >= left]
+        self.forward.keep(order)
+        self.place, self.count = self.place[order], self.count[order]
+        self.last, self.logprob = self.last[order], self.logprob[order]

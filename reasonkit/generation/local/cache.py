@@ -1,0 +1,212 @@
+"""The keys and values of the rows that are being decoded, written in place.
+
+All rows share one clock: what they decode next goes into one column, so that a step's write is one
+copy and rows that began at different times are left-padded beside each other. Rows that end make
+room for others; memory grows with the longest row that is still running.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Cache, DynamicCache, PretrainedConfig
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+GROWTH = 64
+"""Columns that are added at least when the clock has run out of them."""
+
+
+def windows(config: PretrainedConfig) -> list[int | None] | None:
+    """How many tokens each layer looks back, None for all.
+
+    None in place of the list if a layer keeps anything else than the keys and values of tokens: a
+    state space model, say.
+    """
+    layers = DynamicCache(config=config).layers
+    if not layers or {type(layer) for layer in layers} - {DynamicLayer, DynamicSlidingWindowLayer}:
+        return None
+    return [getattr(layer, "sliding_window", None) for layer in layers]
+
+
+class Slots:
+    """A slot for each row.
+
+    Attributes:
+        cache: for a transformers model's forward.
+        layers: one a layer of the model.
+        live: rows in use; slots 0 to ``live`` - 1.
+        begin: the first column that a live row still reads.
+        end: the column that the next step writes.
+        start: each live row's first column, of shape (live,).
+    """
+
+    def __init__(self, rows: int, prefilled: Cache, device: torch.device) -> None:
+        self.rows = rows
+        self.layers = [Layer(self, like.keys, like.values) for like in prefilled.layers]
+        self.cache = Cache(layers=list(self.layers))
+        self.live = self.begin = self.end = self.capacity = 0
+        self.start = torch.zeros(0, dtype=torch.long, device=device)
+        self._latest = 0
+
+    def admit(self, prefilled: Cache, lengths: Tensor, prompt: Tensor) -> None:
+        """Gives slots to new rows, behind those in use.
+
+        Args:
+            prefilled: of left-padded prompts; each layer's keys of shape (prompts, heads, width of
+                the padding, head width).
+            lengths: of the prompts, of shape (prompts,).
+            prompt: which prompt each new row has, of shape (new rows,).
+        """
+        width = prefilled.layers[0].keys.size(2)
+        if not self.live:
+            self.begin = self.end = 0
+        if self.end < width or self.end + 1 > self.capacity:
+            self._move_columns(max(width, self.end - self.begin))
+        rows = slice(self.live, self.live + len(prompt))
+        columns = slice(self.end - width, self.end)
+        for layer, given in zip(self.layers, prefilled.layers, strict=True):
+            layer.keys[rows, :, columns] = given.keys[prompt]
+            layer.values[rows, :, columns] = given.values[prompt]
+        self.live = rows.stop
+        self.start = torch.cat([self.start, self.end - lengths[prompt]])
+        self._look()
+
+    def keep(self, kept: Tensor) -> None:
+        """Drops all rows but those in slots ``kept``, which take the first slots in that order."""
+        moved = (kept != torch.arange(len(kept), device=kept.device)).nonzero()[:, 0]
+        columns = slice(self.begin, self.end)
+        if len(moved):
+            origin = kept[moved]
+            for layer in self.layers:
+                layer.keys[moved, :, columns] = layer.keys[origin, :, columns]
+                layer.values[moved, :, columns] = layer.values[origin, :, columns]
+        self.start = self.start[kept]
+        self.live = len(kept)
+        if self.live:
+            self._look()
+
+    def room(self) -> None:
+        """Makes sure that there is a column to write."""
+        if self.end == self.capacity:
+            self._move_columns(self.end - self.begin)
+
+    def positions(self) -> Tensor:
+        """Of the tokens that the next step reads, of shape (live,)."""
+        return self.end - self.start
+
+    def mask(self, begin: int) -> Tensor | None:
+        """Which columns from ``begin`` on each row reads in the next step.
+
+        Returns:
+            Of shape (live, columns); None if all of them.
+        """
+        if begin >= self._latest:
+            return None
+        columns = torch.arange(begin, self.end + 1, device=self.start.device)
+        return columns >= self.start[:, None]
+
+    def bias(self, begin: int, dtype: torch.dtype) -> Tensor | None:
+        """The mask as what is added to attention scores, of shape (live, 1, 1, columns)."""
+        mask = self.mask(begin)
+        if mask is None:
+            return None
+        zeros = torch.zeros((), dtype=dtype, device=mask.device)
+        return torch.where(mask, zeros, float("-inf"))[:, None, None]
+
+    def advance(self) -> None:
+        """Moves the clock on, after a step."""
+        self.end += 1
+
+    def _look(self) -> None:
+        first, last = self.start.aminmax()
+        self.begin, self._latest = int(first), int(last)
+
+    def _move_columns(self, end: int) -> None:
+        """Moves what live rows read to new memory so that the clock stands at ``end``."""
+        held = self.end - self.begin
+        self.capacity = end + max(GROWTH, end // 2)
+        for layer in self.layers:
+            layer.move_columns(held, end)
+        shift = end - self.end
+        self.start += shift
+        self._latest += shift
+        self.begin, self.end = self.begin + shift, end
+
+
+class Layer(DynamicLayer):  # type: ignore[misc]
+    """One layer's keys and values, of shape (slots, heads, columns, head width)."""
+
+    def __init__(self, slots: Slots, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.slots = slots
+        self.keys, self.values = (t.new_empty((0, t.size(1), 0, t.size(3))) for t in (keys, values))
+        self.is_initialized = True
+
+    def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Writes a step's keys and values, and returns those of all columns that are read."""
+        return self.write(keys[:, :, 0], values[:, :, 0], self.slots.begin)
+
+    def write(self, keys: Tensor, values: Tensor, begin: int) -> tuple[Tensor, Tensor]:
+        """The same for tensors of shape (live, heads, head width), from column ``begin`` on."""
+        live, end = self.slots.live, self.slots.end
+        kept_keys, kept_values = self.keys[:live], self.values[:live]
+        kept_keys[:, :, end] = keys
+        kept_values[:, :, end] = values
+        return kept_keys[:, :, begin : end + 1], kept_values[:, :, begin : end + 1]
+
+    def get_seq_length(self) -> int:
+        """Columns that were written before this step."""
+        return self.slots.end - self.slots.begin
+
+    def move_columns(self, held: int, end: int) -> None:
+        """Copies the ``held`` columns before the clock to new memory, before column ``end``."""
+        slots = self.slots
+        old = slice(slots.end - held, slots.end)
+        for name in ("keys", "values"):
+            kept = getattr(self, name)
+            fresh = kept.new_empty((slots.rows, kept.size(1), slots.capacity, kept.size(3)))
+            fresh[: slots.live, :, end - held : end] = kept[: slots.live, :, old]
+            setattr(self, name, fresh)
+
+
+class Wave:
+    """Rows over transformers' own cache, for models that keep more than keys and values.
+
+    All rows begin together: there is no room for others until the last has ended.
+    """
+
+    def __init__(self) -> None:
+        self.cache: Cache
+        self.live = self.end = 0
+        self.begin = 0
+        self.start = torch.zeros(0, dtype=torch.long)
+
+    def admit(self, prefilled: Cache, lengths: Tensor, prompt: Tensor) -> None:
+        """Takes the prompts' cache over, a copy for each new row."""
+        self.end = int(lengths.max())
+        self.live, self.start = len(prompt), self.end - lengths[prompt]
+        prefilled.reorder_cache(prompt)
+        self.cache = prefilled
+
+    def keep(self, kept: Tensor) -> None:
+        """Drops all rows but those in slots ``kept``, which take the first slots in that order."""
+        self.live, self.start = len(kept), self.start[kept]
+        self.cache.reorder_cache(kept)
+
+    def room(self) -> None:
+        """There always is: the cache grows by itself."""
+
+    def positions(self) -> Tensor:
+        """Of the tokens that the next step reads, of shape (live,)."""
+        return self.end - self.start
+
+    def mask(self, begin: int) -> Tensor:
+        """Which columns from ``begin`` on each row reads in the next step."""
+        columns = torch.arange(begin, self.end + 1, device=self.start.device)
+        return columns >= self.start[:, None]
+
+    def advance(self) -> None:
+        """Moves the clock on, after a step."""
+        self.end += 1

@@ -1,0 +1,104 @@
+"""A transformers model's own forward: prompts in one go, then a token a row and step."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from transformers import Cache, DynamicCache, PreTrainedModel
+
+from reasonkit.generation.local.cache import Slots, Wave, windows
+from reasonkit.generation.local.quick import Quick, quick
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """The model in eval mode (no dropout) without gradients, put back as it was afterwards."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+class Forward:
+    """Any causal language model of transformers, with the rows that it is decoding.
+
+    Args:
+        model: on its device; may be wrapped by PEFT.
+        longest: tokens a row may have, its prompt included.
+
+    Attributes:
+        refills: whether new rows may be let in while others are running.
+    """
+
+    def __init__(self, model: PreTrainedModel, longest: int) -> None:
+        self.model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.windows = windows(self.model.config)
+        self.refills = self.windows is not None
+        self.longest = longest
+        self.slots: Slots | Wave | None = None
+        self.quick: Quick | None = None
+        self._accepted = inspect.signature(self.model.forward).parameters
+        self._cache = "cache" if "cache" in self._accepted else "past_key_values"
+
+    def admit(self, prompts: Sequence[Sequence[int]], which: Tensor, rows: int) -> Tensor:
+        """Reads prompts once each and gives slots to new rows, behind those in use.
+
+        Args:
+            prompts: token ids.
+            which: the number of each new row's prompt, of shape (new rows,).
+            rows: slots there are in all.
+
+        Returns:
+            The logits after each prompt, of shape (prompts, vocabulary).
+        """
+        device, width = self.model.device, max(map(len, prompts))
+        ids = torch.tensor([[0] * (width - len(p)) + [*p] for p in prompts], device=device)
+        lengths = torch.tensor([len(p) for p in prompts], device=device)
+        start = width - lengths[:, None]
+        columns = torch.arange(width, device=device)
+        cache = DynamicCache(config=None if self.refills else self.model.config)
+        mask = (columns >= start).long()
+        logits = self._call(ids, mask, (columns - start).clamp(min=0), cache)
+        if self.slots is None:
+            self.slots = Slots(rows, cache, device) if self.refills else Wave()
+            self.quick = quick(self.model, self.windows, self.longest)
+        self.slots.admit(cache, lengths, which)
+        return logits
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Logits after one more token a row, of shape (live, vocabulary)."""
+        slots = self.slots
+        assert slots is not None
+        slots.room()
+        if self.quick is not None and isinstance(slots, Slots):
+            logits = self.quick(tokens, slots)
+        else:
+            positions, mask = slots.positions()[:, None], slots.mask(slots.begin)
+            logits = self._call(tokens[:, None], mask, positions, slots.cache)
+        slots.advance()
+        return logits
+
+    def keep(self, kept: Tensor) -> None:
+        """Drops all rows but those in slots ``kept``, which take the first slots in that order."""
+        assert self.slots is not None
+        self.slots.keep(kept)
+
+    def _call(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Cache) -> Tensor:
+        given = {"position_ids": positions, "logits_to_keep": 1}
+        output = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            use_cache=True,
+            **{self._cache: cache},
+            **{name: value for name, value in given.items() if name in self._accepted},
+        )
+        return output.logits[:, -1]
