@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -96,7 +97,8 @@ class LocalEngine:
                 of which a smaller ``n`` draws the first; by default from ``sampling.seed`` and
                 the prompt's number.
 
-        The completions hold what is new alone, without the prompt.
+        The completions hold what is new alone, without the prompt. The model's weights must stay as
+        they are until the iterator has ended.
         """
         if seeds is None:
             seeds = [seed_of(sampling.seed, i) for i in range(len(prompts))]
@@ -107,7 +109,7 @@ class LocalEngine:
 
     def _completion(self, row: Row) -> Completion:
         text = str(self.tokenizer.decode(row.token_ids, skip_special_tokens=True))
-        return Completion(text, tuple(row.token_ids), row.finish, row.logprob / len(row.token_ids))
+        return Completion(text, tuple(row.token_ids), row.finish, fmean(row.logprobs))
 
 
 def sample_tokens(
@@ -130,5 +132,5 @@ def sample_tokens(
     sampled: list[list[tuple[list[int], float]]] = [[] for _ in prompts]
     asked = [Prompt(prompt, seed_of(seed, i)) for i, prompt in enumerate(prompts)]
     for i, rows in Batch(model, tokenizer, asked, n, sampling, len(prompts) * n):
-        sampled[i] = [(row.token_ids, row.logprob) for row in rows]
+        sampled[i] = [(row.token_ids, sum(row.logprobs)) for row in rows]
     return [row for group in sampled for row in group]

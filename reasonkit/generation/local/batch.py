@@ -29,12 +29,12 @@ class Row:
 
     Attributes:
         token_ids: the end-of-sequence token included.
-        logprob: sum over them, under the model, before temperature and truncation.
+        logprobs: of each under the model, before temperature and truncation.
         finish: why it ended.
     """
 
     token_ids: list[int]
-    logprob: float
+    logprobs: list[float]
     finish: FinishReason
 
 
@@ -75,10 +75,10 @@ class Batch:
         self.free = list(range(self.rows))
         self.whose = [(0, 0)] * self.rows
         self.tokens = torch.zeros((self.rows, self.longest), dtype=torch.long, device=model.device)
-        self.u = torch.zeros((self.rows, self.longest), device=model.device)
+        self.logprobs = torch.zeros((self.rows, self.longest), device=model.device)
+        self.u = torch.zeros_like(self.logprobs)
         # What follows is in the order of the slots.
         self.place, self.count, self.last = self.tokens.new_zeros((3, 0))
-        self.logprob = self.u.new_zeros(0)
 
     def __iter__(self) -> Iterator[tuple[int, list[Row]]]:
         """Yields a prompt's number and its completions once all of them have ended."""
@@ -122,19 +122,17 @@ class Batch:
         logits = self.forward.admit([self.prompts[i].ids for i in numbers], which, self.rows)
         live, new = len(self.place), len(rows)
         self.place = torch.cat([self.place, self.place.new_tensor(places)])
-        self.count, self.last, self.logprob = (
-            torch.cat([t, t.new_zeros(new)]) for t in (self.count, self.last, self.logprob)
-        )
+        self.count = torch.cat([self.count, self.count.new_zeros(new)])
+        self.last = torch.cat([self.last, self.last.new_zeros(new)])
         self._take(logits[which], live)
 
     def _take(self, logits: Tensor, first: int) -> None:
         """Draws a token for each row from slot ``first`` on, and lets those go that have ended."""
         place, count = self.place[first:], self.count[first:]
         drawn, logprob = self.draw(logits, self.u[place, count])
-        self.tokens[place, count] = drawn
+        self.tokens[place, count], self.logprobs[place, count] = drawn, logprob
         count += 1
         self.last[first:] = drawn
-        self.logprob[first:] += logprob
         stopped = self.ending(drawn, self.tokens, place, count)
         ended = stopped | (count == self.longest)
         if ended.any():
@@ -145,10 +143,12 @@ class Batch:
         slots = gone + first
         places, counts = self.place[slots].tolist(), self.count[slots].tolist()
         tokens = self.tokens[places, : max(counts)].tolist()
-        totals, whys = self.logprob[slots].tolist(), stopped[gone].tolist()
-        for place, ids, size, total, why in zip(places, tokens, counts, totals, whys, strict=True):
+        logprobs = self.logprobs[places, : max(counts)].tolist()
+        by_itself = stopped[gone].tolist()
+        for k, (place, size) in enumerate(zip(places, counts, strict=True)):
             i, j = self.whose[place]
-            self.sampled[i][j] = Row(ids[:size], total, "stop" if why else "length")
+            finish: FinishReason = "stop" if by_itself[k] else "length"
+            self.sampled[i][j] = Row(tokens[k][:size], logprobs[k][:size], finish)
             if len(self.sampled[i]) == self.n:
                 self.finished.append(i)
         self.free += places
@@ -160,5 +160,4 @@ class Batch:
         order = torch.arange(left, device=kept.device)
         order[slots[slots < left]] = kept[kept >= left]
         self.forward.keep(order)
-        self.place, self.count = self.place[order], self.count[order]
-        self.last, self.logprob = self.last[order], self.logprob[order]
+        self.place, self.count, self.last = (t[order] for t in (self.place, self.count, self.last))

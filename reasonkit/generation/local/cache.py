@@ -67,8 +67,10 @@ class Slots:
         rows = slice(self.live, self.live + len(prompt))
         columns = slice(self.end - width, self.end)
         for layer, given in zip(self.layers, prefilled.layers, strict=True):
-            layer.keys[rows, :, columns] = given.keys[prompt]
-            layer.values[rows, :, columns] = given.values[prompt]
+            for kept, fresh in ((layer.keys, given.keys), (layer.values, given.values)):
+                # What is masked is still multiplied, by zero: it must be finite.
+                kept[rows, :, : columns.start] = 0
+                kept[rows, :, columns] = fresh[prompt]
         self.live = rows.stop
         self.start = torch.cat([self.start, self.end - lengths[prompt]])
         self._look()
@@ -167,6 +169,7 @@ class Layer(DynamicLayer):  # type: ignore[misc]
         for name in ("keys", "values"):
             kept = getattr(self, name)
             fresh = kept.new_empty((slots.rows, kept.size(1), slots.capacity, kept.size(3)))
+            fresh[: slots.live, :, : end - held] = 0
             fresh[: slots.live, :, end - held : end] = kept[: slots.live, :, old]
             setattr(self, name, fresh)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from transformers import Cache, DynamicCache, PreTrainedModel
 
 from reasonkit.generation.local.cache import Slots, Wave, windows
 from reasonkit.generation.local.quick import Quick, quick
+
+PROBED = 4
+"""Prompts on which a quick step is held against the model's own forward before it is used."""
 
 
 @contextmanager
@@ -71,6 +75,8 @@ class Forward:
         if self.slots is None:
             self.slots = Slots(rows, cache, device) if self.refills else Wave()
             self.quick = quick(self.model, self.windows, self.longest)
+            if self.quick is not None and not self._agrees(self.quick, ids, lengths, cache, logits):
+                self.quick = None
         self.slots.admit(cache, lengths, which)
         return logits
 
@@ -92,6 +98,18 @@ class Forward:
         assert self.slots is not None
         self.slots.keep(kept)
 
+    def _agrees(
+        self, quick: Quick, ids: Tensor, lengths: Tensor, cache: Cache, logits: Tensor
+    ) -> bool:
+        """Whether the quick step after all but a prompt's last token gives the prompt's logits."""
+        few = torch.arange(min(len(ids), PROBED), device=ids.device)
+        slots = Slots(len(few), cache, ids.device)
+        slots.admit(cache, lengths, few)
+        slots.end -= 1
+        given, expected = quick(ids[few, -1], slots).float(), logits[few].float()
+        difference = (given - expected).norm() / (expected - expected.mean()).norm()
+        return bool(difference <= torch.finfo(logits.dtype).eps ** 0.5)
+
     def _call(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Cache) -> Tensor:
         given = {"position_ids": positions, "logits_to_keep": 1}
         output = self.model(
@@ -101,4 +119,4 @@ class Forward:
             **{self._cache: cache},
             **{name: value for name, value in given.items() if name in self._accepted},
         )
-        return output.logits[:, -1]
+        return cast(Tensor, output.logits[:, -1])

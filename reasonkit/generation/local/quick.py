@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ ROPE = {"default", "linear", "llama3", "yarn"}
 """Kinds of rotation that depend on a token's position alone."""
 
 JOINED = 2**20
-"""Weights of at most so many elements are joined: beyond, a call costs nothing beside its product."""
+"""Weights of at most so many elements are joined: beyond, a call costs little by its product."""
 
 Map = Callable[[Tensor], Tensor]
 
@@ -52,7 +53,7 @@ class Quick:
     """The step of one model, for positions below ``longest``; see `quick`."""
 
     def __init__(self, model: PreTrainedModel, windows: Sequence[int | None], longest: int) -> None:
-        decoder = model.model
+        decoder: Any = model.model
         self.embed = decoder.embed_tokens
         self.blocks = [
             block(layer, window) for layer, window in zip(decoder.layers, windows, strict=True)
@@ -109,7 +110,7 @@ def quick(
         windows: how far each layer looks back.
         longest: positions there may be.
     """
-    decoder = getattr(model, "model", None)
+    decoder: Any = getattr(model, "model", None)
     layers = getattr(decoder, "layers", ())
     kinds = {f"{type(layer).__module__}.{type(layer).__qualname__}" for layer in layers}
     if not kinds or kinds - FAMILY or windows is None or decoder is None:
@@ -122,7 +123,7 @@ def quick(
     return made if made.cos.size(-1) == made.width else None
 
 
-def block(layer: nn.Module, window: int | None) -> Block:
+def block(layer: Any, window: int | None) -> Block:
     """A decoder layer's maps."""
     attention, mlp = layer.self_attn, layer.mlp
     heads = None
@@ -146,7 +147,7 @@ def block(layer: nn.Module, window: int | None) -> Block:
     )
 
 
-def norm(module: nn.Module) -> tuple[Tensor, float]:
+def norm(module: Any) -> tuple[Tensor, float]:
     """An RMS norm's weight and epsilon."""
     return module.weight, module.variance_epsilon
 
@@ -157,7 +158,7 @@ def rms(x: Tensor, norm: tuple[Tensor, float]) -> Tensor:
     return F.rms_norm(x, weight.shape, weight, epsilon)
 
 
-def joined(*modules: nn.Module) -> Map:
+def joined(*modules: Any) -> Map:
     """Linear maps of one input as one map, their outputs beside each other."""
     plain = all(type(module) is nn.Linear for module in modules)
     if plain and len(modules) == 1:
@@ -169,7 +170,7 @@ def joined(*modules: nn.Module) -> Map:
             parts = [z if m.bias is None else m.bias for m, z in zip(modules, zeros, strict=True)]
             bias = torch.cat(parts)
     elif len(modules) == 1:
-        return modules[0]
+        return cast(Map, modules[0])
     else:
         return lambda x: torch.cat([module(x) for module in modules], -1)
     return lambda x: F.linear(x, weight, bias)

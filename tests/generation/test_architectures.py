@@ -1,0 +1,241 @@
+"""Whatever the architecture, what is sampled is held against the model's own plain forward."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import transformers
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from reasonkit.generation import Sampling
+from reasonkit.generation.local import evaluating
+from reasonkit.generation.local.batch import Batch, Prompt, Row
+from reasonkit.generation.local.forward import Forward
+from reasonkit.generation.local.stopping import end_tokens
+
+VOCABULARY = 97
+SMALL = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 256,
+    "eos_token_id": [5, 40, 41, 42, 43, 44],
+    "bos_token_id": 1,
+    "pad_token_id": 0,
+    # Wide enough that distributions are far from flat.
+    "initializer_range": 0.4,
+}
+WINDOW = 6
+ALTERNATING = ["sliding_attention", "full_attention", "sliding_attention"]
+QUICK = {
+    "qwen3": ("Qwen3Config", {}),
+    "qwen2": ("Qwen2Config", {}),
+    "llama": ("LlamaConfig", {"attention_bias": True, "mlp_bias": True}),
+    "llama with scaled rotations": (
+        "LlamaConfig",
+        {
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "rope_theta": 10_000.0,
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 32,
+            }
+        },
+    ),
+    "mistral with a window": ("MistralConfig", {"sliding_window": WINDOW}),
+    "qwen3 with windows": (
+        "Qwen3Config",
+        {"use_sliding_window": True, "sliding_window": WINDOW, "layer_types": ALTERNATING},
+    ),
+}
+OWN_STEP = {
+    "gemma2": ("Gemma2Config", {"sliding_window": WINDOW, "layer_types": ALTERNATING}),
+    "gemma3": ("Gemma3TextConfig", {"sliding_window": WINDOW, "layer_types": ALTERNATING}),
+    "phi3": ("Phi3Config", {"sliding_window": WINDOW}),
+    "olmo2": ("Olmo2Config", {}),
+    "gpt-neox": ("GPTNeoXConfig", {}),
+    "gpt2": ("GPT2Config", {"n_embd": 32, "n_head": 4, "n_layer": 2, "n_positions": 256}),
+}
+OWN_CACHE = {
+    "lfm2, convolutions and attention": (
+        "Lfm2Config",
+        {"layer_types": ["conv", "full_attention", "conv"], "conv_L_cache": 3},
+    ),
+}
+ALL = QUICK | OWN_STEP | OWN_CACHE
+PROMPTS = [[7, 8, 9], [11], [13, 14, 15, 16, 17, 18, 19, 20, 21, 22], [30, 31, 32, 33, 34]]
+
+
+class Ends:
+    """As much of a tokenizer as token ids need."""
+
+    eos_token_id = 5
+
+
+def build(kind: str) -> PreTrainedModel:
+    name, more = ALL[kind]
+    torch.manual_seed(0)
+    config = getattr(transformers, name)(**(SMALL | more))
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if "norm" in key or "bias" in key:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    return model.eval()
+
+
+@pytest.fixture(params=ALL)
+def model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    return build(request.param)
+
+
+def sample(
+    model: PreTrainedModel, sampling: Sampling, n: int = 3, rows: int = 100, **more: object
+) -> dict[int, list[Row]]:
+    prompts = [Prompt(ids, seed) for seed, ids in enumerate(PROMPTS)]
+    batch = Batch(model, Ends(), prompts, n, sampling, rows, **more)  # type: ignore[arg-type]
+    return dict(batch)
+
+
+@torch.no_grad()
+def plain(model: PreTrainedModel, prompt: list[int], ids: list[int]) -> torch.Tensor:
+    """Log-probabilities before each of ``ids``, of shape (tokens, vocabulary)."""
+    logits = model(torch.tensor([prompt + ids]), use_cache=False).logits[0]
+    return logits[len(prompt) - 1 : -1].log_softmax(-1)
+
+
+def assert_exact(model: PreTrainedModel, sampled: dict[int, list[Row]]) -> None:
+    assert sorted(sampled) == list(range(len(PROMPTS)))
+    for i, rows in sampled.items():
+        for row in rows:
+            expected = plain(model, PROMPTS[i], row.token_ids)
+            taken = expected.gather(1, torch.tensor(row.token_ids)[:, None])[:, 0]
+            torch.testing.assert_close(torch.tensor(row.logprobs), taken, atol=1e-4, rtol=0)
+
+
+def assert_same_but_for_ties(
+    model: PreTrainedModel, prompt: list[int], ids: list[int], other: list[int]
+) -> None:
+    """Equal, or first different where the two likeliest tokens are within 1e-4."""
+    if ids == other:
+        return
+    first = next(k for k, (a, b) in enumerate(zip(ids, other, strict=False)) if a != b)
+    best = plain(model, prompt, ids)[first].topk(2).values
+    assert best[0] - best[1] < 1e-4, (first, ids, other)
+
+
+def test_log_probabilities_equal_a_plain_forward(model: PreTrainedModel) -> None:
+    assert_exact(model, sample(model, Sampling(30)))
+
+
+def test_log_probabilities_are_exact_when_slots_are_refilled(model: PreTrainedModel) -> None:
+    sampled = sample(model, Sampling(30), n=4, rows=8)
+    assert_exact(model, sampled)
+    assert {row.finish for rows in sampled.values() for row in rows} == {"stop", "length"}
+
+
+def test_greedy_tokens_equal_those_of_generate(model: PreTrainedModel) -> None:
+    sampled = sample(model, Sampling(30, temperature=0), n=1)
+    for i, prompt in enumerate(PROMPTS):
+        expected = model.generate(
+            torch.tensor([prompt]), max_new_tokens=30, do_sample=False, attention_mask=None
+        )
+        cut = expected[0, len(prompt) :].tolist()
+        assert_same_but_for_ties(model, prompt, sampled[i][0].token_ids, cut)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 8])
+def test_what_is_sampled_together_changes_nothing(rows: int) -> None:
+    model = build("qwen3 with windows")
+    sampled = sample(model, Sampling(30), n=4, rows=rows)
+    alone = sample(model, Sampling(30), n=4, rows=100)
+    for i, expected in alone.items():
+        assert [r.token_ids for r in sampled[i]] == [r.token_ids for r in expected]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_only_the_llama_family_takes_the_quick_step(kind: str) -> None:
+    model = build(kind)
+    with evaluating(model):
+        forward = Forward(model, 20)
+        forward.admit([[7, 8, 9], [4]], torch.tensor([0, 1, 1]), 3)
+    assert (forward.quick is not None) == (kind in QUICK)
+    assert forward.refills == (kind not in OWN_CACHE)
+
+
+@pytest.mark.parametrize("change", ["residual", "hook"])
+def test_a_llama_that_is_not_as_expected_takes_its_own_step(change: str) -> None:
+    model = build("llama")
+    attention = model.model.layers[1].self_attn
+    if change == "residual":
+        forward = attention.forward
+
+        def doubled(**given: object) -> tuple:
+            output, weights = forward(**given)
+            return 2 * output, weights
+
+        attention.forward = doubled
+    else:
+        attention.o_proj.register_forward_hook(lambda module, given, output: 2 * output)
+    assert_exact(model, sample(model, Sampling(20)))
+
+
+def test_an_adapter_is_part_of_the_model() -> None:
+    torch.manual_seed(1)
+    config = LoraConfig(r=4, lora_dropout=0.5, target_modules="all-linear", init_lora_weights=False)
+    model = get_peft_model(build("qwen3"), config).train()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.mul_(4)
+    sampled = sample(model, Sampling(30))
+    assert model.training
+    assert_exact(model.eval(), sampled)
+    with model.disable_adapter(), pytest.raises(AssertionError):
+        assert_exact(model, sampled)
+
+
+def test_bfloat16_stays_near_the_plain_forward() -> None:
+    model = build("qwen3").bfloat16()
+    for i, rows in sample(model, Sampling(20)).items():
+        for row in rows:
+            expected = plain(model, PROMPTS[i], row.token_ids).float()
+            taken = expected.gather(1, torch.tensor(row.token_ids)[:, None])[:, 0]
+            assert (torch.tensor(row.logprobs) - taken).abs().mean() < 0.1
+
+
+def test_no_dropout_while_sampling_and_modes_restored() -> None:
+    model = build("gpt2")
+    model.train()
+    model.transformer.h[0].eval()
+    modes = [module.training for module in model.modules()]
+    sampled = sample(model, Sampling(20))
+    assert [module.training for module in model.modules()] == modes
+    assert_exact(model.eval(), sampled)
+
+
+def test_modes_are_restored_while_the_consumer_works(random_qwen3: object) -> None:
+    model = AutoModelForCausalLM.from_pretrained(random_qwen3).train()
+    tokenizer = AutoTokenizer.from_pretrained(random_qwen3)
+    assert end_tokens(model, tokenizer) == {tokenizer.eos_token_id}
+    batch = iter(Batch(model, tokenizer, [Prompt([5, 6], 0)] * 3, 2, Sampling(4), 2))
+    next(batch)
+    assert model.training and not torch.is_inference_mode_enabled()
+    batch.close()
+    assert model.training
+
+
+def test_a_second_call_gives_the_same_numbers() -> None:
+    model = build("qwen2")
+    sampling = Sampling(40, temperature=0.8, top_k=20, top_p=0.9)
+    assert sample(model, sampling, n=5, rows=7) == sample(model, sampling, n=5, rows=7)
+    assert sample(model, sampling) != sample(model, replace(sampling, temperature=1.5))
