@@ -104,6 +104,101 @@ def test_completions_end_at_the_limit_or_at_the_end_token(abacus: tuple) -> None
         assert tokenizer.eos_token_id not in completion.token_ids[:-1]
 
 
+def test_an_example_is_sampled_the_same_wherever_it_stands(abacus: tuple) -> None:
+    asked = examples("What is 1+1?", "What is 3*3+1? Show your work.", "What is 4+(5-2)*3?")
+    groups = {
+        g.example.id: list(g.completions)
+        for g in LocalEngine(*abacus).sample(asked, 8, Sampling(60, seed=2))
+    }
+    for example in asked:
+        (alone,) = LocalEngine(*abacus, rows=3).sample([example], 5, Sampling(60, seed=2))
+        ids = [c.token_ids for c in alone.completions]
+        assert ids == [c.token_ids for c in groups[example.id][:5]]
+
+
+def test_a_group_comes_as_soon_as_it_is_finished(abacus: tuple) -> None:
+    asked = examples(*(f"What is {i}+{i}?" for i in range(40)))
+    iterator = LocalEngine(*abacus, rows=4).sample(asked, 2, Sampling(60, seed=2))
+    first = next(iterator)
+    iterator.close()
+    (alone,) = LocalEngine(*abacus).sample([first.example], 2, Sampling(60, seed=2))
+    assert [c.token_ids for c in alone.completions] == [c.token_ids for c in first.completions]
+
+
+def test_token_ids_are_continued_from_where_they_end(abacus: tuple) -> None:
+    model, tokenizer = abacus
+    engine = LocalEngine(model, tokenizer)
+    text = "<|user|>What is 2+2*6? Think step by step.<|end|><|assistant|>"
+    prompt = tokenizer(text).input_ids
+    (i, (whole,)), *none = engine.sample_ids([prompt], 1, Sampling(80, temperature=0))
+    assert i == 0 and not none
+    for cut in (1, 5, whole.tokens - 1):
+        begun = prompt + list(whole.token_ids[:cut])
+        ((_, (rest,)),) = engine.sample_ids([begun], 1, Sampling(80, temperature=0))
+        assert rest.token_ids == whole.token_ids[cut:]
+
+
+def test_seeds_belong_to_prompts(abacus: tuple) -> None:
+    engine = LocalEngine(*abacus)
+    prompts = [[5, 6, 7, 8], [9, 10], [5, 6, 7, 8]]
+    drawn = dict(engine.sample_ids(prompts, 4, Sampling(20), seeds=[3, 4, 3]))
+    assert drawn[0] == drawn[2] != drawn[1]
+    turned = dict(engine.sample_ids(prompts[::-1], 4, Sampling(20, seed=9), seeds=[3, 4, 3]))
+    assert turned == drawn
+    assert dict(engine.sample_ids(prompts, 4, Sampling(20)))[0] != drawn[0]
+
+
+def test_a_stop_string_ends_a_completion_and_stays_part_of_it(abacus: tuple) -> None:
+    engine = LocalEngine(*abacus)
+    asked = examples("What is 5*4+(3-1)*2? Think step by step.")
+    (free,) = engine.sample(asked, 16, Sampling(80, seed=1))
+    (held,) = engine.sample(asked, 16, Sampling(80, seed=1, stop=("=2", "answer>", "")))
+    ended = 0
+    for whole, cut in zip(free.completions, held.completions, strict=True):
+        assert whole.token_ids[: cut.tokens] == cut.token_ids
+        found = [cut.text.find(s) + len(s) for s in ("=2", "answer>") if s in cut.text]
+        if found:
+            ended += 1
+            assert min(found) == len(cut.text) and cut.finish_reason == "stop"
+        else:
+            assert cut.token_ids == whole.token_ids and cut.finish_reason == whole.finish_reason
+    assert ended > 3
+
+
+def test_a_stop_string_may_span_tokens_and_bytes(random_qwen3: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(random_qwen3)
+    tokenizer = AutoTokenizer.from_pretrained(random_qwen3)
+    engine = LocalEngine(model, tokenizer)
+    ((_, free),) = engine.sample_ids([[5, 6, 7]], 6, Sampling(60, seed=4))
+    stop = tuple(c.text[20:23] for c in free)
+    ((_, held),) = engine.sample_ids([[5, 6, 7]], 6, Sampling(60, seed=4, stop=stop))
+    for whole, cut in zip(free, held, strict=True):
+        assert whole.token_ids[: cut.tokens] == cut.token_ids
+        assert cut.finish_reason == "stop" and any(s in cut.text for s in stop)
+        before = tokenizer.decode(cut.token_ids[:-1], skip_special_tokens=True)
+        assert not any(s in before for s in stop)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_padding_side_of_the_tokenizer_makes_no_difference(abacus: tuple, side: str) -> None:
+    model, tokenizer = abacus
+    asked = examples("What is 1+1?", "What is (3+4)*2-5? Think step by step.")
+    expected = list(LocalEngine(model, tokenizer).sample(asked, 3, Sampling(40)))
+    other = load_tokenizer(resolve("abacus"))[0]
+    other.padding_side = side
+    assert list(LocalEngine(model, other).sample(asked, 3, Sampling(40))) == expected
+
+
+def test_memory_that_was_never_written_is_never_read(abacus: tuple) -> None:
+    asked = examples(*(f"What is {i}*{i}?" for i in range(9)), "What is (3+4)*2? Show your work.")
+    expected = list(LocalEngine(*abacus, rows=8).sample(asked, 3, Sampling(90, seed=6)))
+    torch.use_deterministic_algorithms(True)  # fills new memory with NaN
+    try:
+        assert list(LocalEngine(*abacus, rows=8).sample(asked, 3, Sampling(90, seed=6))) == expected
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_sampling_leaves_training_mode_as_it_was(random_qwen3: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(random_qwen3).train()
     tokenizer = AutoTokenizer.from_pretrained(random_qwen3)
