@@ -33,6 +33,11 @@ def windows(config: PretrainedConfig) -> list[int | None] | None:
 class Slots:
     """A slot for each row.
 
+    Args:
+        rows: slots there are.
+        prefilled: a cache of the model, for the shapes.
+        longest: columns that a row may need.
+
     Attributes:
         cache: for a transformers model's forward.
         layers: one a layer of the model.
@@ -42,11 +47,12 @@ class Slots:
         start: each live row's first column, of shape (live,).
     """
 
-    def __init__(self, rows: int, prefilled: Cache, device: torch.device) -> None:
-        self.rows = rows
+    def __init__(self, rows: int, prefilled: Cache, longest: int) -> None:
+        self.rows, self.longest = rows, longest
         self.layers = [Layer(self, like.keys, like.values) for like in prefilled.layers]
         self.cache = Cache(layers=list(self.layers))
         self.live = self.begin = self.end = self.capacity = 0
+        device = prefilled.layers[0].keys.device
         self.start = torch.zeros(0, dtype=torch.long, device=device)
         self._latest = 0
 
@@ -128,7 +134,7 @@ class Slots:
     def _move_columns(self, end: int) -> None:
         """Moves what live rows read to new memory so that the clock stands at ``end``."""
         held = self.end - self.begin
-        self.capacity = end + max(GROWTH, end // 2)
+        self.capacity = min(end + max(GROWTH, end // 2), self.longest + GROWTH)
         for layer in self.layers:
             layer.move_columns(held, end)
         shift = end - self.end

@@ -73,7 +73,7 @@ class Forward:
         mask = (columns >= start).long()
         logits = self._call(ids, mask, (columns - start).clamp(min=0), cache)
         if self.slots is None:
-            self.slots = Slots(rows, cache, device) if self.refills else Wave()
+            self.slots = Slots(rows, cache, self.longest) if self.refills else Wave()
             self.quick = quick(self.model, self.windows, self.longest)
             if self.quick is not None and not self._agrees(self.quick, ids, lengths, cache, logits):
                 self.quick = None
@@ -103,7 +103,7 @@ class Forward:
     ) -> bool:
         """Whether the quick step after all but a prompt's last token gives the prompt's logits."""
         few = torch.arange(min(len(ids), PROBED), device=ids.device)
-        slots = Slots(len(few), cache, ids.device)
+        slots = Slots(len(few), cache, self.longest)
         slots.admit(cache, lengths, few)
         slots.end -= 1
         given, expected = quick(ids[few, -1], slots).float(), logits[few].float()
