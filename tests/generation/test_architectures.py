@@ -153,6 +153,17 @@ def test_greedy_tokens_equal_those_of_generate(model: PreTrainedModel) -> None:
         assert_same_but_for_ties(model, prompt, sampled[i][0].token_ids, cut)
 
 
+@pytest.mark.parametrize("prompts", [[], [[9]], [[9], [10]]])
+def test_short_prompts_and_none(prompts: list[list[int]]) -> None:
+    model = build("qwen3")
+    asked = [Prompt(ids, 1) for ids in prompts]
+    sampled = dict(Batch(model, Ends(), asked, 2, Sampling(9, temperature=0), 4))  # type: ignore[arg-type]
+    assert len(sampled) == len(prompts)
+    for i, (row, other) in sampled.items():
+        assert row == other
+        assert row.token_ids[0] == plain(model, prompts[i], [0])[0].argmax()
+
+
 @pytest.mark.parametrize("rows", [1, 2, 5, 8])
 def test_what_is_sampled_together_changes_nothing(rows: int) -> None:
     model = build("qwen3 with windows")
@@ -204,9 +215,15 @@ def test_an_adapter_is_part_of_the_model() -> None:
         assert_exact(model, sampled)
 
 
-def test_bfloat16_stays_near_the_plain_forward() -> None:
-    model = build("qwen3").bfloat16()
-    for i, rows in sample(model, Sampling(20)).items():
+@pytest.mark.parametrize("kind", ["qwen3", "gemma3"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_bfloat16_stays_near_the_plain_forward(kind: str, mixed: bool) -> None:
+    model = build(kind)
+    if not mixed:
+        model.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        sampled = sample(model, Sampling(20))
+    for i, rows in sampled.items():
         for row in rows:
             expected = plain(model, PROMPTS[i], row.token_ids).float()
             taken = expected.gather(1, torch.tensor(row.token_ids)[:, None])[:, 0]

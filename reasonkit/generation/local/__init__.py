@@ -1,9 +1,10 @@
 """Our own sampler over a transformers model in this process.
 
-`batch` is the loop, `forward` reads prompts and takes steps, `cache` holds keys and values,
-`drawing` draws tokens and `stopping` tells where a completion ends. A prompt is read once for its
-whole group, rows that have ended make room for others, and every step costs what the rows that are
-running cost. Leaves out compiled graphs, paged caches and more than one device.
+`batch` is the loop, `forward` reads prompts and takes steps (`quick`: those of the Llama family),
+`cache` holds keys and values, `drawing` draws tokens and `stopping` tells where a completion ends.
+A prompt is read once for its whole group, rows that have ended make room for others, and a step
+costs what the rows that are running cost. Leaves out compiled graphs, paged caches, keys and values
+that a group's rows share, and more than one device.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def sample_tokens(
     sampling: Sampling,
     seed: int,
 ) -> list[tuple[list[int], float]]:
-    """Samples ``n`` completions of each prompt .
+    """Samples ``n`` completions of each prompt, all at once.
 
     Args:
         prompts: token ids.

@@ -64,10 +64,13 @@ class Batch:
     ) -> None:
         self.model, self.prompts, self.n = model, prompts, n
         self.longest = sampling.max_tokens
-        self.forward = Forward(model, max(len(p.ids) for p in prompts) + self.longest)
+        widest = max((len(p.ids) for p in prompts), default=0)
+        self.forward = Forward(model, widest + self.longest)
         self.draw = Drawing(sampling)
         self.ending = Ending(model, tokenizer, sampling.stop)
         self.rows = min(rows, n * len(prompts))
+        # Groups are let in whole, unless slots would stay empty for long until one fits.
+        self.unit = n if n * REFILL <= self.rows else 1
         self.waiting = deque((i, j) for i in range(len(prompts)) for j in range(n))
         self.sampled: list[dict[int, Row]] = [{} for _ in prompts]
         self.finished: list[int] = []
@@ -92,10 +95,10 @@ class Batch:
             self.finished = []
 
     def _advance(self) -> None:
-        live, free = len(self.place), len(self.free)
-        enough = free * REFILL >= self.rows and free >= self.n and self.forward.refills
-        if self.waiting and (enough or not live):
-            self._let_in(free - free % self.n if free >= self.n else free)
+        most = len(self.free) - len(self.free) % self.unit
+        worth_it = self.forward.refills and most * REFILL >= self.rows
+        if self.waiting and (worth_it or not len(self.place)):
+            self._let_in(most)
         else:
             self._take(self.forward.step(self.last), 0)
 
