@@ -15,6 +15,7 @@ FLOORS = (
     ("plan", "running"),
     ("training",),
     ("evaluation", "report"),
+    ("verifying",),
     ("generation",),
     ("voting",),
     ("models", "tasks", "rewards"),

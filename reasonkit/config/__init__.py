@@ -10,8 +10,10 @@ from reasonkit.config.distill import Distillation, DistillConfig, Only
 from reasonkit.config.grpo import GrpoConfig, OnCollapse
 from reasonkit.config.reading import Config, field_types, from_mapping, read_yaml, to_mapping
 from reasonkit.config.training import TrainingConfig
+from reasonkit.config.verifier import Aggregate, VerifierConfig
 
 __all__ = [
+    "Aggregate",
     "CommonConfig",
     "Config",
     "DType",
@@ -23,6 +25,7 @@ __all__ = [
     "OnCollapse",
     "Only",
     "TrainingConfig",
+    "VerifierConfig",
     "field_types",
     "from_mapping",
     "read_yaml",

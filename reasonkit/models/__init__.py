@@ -63,6 +63,23 @@ class SFTDefaults:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifierDefaults:
+    """Settings of training a verifier that depend on the generator it starts from.
+
+    Attributes:
+        learning_rate: of all weights.
+        questions: train questions that the generator answers.
+        micro_batch: completions a forward and backward pass.
+        step_ends: texts whose token ends a step of its work.
+    """
+
+    learning_rate: float = 1e-5
+    questions: int = 5000
+    micro_batch: int = 8
+    step_ends: tuple[str, ...] = ("\n",)
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """An entry of the registry.
 
@@ -76,6 +93,7 @@ class Model:
         lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
         rl: defaults of reinforcement learning.
         sft: defaults of learning from traces.
+        verifier: defaults of training a verifier.
     """
 
     name: str
@@ -95,6 +113,7 @@ class Model:
     )
     rl: RLDefaults = RLDefaults()
     sft: SFTDefaults = SFTDefaults()
+    verifier: VerifierDefaults = VerifierDefaults()
 
     @property
     def parameters(self) -> int:
@@ -118,6 +137,9 @@ ABACUS_SFT = SFTDefaults(
     batch_tokens=4096,
     micro_batch_tokens=4096,
     questions=2000,
+)
+ABACUS_VERIFIER = VerifierDefaults(
+    learning_rate=2e-3, questions=4000, micro_batch=64, step_ends=("=", ";", ",", "\n", "</think>")
 )
 THINKER_RL = RLDefaults(max_completion_tokens=4096)
 
@@ -193,6 +215,7 @@ MODELS: dict[str, Model] = {
             system_prompt=None,
             rl=ABACUS_RL,
             sft=ABACUS_SFT,
+            verifier=ABACUS_VERIFIER,
         ),
         Model(
             "abacus-mini",
@@ -202,6 +225,7 @@ MODELS: dict[str, Model] = {
             system_prompt=None,
             rl=ABACUS_RL,
             sft=ABACUS_SFT,
+            verifier=ABACUS_VERIFIER,
         ),
         *_family("qwen2.5", "Qwen/Qwen2.5", QWEN25, BASE_AND_INSTRUCT),
         *_family("qwen3", "Qwen/Qwen3", QWEN3, {"-Base": BASE, "": "thinks before it answers"}),

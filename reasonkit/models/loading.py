@@ -16,7 +16,7 @@ from reasonkit.hub import is_id, reachable
 from reasonkit.models import MODELS, OTHER, Model, entry_for
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 PACKAGED = Path(__file__).parent / "weights"
 
@@ -123,19 +123,39 @@ def load_tokenizer(resolved: ResolvedModel) -> tuple[PreTrainedTokenizerBase, st
     return tokenizer, remark
 
 
-def load_model(resolved: ResolvedModel, device: str, dtype: str) -> PreTrainedModel:
+def read_config(resolved: ResolvedModel) -> PreTrainedConfig:
+    """The model's configuration, without its weights.
+
+    Raises:
+        RefusedError: it can't be read.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(
+            resolved.source, trust_remote_code=False, local_files_only=_local_only(resolved)
+        )
+    except Exception as error:
+        raise _broken(resolved, error) from error
+
+
+def load_model(
+    resolved: ResolvedModel, device: str, dtype: str, kind: str = "CausalLM"
+) -> PreTrainedModel:
     """The model, on its device.
 
     Args:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``.
         dtype: ``auto`` (bfloat16 on a GPU, float32 elsewhere) or torch's name.
+        kind: what it does: the end of a transformers class, AutoModelFor….
 
     Raises:
         RefusedError: it can't be read, or the device isn't there.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    import transformers
 
+    automatic = getattr(transformers, f"AutoModelFor{kind}")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         device = next((name for name in ("cuda", "mps") if there[name]), "cpu")
@@ -144,7 +164,7 @@ def load_model(resolved: ResolvedModel, device: str, dtype: str) -> PreTrainedMo
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, found = automatic.from_pretrained(
             resolved.source,
             dtype=getattr(torch, dtype),
             use_safetensors=True,

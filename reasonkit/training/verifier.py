@@ -1,0 +1,308 @@
+"""Training a verifier on a generator's own solutions (Cobbe et al., arXiv:2110.14168, section 4.2).
+
+The verifier starts from the generator's weights. After every token of a solution it says whether
+the solution will turn out right, and it goes on predicting the tokens themselves; the question is
+read and not learned. With the N solution tokens s_t of an update, the question q and the label y::
+
+    loss = -1/N Σ_t [ log p(y | q, s_1 … s_t) + λ log P(s_t | q, s_1 … s_t-1) ]
+
+where λ is the ``lm_weight``. Cobbe et al. have the squared error of p for its logarithm, and learn
+to predict reference solutions; here there are the generator's own. Leaves out adapters, and runs
+over several processes.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import (
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from reasonkit import console
+from reasonkit.config import VerifierConfig
+from reasonkit.errors import DataError, RefusedError
+from reasonkit.runs import Run
+from reasonkit.training import checkpoints
+from reasonkit.training.interruption import Interruption
+from reasonkit.training.solutions import IGNORED, Collator, Solution, lay_out
+
+LABELS = {0: "wrong", 1: "right"}
+LOG_EVERY = 10
+"""Updates between two records."""
+
+Record = dict[str, Any]
+"""A line of ``metrics.jsonl``."""
+
+Head = Callable[[Tensor], Tensor]
+"""Logits over the vocabulary from the last hidden states."""
+
+
+def start_from(generator: PreTrainedModel) -> tuple[PreTrainedModel, Head]:
+    """A verifier with the generator's weights, whose every score is 1/2, and its language head.
+
+    The head is the verifier's input embedding where the generator's is tied to its own, and learns
+    with it; else it is the generator's and stays as it is, since no checkpoint would keep it.
+
+    Raises:
+        RefusedError: transformers has no token classification for this architecture.
+    """
+    config = copy.deepcopy(generator.config)
+    config.id2label = LABELS
+    config.label2id = {name: number for number, name in LABELS.items()}
+    config.classifier_dropout = 0.0
+    try:
+        verifier = AutoModelForTokenClassification.from_config(config, dtype=generator.dtype)
+    except ValueError as error:
+        raise RefusedError(
+            f"transformers has no token classification for {type(generator).__name__}: no verifier "
+            "can be made of it"
+        ) from error
+    verifier.base_model.load_state_dict(generator.base_model.state_dict())
+    for name, parameter in verifier.named_parameters():
+        if not name.startswith(f"{verifier.base_model_prefix}."):
+            torch.nn.init.zeros_(parameter)
+    verifier.to(generator.device)
+    words, said = generator.get_input_embeddings().weight, generator.get_output_embeddings()
+    if said.weight is not words:
+        return verifier, said.requires_grad_(False)
+    return verifier, lambda hidden: linear(hidden, verifier.get_input_embeddings().weight)
+
+
+class Trainer(transformers.Trainer):  # type: ignore[misc]
+    """A trainer with this module's loss, whose checkpoints appear whole or not at all.
+
+    Attributes:
+        parts: the sums of both terms since they were last logged.
+    """
+
+    run: Run
+    config: VerifierConfig
+    head: Head
+    parts: dict[str, float]
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Tensor:
+        """The part of an update's loss that falls to one micro-batch.
+
+        Args:
+            num_items_in_batch: N, over all micro-batches of the update.
+        """
+        assert num_items_in_batch is not None and not return_outputs
+        ids, labels = inputs["input_ids"], inputs["labels"]
+        output = model(
+            input_ids=ids, attention_mask=inputs["attention_mask"], output_hidden_states=True
+        )
+        judged = labels != IGNORED
+        verdicts = output.logits[judged].float()
+        loss = cross_entropy(verdicts, labels[judged], reduction="sum") / num_items_in_batch
+        self._note("verdict_loss", loss)
+        if self.config.lm_weight:
+            predicted = judged[:, 1:]
+            logits = self.head(output.hidden_states[-1][:, :-1][predicted]).float()
+            total = cross_entropy(logits, ids[:, 1:][predicted], reduction="sum")
+            said = total / num_items_in_batch
+            self._note("lm_loss", said)
+            loss = loss + self.config.lm_weight * said
+        return loss
+
+    def _note(self, name: str, value: Tensor) -> None:
+        self.parts[name] = self.parts.get(name, 0.0) + value.item()
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        return SequentialSampler(self.train_dataset)
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        with checkpoints.writing(self.run.checkpoints):
+            super()._save_checkpoint(model, trial)
+        name = f"{checkpoints.PREFIX}{self.state.global_step}"
+        checkpoints.publish(Path(self.args.output_dir) / name, self.run.checkpoints / name)
+        checkpoints.prune(self.run.checkpoints, self.config.keep_checkpoints)
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Logs the loss and what is spent, and stops cleanly on Ctrl-C.
+
+    Args:
+        trainer: whose loss it is.
+        tokens: of each update, padding not counted.
+        report: called with each logged record.
+    """
+
+    def __init__(
+        self, trainer: Trainer, tokens: Sequence[int], report: Callable[[Record], None]
+    ) -> None:
+        self.trainer = trainer
+        self.tokens = tokens
+        self.report = report
+        self.interruption = Interruption()
+        last = [{"step": 0, "seconds": 0.0}, *trainer.run.metrics()][-1]
+        self._logged: int = last["step"]
+        self._started: float = time.perf_counter() - last["seconds"]
+
+    @property
+    def seconds(self) -> float:
+        """Spent on training, by earlier sessions too."""
+        return time.perf_counter() - self._started
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Every checkpoint has a record; saves and stops if the user has asked for it."""
+        if self.interruption.asked:
+            control.should_save = control.should_training_stop = True
+        control.should_log = control.should_log or control.should_save
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """One record for the updates since the last one."""
+        if "grad_norm" not in (logs or {}):
+            return
+        assert logs is not None
+        updates = state.global_step - self._logged
+        record = {
+            "step": state.global_step,
+            **{name: value / updates for name, value in self.trainer.parts.items()},
+            "grad_norm": logs["grad_norm"],
+            "learning_rate": logs["learning_rate"],
+            "tokens_trained": sum(self.tokens[: state.global_step]),
+            "seconds": self.seconds,
+        }
+        self._logged, self.trainer.parts = state.global_step, {}
+        self.trainer.run.append_metrics(record)
+        self.report(record)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training came to.
+
+    Attributes:
+        verifier: the model.
+        tokens: learned from, those of questions included.
+        seconds: spent.
+        interrupted: whether Ctrl-C ended it early.
+    """
+
+    verifier: PreTrainedModel
+    tokens: int
+    seconds: float
+    interrupted: bool
+
+
+def arguments(config: VerifierConfig, updates: int, output: Path) -> TrainingArguments:
+    """transformers' settings from ours."""
+    assert config.micro_batch
+    cuda = torch.cuda.is_available() and config.device in ("auto", "cuda")
+    return TrainingArguments(
+        output_dir=str(output),
+        max_steps=updates,
+        per_device_train_batch_size=config.micro_batch,
+        gradient_accumulation_steps=config.batch // config.micro_batch,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=config.warmup_steps,
+        max_grad_norm=config.max_grad_norm,
+        remove_unused_columns=False,
+        seed=config.seed,
+        use_cpu=not cuda and config.device != "mps",
+        bf16=cuda and config.dtype in ("auto", "bfloat16"),
+        fp16=cuda and config.dtype == "float16",
+        gradient_checkpointing=cuda,
+        save_strategy="steps" if config.save_every else "no",
+        save_steps=max(1, config.save_every),
+        logging_steps=LOG_EVERY,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=cuda,
+    )
+
+
+def train(
+    generator: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    solutions: Sequence[Solution],
+    config: VerifierConfig,
+    run: Run,
+    report: Callable[[Record], None],
+) -> Trained:
+    """Trains a verifier, from the run's newest whole checkpoint if it has one.
+
+    Args:
+        generator: whose weights it starts from; it keeps its own.
+        solutions: in the generator's tokens.
+        config: fully resolved.
+        report: called with each logged record.
+
+    Raises:
+        RefusedError: no verifier can be made of the generator.
+        DataError: the solutions are all right, all wrong or none.
+    """
+    assert config.micro_batch
+    if len({solution.right for solution in solutions}) < 2:
+        kind = "right" if any(s.right for s in solutions) else "wrong"
+        raise DataError(
+            f"all {len(solutions)} solutions are {kind}: a verifier learns from both kinds; pass "
+            "other questions, or more of them"
+        )
+    verifier, head = start_from(generator)
+    order = lay_out([len(s) for s in solutions], config.batch, config.epochs, config.seed)
+    laid = [solutions[place] for place in order]
+    updates = len(laid) // config.batch
+    sizes = [sum(map(len, laid[i * config.batch :][: config.batch])) for i in range(updates)]
+    checkpoints.clean(run.checkpoints)
+    written = checkpoints.staging(run.checkpoints / "trainer")
+    trainer = Trainer(
+        model=verifier,
+        args=arguments(config, updates, written),
+        processing_class=tokenizer,
+        data_collator=Collator(tokenizer.pad_token_id),
+        train_dataset=laid,
+    )
+    trainer.run, trainer.config, trainer.head, trainer.parts = run, config, head, {}
+    newest = checkpoints.latest(run.checkpoints)
+    for path in checkpoints.damaged_after(run.checkpoints, newest):
+        console.warn(f"{path} is damaged: going on from {newest or 'the start'}")
+    run.truncate_after(checkpoints.step_of(newest) if newest else -1)
+    watch = Watch(trainer, sizes, report)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(watch)
+    with watch.interruption.awaited():
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    shutil.rmtree(written, ignore_errors=True)
+    done = trainer.state.global_step
+    return Trained(
+        verifier=trainer.accelerator.unwrap_model(trainer.model),
+        tokens=sum(sizes[:done]),
+        seconds=watch.seconds,
+        interrupted=watch.interruption.asked and done < updates,
+    )
