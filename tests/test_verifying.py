@@ -162,9 +162,21 @@ def test_a_reward_model_of_any_vocabulary_scores_the_text_in_its_own_template(
 
 
 def test_a_model_without_a_template_reads_question_and_text_as_a_pair(tmp_path: Path) -> None:
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "what", "is", "?", "+", "=", *"0123456789"]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "what",
+        "is",
+        "?",
+        "+",
+        "=",
+        *"0123456789",
+    ]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
-    tokenizer = BertTokenizerFast(str(tmp_path / "vocab.txt"), eos_token="[SEP]")
+    tokenizer = BertTokenizerFast(str(tmp_path / "vocab.txt"))
     tokenizer.save_pretrained(tmp_path)
     torch.manual_seed(2)
     config = BertConfig(
