@@ -1,0 +1,131 @@
+"""The samples of one question as arrays: who voted for what, how surely, at what price."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonkit.answers import extract_answer, group_equal
+from reasonkit.answers.comparison import equal
+from reasonkit.types import Completion, Group
+
+BLANK = -1
+"""The class of a completion without a final answer; it is no vote."""
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Correct = Callable[[str, str], bool | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ballots:
+    """n samples of one question, in the order in which they were drawn.
+
+    Attributes:
+        classes: (n,) the class of each answer. Equal answers share a class, numbered in the order
+            of first appearance; `BLANK` where there is no answer.
+        tokens: (n,) length of each completion.
+        confidence: (n,) exp of the mean log-probability of a completion's tokens, in 0..1; NaN
+            where the engine can't tell.
+        scores: (n,) what a reward, a verifier or a reward model gave; NaN where there is no
+            verdict, or nothing was asked to score.
+        answers: the answer of each class, as it was written first.
+        right: whether each class is the reference answer; False throughout where there is none.
+    """
+
+    classes: Ints
+    tokens: Ints
+    confidence: Floats
+    scores: Floats
+    answers: tuple[str, ...]
+    right: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def count(self) -> int:
+        """The number of classes."""
+        return len(self.answers)
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether each sample's answer is right; a blank one is not."""
+        return is_right(self.classes, self.right)
+
+    @property
+    def votes(self) -> Ints:
+        """(count,) the votes of each class."""
+        return np.bincount(self.classes[self.classes != BLANK], minlength=self.count)
+
+    def first(self, k: int) -> Ballots:
+        """The first ``k`` samples. Classes keep their numbers."""
+        return replace(
+            self,
+            classes=self.classes[:k],
+            tokens=self.tokens[:k],
+            confidence=self.confidence[:k],
+            scores=self.scores[:k],
+        )
+
+    def scored(self, scores: Sequence[float | None]) -> Ballots:
+        """The same with these scores, one a sample."""
+        return replace(self, scores=_floats(scores))
+
+
+def cast(
+    group: Group,
+    scores: Sequence[float | None] | None = None,
+    correct: Correct = equal,
+) -> Ballots:
+    """The ballots of a group.
+
+    Args:
+        scores: one a completion.
+        correct: whether an answer is the reference answer. Not asked where the reference is empty.
+
+    Raises:
+        RunError: the process that compares formulas can't be started on this machine.
+    """
+    completions = group.completions
+    extracted = [extract_answer(completion.text) for completion in completions]
+    given = [answer for answer in extracted if answer is not None]
+    numbers = iter(group_equal(given))
+    classes = [BLANK if answer is None else next(numbers) for answer in extracted]
+    answers: dict[int, str] = {}
+    for number, answer in zip(classes, extracted, strict=True):
+        if answer is not None:
+            answers.setdefault(number, answer)
+    reference = group.example.answer
+    return Ballots(
+        classes=np.array(classes, dtype=np.int64),
+        tokens=np.array([completion.tokens for completion in completions], dtype=np.int64),
+        confidence=np.array([confidence(c) for c in completions], dtype=np.float64),
+        scores=_floats([None] * len(completions) if scores is None else scores),
+        answers=tuple(answers.values()),
+        right=tuple(
+            bool(reference) and correct(answer, reference) is True for answer in answers.values()
+        ),
+    )
+
+
+def confidence(completion: Completion) -> float:
+    """The geometric mean of a completion's token probabilities; NaN where they aren't known.
+
+    Normalised by length, as the weighted sum of Wang et al. (arXiv:2203.11171, section 3.1) needs.
+    """
+    known = completion.mean_logprob
+    return float("nan") if known is None else float(np.exp(known))
+
+
+def is_right(classes: Ints, right: Sequence[bool]) -> npt.NDArray[np.bool_]:
+    """Whether each of these classes is the reference answer; a blank one is not."""
+    # The place after the last class is where BLANK, -1, points to.
+    return np.array([*right, False])[classes]
+
+
+def _floats(values: Sequence[float | None]) -> Floats:
+    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)

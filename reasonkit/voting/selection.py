@@ -1,0 +1,111 @@
+"""Which answer is elected: pure functions over many draws of samples at once.
+
+Each takes arrays of shape (draws, k): the answer's class of every sample and its weight, and gives
+the elected class of every draw, `BLANK` where no sample has an answer. A single question is a draw
+of its own. Ties go to the larger summed weight, then to the answer that came first. Leaves out
+averages of weights an answer: they throw away the votes (PaLM-540B on GSM8K falls from 74 % to
+22 %, Wang et al., arXiv:2203.11171, table 1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reasonkit.voting.ballots import BLANK, Floats, Ints
+
+
+def majority(classes: Ints, weights: Floats) -> Ints:
+    """The answer with the most votes (self-consistency, Wang et al., arXiv:2203.11171).
+
+    Args:
+        weights: break ties; NaN counts as 0.
+    """
+    count = _count(classes)
+    votes = _sums(classes, np.ones(classes.shape), count)
+    return _winner(classes, [votes, _sums(classes, weights, count)], count)
+
+
+def weighted(classes: Ints, weights: Floats) -> Ints:
+    """The answer whose votes weigh most in sum (Wang et al., section 3.1; Li et al., 2206.02336).
+
+    Args:
+        weights: of each vote. One below 0 is a vote against its answer; NaN counts as 0.
+    """
+    count = _count(classes)
+    return _winner(classes, [_sums(classes, weights, count)], count)
+
+
+def best_of_n(classes: Ints, scores: Floats) -> Ints:
+    """The answer of the best-scored sample that has one (Cobbe et al., arXiv:2110.14168).
+
+    Args:
+        scores: NaN, no verdict, is below all others.
+    """
+    chosen = _ranks(classes, scores).argmin(axis=1)
+    return np.take_along_axis(classes, chosen[:, None], axis=1)[:, 0]
+
+
+def top_k_vote(classes: Ints, scores: Floats, k: int) -> Ints:
+    """The majority among the k best-scored samples (Cobbe et al., section 4.3, figure 7).
+
+    Args:
+        scores: as in `best_of_n`; they also break ties.
+        k: how many vote; all of them where there are fewer.
+    """
+    return majority(np.where(_ranks(classes, scores) < k, classes, BLANK), scores)
+
+
+def representative(classes: Ints, weights: Floats, elected: int) -> int:
+    """The place of the sample of an elected class that weighs most, the first of equals.
+
+    Args:
+        classes: (n,) of one question; ``elected`` is among them.
+        weights: (n,) NaN is below all others.
+    """
+    members = np.flatnonzero(classes == elected)
+    return int(members[_without_nan(weights)[members].argmax()])
+
+
+def _count(classes: Ints) -> int:
+    return int(classes.max(initial=BLANK)) + 1
+
+
+def _sums(classes: Ints, weights: Floats, count: int) -> Floats:
+    """(draws, count) the summed weight of each class in each draw."""
+    draws = len(classes)
+    votes = classes != BLANK
+    cells = (np.arange(draws)[:, None] * count + classes)[votes]
+    known = np.nan_to_num(weights, nan=0.0)[votes]
+    sums = np.bincount(cells, known, minlength=draws * count)
+    return sums.astype(np.float64).reshape(draws, count)
+
+
+def _winner(classes: Ints, criteria: list[Floats], count: int) -> Ints:
+    """The class that is best by the first criterion, then by the next, then came first."""
+    draws, k = classes.shape
+    if not count:
+        return np.full(draws, BLANK)
+    appears = np.full((draws, count), k)
+    for place in reversed(range(k)):
+        voting = np.flatnonzero(classes[:, place] != BLANK)
+        appears[voting, classes[voting, place]] = place
+    left = appears < k
+    for criterion in criteria:
+        best = np.where(left, criterion, -np.inf).max(axis=1, keepdims=True)
+        # Sums of the same weights in another order differ in the last digits.
+        left &= criterion >= best - 1e-12 * np.abs(np.where(np.isfinite(best), best, 0))
+    elected = np.where(left, appears, k).argmin(axis=1)
+    return np.where(left.any(axis=1), elected, BLANK)
+
+
+def _ranks(classes: Ints, scores: Floats) -> Ints:
+    """(draws, k) the place of each sample, best score first; those without answer come last."""
+    keys = np.where(classes == BLANK, np.inf, -_without_nan(scores))
+    order = np.lexsort((keys, classes == BLANK), axis=1)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(classes.shape[1])[None, :], axis=1)
+    return ranks
+
+
+def _without_nan(scores: Floats) -> Floats:
+    return np.where(np.isnan(scores), -np.inf, scores)

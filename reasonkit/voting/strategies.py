@@ -1,0 +1,272 @@
+"""The strategies: how each goes about a question, one entry of a table each.
+
+A strategy's procedure asks for samples and is sent their ballots until it can elect an answer::
+
+    def cascade(rules, way):
+        quick = yield Draw("at-once", rules.quick)
+        if ...
+            return elect(...)
+        thought = yield Draw("thinking", rules.n)
+        return elect(...)
+
+It doesn't know where samples come from: a recipe draws them from a model for all questions side by
+side, `play` takes them from pools. Leaves out sampling itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from reasonkit.voting import selection
+from reasonkit.voting.ballots import BLANK, Ballots, Floats, Ints
+from reasonkit.voting.stopping import front_runners, stops, sureness
+
+Way = Literal["asked", "thinking", "at-once", "greedy", "greedy-thinking", "budget", "beam"]
+"""How a sample comes about: which prompt, drawn or greedy, its thought forced or searched for."""
+
+Weighing = Literal["confidence", "scores"]
+Select = Callable[[Ints, Floats, "Rules"], Ints]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The numbers that strategies go by.
+
+    Attributes:
+        n: samples a question, at most.
+        top_k: how many of the best-scored samples vote in ``top-k-vote``.
+        stop_at: the probability at which ``adaptive`` is sure of the leader.
+        round_size: samples that ``adaptive`` draws between looks.
+        quick: samples that ``cascade`` draws without thinking.
+        sure_at: the probability at which ``cascade`` trusts those.
+    """
+
+    n: int
+    top_k: int = 4
+    stop_at: float = 0.95
+    round_size: int = 4
+    quick: int = 4
+    sure_at: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A wish for the first ``count`` samples of a way; those there are aren't drawn again."""
+
+    way: Way
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elected:
+    """The outcome for one question.
+
+    Attributes:
+        way: where the counted ballots come from.
+        ballots: those that were counted.
+        choice: the elected class; `BLANK` where no sample has an answer.
+        place: of the sample among the ballots that speaks for it.
+    """
+
+    way: Way
+    ballots: Ballots
+    choice: int
+    place: int
+
+    @property
+    def answer(self) -> str | None:
+        """The elected answer."""
+        return None if self.choice == BLANK else self.ballots.answers[self.choice]
+
+    @property
+    def right(self) -> bool:
+        """Whether it is the reference answer."""
+        return self.choice != BLANK and self.ballots.right[self.choice]
+
+
+Procedure = Generator[Draw, Ballots, Elected]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """An entry of the table.
+
+    Attributes:
+        name: as on the command line.
+        summary: one line.
+        procedure: how it goes about a question; given the way in which samples are asked for.
+        select: the election among the samples of a draw, where that is all there is to it: what
+            smaller n would give is then known from a pool (`estimate`).
+        lengths: how many of a draw's samples it takes; None where it takes all.
+        weighing: what ``select`` weighs the votes by.
+        verifies: whether it needs a verifier that scores steps.
+    """
+
+    name: str
+    summary: str
+    procedure: Callable[[Rules, Way], Procedure]
+    select: Select | None = None
+    lengths: Callable[[Ints, Rules], Ints] | None = None
+    weighing: Weighing = "confidence"
+    verifies: bool = False
+
+
+def _majority(classes: Ints, weights: Floats, rules: Rules) -> Ints:
+    return selection.majority(classes, weights)
+
+
+def _weighted(classes: Ints, weights: Floats, rules: Rules) -> Ints:
+    return selection.weighted(classes, weights)
+
+
+def _best_of_n(classes: Ints, weights: Floats, rules: Rules) -> Ints:
+    return selection.best_of_n(classes, weights)
+
+
+def _top_k_vote(classes: Ints, weights: Floats, rules: Rules) -> Ints:
+    return selection.top_k_vote(classes, weights, rules.top_k)
+
+
+def _until_sure(classes: Ints, rules: Rules) -> Ints:
+    return stops(classes, rules.stop_at, rules.round_size, rules.n)
+
+
+def _one(way: Way) -> Callable[[Rules, Way], Procedure]:
+    def procedure(rules: Rules, asked: Way) -> Procedure:
+        return elect(way, (yield Draw(way, 1)), _majority, rules)
+
+    return procedure
+
+
+def _all(select: Select, weighing: Weighing) -> Callable[[Rules, Way], Procedure]:
+    def procedure(rules: Rules, way: Way) -> Procedure:
+        return elect(way, (yield Draw(way, rules.n)), select, rules, weighing)
+
+    return procedure
+
+
+def _adaptive(rules: Rules, way: Way) -> Procedure:
+    for count in range(rules.round_size, rules.n, rules.round_size):
+        ballots = yield Draw(way, count)
+        if _until_sure(ballots.classes[None, :], rules)[0] <= count:
+            return elect(way, ballots, _majority, rules)
+    return elect(way, (yield Draw(way, rules.n)), _majority, rules)
+
+
+def _cascade(rules: Rules, way: Way) -> Procedure:
+    quick = yield Draw("at-once", rules.quick)
+    leader, second = front_runners(quick.votes[None, :])
+    if sureness(leader, second)[0] >= rules.sure_at:
+        return elect("at-once", quick, _majority, rules)
+    return elect("thinking", (yield Draw("thinking", rules.n)), _majority, rules)
+
+
+def _beam(rules: Rules, way: Way) -> Procedure:
+    return elect("beam", (yield Draw("beam", rules.n)), _best_of_n, rules, "scores")
+
+
+STRATEGIES: dict[str, Strategy] = {
+    strategy.name: strategy
+    for strategy in (
+        Strategy("greedy", "one greedy completion", _one("greedy")),
+        Strategy(
+            "step-by-step",
+            "one greedy completion, asked to think step by step (Kojima et al., 2205.11916)",
+            _one("greedy-thinking"),
+        ),
+        Strategy(
+            "majority",
+            "the answer with most votes of n (self-consistency, Wang et al., 2203.11171)",
+            _all(_majority, "confidence"),
+            _majority,
+        ),
+        Strategy(
+            "weighted",
+            "the answer with the largest sum of scores",
+            _all(_weighted, "scores"),
+            _weighted,
+            weighing="scores",
+        ),
+        Strategy(
+            "best-of-n",
+            "the answer of the best-scored completion (Cobbe et al., 2110.14168)",
+            _all(_best_of_n, "scores"),
+            _best_of_n,
+            weighing="scores",
+        ),
+        Strategy(
+            "top-k-vote",
+            "the majority among the best-scored few (Cobbe et al.)",
+            _all(_top_k_vote, "scores"),
+            _top_k_vote,
+            weighing="scores",
+        ),
+        Strategy(
+            "adaptive",
+            "majority; stops as soon as it is sure (Aggarwal et al., 2305.11860)",
+            _adaptive,
+            _majority,
+            _until_sure,
+        ),
+        Strategy(
+            "cascade",
+            "answers outright; thinks, then votes, only where those answers disagree",
+            _cascade,
+        ),
+        Strategy(
+            "budget",
+            "one greedy thought, capped or made longer (s1, Muennighoff et al., 2501.19393)",
+            _one("budget"),
+        ),
+        Strategy(
+            "beam",
+            "keeps the thoughts whose steps a verifier scores best (Snell et al., 2408.03314)",
+            _beam,
+            verifies=True,
+        ),
+    )
+}
+
+
+def elect(
+    way: Way,
+    ballots: Ballots,
+    select: Select,
+    rules: Rules,
+    weighing: Weighing = "confidence",
+) -> Elected:
+    """The election among all of a question's samples."""
+    weights: Floats = getattr(ballots, weighing)
+    choice = int(select(ballots.classes[None, :], weights[None, :], rules)[0])
+    place = selection.representative(ballots.classes, weights, choice)
+    return Elected(way, ballots, choice, place)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An outcome with what it took: samples and tokens in all, of every way that was asked for."""
+
+    elected: Elected
+    samples: int
+    tokens: int
+
+
+def play(procedure: Procedure, pools: Mapping[Way, Ballots]) -> Played:
+    """Carries a procedure out on samples that are there already.
+
+    Raises:
+        ValueError: a pool is too small.
+    """
+    drawn: dict[Way, Ballots] = {}
+    wish = next(procedure)
+    while True:
+        if wish.count > len(pools[wish.way]):
+            raise ValueError(f"the pool {wish.way!r} holds fewer than {wish.count} samples")
+        drawn[wish.way] = pools[wish.way].first(wish.count)
+        try:
+            wish = procedure.send(drawn[wish.way])
+        except StopIteration as end:
+            tokens = sum(int(ballots.tokens.sum()) for ballots in drawn.values())
+            return Played(end.value, sum(map(len, drawn.values())), tokens)

@@ -1,0 +1,54 @@
+"""From completions to ballots."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from reasonkit.types import Completion, Example, Group
+from reasonkit.voting.ballots import BLANK, cast
+
+
+def group(*texts: str, answer: str = "1/2", logprob: float | None = None) -> Group:
+    example = Example("id", "task", ({"role": "user", "content": "?"},), answer)
+    completions = [Completion(text, tuple(range(len(text))), "stop", logprob) for text in texts]
+    return Group(example, completions)
+
+
+def test_equivalent_answers_are_one_vote_each_for_the_same() -> None:
+    ballots = cast(group("The answer is 0.5.", r"\boxed{\frac12}", "#### 2", "A: 1/2", "#### 2.0"))
+    assert ballots.classes.tolist() == [0, 0, 1, 0, 1]
+    assert ballots.answers == ("0.5", "2")
+    assert ballots.right == (True, False)
+    assert ballots.votes.tolist() == [3, 2]
+    assert ballots.correct.tolist() == [True, True, False, True, False]
+
+
+def test_a_completion_without_answer_is_blank_and_never_right() -> None:
+    ballots = cast(group("<think>still at it 1/2", "no idea", "1/2"))
+    assert ballots.classes.tolist() == [BLANK, BLANK, 0]
+    assert ballots.correct.tolist() == [False, False, True]
+
+
+def test_without_a_reference_nothing_is_right() -> None:
+    assert cast(group("1/2", answer="")).right == (False,)
+
+
+def test_confidence_is_the_geometric_mean_of_token_probabilities() -> None:
+    assert cast(group("1", logprob=math.log(0.25))).confidence.tolist() == pytest.approx([0.25])
+    assert np.isnan(cast(group("1")).confidence).all()
+
+
+def test_a_score_without_verdict_is_not_a_number() -> None:
+    scores = cast(group("1", "2"), scores=[None, 0.5]).scores
+    assert np.isnan(scores[0]) and scores[1] == 0.5
+    assert cast(group("1", "2")).scored([1.0, 0.0]).scores.tolist() == [1.0, 0.0]
+
+
+def test_the_first_samples_keep_their_classes() -> None:
+    ballots = cast(group("1", "2", "1")).first(2)
+    assert len(ballots) == 2
+    assert ballots.votes.tolist() == [1, 1]
+    assert ballots.count == 2
