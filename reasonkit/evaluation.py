@@ -17,7 +17,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, norm, t
 
 from reasonkit.answers.comparison import equal
 from reasonkit.answers.extraction import extract_answer
@@ -205,7 +205,7 @@ def evaluate(
     asked = [ask(example, wording) for example in examples] if wording else examples
     verdicts: dict[str, Verdict] = {}
     for group in engine.sample(asked, 1, sampling):
-        verdicts[group.example.id] = _judge(group.example, group.completions[0], correct, passes)
+        verdicts[group.example.id] = judge(group.example, group.completions[0], correct, passes)
         if progress is not None:
             progress(len(verdicts))
     missing = [example.id for example in examples if example.id not in verdicts]
@@ -215,12 +215,13 @@ def evaluate(
     return Evaluation(ordered, time.perf_counter() - started)
 
 
-def _judge(
+def judge(
     example: Example,
     completion: Completion,
-    correct: Callable[[str, str], bool | None],
-    passes: Score,
+    correct: Callable[[str, str], bool | None] = equal,
+    passes: Score = code.score,
 ) -> Verdict:
+    """The verdict on one completion; see `evaluate`."""
     if example.tests:
         extracted = code.program(completion.text)
         right = passes(Group(example, [completion]))[0] == 1
@@ -246,6 +247,34 @@ def wilson(successes: int, n: int) -> Accuracy:
     """A proportion with Wilson's score interval (JASA 22, 1927, p. 209); n is at least 1."""
     interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
     return Accuracy(successes / n, float(interval.low), float(interval.high), n)
+
+
+def wilson_of_means(values: Sequence[float], samples: int) -> Accuracy:
+    """The mean over questions of each one's own accuracy, with an interval over questions.
+
+    Wilson's interval at the effective number of questions, ``mean (1 - mean) / variance of the
+    mean`` (Korn and Graubard, Survey Methodology 24, 1998, p. 193, use it with another interval).
+    Where every value is 0 or 1 this is `wilson`; the closer the values lie together, the more the
+    questions tell, up to as if each of their samples were a question of its own. Values that are
+    all 0 or all 1 say nothing of how far questions differ, and count as one sample each.
+
+    Args:
+        values: in 0..1, one a question; at least one.
+        samples: that each of them is the mean of.
+    """
+    n, mean = len(values), fmean(values)
+    within = mean * (1 - mean)
+    between = fmean((value - mean) ** 2 for value in values)
+    worth = min(within / between, samples) if between else samples if within else 1
+    return Accuracy(mean, *_score_interval(mean, n * max(worth, 1)), n)
+
+
+def _score_interval(p: float, n: float) -> tuple[float, float]:
+    """Wilson's limits of a proportion, for any n above 0."""
+    z2 = float(norm.ppf(0.975)) ** 2
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2) / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def paired(before: Sequence[Verdict], after: Sequence[Verdict]) -> Paired:

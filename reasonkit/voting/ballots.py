@@ -30,8 +30,8 @@ class Ballots:
         tokens: (n,) length of each completion.
         confidence: (n,) exp of the mean log-probability of a completion's tokens, in 0..1; NaN
             where the engine can't tell.
-        scores: (n,) what a reward, a verifier or a reward model gave; NaN where there is no
-            verdict, or nothing was asked to score.
+        scores: (n,) what a reward, a verifier or a reward model gave, NaN where there is no
+            verdict; the confidence where none was asked.
         answers: the answer of each class, as it was written first.
         right: whether each class is the reference answer; False throughout where there is none.
     """
@@ -63,17 +63,17 @@ class Ballots:
 
     def first(self, k: int) -> Ballots:
         """The first ``k`` samples. Classes keep their numbers."""
+        return self.taken(np.arange(min(k, len(self))))
+
+    def taken(self, places: Ints) -> Ballots:
+        """The samples at these places, in this order. Classes keep their numbers."""
         return replace(
             self,
-            classes=self.classes[:k],
-            tokens=self.tokens[:k],
-            confidence=self.confidence[:k],
-            scores=self.scores[:k],
+            classes=self.classes[places],
+            tokens=self.tokens[places],
+            confidence=self.confidence[places],
+            scores=self.scores[places],
         )
-
-    def scored(self, scores: Sequence[float | None]) -> Ballots:
-        """The same with these scores, one a sample."""
-        return replace(self, scores=_floats(scores))
 
 
 def cast(
@@ -84,7 +84,7 @@ def cast(
     """The ballots of a group.
 
     Args:
-        scores: one a completion.
+        scores: one a completion; its confidence where None.
         correct: whether an answer is the reference answer. Not asked where the reference is empty.
 
     Raises:
@@ -100,11 +100,12 @@ def cast(
         if answer is not None:
             answers.setdefault(number, answer)
     reference = group.example.answer
+    sure = [confidence(completion) for completion in completions]
     return Ballots(
         classes=np.array(classes, dtype=np.int64),
         tokens=np.array([completion.tokens for completion in completions], dtype=np.int64),
-        confidence=np.array([confidence(c) for c in completions], dtype=np.float64),
-        scores=_floats([None] * len(completions) if scores is None else scores),
+        confidence=_floats(sure),
+        scores=_floats(sure if scores is None else scores),
         answers=tuple(answers.values()),
         right=tuple(
             bool(reference) and correct(answer, reference) is True for answer in answers.values()
@@ -112,13 +113,13 @@ def cast(
     )
 
 
-def confidence(completion: Completion) -> float:
-    """The geometric mean of a completion's token probabilities; NaN where they aren't known.
+def confidence(completion: Completion) -> float | None:
+    """The geometric mean of a completion's token probabilities; None where they aren't known.
 
     Normalised by length, as the weighted sum of Wang et al. (arXiv:2203.11171, section 3.1) needs.
     """
     known = completion.mean_logprob
-    return float("nan") if known is None else float(np.exp(known))
+    return None if known is None else float(np.exp(known))
 
 
 def is_right(classes: Ints, right: Sequence[bool]) -> npt.NDArray[np.bool_]:

@@ -4,10 +4,9 @@ A strategy's procedure asks for samples and is sent their ballots until it can e
 
     def cascade(rules, way):
         quick = yield Draw("at-once", rules.quick)
-        if ...
-            return elect(...)
-        thought = yield Draw("thinking", rules.n)
-        return elect(...)
+        if they agree:
+            return elect("at-once", quick, ...)
+        return (yield from adaptive(rules, "thinking"))
 
 It doesn't know where samples come from: a recipe draws them from a model for all questions side by
 side, `play` takes them from pools. Leaves out sampling itself.
@@ -37,10 +36,11 @@ class Rules:
     Attributes:
         n: samples a question, at most.
         top_k: how many of the best-scored samples vote in ``top-k-vote``.
-        stop_at: the probability at which ``adaptive`` is sure of the leader.
-        round_size: samples that ``adaptive`` draws between looks.
+        stop_at: the probability at which ``adaptive``, and ``cascade`` once it thinks, is sure of
+            the leader.
+        round_size: samples that these draw between looks.
         quick: samples that ``cascade`` draws without thinking.
-        sure_at: the probability at which ``cascade`` trusts those.
+        sure_at: the probability at which it trusts those.
     """
 
     n: int
@@ -160,7 +160,7 @@ def _cascade(rules: Rules, way: Way) -> Procedure:
     leader, second = front_runners(quick.votes[None, :])
     if sureness(leader, second)[0] >= rules.sure_at:
         return elect("at-once", quick, _majority, rules)
-    return elect("thinking", (yield Draw("thinking", rules.n)), _majority, rules)
+    return (yield from _adaptive(rules, "thinking"))
 
 
 def _beam(rules: Rules, way: Way) -> Procedure:
@@ -212,7 +212,8 @@ STRATEGIES: dict[str, Strategy] = {
         ),
         Strategy(
             "cascade",
-            "answers outright; thinks, then votes, only where those answers disagree",
+            "answers outright; thinks only where those answers disagree, and votes only as long as "
+            "the thoughts do",
             _cascade,
         ),
         Strategy(

@@ -44,7 +44,11 @@ def test_confidence_is_the_geometric_mean_of_token_probabilities() -> None:
 def test_a_score_without_verdict_is_not_a_number() -> None:
     scores = cast(group("1", "2"), scores=[None, 0.5]).scores
     assert np.isnan(scores[0]) and scores[1] == 0.5
-    assert cast(group("1", "2")).scored([1.0, 0.0]).scores.tolist() == [1.0, 0.0]
+
+
+def test_what_nobody_scored_is_scored_by_its_confidence() -> None:
+    ballots = cast(group("1", "2", logprob=-1.0))
+    assert ballots.scores.tolist() == ballots.confidence.tolist()
 
 
 def test_the_first_samples_keep_their_classes() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations, pairwise
 from math import comb
 
@@ -49,13 +48,7 @@ def test_an_estimate_is_the_mean_over_all_subsets(
     rules = Rules(n=k, top_k=2, round_size=2)
     played = []
     for places in combinations(range(len(pool)), k):
-        part = replace(
-            pool,
-            **{
-                name: getattr(pool, name)[list(places)]
-                for name in ("classes", "tokens", "confidence", "scores")
-            },
-        )
+        part = pool.taken(np.array(places))
         played.append(play(strategy.procedure(rules, "asked"), {"asked": part}))
     found = estimate(strategy, pool, rules)
     assert found.accuracy == pytest.approx(np.mean([p.elected.right for p in played]))

@@ -45,11 +45,17 @@ def test_adaptive_elects_the_majority_of_what_it_drew(classes: list[int], size: 
 
 def test_cascade_thinks_only_where_quick_answers_disagree() -> None:
     cascade = STRATEGIES["cascade"].procedure
-    thinking = pool([1] * 8, tokens=50)
+    thinking = pool([1, 0] * 4, tokens=50)
     easy = play(cascade(Rules(n=8), "asked"), {"at-once": pool([0] * 4), "thinking": thinking})
     assert (easy.elected.way, easy.elected.right, easy.tokens) == ("at-once", True, 40)
     hard = play(cascade(Rules(n=8), "asked"), {"at-once": pool([0, 0, 0, 1]), "thinking": thinking})
     assert (hard.elected.way, hard.elected.right, hard.tokens) == ("thinking", False, 440)
+
+
+def test_cascade_stops_thinking_when_the_thoughts_agree() -> None:
+    pools = {"at-once": pool([0, 1, 2, 1]), "thinking": pool([1] * 8, tokens=50)}
+    played = play(STRATEGIES["cascade"].procedure(Rules(n=8), "asked"), pools)
+    assert (played.elected.answer, played.tokens) == ("1", 240)
 
 
 @pytest.mark.parametrize("name", ["greedy", "step-by-step", "budget"])

@@ -1,0 +1,157 @@
+"""Carries strategies out: all questions side by side, every sample drawn once.
+
+Leaves out where samples come from: an engine, as a rule a `reasonkit.generation.pool.Pool`, which
+keeps them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reasonkit.evaluation import Evaluation, Verdict, judge
+from reasonkit.generation import Engine, Sampling
+from reasonkit.types import Completion, Example, Group
+from reasonkit.voting.ballots import Ballots, cast
+from reasonkit.voting.strategies import Elected, Procedure, Way
+
+Score = Callable[[Group], Sequence[float | None]]
+Show = Callable[[Way, int, Iterable[Group]], Iterable[Group]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How the samples of a way come about.
+
+    Attributes:
+        engine: draws them.
+        sampling: with this.
+        ask: what becomes of a question before it is asked.
+    """
+
+    engine: Engine
+    sampling: Sampling
+    ask: Callable[[Example], Example]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a strategy did on one question.
+
+    Attributes:
+        example: the question, as it stands in the task.
+        elected: the answer and the ballots behind it.
+        completion: the one that speaks for it.
+        samples: drawn for it, of every way.
+        tokens: their length in all.
+    """
+
+    example: Example
+    elected: Elected
+    completion: Completion
+    samples: int
+    tokens: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """The outcome as a verdict; its tokens are those of all samples."""
+        return replace(
+            judge(self.example, self.completion),
+            extracted=self.elected.answer,
+            correct=self.elected.right,
+            tokens=self.tokens,
+        )
+
+
+def evaluation_of(outcomes: Sequence[Outcome]) -> Evaluation:
+    """The verdicts on all questions."""
+    return Evaluation(tuple(outcome.verdict for outcome in outcomes))
+
+
+@dataclass(slots=True)
+class Poll:
+    """The samples of some questions, drawn as they are asked for.
+
+    Attributes:
+        examples: the questions.
+        askings: how the samples of each way come about.
+        score: what ranks completions; by confidence where None.
+        show: wraps the groups as they come, for a progress bar.
+    """
+
+    examples: Sequence[Example]
+    askings: Mapping[Way, Asking]
+    score: Score | None = None
+    show: Show = lambda way, total, groups: groups
+    _groups: dict[tuple[Way, str], Group] = field(default_factory=dict)
+    _ballots: dict[tuple[Way, str], Ballots] = field(default_factory=dict)
+
+    def draw(self, way: Way, examples: Sequence[Example], count: int) -> None:
+        """Makes sure that there are ``count`` samples of these questions."""
+        asking = self.askings[way]
+        by_id = {e.id: e for e in examples if self._held(way, e) < count}
+        asked = [asking.ask(example) for example in by_id.values()]
+        if not asked:
+            return
+        groups = asking.engine.sample(asked, count, asking.sampling)
+        for group in self.show(way, len(asked), groups):
+            example = by_id[group.example.id]
+            self._groups[way, example.id] = Group(example, group.completions)
+            self._ballots.pop((way, example.id), None)
+
+    def held(self, way: Way) -> int:
+        """How many samples there are of every question."""
+        return min(self._held(way, example) for example in self.examples)
+
+    def group(self, way: Way, example: Example) -> Group:
+        """The samples of a question, in the order in which they were drawn."""
+        return self._groups[way, example.id]
+
+    def ballots(self, way: Way, example: Example) -> Ballots:
+        """All ballots of a question."""
+        key = way, example.id
+        if key not in self._ballots:
+            group = self._groups[key]
+            self._ballots[key] = cast(group, self.score(group) if self.score else None)
+        return self._ballots[key]
+
+    def carry_out(self, start: Callable[[], Procedure]) -> list[Outcome]:
+        """The outcome of each question.
+
+        Args:
+            start: begins the procedure for one question.
+        """
+        running = {example.id: start() for example in self.examples}
+        wishes = {id: next(procedure) for id, procedure in running.items()}
+        drawn: dict[str, dict[Way, int]] = defaultdict(dict)
+        elected: dict[str, Elected] = {}
+        while wishes:
+            for wish in sorted(set(wishes.values()), key=lambda wish: (wish.way, wish.count)):
+                wanting = [e for e in self.examples if wishes.get(e.id) == wish]
+                self.draw(wish.way, wanting, wish.count)
+            following = {}
+            for example in self.examples:
+                if (got := wishes.get(example.id)) is None:
+                    continue
+                drawn[example.id][got.way] = got.count
+                ballots = self.ballots(got.way, example).first(got.count)
+                try:
+                    following[example.id] = running[example.id].send(ballots)
+                except StopIteration as end:
+                    elected[example.id] = end.value
+            wishes = following
+        return [self._outcome(e, elected[e.id], drawn[e.id]) for e in self.examples]
+
+    def _held(self, way: Way, example: Example) -> int:
+        group = self._groups.get((way, example.id))
+        return len(group.completions) if group else 0
+
+    def _outcome(self, example: Example, elected: Elected, drawn: Mapping[Way, int]) -> Outcome:
+        tokens = sum(
+            completion.tokens
+            for way, count in drawn.items()
+            for completion in self.group(way, example).completions[:count]
+        )
+        spoke = self.group(elected.way, example).completions[elected.place]
+        return Outcome(example, elected, spoke, sum(drawn.values()), tokens)
