@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Generic
 
 from reasonkit import console
 from reasonkit.answers.comparison import check_reference
-from reasonkit.config import Config, DType
+from reasonkit.config import CommonConfig, Config, DType
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
+from reasonkit.models import Model
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
 from reasonkit.rewards import Score, WeightedReward, code, parse
 from reasonkit.sandbox import isolation
@@ -66,25 +67,52 @@ def settle(config: Config, trains: bool = True) -> Plan[Config]:
     model = resolve(config.model)
     task = describe(config.task)
     rewards = parse(config.reward or [])
-    splits = load(
-        config.task,
-        columns=named_columns(config.columns),
-        validation=config.validation_size,
-        test=config.test_size,
-    )
+    splits = load_splits(config)
     if trains:
         require_trainable(config.task, splits)
     named = config.reward or [f"{name}={w:g}" for name, w in usual_rewards(task, splits)]
     rewards = rewards or parse(named)
     _check_examples(config.task, splits, rewards)
-    prompt = model.entry.system_prompt if config.system_prompt is None else config.system_prompt
-    filled = dataclasses.replace(
-        config,
-        reward=named,
-        system_prompt=prompt or "",
-        max_completion_tokens=config.max_completion_tokens or model.entry.rl.max_completion_tokens,
-    )
+    filled = dataclasses.replace(by_model(config, model.entry), reward=named)
     return Plan(filled, model, splits, rewards)
+
+
+def load_splits(config: CommonConfig) -> Splits:
+    """The examples of the settings' task.
+
+    Raises:
+        RefusedError: they can't be read.
+    """
+    return load(
+        config.task,
+        columns=named_columns(config.columns),
+        validation=config.validation_size,
+        test=config.test_size,
+    )
+
+
+def by_model(config: Config, entry: Model) -> Config:
+    """The settings with those filled in that depend on the model."""
+    prompt = entry.system_prompt if config.system_prompt is None else config.system_prompt
+    return dataclasses.replace(
+        config,
+        system_prompt=prompt or "",
+        max_completion_tokens=config.max_completion_tokens or entry.rl.max_completion_tokens,
+    )
+
+
+def check_references(task: str, splits: Splits) -> None:
+    """Makes sure that answers can be compared with every reference answer.
+
+    Raises:
+        DataError: one of them can't be parsed.
+    """
+    for example in (*splits.train, *splits.validation, *splits.test):
+        try:
+            if not example.tests:
+                check_reference(example.answer)
+        except DataError as error:
+            raise DataError(f"{task}: {example.id}: {error}") from error
 
 
 def _check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward]) -> None:
@@ -104,14 +132,8 @@ def _check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward]
         console.note(f"sandbox: {isolation()}")
     elif "code" in names:
         raise RefusedError(f"task {task!r} has no tests to run programs against: use answer=1")
-    if not any(weighted.reward.needs_answer for weighted in rewards):
-        return
-    for example in examples:
-        try:
-            if not example.tests:
-                check_reference(example.answer)
-        except DataError as error:
-            raise DataError(f"{task}: {example.id}: {error}") from error
+    if any(weighted.reward.needs_answer for weighted in rewards):
+        check_references(task, splits)
 
 
 def named_columns(pairs: Sequence[str] | None) -> dict[str, str] | None:
