@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from reasonkit import console
-from reasonkit.config import DistillConfig, GrpoConfig, Invocation
+from reasonkit.config import DistillConfig, GrpoConfig, Invocation, VoteConfig
 from reasonkit.errors import ReasonkitError, RunError, StoppedError, UnknownNameError
 from reasonkit.options import with_options
 
@@ -61,8 +61,16 @@ def _distill(config: DistillConfig, invocation: Invocation) -> None:
     distill.run(config, invocation)
 
 
+def _vote(config: VoteConfig, invocation: Invocation) -> None:
+    """Accuracy bought at inference time: a question, a task, or completions that are there."""
+    from reasonkit.recipes import vote
+
+    vote.run(config, invocation)
+
+
 app.command("grpo")(with_options(GrpoConfig, _grpo))
 app.command("distill")(with_options(DistillConfig, _distill))
+app.command("vote")(with_options(VoteConfig, _vote))
 
 
 @app.command("runs")
@@ -194,6 +202,15 @@ def check_rewards(
     if report.findings:
         wanting = ", ".join(dict.fromkeys(finding.reward for finding in report.findings))
         raise RunError(f"found wanting: {wanting}; mend that before you train")
+
+
+@app.command("strategies")
+def list_strategies() -> None:
+    """Lists the strategies of vote."""
+    from reasonkit.voting.strategies import STRATEGIES
+
+    rows = [(s.name, s.summary) for s in STRATEGIES.values()]
+    console.show_table("strategies", ("name", "how it finds an answer"), rows)
 
 
 def _shipped_recipes() -> dict[str, Path]:

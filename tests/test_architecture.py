@@ -77,9 +77,10 @@ def test_only_training_imports_trl_and_peft() -> None:
 
 
 def test_help_and_registries_load_no_torch() -> None:
+    lines = ("grpo --help", "vote --help", "models", "tasks", "rewards", "strategies", "recipes ls")
     code = (
         "import sys; from reasonkit import cli\n"
-        "for line in ('grpo --help', 'models', 'tasks', 'rewards', 'recipes ls', 'runs .'):\n"
+        f"for line in {(*lines, 'runs .')}:\n"
         "    sys.argv = ['reasonkit', *line.split()]\n"
         "    try: cli.main()\n"
         "    except SystemExit as left: assert not left.code, line\n"

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reasonkit.config import DistillConfig, GrpoConfig, from_mapping, to_mapping
+from reasonkit.config import DistillConfig, GrpoConfig, VoteConfig, from_mapping, to_mapping
 from reasonkit.errors import RefusedError, UnknownNameError
+
+CONFIGS = {"grpo": GrpoConfig, "vote": VoteConfig}
+"""The settings of each folder's recipes."""
 
 
 def test_version_is_that_of_the_package(reasonkit: Callable) -> None:
@@ -19,7 +22,12 @@ def test_version_is_that_of_the_package(reasonkit: Callable) -> None:
 
 @pytest.mark.parametrize(
     ("command", "expected"),
-    [("models", "abacus-mini"), ("tasks", "word-arithmetic"), ("rewards", "format")],
+    [
+        ("models", "abacus-mini"),
+        ("tasks", "word-arithmetic"),
+        ("rewards", "format"),
+        ("strategies", "majority"),
+    ],
 )
 def test_registries_are_printed_on_stdout(reasonkit: Callable, command: str, expected: str) -> None:
     ended = reasonkit(command)

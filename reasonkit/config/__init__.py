@@ -11,6 +11,7 @@ from reasonkit.config.grpo import GrpoConfig, OnCollapse
 from reasonkit.config.reading import Config, field_types, from_mapping, read_yaml, to_mapping
 from reasonkit.config.training import TrainingConfig
 from reasonkit.config.verifier import Aggregate, VerifierConfig
+from reasonkit.config.vote import VoteConfig
 
 __all__ = [
     "Aggregate",
@@ -26,6 +27,7 @@ __all__ = [
     "Only",
     "TrainingConfig",
     "VerifierConfig",
+    "VoteConfig",
     "field_types",
     "from_mapping",
     "read_yaml",

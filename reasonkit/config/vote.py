@@ -9,8 +9,8 @@ import typer
 
 from reasonkit.config.common import BY_MODEL, EVALUATION, CommonConfig, flag
 
-SAMPLES, VOTES, RECORDED = "Samples", "Votes", "Recorded completions"
-SPARING, LONGER = "Spending less", "Thinking longer"
+SAMPLES, VOTES, SPARING, LONGER = "Samples", "Votes", "Spending less", "Thinking longer"
+SERVER, RECORDED = "A server in place of a model here", "Recorded completions"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,12 @@ class VoteConfig(CommonConfig):
     strategy: Annotated[
         str, flag(VOTES, "How the answer is found; `reasonkit strategies` lists them.")
     ] = "majority"
-    n: Annotated[int, flag(SAMPLES, "Samples a question, at most.", min=1)] = 16
+    n: Annotated[
+        int | None,
+        flag(
+            SAMPLES, "Samples a question, at most. (default: 16, or as many as are recorded)", min=1
+        ),
+    ] = None
     temperature: Annotated[float, flag(SAMPLES, "Of the samples.", min=0.0, max=5.0)] = 1.0
     top_p: Annotated[
         float, flag(SAMPLES, "Keep the likeliest tokens that sum to this.", min=0.01, max=1.0)
@@ -73,14 +78,31 @@ class VoteConfig(CommonConfig):
         int, flag(LONGER, "budget: how often a thought that would end goes on instead.", min=0)
     ] = 1
     wait_text: Annotated[str, flag(LONGER, "budget: what it then goes on with.")] = "Wait"
+    endpoint: Annotated[
+        str | None,
+        flag(SERVER, "URL of an OpenAI-compatible API, which ends in /v1; serves --model."),
+    ] = None
+    api_key_file: Annotated[
+        str | None, flag(SERVER, "File with its API key. (default: OPENAI_API_KEY)")
+    ] = None
+    concurrency: Annotated[int, flag(SERVER, "Requests under way at once.", min=1)] = 16
+    requests_per_minute: Annotated[
+        float | None, flag(SERVER, "At most. (default: no limit)", min=0.001)
+    ] = None
+    tokens_per_minute: Annotated[
+        float | None, flag(SERVER, "At most, as asked for. (default: no limit)", min=1)
+    ] = None
+    request_timeout: Annotated[
+        float, flag(SERVER, "Seconds that one answer may take.", min=0.1)
+    ] = 600.0
     completions: Annotated[
         str | None, flag(RECORDED, "Vote among the completions of this JSONL file.")
     ] = None
     fields: Annotated[
-        str | None,
+        list[str] | None,
         flag(
             RECORDED,
-            "Its columns: question=…,reference=…,completions=…,scores=…; a.b is nested.",
+            "Its columns: question=…,reference=…,completions=…,scores=…,tokens=…; a.b is nested.",
         ),
     ] = None
     also: Annotated[
@@ -90,5 +112,10 @@ class VoteConfig(CommonConfig):
         bool, flag(EVALUATION, "Measure one greedy completion too, with and without the wording.")
     ] = True
     longer: Annotated[
-        bool, flag(EVALUATION, "Sample with the wording too: longer thoughts against more of them.")
-    ] = True
+        bool | None,
+        flag(
+            EVALUATION,
+            "Sample with the wording too: longer thoughts against more of them. "
+            "(default: for a model here)",
+        ),
+    ] = None

@@ -59,6 +59,11 @@ class Store:
         """The completions that are there under a key, by place."""
         return self._held.get(key, {})
 
+    @property
+    def tokens(self) -> int:
+        """Of all samples that are there."""
+        return sum(c.tokens for held in self._held.values() for c in held.values())
+
     def add(self, block: Sequence[Drawn], sampling: Sampling) -> None:
         """Writes a block, whole or not at all; samples whose place is taken are left out.
 

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
-from reasonkit.report import plots
+from reasonkit.report import ballots, plots
 from reasonkit.runs import Run
 from reasonkit.tasks.wordings import WORDINGS
 
@@ -44,6 +44,15 @@ def write(run: Run) -> Path:
 
 def render(run: Run) -> str:
     """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("reasonkit.report", "."), autoescape=True, trim_blocks=True
+    )
+    environment.filters |= {"percent": _percent, "points": _points}
+    known = {"record": run.record, "status": run.status, "config": run.config}
+    summary = _summary(run)
+    if run.record["command"] == "vote":
+        page = environment.get_template("vote.html.j2")
+        return page.render(**known, summary=summary, **ballots.drawn(run, summary))
     records = list(run.metrics())
     steps = [record for record in records if "grad_norm" in record]
     drawn = {}
@@ -56,15 +65,9 @@ def render(run: Run) -> str:
             "health": plots.health(records),
             "advantages": plots.advantage_histogram(records),
         }
-    environment = Environment(
-        loader=PackageLoader("reasonkit.report", "."), autoescape=True, trim_blocks=True
-    )
-    environment.filters |= {"percent": _percent, "points": _points}
     return environment.get_template("page.html.j2").render(
-        record=run.record,
-        status=run.status,
-        config=run.config,
-        summary=_summary(run),
+        **known,
+        summary=summary,
         wordings=WORDINGS,
         plots={name: Markup(svg) for name, svg in drawn.items()},
         pairs=pairs(run),

@@ -119,6 +119,61 @@ def _accuracy(place: Axes, records: Sequence[Record], x: str = "step") -> None:
     _finish(place, "validation accuracy, greedy, 95 % interval", x=x)
 
 
+def votes(rows: Sequence[Record], strategy: str) -> str:
+    """Accuracy over samples and over tokens a question, with the baselines and the ceiling.
+
+    Args:
+        rows: the ``strategies`` of a ``summary.json`` of ``reasonkit vote``.
+        strategy: the chosen one; the band around it is its 95 % interval.
+    """
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    panels = dict(zip(("n", "tokens"), figure.subplots(1, 2, sharey=True), strict=True))
+    names = list(dict.fromkeys((r["name"], r["prompt"]) for r in rows))
+    for i, (name, prompt) in enumerate(names):
+        line = [r for r in rows if (r["name"], r["prompt"]) == (name, prompt)]
+        ceiling = name == "pass@n"
+        look: dict[str, Any] = {
+            "color": "#6b7280" if ceiling else COLOURS[i % len(COLOURS)],
+            "linestyle": (":" if ceiling else "-") if prompt == names[0][1] else "--",
+            "marker": "o" if len(line) > 1 else "*",
+            "markersize": 3.5 if len(line) > 1 else 11,
+            "linewidth": 2.2 if name == strategy else 1.2,
+        }
+        for key, place in panels.items():
+            x = [r[key] for r in line]
+            place.plot(x, [r["accuracy"] for r in line], label=f"{name}, {prompt}", **look)
+            if name == strategy:
+                low, high = [r["low"] for r in line], [r["high"] for r in line]
+                place.fill_between(x, low, high, color=look["color"], alpha=0.12, linewidth=0)
+    for key, place in panels.items():
+        place.set_xscale("log", base=2 if key == "n" else 10)
+        title = "samples" if key == "n" else "tokens"
+        _finish(place, f"accuracy over {title} a question", x=f"{title} a question", share=True)
+        place.xaxis.set_major_formatter("{x:g}")
+    panels["tokens"].legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _svg(figure, "votes")
+
+
+def difficulty(rows: Sequence[Record]) -> str:
+    """Accuracy of one sample, of a majority and of any, by how hard the questions are."""
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    place = figure.subplots()
+    kinds = {"one": "one sample", "majority": "majority", "pass": "any of them"}
+    for i, (kind, label) in enumerate(kinds.items()):
+        x = [number + (i - 1) * 0.27 for number in range(len(rows))]
+        heights = [r[kind]["accuracy"] for r in rows]
+        ends = (
+            [max(0.0, r[kind]["accuracy"] - r[kind]["low"]) for r in rows],
+            [max(0.0, r[kind]["high"] - r[kind]["accuracy"]) for r in rows],
+        )
+        place.bar(x, heights, 0.25, yerr=ends, color=COLOURS[i], label=label, error_kw={"lw": 0.8})
+    labels = [f"{r['difficulty']}\n{r['questions']} questions" for r in rows]
+    place.set_xticks(range(len(rows)), labels)
+    right = "right among the other half of the samples"
+    _finish(place, f"accuracy by how often a question is {right}", legend=True, share=True, x="")
+    return _svg(figure, "difficulty")
+
+
 def _with(records: Sequence[Record], name: str) -> list[Record]:
     return [record for record in records if record.get(name) is not None]
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from reasonkit import console
+from reasonkit.report import votes
 from reasonkit.tasks.wordings import WORDINGS
 
 COLUMNS = ("", "accuracy", "tokens", "thinks", "if so", "format")
@@ -19,6 +20,9 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
     """Prints a ``summary.json`` to stdout."""
     if as_json:
         print(json.dumps(summary, indent=2))
+        return
+    if summary["command"] == "vote":
+        votes.show(summary)
         return
     if "after" in summary:
         _show_accuracies(summary)

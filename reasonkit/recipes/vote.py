@@ -1,0 +1,351 @@
+"""``reasonkit vote``: accuracy bought at inference time, with no weights changed.
+
+The order of things: names are resolved and data is checked; then weights are loaded or a server is
+asked; only then is a run made. The chosen strategy, those it is compared with and the baselines
+take their samples from one pool, and what fewer samples would have given is computed from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from statistics import fmean
+from typing import Any
+
+from reasonkit import console, running, runs
+from reasonkit.config import Invocation, VoteConfig
+from reasonkit.errors import RefusedError, UnknownNameError
+from reasonkit.evaluation import Evaluation, paired
+from reasonkit.generation import Sampling
+from reasonkit.generation.pool import Pool
+from reasonkit.generation.store import Store
+from reasonkit.rewards import parse
+from reasonkit.rewards.guard import Guard
+from reasonkit.stages.sources import QUESTION, Settled, Source, open_engine, settle
+from reasonkit.tasks.wordings import WORDINGS, ask
+from reasonkit.types import Example, Group
+from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_wider, row
+from reasonkit.voting.drawing import Asking, Outcome, Poll, Score, evaluation_of
+from reasonkit.voting.records import record
+from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, Way
+from reasonkit.voting.tuning import Tuned, tune
+
+COMMAND = "vote"
+BASELINES = ("greedy", "step-by-step")
+PLAIN, WORDED, BOTH = "as asked", "step by step", "both"
+"""How questions were put, in the words of tables and plots."""
+
+PUT = {"step-by-step": WORDED, "cascade": BOTH}
+"""How strategies that don't leave it to the user put questions; all others but greedy do."""
+
+
+def run(config: VoteConfig, invocation: Invocation) -> None:
+    """The whole recipe; ``--resume`` goes on with an earlier run.
+
+    Raises:
+        RefusedError: before anything is made.
+        RunError: when sampling can't go on; what was sampled is kept.
+    """
+    if invocation.resume:
+        earlier = running.settings_of(COMMAND, VoteConfig, invocation)
+        if earlier is None:
+            return
+        config = earlier
+    _require_possible(config)
+    settled = settle(config)
+    _require_enough(settled)
+    if not (invocation.dry_run or invocation.resume):
+        runs.require_free(invocation.run_dir)
+    source = open_engine(settled)
+    score = _score(source)
+    _require_scores(source, score)
+    if config.question is None or invocation.dry_run:
+        console.err.print(console.table("plan", ("", ""), _plan(source)))
+    if invocation.dry_run:
+        return
+    made = running.begin(COMMAND, source.config, invocation)
+    work = _answer if config.question is not None else _evaluate
+    running.carry_out(made, lambda: work(made, source, score), invocation.json)
+
+
+def _named(config: VoteConfig) -> list[Strategy]:
+    """The chosen strategy, then those that are to be measured too."""
+    names = dict.fromkeys([config.strategy, *(config.also or [])])
+    for name in names:
+        if name not in STRATEGIES:
+            raise UnknownNameError("strategy", name, STRATEGIES)
+    return [STRATEGIES[name] for name in names]
+
+
+def _require_possible(config: VoteConfig) -> None:
+    """Refuses, before any data is read, what can't be meant."""
+    if config.wording not in WORDINGS:
+        raise UnknownNameError("wording", config.wording, WORDINGS)
+    given = {"--completions": config.completions, "--endpoint": config.endpoint}
+    if config.question is not None:
+        given = {"a question": config.question, "--completions": config.completions}
+    if all(given.values()):
+        raise RefusedError(f"{' and '.join(given)} exclude each other: leave one out")
+    if config.reward and config.verifier:
+        raise RefusedError("--reward and --verifier both rank completions: leave one out")
+    for weighted in parse(config.reward or []):
+        if weighted.reward.needs_answer:
+            raise RefusedError(
+                f"--reward {weighted.reward.name} reads the reference answer: a vote that does is "
+                "an oracle, not a result; rank by confidence, by a verifier, or by a reward that "
+                "doesn't read it"
+            )
+    if config.step_by_step and config.strategy == "greedy":
+        raise RefusedError("--strategy greedy --step-by-step is what step-by-step does: pass that")
+    for strategy in _named(config):
+        if config.completions and strategy.select is None:
+            raise RefusedError(f"--strategy {strategy.name} asks a model: leave out --completions")
+        if config.tune and config.strategy not in ("adaptive", "cascade"):
+            raise RefusedError(f"--tune: {config.strategy} has no threshold to choose")
+    if config.tune and (config.completions or config.question is not None):
+        raise RefusedError("--tune needs a task, for its validation split")
+
+
+def _require_enough(settled: Settled) -> None:
+    """Refuses what would give n equal samples, or tune on nothing."""
+    config = settled.config
+    sampled = [s.name for s in _named(config) if s.select is not None or s.name == "cascade"]
+    if config.temperature == 0 and config.n != 1 and sampled and not config.completions:
+        raise RefusedError(
+            f"--temperature 0 gives the same completion {config.n} times, and {sampled[0]} would "
+            "count it as often: raise the temperature, or pass --n 1"
+        )
+    if config.tune and not settled.splits.validation:
+        raise RefusedError(f"--tune: {config.task} has no validation split")
+
+
+def _require_scores(source: Source, score: Score | None) -> None:
+    """Refuses a ranking where there is nothing to rank by."""
+    for strategy in _named(source.config):
+        if strategy.weighing == "scores" and not _is_scored(source, score):
+            raise RefusedError(
+                f"--strategy {strategy.name} ranks completions, and these come without "
+                "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD"
+            )
+
+
+def _is_scored(source: Source, score: Score | None) -> bool:
+    return score is not None or source.engine.gives_logprobs()
+
+
+def _score(source: Source) -> Score | None:
+    """What ranks completions; None for their confidence."""
+    config = source.config
+    if config.reward:
+        guard = Guard(parse(config.reward), config.reward_timeout)
+        return lambda group: guard.total(guard.score(group))
+    recorded = {found.group.example.id: found.scores for found in source.recorded}
+    if not any(recorded.values()):
+        return None
+    if min(min(scores) for scores in recorded.values()) < 0:
+        console.warn(
+            "some of the recorded scores are below 0: in `weighted` such a vote counts against "
+            "its answer"
+        )
+    return lambda group: recorded[group.example.id][: len(group.completions)]
+
+
+def _plan(source: Source) -> list[tuple[str, str]]:
+    config, splits = source.config, source.splits
+    assert config.n and config.max_completion_tokens
+    questions = len(splits.test)
+    rows = [
+        ("model", config.model),
+        ("questions", f"{questions} of {config.task}" if config.question is None else "1"),
+        ("strategy", f"{config.strategy}: {STRATEGIES[config.strategy].summary}"),
+        ("samples a question", f"at most {config.n}, at temperature {config.temperature:g}"),
+    ]
+    if not config.completions:
+        prompts = 1 + bool(config.longer and config.question is None)
+        most = questions * config.n * prompts * config.max_completion_tokens
+        rows.append(("tokens", f"at most {most:,}, baselines and comparisons aside"))
+    return rows
+
+
+def _rules(config: VoteConfig) -> Rules:
+    assert config.n
+    return Rules(
+        config.n,
+        top_k=config.top_k,
+        stop_at=config.stop_at,
+        round_size=config.round_size,
+        quick=config.quick,
+        sure_at=config.sure_at,
+    )
+
+
+def _askings(source: Source, store: Store) -> dict[Way, Asking]:
+    """How each way of sampling puts a question, and to whom."""
+    config = source.config
+    assert config.max_completion_tokens
+    drawn = Sampling(
+        config.max_completion_tokens, config.temperature, top_p=config.top_p, seed=config.seed
+    )
+    greedy = Sampling(config.max_completion_tokens, temperature=0)
+    pool = Pool(store, source.engine) if not source.recorded else source.engine
+    worded = partial(ask, wording=config.wording)
+    return {
+        "asked": Asking(pool, drawn, worded if config.step_by_step else _as_it_is),
+        "thinking": Asking(pool, drawn, worded),
+        "at-once": Asking(pool, drawn, partial(_at_once, words=config.at_once or "")),
+        "greedy": Asking(pool, greedy, _as_it_is),
+        "greedy-thinking": Asking(pool, greedy, worded),
+    }
+
+
+def _as_it_is(example: Example) -> Example:
+    return example
+
+
+def _at_once(example: Example, words: str) -> Example:
+    """The question without a system prompt that asks for thoughts, and with words that don't."""
+    *before, last = (m for m in example.messages if m["role"] != "system")
+    asked = {**last, "content": f"{last['content']} {words}".strip()}
+    return dataclasses.replace(example, messages=(*before, asked))
+
+
+def _progress(way: Way, total: int, groups: Iterable[Group]) -> Iterator[Group]:
+    with console.progress(total, f"sampling: {way}") as (bar, task):
+        for group in groups:
+            yield group
+            bar.advance(task)
+
+
+def _answer(made: runs.Run, source: Source, score: Score | None) -> dict[str, Any]:
+    """One question, and what was voted."""
+    config, started = source.config, time.monotonic()
+    store = Store(made.path / "samples.jsonl", source.origin)
+    poll = Poll(source.splits.test, _askings(source, store), score, _progress)
+    strategy = STRATEGIES[config.strategy]
+    (outcome,) = poll.carry_out(partial(strategy.procedure, _rules(config), "asked"))
+    return {
+        "command": COMMAND,
+        "model": config.model,
+        "task": QUESTION,
+        "strategy": strategy.name,
+        **record(outcome),
+        "seconds": time.monotonic() - started,
+    }
+
+
+def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, Any]:
+    """A whole task, or a file of completions."""
+    config, started = source.config, time.monotonic()
+    store = Store(made.path / "samples.jsonl", source.origin)
+    askings = _askings(source, store)
+    rules, tuned = _rules(config), None
+    if config.tune:
+        tuned = _tune(Poll(source.splits.validation, askings, score, _progress), config, rules)
+        rules = tuned.rules
+    poll = Poll(source.splits.test, askings, score, _progress)
+    outcomes: dict[str, list[Outcome]] = {}
+    for strategy in _named(config):
+        outcomes[strategy.name] = poll.carry_out(partial(strategy.procedure, rules, "asked"))
+    for name in BASELINES if config.baselines else ():
+        if name not in outcomes:
+            outcomes[name] = poll.carry_out(partial(STRATEGIES[name].procedure, rules, "asked"))
+    first = Rules(1)
+    one = evaluation_of(poll.carry_out(partial(STRATEGIES["majority"].procedure, first, "asked")))
+    if config.longer and not config.step_by_step and config.temperature > 0 and rules.n > 1:
+        poll.draw("thinking", poll.examples, rules.n)
+    evaluations = {name: evaluation_of(found) for name, found in outcomes.items()}
+    after = evaluations[config.strategy]
+    others = {name: done for name, done in evaluations.items() if name != config.strategy}
+    for name, done in {"before": one, "after": after, **others}.items():
+        done.save(made.evaluations / f"{name}.json")
+        _say(name, done)
+    made.write_json("ballots.json", [record(outcome) for outcome in outcomes[config.strategy]])
+    seconds = time.monotonic() - started
+    tokens = store.tokens if not source.recorded else 0
+    made.update(seconds={"total": seconds}, tokens={"sampled": tokens})
+    return {
+        "command": COMMAND,
+        "model": config.model,
+        "task": config.task,
+        "strategy": config.strategy,
+        "n": rules.n,
+        "before": one.to_summary(),
+        "after": after.to_summary(),
+        "paired": dataclasses.asdict(paired(one.verdicts, after.verdicts)),
+        "paired_with": {
+            name: dataclasses.asdict(paired(other.verdicts, after.verdicts))
+            for name, other in others.items()
+        },
+        **_picture(poll, rules, config, evaluations, _is_scored(source, score)),
+        "tuned": tuned and dataclasses.asdict(tuned),
+        "without_answer": _without_answer(poll),
+        "seconds": seconds,
+        "tokens_sampled": tokens,
+    }
+
+
+def _say(name: str, done: Evaluation) -> None:
+    a = done.accuracy
+    console.note(
+        f"{name}: {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}, n = {a.n}), "
+        f"{done.mean_tokens:,.0f} tokens a question"
+    )
+
+
+def _tune(poll: Poll, config: VoteConfig, rules: Rules) -> Tuned:
+    strategy = STRATEGIES[config.strategy]
+    needed: dict[Way, int] = {"asked": rules.n}
+    if strategy.name == "cascade":
+        needed = {"at-once": rules.quick, "thinking": rules.n}
+    for way, count in needed.items():
+        poll.draw(way, poll.examples, count)
+    pools = [{way: poll.ballots(way, e) for way in needed} for e in poll.examples]
+    tuned = tune(strategy, pools, rules, "asked")
+    console.note(
+        f"chosen on {tuned.questions} validation questions: --stop-at {tuned.rules.stop_at:g} "
+        f"--sure-at {tuned.rules.sure_at:g}: {tuned.accuracy:.1%} with "
+        f"{tuned.tokens / tuned.full_tokens:.0%} of the tokens of the full vote's "
+        f"{tuned.full_accuracy:.1%}"
+    )
+    return tuned
+
+
+def _picture(
+    poll: Poll,
+    rules: Rules,
+    config: VoteConfig,
+    evaluations: Mapping[str, Evaluation],
+    scored: bool,
+) -> dict[str, Any]:
+    """Rows for every strategy and size, by difficulty, and longer against wider."""
+    plain = WORDED if config.step_by_step else PLAIN
+    prompts: dict[Way, str] = {"asked": plain, "thinking": WORDED}
+    pools = {
+        prompt: [poll.ballots(way, example) for example in poll.examples]
+        for way, prompt in prompts.items()
+        if poll.held(way) >= rules.n
+    }
+    rows: list[Row] = []
+    for prompt, ballots in pools.items():
+        rows += curves(ballots, rules, prompt, scored)
+    for name, done in evaluations.items():
+        select = STRATEGIES[name].select
+        if select is None or plain not in pools:
+            n = rules.n if select is not None or name in ("cascade", "beam") else 1
+            prompt = PLAIN if name == "greedy" else PUT.get(name, plain)
+            rows.append(row(name, prompt, n, done.accuracy, done.mean_tokens))
+    return {
+        "strategies": [dataclasses.asdict(made) for made in rows],
+        "difficulty": by_difficulty(pools[plain], rules) if plain in pools and rules.n > 1 else [],
+        "longer_against_wider": (
+            longer_against_wider(pools[WORDED], pools[PLAIN], rules) if len(pools) == 2 else []
+        ),
+    }
+
+
+def _without_answer(poll: Poll) -> float:
+    """The share of the asked samples that hold no final answer."""
+    pools = [poll.ballots("asked", example) for example in poll.examples]
+    return fmean(1 - float(pool.votes.sum()) / len(pool) for pool in pools)

@@ -1,0 +1,193 @@
+"""Where the completions of a vote come from: a model in this process, a server, or a file.
+
+Names and data are settled first (`settle`); weights are loaded and servers asked only then
+(`open_engine`). Leaves out what becomes of the completions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reasonkit import console
+from reasonkit.config import VoteConfig
+from reasonkit.errors import DataError, RefusedError
+from reasonkit.generation import Engine
+from reasonkit.generation.replay import Recorded, ReplayEngine, parse_fields, read_completions
+from reasonkit.models import MODELS, OTHER, Model, entry_for
+from reasonkit.models.loading import ResolvedModel, resolve
+from reasonkit.plan import (
+    Plan,
+    by_model,
+    check_references,
+    led_by,
+    load_policy,
+    load_splits,
+    without_overlong,
+)
+from reasonkit.tasks import Splits
+from reasonkit.types import Example
+from reasonkit.voting.ballots import BLANK, cast
+
+RECORDED, QUESTION = "recorded", "question"
+"""What stands for the model of recorded completions, and for the task of a single question."""
+
+SAMPLES = 16
+"""Samples a question, where nothing else says how many."""
+
+AT_ONCE = "Answer at once: give only the final answer, between <answer> and </answer>."
+"""Asks a model that thinks when it is told to for an answer without a thought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Completions that can be had.
+
+    Attributes:
+        config: fully resolved.
+        splits: the questions; of the test split alone where there is nothing else.
+        engine: gives the completions.
+        origin: plain values that settle them, beside prompts and sampling.
+        recorded: the rows of a file; empty for a model.
+    """
+
+    config: VoteConfig
+    splits: Splits
+    engine: Engine
+    origin: dict[str, Any]
+    recorded: tuple[Recorded, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A source whose names and data are known to be good, but whose engine isn't there yet.
+
+    Attributes:
+        config: with everything filled in but the name of a server's only model.
+        splits: the questions, without a system prompt.
+        model: the model in this process; None where there is none.
+        recorded: the rows of a file; empty for a model.
+    """
+
+    config: VoteConfig
+    splits: Splits
+    model: ResolvedModel | None = None
+    recorded: tuple[Recorded, ...] = ()
+
+
+def settle(config: VoteConfig) -> Settled:
+    """Resolves all names, reads and checks the data.
+
+    Raises:
+        RefusedError: for whatever can't be used, by name.
+    """
+    if config.completions is not None:
+        return _from_file(config, config.completions)
+    model = None if config.endpoint else resolve(config.model)
+    entry = model.entry if model else _served(config.model)
+    if config.question is not None:
+        splits = Splits([], [], [_example(config.question)])
+        config = dataclasses.replace(config, task=QUESTION)
+    else:
+        splits = load_splits(config)
+        if any(example.tests for example in splits.test):
+            raise RefusedError(
+                f"task {config.task!r} is checked by running code: its answers can't be counted as "
+                "votes"
+            )
+        check_references(config.task, splits)
+    thinks = entry.system_prompt is not None
+    filled = dataclasses.replace(
+        by_model(config, entry),
+        n=config.n or SAMPLES,
+        at_once=(AT_ONCE if thinks else "") if config.at_once is None else config.at_once,
+        longer=model is not None if config.longer is None else config.longer,
+    )
+    return Settled(filled, splits, model)
+
+
+def open_engine(settled: Settled) -> Source:
+    """Loads the weights, or asks the server what it can do.
+
+    Raises:
+        RefusedError: they can't be loaded, the server can't be used, or no prompt is short enough.
+    """
+    config, splits = settled.config, settled.splits
+    if settled.recorded:
+        replay = ReplayEngine(settled.recorded)
+        return Source(config, splits, replay, {"completions": config.completions}, settled.recorded)
+    if config.endpoint:
+        return _from_server(config, splits)
+    assert settled.model is not None
+    from reasonkit.generation.local import LocalEngine
+
+    plan = Plan(config, settled.model, splits, [])
+    tokenizer, weights = load_policy(plan, config.dtype)
+    plan = without_overlong(plan, tokenizer)
+    origin = {"model": config.model, "device": str(weights.device), "dtype": str(weights.dtype)}
+    return Source(config, plan.splits, LocalEngine(weights, tokenizer), origin)
+
+
+def _from_file(config: VoteConfig, path: str) -> Settled:
+    fields = parse_fields(config.fields) if config.fields else {}
+    recorded = tuple(read_completions(Path(path), fields))
+    engine = ReplayEngine(recorded)
+    if all((cast(found.group).classes == BLANK).all() for found in recorded):
+        raise DataError(
+            f"{path}: no completion holds a final answer: is `completions` the right field? "
+            "pass --fields completions=FIELD"
+        )
+    if config.n and config.n > engine.smallest:
+        raise RefusedError(
+            f"{path}: --n {config.n}, but of some question only {engine.smallest} are recorded"
+        )
+    if "tokens" not in fields:
+        console.note(f"{path} doesn't tell tokens: words are counted in their place")
+    filled = dataclasses.replace(
+        by_model(config, OTHER),
+        model=RECORDED,
+        task=path,
+        system_prompt="",
+        n=config.n or engine.smallest,
+        at_once="",
+        baselines=False,
+        longer=False,
+    )
+    return Settled(filled, Splits([], [], engine.examples), None, recorded)
+
+
+def _from_server(config: VoteConfig, splits: Splits) -> Source:
+    from reasonkit.generation.endpoint import EndpointEngine, read_key
+    from reasonkit.generation.pace import Limits
+
+    assert config.endpoint is not None
+    key = read_key(Path(config.api_key_file) if config.api_key_file else None)
+    limits = Limits(
+        config.concurrency,
+        config.requests_per_minute,
+        config.tokens_per_minute,
+        config.request_timeout,
+    )
+    named = None if config.model == VoteConfig.model else config.model
+    engine = EndpointEngine(config.endpoint, named, key, limits)
+    engine.connect()
+    led = {
+        field.name: led_by(config.system_prompt, getattr(splits, field.name))
+        for field in dataclasses.fields(splits)
+    }
+    filled = dataclasses.replace(config, model=engine.model)
+    origin = {"endpoint": config.endpoint, "model": engine.model}
+    return Source(filled, Splits(**led), engine, origin)
+
+
+def _served(name: str) -> Model:
+    return MODELS[name] if name in MODELS else entry_for(name)
+
+
+def _example(question: str) -> Example:
+    if not question.strip():
+        raise RefusedError("the question is empty")
+    message = {"role": "user", "content": question.strip()}
+    return Example(QUESTION, QUESTION, (message,), "")
