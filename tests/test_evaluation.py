@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from reasonkit.evaluation import (
     paired,
     paired_counts,
     wilson,
+    wilson_of_means,
 )
 from reasonkit.generation import Sampling
 from reasonkit.types import Completion, Example, Group
@@ -41,6 +43,31 @@ def test_wilson_agrees_with_newcombe_1998_table_1(
     made = wilson(successes, n)
     assert (round(made.low, 4), round(made.high, 4)) == (low, high)
     assert made.accuracy == successes / n
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=80), st.integers(1, 16))
+def test_wilson_of_means_is_wilson_where_every_mean_is_0_or_1(values: list, samples: int) -> None:
+    made, plain = (
+        wilson_of_means(list(map(float, values)), samples),
+        wilson(sum(values), len(values)),
+    )
+    assert asdict(made) == pytest.approx(asdict(plain), abs=1e-9)
+
+
+@pytest.mark.parametrize("spread", [0.3, 2.0, 20.0])
+def test_wilson_of_means_holds_the_truth_in_95_of_100_cases(spread: float) -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(2000):
+        chances = rng.beta(0.3 * spread, 0.7 * spread, 60)
+        made = wilson_of_means(list(rng.binomial(8, chances) / 8), 8)
+        held += made.low <= 0.3 <= made.high
+    assert 0.935 < held / 2000 < 0.97
+
+
+def test_questions_that_agree_tell_more_but_never_more_than_their_samples() -> None:
+    made, most = wilson_of_means([0.5] * 40, 16), wilson(320, 640)
+    assert asdict(made) | {"n": 640} == pytest.approx(asdict(most))
 
 
 def test_paired_agrees_with_the_worked_example_of_fagerland_lydersen_and_laake() -> None:

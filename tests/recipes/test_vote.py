@@ -1,0 +1,271 @@
+"""`reasonkit vote` from the outside: what it measures, what it refuses, what it survives."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RECORDED = "shared/data/gsm8k/example_model_solutions.jsonl"
+GSM8K = next((p / RECORDED for p in Path(__file__).parents if (p / RECORDED).exists()), None)
+
+SMALL = ("--test-size", 12, "--n", 4, "--max-completion-tokens", 60, "--device", "cpu")
+TIMES = {"seconds", "started", "ended", "pid", "process_started", "argv", "hardware"}
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def summary_of(path: Path) -> dict[str, Any]:
+    return dict(json.loads((path / "summary.json").read_text()))
+
+
+def recorded(tmp_path: Path, *rows: dict[str, Any]) -> Path:
+    path = tmp_path / "recorded.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def row(question: str, *texts: str, gt: str = "4", scores: Any = None) -> dict[str, Any]:
+    made = {"question": question, "gt": gt, "out": {"response": list(texts)}}
+    return made if scores is None else {**made, "pred_score": scores}
+
+
+FIELDS = ("--fields", "question=question,reference=gt,completions=out.response")
+
+
+def test_a_majority_of_16_gains_at_least_20_points_over_one_sample(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    ended = reasonkit(
+        "vote", "--test-size", 120, "--no-longer", "--device", "cpu", "--run-dir", "run", "--json"
+    )
+    assert ended.code == 0, ended.err
+    summary = json.loads(ended.out)
+    assert summary == summary_of(tmp_path / "run")
+    assert summary["paired"]["difference"] > 0.2
+    assert summary["paired"]["low"] > 0.1
+    rows = {(r["name"], r["n"]): r for r in summary["strategies"]}
+    majority = [rows["majority", n]["accuracy"] for n in (1, 2, 4, 8, 16)]
+    assert majority == sorted(majority)
+    assert rows["majority", 16]["accuracy"] == summary["after"]["accuracy"]
+    assert rows["majority", 16]["tokens"] == pytest.approx(summary["after"]["mean_tokens"])
+    assert rows["pass@n", 16]["accuracy"] > summary["after"]["accuracy"]
+    assert rows["greedy", 1]["accuracy"] < rows["step-by-step", 1]["accuracy"]
+    assert rows["adaptive", 16]["tokens"] < rows["majority", 16]["tokens"]
+    assert sum(r["questions"] for r in summary["difficulty"]) == 120
+    page = (tmp_path / "run/report.html").read_text()
+    for part in ("over tokens", "By difficulty", "Confident and wrong", "their ballots"):
+        assert part in page
+
+
+def test_longer_thoughts_are_set_against_more_of_them(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("vote", *SMALL, "--run-dir", "run")
+    assert ended.code == 0, ended.err
+    assert "accuracy (%) over tokens" in ended.out
+    summary = summary_of(tmp_path / "run")
+    assert {r["prompt"] for r in summary["strategies"]} == {"as asked", "step by step"}
+    assert summary["longer_against_wider"]
+    assert "Longer against wider" in (tmp_path / "run/report.html").read_text()
+
+
+def test_one_question_is_answered_with_its_ballots(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("vote", "What is (3 + 4) * 6 - 5?", "--run-dir", "run", "--device", "cpu")
+    assert ended.code == 0, ended.err
+    assert "█" in ended.out and "votes" in ended.out
+    summary = summary_of(tmp_path / "run")
+    assert f"answer: {summary['elected']}" in ended.out
+    assert sum(a["votes"] for a in summary["answers"]) + summary["others"] + summary["blank"] == 16
+    assert summary["elected"] in (tmp_path / "run/report.html").read_text()
+
+
+def test_adaptive_spends_less_and_says_how_it_compares(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit(
+        "vote", "--strategy", "adaptive", "--also", "majority", "--step-by-step", "--test-size", 30,
+        "--n", 16, "--no-baselines", "--device", "cpu", "--run-dir", "run",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    summary = summary_of(tmp_path / "run")
+    whole = json.loads((tmp_path / "run/evaluations/majority.json").read_text())["summary"]
+    assert summary["after"]["mean_tokens"] < 0.9 * whole["mean_tokens"]
+    gap = summary["paired_with"]["majority"]["difference"]
+    assert gap == pytest.approx(summary["after"]["accuracy"] - whole["accuracy"])
+
+
+def test_adaptive_alone_never_draws_what_it_does_not_need(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    ended = reasonkit(
+        "vote", "--strategy", "adaptive", "--step-by-step", "--test-size", 30, "--no-baselines",
+        "--device", "cpu", "--run-dir", "run",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    summary = summary_of(tmp_path / "run")
+    lines = (tmp_path / "run/samples.jsonl").read_text().splitlines()[1:]
+    assert len(lines) < 30 * 16
+    assert sum(json.loads(line)["tokens"] for line in lines) == summary["tokens_sampled"]
+    assert summary["tokens_sampled"] == pytest.approx(30 * summary["after"]["mean_tokens"])
+
+
+def test_thresholds_are_chosen_on_validation(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit(
+        "vote", "--strategy", "cascade", "--tune", "--validation-size", 12, *SMALL,
+        "--no-baselines", "--run-dir", "run",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert "chosen on 12 validation questions" in ended.err
+    summary = summary_of(tmp_path / "run")
+    assert summary["tuned"]["questions"] == 12
+    ids = {
+        v["id"]
+        for v in json.loads((tmp_path / "run/evaluations/after.json").read_text())["verdicts"]
+    }
+    assert len(ids) == 12
+
+
+def test_recorded_completions_are_voted_on_with_their_scores(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    rows = [
+        row("2+2?", "5", "is 4", "5", "4.0", "5", scores=[[0.1], [0.9], [0.1], [0.8], [0.1]]),
+        row("1+3?", "4", "4", "3", "3", "4", scores=[0.2, 0.3, 0.9, 0.1, 0.1]),
+    ]
+    path = recorded(tmp_path, *rows)
+    fields = (FIELDS[0], FIELDS[1] + ",scores=pred_score")
+    ended = reasonkit(
+        "vote", "--completions", path, *fields, "--strategy", "weighted", "--run-dir", "run"
+    )
+    assert ended.code == 0, ended.err
+    summary = summary_of(tmp_path / "run")
+    largest = {r["name"]: r["accuracy"] for r in summary["strategies"] if r["n"] == 5}
+    assert largest["majority"] == 0.5
+    assert largest["weighted"] == 0.5
+    assert largest["best-of-n"] == 0.5
+    assert largest["pass@n"] == 1
+    after = json.loads((tmp_path / "run/evaluations/after.json").read_text())
+    assert [v["extracted"] for v in after["verdicts"]] == ["4", "3"]
+
+
+@pytest.mark.skipif(GSM8K is None, reason="the recorded GSM8K solutions aren't here")
+@pytest.mark.parametrize(
+    ("model", "accuracy"),
+    [
+        ("6b_finetuning", 0.217),
+        ("6b_verification", 0.390),
+        ("175b_finetuning", 0.347),
+        ("175b_verification", 0.563),
+    ],
+)
+def test_recorded_gsm8k_solutions_reproduce_their_own_verdicts(
+    reasonkit: Callable, tmp_path: Path, model: str, accuracy: float
+) -> None:
+    assert GSM8K is not None
+    fields = f"question=question,reference=ground_truth,completions={model}.solution"
+    ended = reasonkit("vote", "--completions", GSM8K, "--fields", fields, "--run-dir", "run")
+    assert ended.code == 0, ended.err
+    assert summary_of(tmp_path / "run")["before"]["accuracy"] == pytest.approx(accuracy, abs=5e-4)
+    verdicts = json.loads((tmp_path / "run/evaluations/before.json").read_text())["verdicts"]
+    theirs = [json.loads(line)[model]["is_correct"] for line in GSM8K.open()]
+    assert [v["correct"] for v in verdicts] == theirs
+
+
+def test_a_run_cut_off_anywhere_resumes_to_the_same_files(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    flags = ("--strategy", "adaptive", "--also", "majority", "--round-size", 1, *SMALL)
+    assert reasonkit("vote", *flags, "--run-dir", "whole").code == 0
+    assert reasonkit("vote", *flags, "--run-dir", "cut").code == 0
+    samples = (tmp_path / "cut/samples.jsonl").read_bytes()
+    (tmp_path / "cut/samples.jsonl").write_bytes(samples[: len(samples) // 2])
+    for name in ("summary.json", "ballots.json", "report.html"):
+        (tmp_path / "cut" / name).unlink()
+    for path in (tmp_path / "cut/evaluations").iterdir():
+        path.unlink()
+    record = json.loads((tmp_path / "cut/run.json").read_text())
+    (tmp_path / "cut/run.json").write_text(json.dumps({**record, "status": "failed"}))
+    resumed = reasonkit("vote", "--run-dir", "cut", "--resume")
+    assert resumed.code == 0, resumed.err
+    assert (tmp_path / "cut/samples.jsonl").read_bytes() == samples
+    whole, cut = summary_of(tmp_path / "whole"), summary_of(tmp_path / "cut")
+    assert {**whole, "seconds": 0} == {**cut, "seconds": 0}
+    for name in ("ballots.json", "evaluations/after.json", "evaluations/majority.json"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    again = reasonkit("vote", "--run-dir", "cut", "--resume")
+    assert again.code == 0
+    assert "finished" in again.err
+
+
+def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("vote", "--dry-run", *SMALL)
+    assert ended.code == 0, ended.err
+    assert re.search(r"at most [\d,]+, baselines", ended.err)
+    assert not list(tmp_path.iterdir())
+
+
+REFUSED = {
+    "no samples": (("--n", 0), "--n"),
+    "equal samples": (("--temperature", 0), "--n 1"),
+    "unknown strategy": (("--strategy", "majorty"), "majority"),
+    "unknown companion": (("--also", "adaptiv"), "adaptive"),
+    "unknown wording": (("--wording", "step"), "step-by-step"),
+    "unknown model": (("--model", "abacsu"), "abacus"),
+    "unknown task": (("--task", "arithmetics"), "arithmetic"),
+    "a task that runs code": (("--task", "tiny-code"), "running code"),
+    "an oracle": (("--strategy", "best-of-n", "--reward", "answer"), "oracle"),
+    "two rankings": (("--reward", "format", "--verifier", "v"), "leave one out"),
+    "nothing to tune": (("--tune",), "no threshold"),
+    "an empty question": ((" ",), "empty"),
+    "a question and a file": (("1+1?", "--completions", "some.jsonl"), "exclude"),
+    "greedy step by step": (("--strategy", "greedy", "--step-by-step"), "step-by-step"),
+    "a missing file": (("--completions", "missing.jsonl"), "no such file"),
+    "no answer in any": (("--completions", "mute.jsonl", *FIELDS), "no completion holds"),
+    "no such field": (("--completions", "some.jsonl", *FIELDS[:1], "completions=out"), "out"),
+    "more than recorded": (("--completions", "some.jsonl", *FIELDS, "--n", 3), "--n 3"),
+    "a model for a file": (
+        ("--completions", "some.jsonl", *FIELDS, "--strategy", "cascade"),
+        "asks a model",
+    ),
+    "nothing to rank by": (
+        ("--completions", "some.jsonl", *FIELDS, "--strategy", "best-of-n"),
+        "--fields scores",
+    ),
+    "a server that is down": (("--endpoint", "http://127.0.0.1:9/v1"), "127.0.0.1:9"),
+    "no URL": (("--endpoint", "localhost"), "URL"),
+    "existing run": (("--run-dir", "taken"), "--resume"),
+    "no such run": (("--run-dir", "nowhere", "--resume"), "nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_gets_one_line_and_leaves_nothing(
+    reasonkit: Callable, tmp_path: Path, case: str
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/file").touch()
+    recorded(tmp_path, row("2+2?", "4", "5")).rename(tmp_path / "some.jsonl")
+    recorded(tmp_path, row("2+2?", "four", "five")).rename(tmp_path / "mute.jsonl")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    argv, expected = REFUSED[case]
+    ended = reasonkit("vote", *argv)
+    assert ended.code == 2, ended.err
+    assert expected in " ".join(ended.err.split())
+    assert "Traceback" not in ended.err
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_reward_that_does_not_read_the_answer_ranks(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit(
+        "vote", "--strategy", "best-of-n", "--reward", "format", *SMALL, "--no-longer",
+        "--no-baselines", "--run-dir", "run",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    verdicts = json.loads((tmp_path / "run/evaluations/after.json").read_text())["verdicts"]
+    ballots = json.loads((tmp_path / "run/ballots.json").read_text())
+    for verdict, ballot in zip(verdicts, ballots, strict=True):
+        assert verdict["format"] or not any(a["score"] for a in ballot["answers"])
