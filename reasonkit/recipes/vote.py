@@ -21,6 +21,7 @@ from reasonkit.evaluation import Evaluation, paired
 from reasonkit.generation import Sampling
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
+from reasonkit.models import THINK_FIRST
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.stages.sources import QUESTION, Settled, Source, open_engine, settle
@@ -205,8 +206,8 @@ def _as_it_is(example: Example) -> Example:
 
 
 def _at_once(example: Example, words: str) -> Example:
-    """The question without a system prompt that asks for thoughts, and with words that don't."""
-    *before, last = (m for m in example.messages if m["role"] != "system")
+    """The question without the registry's call for thoughts, and with words that do without."""
+    *before, last = (m for m in example.messages if m["content"] != THINK_FIRST)
     asked = {**last, "content": f"{last['content']} {words}".strip()}
     return dataclasses.replace(example, messages=(*before, asked))
 

@@ -128,13 +128,14 @@ def votes(rows: Sequence[Record], strategy: str) -> str:
     """
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     panels = dict(zip(("n", "tokens"), figure.subplots(1, 2, sharey=True), strict=True))
-    names = list(dict.fromkeys((r["name"], r["prompt"]) for r in rows))
-    for i, (name, prompt) in enumerate(names):
+    lines = list(dict.fromkeys((r["name"], r["prompt"]) for r in rows))
+    names = list(dict.fromkeys(name for name, _ in lines))
+    for name, prompt in lines:
         line = [r for r in rows if (r["name"], r["prompt"]) == (name, prompt)]
         ceiling = name == "pass@n"
         look: dict[str, Any] = {
-            "color": "#6b7280" if ceiling else COLOURS[i % len(COLOURS)],
-            "linestyle": (":" if ceiling else "-") if prompt == names[0][1] else "--",
+            "color": "#6b7280" if ceiling else COLOURS[names.index(name) % len(COLOURS)],
+            "linestyle": (":" if ceiling else "-") if prompt == lines[0][1] else "--",
             "marker": "o" if len(line) > 1 else "*",
             "markersize": 3.5 if len(line) > 1 else 11,
             "linewidth": 2.2 if name == strategy else 1.2,
