@@ -111,9 +111,7 @@ class BudgetEngine:
         if not thoughts:
             return
         tokenizer = self.engine.tokenizer
-        ids = [
-            t.prompt + tokenizer(t.text, add_special_tokens=False).input_ids for t in thoughts
-        ]
+        ids = [t.prompt + tokenizer(t.text, add_special_tokens=False).input_ids for t in thoughts]
         seeds = [seed_of(sampling.seed, turn, i) for i in range(len(thoughts))]
         longest = replace(sampling, max_tokens=max(left))
         for i, (made,) in self.engine.sample_ids(ids, 1, longest, seeds):

@@ -16,21 +16,16 @@ from typing import Any
 
 from reasonkit import console, running, runs
 from reasonkit.config import Invocation, VoteConfig
-from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.evaluation import Evaluation, paired
-from reasonkit.generation import Sampling
-from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
-from reasonkit.models import THINK_FIRST
-from reasonkit.rewards import parse
-from reasonkit.rewards.guard import Guard
-from reasonkit.stages.sources import QUESTION, Settled, Source, open_engine, settle
-from reasonkit.tasks.wordings import WORDINGS, ask
-from reasonkit.types import Example, Group
+from reasonkit.stages.asking import askings, is_scored, rules_of, score_of
+from reasonkit.stages.refusals import named, require_enough, require_possible, require_scores
+from reasonkit.stages.sources import QUESTION, Source, open_engine, settle
+from reasonkit.types import Group
 from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_wider, row
-from reasonkit.voting.drawing import Asking, Outcome, Poll, Score, evaluation_of
+from reasonkit.voting.drawing import Outcome, Poll, Score, evaluation_of
 from reasonkit.voting.records import record
-from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, Way
+from reasonkit.voting.strategies import STRATEGIES, Rules, Way
 from reasonkit.voting.tuning import Tuned, tune
 
 COMMAND = "vote"
@@ -54,14 +49,14 @@ def run(config: VoteConfig, invocation: Invocation) -> None:
         if earlier is None:
             return
         config = earlier
-    _require_possible(config)
+    require_possible(config)
     settled = settle(config)
-    _require_enough(settled)
+    require_enough(settled.config, settled.splits)
     if not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
     source = open_engine(settled)
-    score = _score(source)
-    _require_scores(source, score)
+    score = score_of(source)
+    require_scores(source.config, is_scored(source, score))
     if config.question is None or invocation.dry_run:
         console.err.print(console.table("plan", ("", ""), _plan(source)))
     if invocation.dry_run:
@@ -69,88 +64,6 @@ def run(config: VoteConfig, invocation: Invocation) -> None:
     made = running.begin(COMMAND, source.config, invocation)
     work = _answer if config.question is not None else _evaluate
     running.carry_out(made, lambda: work(made, source, score), invocation.json)
-
-
-def _named(config: VoteConfig) -> list[Strategy]:
-    """The chosen strategy, then those that are to be measured too."""
-    names = dict.fromkeys([config.strategy, *(config.also or [])])
-    for name in names:
-        if name not in STRATEGIES:
-            raise UnknownNameError("strategy", name, STRATEGIES)
-    return [STRATEGIES[name] for name in names]
-
-
-def _require_possible(config: VoteConfig) -> None:
-    """Refuses, before any data is read, what can't be meant."""
-    if config.wording not in WORDINGS:
-        raise UnknownNameError("wording", config.wording, WORDINGS)
-    given = {"--completions": config.completions, "--endpoint": config.endpoint}
-    if config.question is not None:
-        given = {"a question": config.question, "--completions": config.completions}
-    if all(given.values()):
-        raise RefusedError(f"{' and '.join(given)} exclude each other: leave one out")
-    if config.reward and config.verifier:
-        raise RefusedError("--reward and --verifier both rank completions: leave one out")
-    for weighted in parse(config.reward or []):
-        if weighted.reward.needs_answer:
-            raise RefusedError(
-                f"--reward {weighted.reward.name} reads the reference answer: a vote that does is "
-                "an oracle, not a result; rank by confidence, by a verifier, or by a reward that "
-                "doesn't read it"
-            )
-    if config.step_by_step and config.strategy == "greedy":
-        raise RefusedError("--strategy greedy --step-by-step is what step-by-step does: pass that")
-    for strategy in _named(config):
-        if config.completions and strategy.select is None:
-            raise RefusedError(f"--strategy {strategy.name} asks a model: leave out --completions")
-        if config.tune and config.strategy not in ("adaptive", "cascade"):
-            raise RefusedError(f"--tune: {config.strategy} has no threshold to choose")
-    if config.tune and (config.completions or config.question is not None):
-        raise RefusedError("--tune needs a task, for its validation split")
-
-
-def _require_enough(settled: Settled) -> None:
-    """Refuses what would give n equal samples, or tune on nothing."""
-    config = settled.config
-    sampled = [s.name for s in _named(config) if s.select is not None or s.name == "cascade"]
-    if config.temperature == 0 and config.n != 1 and sampled and not config.completions:
-        raise RefusedError(
-            f"--temperature 0 gives the same completion {config.n} times, and {sampled[0]} would "
-            "count it as often: raise the temperature, or pass --n 1"
-        )
-    if config.tune and not settled.splits.validation:
-        raise RefusedError(f"--tune: {config.task} has no validation split")
-
-
-def _require_scores(source: Source, score: Score | None) -> None:
-    """Refuses a ranking where there is nothing to rank by."""
-    for strategy in _named(source.config):
-        if strategy.weighing == "scores" and not _is_scored(source, score):
-            raise RefusedError(
-                f"--strategy {strategy.name} ranks completions, and these come without "
-                "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD"
-            )
-
-
-def _is_scored(source: Source, score: Score | None) -> bool:
-    return score is not None or source.engine.gives_logprobs()
-
-
-def _score(source: Source) -> Score | None:
-    """What ranks completions; None for their confidence."""
-    config = source.config
-    if config.reward:
-        guard = Guard(parse(config.reward), config.reward_timeout)
-        return lambda group: guard.total(guard.score(group))
-    recorded = {found.group.example.id: found.scores for found in source.recorded}
-    if not any(recorded.values()):
-        return None
-    if min(min(scores) for scores in recorded.values()) < 0:
-        console.warn(
-            "some of the recorded scores are below 0: in `weighted` such a vote counts against "
-            "its answer"
-        )
-    return lambda group: recorded[group.example.id][: len(group.completions)]
 
 
 def _plan(source: Source) -> list[tuple[str, str]]:
@@ -170,48 +83,6 @@ def _plan(source: Source) -> list[tuple[str, str]]:
     return rows
 
 
-def _rules(config: VoteConfig) -> Rules:
-    assert config.n
-    return Rules(
-        config.n,
-        top_k=config.top_k,
-        stop_at=config.stop_at,
-        round_size=config.round_size,
-        quick=config.quick,
-        sure_at=config.sure_at,
-    )
-
-
-def _askings(source: Source, store: Store) -> dict[Way, Asking]:
-    """How each way of sampling puts a question, and to whom."""
-    config = source.config
-    assert config.max_completion_tokens
-    drawn = Sampling(
-        config.max_completion_tokens, config.temperature, top_p=config.top_p, seed=config.seed
-    )
-    greedy = Sampling(config.max_completion_tokens, temperature=0)
-    pool = Pool(store, source.engine) if not source.recorded else source.engine
-    worded = partial(ask, wording=config.wording)
-    return {
-        "asked": Asking(pool, drawn, worded if config.step_by_step else _as_it_is),
-        "thinking": Asking(pool, drawn, worded),
-        "at-once": Asking(pool, drawn, partial(_at_once, words=config.at_once or "")),
-        "greedy": Asking(pool, greedy, _as_it_is),
-        "greedy-thinking": Asking(pool, greedy, worded),
-    }
-
-
-def _as_it_is(example: Example) -> Example:
-    return example
-
-
-def _at_once(example: Example, words: str) -> Example:
-    """The question without the registry's call for thoughts, and with words that do without."""
-    *before, last = (m for m in example.messages if m["content"] != THINK_FIRST)
-    asked = {**last, "content": f"{last['content']} {words}".strip()}
-    return dataclasses.replace(example, messages=(*before, asked))
-
-
 def _progress(way: Way, total: int, groups: Iterable[Group]) -> Iterator[Group]:
     with console.progress(total, f"sampling: {way}") as (bar, task):
         for group in groups:
@@ -223,9 +94,9 @@ def _answer(made: runs.Run, source: Source, score: Score | None) -> dict[str, An
     """One question, and what was voted."""
     config, started = source.config, time.monotonic()
     store = Store(made.path / "samples.jsonl", source.origin)
-    poll = Poll(source.splits.test, _askings(source, store), score, _progress)
+    poll = Poll(source.splits.test, askings(source, store), score, _progress)
     strategy = STRATEGIES[config.strategy]
-    (outcome,) = poll.carry_out(partial(strategy.procedure, _rules(config), "asked"))
+    (outcome,) = poll.carry_out(partial(strategy.procedure, rules_of(config), "asked"))
     return {
         "command": COMMAND,
         "model": config.model,
@@ -240,14 +111,14 @@ def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, 
     """A whole task, or a file of completions."""
     config, started = source.config, time.monotonic()
     store = Store(made.path / "samples.jsonl", source.origin)
-    askings = _askings(source, store)
-    rules, tuned = _rules(config), None
+    ways = askings(source, store)
+    rules, tuned = rules_of(config), None
     if config.tune:
-        tuned = _tune(Poll(source.splits.validation, askings, score, _progress), config, rules)
+        tuned = _tune(Poll(source.splits.validation, ways, score, _progress), config, rules)
         rules = tuned.rules
-    poll = Poll(source.splits.test, askings, score, _progress)
+    poll = Poll(source.splits.test, ways, score, _progress)
     outcomes: dict[str, list[Outcome]] = {}
-    for strategy in _named(config):
+    for strategy in named(config):
         outcomes[strategy.name] = poll.carry_out(partial(strategy.procedure, rules, "asked"))
     for name in BASELINES if config.baselines else ():
         if name not in outcomes:
@@ -279,7 +150,7 @@ def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, 
             name: dataclasses.asdict(paired(other.verdicts, after.verdicts))
             for name, other in others.items()
         },
-        **_picture(poll, rules, config, evaluations, _is_scored(source, score)),
+        **_picture(poll, rules, config, evaluations, is_scored(source, score)),
         "tuned": tuned and dataclasses.asdict(tuned),
         "without_answer": _without_answer(poll),
         "seconds": seconds,

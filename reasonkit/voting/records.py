@@ -1,4 +1,4 @@
-"""What a vote came to on each question, as plain values: for files, pages and screens."""
+"""What a vote came to on each question, as plain values for files and pages."""
 
 from __future__ import annotations
 

@@ -1,0 +1,85 @@
+"""How questions are put for each way of sampling, to whom, and what ranks the completions."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+from reasonkit import console
+from reasonkit.config import VoteConfig
+from reasonkit.generation import Sampling
+from reasonkit.generation.pool import Pool
+from reasonkit.generation.store import Store
+from reasonkit.models import THINK_FIRST
+from reasonkit.rewards import parse
+from reasonkit.rewards.guard import Guard
+from reasonkit.stages.sources import Source
+from reasonkit.tasks.wordings import ask
+from reasonkit.types import Example
+from reasonkit.voting.drawing import Asking, Score
+from reasonkit.voting.strategies import Rules, Way
+
+
+def rules_of(config: VoteConfig) -> Rules:
+    """The numbers that strategies go by, from resolved settings."""
+    assert config.n
+    return Rules(
+        config.n,
+        top_k=config.top_k,
+        stop_at=config.stop_at,
+        round_size=config.round_size,
+        quick=config.quick,
+        sure_at=config.sure_at,
+    )
+
+
+def askings(source: Source, store: Store) -> dict[Way, Asking]:
+    """How each way of sampling puts a question, and to whom."""
+    config = source.config
+    assert config.max_completion_tokens
+    drawn = Sampling(
+        config.max_completion_tokens, config.temperature, top_p=config.top_p, seed=config.seed
+    )
+    greedy = Sampling(config.max_completion_tokens, temperature=0)
+    pool = Pool(store, source.engine) if not source.recorded else source.engine
+    worded = partial(ask, wording=config.wording)
+    return {
+        "asked": Asking(pool, drawn, worded if config.step_by_step else _as_it_is),
+        "thinking": Asking(pool, drawn, worded),
+        "at-once": Asking(pool, drawn, partial(_at_once, words=config.at_once or "")),
+        "greedy": Asking(pool, greedy, _as_it_is),
+        "greedy-thinking": Asking(pool, greedy, worded),
+    }
+
+
+def _as_it_is(example: Example) -> Example:
+    return example
+
+
+def _at_once(example: Example, words: str) -> Example:
+    """The question without the registry's call for thoughts, and with words that do without."""
+    *before, last = (m for m in example.messages if m["content"] != THINK_FIRST)
+    asked = {**last, "content": f"{last['content']} {words}".strip()}
+    return dataclasses.replace(example, messages=(*before, asked))
+
+
+def is_scored(source: Source, score: Score | None) -> bool:
+    """Whether there is something to rank completions by."""
+    return score is not None or source.engine.gives_logprobs()
+
+
+def score_of(source: Source) -> Score | None:
+    """What ranks completions; None for their confidence."""
+    config = source.config
+    if config.reward:
+        guard = Guard(parse(config.reward), config.reward_timeout)
+        return lambda group: guard.total(guard.score(group))
+    recorded = {found.group.example.id: found.scores for found in source.recorded}
+    if not any(recorded.values()):
+        return None
+    if min(min(scores) for scores in recorded.values()) < 0:
+        console.warn(
+            "some of the recorded scores are below 0: in `weighted` such a vote counts against "
+            "its answer"
+        )
+    return lambda group: recorded[group.example.id][: len(group.completions)]
