@@ -72,12 +72,20 @@ class VoteConfig(CommonConfig):
         bool, flag(SPARING, "Choose --stop-at and --sure-at on the validation split.")
     ] = False
     thought_tokens: Annotated[
-        int | None, flag(LONGER, "budget: a thought is closed after this many tokens.", min=1)
+        int | None,
+        flag(
+            LONGER,
+            "budget: a thought is closed after this many tokens. (default: three quarters of "
+            "--max-completion-tokens)",
+            min=1,
+        ),
     ] = None
     waits: Annotated[
         int, flag(LONGER, "budget: how often a thought that would end goes on instead.", min=0)
     ] = 1
-    wait_text: Annotated[str, flag(LONGER, "budget: what it then goes on with.")] = "Wait"
+    wait_text: Annotated[
+        str | None, flag(LONGER, f"budget: what it then goes on with. {BY_MODEL}")
+    ] = None
     endpoint: Annotated[
         str | None,
         flag(SERVER, "URL of an OpenAI-compatible API, which ends in /v1; serves --model."),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine, encode_prompts
+from reasonkit.generation.local.drawing import seed_of
 from reasonkit.types import Completion, Example, Group
 
 OPEN, CLOSE = "<think>", "</think>"

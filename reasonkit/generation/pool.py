@@ -58,16 +58,17 @@ class Pool:
     def _in_blocks(
         self, examples: Sequence[Example], n: int, sampling: Sampling
     ) -> Iterator[Group]:
-        size = max(1, self.block // n)
-        for start in range(0, len(examples), size):
-            part = {key_of(example, sampling): example for example in examples[start:][:size]}
-            there = {key: len(self.store.held(key)) for key in part}
-            for have in sorted(set(there.values())):
-                if have < n:
-                    lacking = {key: part[key] for key in part if there[key] == have}
-                    self._add_block(lacking, have, n, sampling)
-            for key, example in part.items():
-                yield self._group(key, example, n)
+        keyed = {key_of(example, sampling): example for example in examples}
+        lacking: dict[int, list[str]] = {}
+        for key in keyed:
+            lacking.setdefault(len(self.store.held(key)), []).append(key)
+        for key, example in keyed.items():
+            have = len(self.store.held(key))
+            if have < n:
+                size = max(1, self.block // (n - have))
+                part, lacking[have] = lacking[have][:size], lacking[have][size:]
+                self._add_block({key: keyed[key] for key in part}, have, n, sampling)
+            yield self._group(key, example, n)
 
     def _add_block(
         self, examples: Mapping[str, Example], have: int, n: int, sampling: Sampling

@@ -90,6 +90,8 @@ class Model:
         shape: parameters, layers, hidden width, key-value heads, head width, vocabulary.
         system_prompt: put before each question; None for none.
         think: the tags around its thoughts.
+        wait: what it says when it thinks again.
+        step_end: what ends a step of its work.
         lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
         rl: defaults of reinforcement learning.
         sft: defaults of learning from traces.
@@ -102,6 +104,8 @@ class Model:
     shape: Shape
     system_prompt: str | None = THINK_FIRST
     think: tuple[str, str] = ("<think>", "</think>")
+    wait: str = "Wait"
+    step_end: str = "\n\n"
     lora_targets: tuple[str, ...] | str = (
         "q_proj",
         "k_proj",
@@ -213,6 +217,8 @@ MODELS: dict[str, Model] = {
             "base model, pre-trained on a web in miniature",
             (1_124_576, 4, 160, 2, 32, 106),
             system_prompt=None,
+            wait=" wait, ",
+            step_end="=",
             rl=ABACUS_RL,
             sft=ABACUS_SFT,
             verifier=ABACUS_VERIFIER,
@@ -223,6 +229,8 @@ MODELS: dict[str, Model] = {
             "a smaller student of the same corpus",
             (287_520, 3, 96, 1, 32, 106),
             system_prompt=None,
+            wait=" wait, ",
+            step_end="=",
             rl=ABACUS_RL,
             sft=ABACUS_SFT,
             verifier=ABACUS_VERIFIER,

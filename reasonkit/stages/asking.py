@@ -13,6 +13,7 @@ from reasonkit.generation.store import Store
 from reasonkit.models import THINK_FIRST
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
+from reasonkit.stages.refusals import named
 from reasonkit.stages.sources import Source
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example
@@ -34,7 +35,11 @@ def rules_of(config: VoteConfig) -> Rules:
 
 
 def askings(source: Source, store: Store) -> dict[Way, Asking]:
-    """How each way of sampling puts a question, and to whom."""
+    """How each way of sampling puts a question, and to whom.
+
+    Args:
+        store: of the source's samples; those that are made in a special way get one beside it.
+    """
     config = source.config
     assert config.max_completion_tokens
     drawn = Sampling(
@@ -43,13 +48,29 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
     greedy = Sampling(config.max_completion_tokens, temperature=0)
     pool = Pool(store, source.engine) if not source.recorded else source.engine
     worded = partial(ask, wording=config.wording)
-    return {
+    made: dict[Way, Asking] = {
         "asked": Asking(pool, drawn, worded if config.step_by_step else _as_it_is),
         "thinking": Asking(pool, drawn, worded),
         "at-once": Asking(pool, drawn, partial(_at_once, words=config.at_once or "")),
         "greedy": Asking(pool, greedy, _as_it_is),
         "greedy-thinking": Asking(pool, greedy, worded),
     }
+    if any(strategy.name == "budget" for strategy in named(config)):
+        made["budget"] = Asking(_budget(source, store), greedy, worded)
+    return made
+
+
+def _budget(source: Source, store: Store) -> Pool:
+    from reasonkit.generation.budget import BudgetEngine
+    from reasonkit.generation.local import LocalEngine
+
+    config = source.config
+    assert isinstance(source.engine, LocalEngine)
+    assert config.thought_tokens and config.wait_text is not None
+    engine = BudgetEngine(source.engine, config.thought_tokens, config.waits, config.wait_text)
+    forced = {name: getattr(config, name) for name in ("thought_tokens", "waits", "wait_text")}
+    beside = Store(store.path.with_name("samples-budget.jsonl"), source.origin | forced)
+    return Pool(beside, engine)
 
 
 def _as_it_is(example: Example) -> Example:

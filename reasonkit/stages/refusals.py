@@ -45,6 +45,11 @@ def require_possible(config: VoteConfig) -> None:
     for strategy in named(config):
         if config.completions and strategy.select is None:
             raise RefusedError(f"--strategy {strategy.name} asks a model: leave out --completions")
+        if config.endpoint and strategy.name in ("budget", "beam"):
+            raise RefusedError(
+                f"--strategy {strategy.name} goes on with half-written completions, which a "
+                "server doesn't: leave out --endpoint"
+            )
         if config.tune and config.strategy not in ("adaptive", "cascade"):
             raise RefusedError(f"--tune: {config.strategy} has no threshold to choose")
     if config.tune and (config.completions or config.question is not None):

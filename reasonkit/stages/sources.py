@@ -99,10 +99,14 @@ def settle(config: VoteConfig) -> Settled:
             )
         check_references(config.task, splits)
     thinks = entry.system_prompt is not None
+    config = by_model(config, entry)
+    assert config.max_completion_tokens
     filled = dataclasses.replace(
-        by_model(config, entry),
+        config,
         n=config.n or SAMPLES,
         at_once=(AT_ONCE if thinks else "") if config.at_once is None else config.at_once,
+        thought_tokens=config.thought_tokens or max(1, config.max_completion_tokens * 3 // 4),
+        wait_text=entry.wait if config.wait_text is None else config.wait_text,
         longer=model is not None if config.longer is None else config.longer,
     )
     return Settled(filled, splits, model)
