@@ -47,9 +47,6 @@ class VoteConfig(CommonConfig):
             "FILE.py:FUNCTION=WEIGHT; may be repeated. (default: confidence)",
         ),
     ] = None
-    verifier: Annotated[
-        str | None, flag(VOTES, "Rank by this verifier or reward model: a folder, run or hub id.")
-    ] = None
     top_k: Annotated[int, flag(VOTES, "How many of the best-scored vote in top-k-vote.", min=1)] = 4
     stop_at: Annotated[
         float,

@@ -91,7 +91,6 @@ class Model:
         system_prompt: put before each question; None for none.
         think: the tags around its thoughts.
         wait: what it says when it thinks again.
-        step_end: what ends a step of its work.
         lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
         rl: defaults of reinforcement learning.
         sft: defaults of learning from traces.
@@ -105,7 +104,6 @@ class Model:
     system_prompt: str | None = THINK_FIRST
     think: tuple[str, str] = ("<think>", "</think>")
     wait: str = "Wait"
-    step_end: str = "\n\n"
     lora_targets: tuple[str, ...] | str = (
         "q_proj",
         "k_proj",
@@ -218,7 +216,6 @@ MODELS: dict[str, Model] = {
             (1_124_576, 4, 160, 2, 32, 106),
             system_prompt=None,
             wait=" wait, ",
-            step_end="=",
             rl=ABACUS_RL,
             sft=ABACUS_SFT,
             verifier=ABACUS_VERIFIER,
@@ -230,7 +227,6 @@ MODELS: dict[str, Model] = {
             (287_520, 3, 96, 1, 32, 106),
             system_prompt=None,
             wait=" wait, ",
-            step_end="=",
             rl=ABACUS_RL,
             sft=ABACUS_SFT,
             verifier=ABACUS_VERIFIER,

@@ -18,7 +18,7 @@ from reasonkit import console, running, runs
 from reasonkit.config import Invocation, VoteConfig
 from reasonkit.evaluation import Evaluation, paired
 from reasonkit.generation.store import Store
-from reasonkit.stages.asking import askings, is_scored, rules_of, score_of
+from reasonkit.stages.asking import askings, is_scored, rules_of, score_of, tokens_sampled
 from reasonkit.stages.refusals import named, require_enough, require_possible, require_scores
 from reasonkit.stages.sources import QUESTION, Source, open_engine, settle
 from reasonkit.types import Group
@@ -135,7 +135,7 @@ def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, 
         _say(name, done)
     made.write_json("ballots.json", [record(outcome) for outcome in outcomes[config.strategy]])
     seconds = time.monotonic() - started
-    tokens = store.tokens if not source.recorded else 0
+    tokens = tokens_sampled(ways)
     made.update(seconds={"total": seconds}, tokens={"sampled": tokens})
     return {
         "command": COMMAND,
@@ -205,7 +205,7 @@ def _picture(
     for name, done in evaluations.items():
         select = STRATEGIES[name].select
         if select is None or plain not in pools:
-            n = rules.n if select is not None or name in ("cascade", "beam") else 1
+            n = rules.n if select is not None or name == "cascade" else 1
             prompt = PLAIN if name == "greedy" else PUT.get(name, plain)
             rows.append(row(name, prompt, n, done.accuracy, done.mean_tokens))
     return {

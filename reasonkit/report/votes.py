@@ -46,10 +46,10 @@ def _show_question(summary: Mapping[str, Any]) -> None:
         ("answer", "", "votes", "confidence"),
         rows,
     )
-    console.say(
-        f"answer: {summary['elected'] or 'none'} (by {summary['strategy']}; the likeliest of the "
-        f"model's answers with probability {summary['sureness']:.2f})"
-    )
+    sure = ""
+    if summary["samples"] > 1:
+        sure = f"; the model's likeliest answer with probability {summary['sureness']:.2f}"
+    console.say(f"answer: {summary['elected'] or 'none'} (by {summary['strategy']}{sure})")
     console.say(f"best completion: {summary['completion']}")
 
 

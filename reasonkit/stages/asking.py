@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 
 from reasonkit import console
@@ -71,6 +72,12 @@ def _budget(source: Source, store: Store) -> Pool:
     forced = {name: getattr(config, name) for name in ("thought_tokens", "waits", "wait_text")}
     beside = Store(store.path.with_name("samples-budget.jsonl"), source.origin | forced)
     return Pool(beside, engine)
+
+
+def tokens_sampled(ways: Mapping[Way, Asking]) -> int:
+    """Of all samples that are kept; 0 where nothing is sampled but read."""
+    pools = {id(a.engine): a.engine for a in ways.values() if isinstance(a.engine, Pool)}
+    return sum(pool.store.tokens for pool in pools.values())
 
 
 def _as_it_is(example: Example) -> Example:

@@ -22,8 +22,8 @@ from reasonkit.voting import selection
 from reasonkit.voting.ballots import BLANK, Ballots, Floats, Ints
 from reasonkit.voting.stopping import front_runners, stops, sureness
 
-Way = Literal["asked", "thinking", "at-once", "greedy", "greedy-thinking", "budget", "beam"]
-"""How a sample comes about: which prompt, drawn or greedy, its thought forced or searched for."""
+Way = Literal["asked", "thinking", "at-once", "greedy", "greedy-thinking", "budget"]
+"""How a sample comes about: which prompt, drawn or greedy, its thought forced."""
 
 Weighing = Literal["confidence", "scores"]
 Select = Callable[[Ints, Floats, "Rules"], Ints]
@@ -101,7 +101,6 @@ class Strategy:
             smaller n would give is then known from a pool (`estimate`).
         lengths: how many of a draw's samples it takes; None where it takes all.
         weighing: what ``select`` weighs the votes by.
-        verifies: whether it needs a verifier that scores steps.
     """
 
     name: str
@@ -110,7 +109,6 @@ class Strategy:
     select: Select | None = None
     lengths: Callable[[Ints, Rules], Ints] | None = None
     weighing: Weighing = "confidence"
-    verifies: bool = False
 
 
 def _majority(classes: Ints, weights: Floats, rules: Rules) -> Ints:
@@ -161,10 +159,6 @@ def _cascade(rules: Rules, way: Way) -> Procedure:
     if sureness(leader, second)[0] >= rules.sure_at:
         return elect("at-once", quick, _majority, rules)
     return (yield from _adaptive(rules, "thinking"))
-
-
-def _beam(rules: Rules, way: Way) -> Procedure:
-    return elect("beam", (yield Draw("beam", rules.n)), _best_of_n, rules, "scores")
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -220,12 +214,6 @@ STRATEGIES: dict[str, Strategy] = {
             "budget",
             "one greedy thought, capped or made longer (s1, Muennighoff et al., 2501.19393)",
             _one("budget"),
-        ),
-        Strategy(
-            "beam",
-            "keeps the thoughts whose steps a verifier scores best (Snell et al., 2408.03314)",
-            _beam,
-            verifies=True,
         ),
     )
 }

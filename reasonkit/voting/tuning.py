@@ -16,7 +16,7 @@ from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, Way, play
 THRESHOLDS = (0.75, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 1.0)
 """What is tried; at 1 a strategy stops only where the rest can't matter, or never."""
 
-TOLERANCE = 0.005
+TOLERANCE = 0.01
 """Of accuracy: how far below the full vote the chosen thresholds may be on those questions."""
 
 
