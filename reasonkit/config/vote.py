@@ -47,6 +47,9 @@ class VoteConfig(CommonConfig):
             "FILE.py:FUNCTION=WEIGHT; may be repeated. (default: confidence)",
         ),
     ] = None
+    verifier: Annotated[
+        str | None, flag(VOTES, "Rank by this verifier or reward model: a folder, run or hub id.")
+    ] = None
     top_k: Annotated[int, flag(VOTES, "How many of the best-scored vote in top-k-vote.", min=1)] = 4
     stop_at: Annotated[
         float,
@@ -82,6 +85,13 @@ class VoteConfig(CommonConfig):
     ] = 1
     wait_text: Annotated[
         str | None, flag(LONGER, f"budget: what it then goes on with. {BY_MODEL}")
+    ] = None
+    beam_width: Annotated[
+        int, flag(LONGER, "beam: in how many ways a beginning that is kept goes on.", min=1)
+    ] = 4
+    step_ends: Annotated[
+        list[str] | None,
+        flag(LONGER, f"beam: a text that ends a step; may be repeated. {BY_MODEL}"),
     ] = None
     endpoint: Annotated[
         str | None,

@@ -94,7 +94,7 @@ def _answer(made: runs.Run, source: Source, score: Score | None) -> dict[str, An
     """One question, and what was voted."""
     config, started = source.config, time.monotonic()
     store = Store(made.path / "samples.jsonl", source.origin)
-    poll = Poll(source.splits.test, askings(source, store), score, _progress)
+    poll = Poll(source.splits.test, askings(source, store, score), score, _progress)
     strategy = STRATEGIES[config.strategy]
     (outcome,) = poll.carry_out(partial(strategy.procedure, rules_of(config), "asked"))
     return {
@@ -111,7 +111,7 @@ def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, 
     """A whole task, or a file of completions."""
     config, started = source.config, time.monotonic()
     store = Store(made.path / "samples.jsonl", source.origin)
-    ways = askings(source, store)
+    ways = askings(source, store, score)
     rules, tuned = rules_of(config), None
     if config.tune:
         tuned = _tune(Poll(source.splits.validation, ways, score, _progress), config, rules)
@@ -205,7 +205,7 @@ def _picture(
     for name, done in evaluations.items():
         select = STRATEGIES[name].select
         if select is None or plain not in pools:
-            n = rules.n if select is not None or name == "cascade" else 1
+            n = rules.n if select is not None or name in ("cascade", "beam") else 1
             prompt = PLAIN if name == "greedy" else PUT.get(name, plain)
             rows.append(row(name, prompt, n, done.accuracy, done.mean_tokens))
     return {

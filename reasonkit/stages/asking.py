@@ -8,6 +8,7 @@ from functools import partial
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
+from reasonkit.errors import RefusedError
 from reasonkit.generation import Sampling
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
@@ -35,7 +36,7 @@ def rules_of(config: VoteConfig) -> Rules:
     )
 
 
-def askings(source: Source, store: Store) -> dict[Way, Asking]:
+def askings(source: Source, store: Store, score: Score | None) -> dict[Way, Asking]:
     """How each way of sampling puts a question, and to whom.
 
     Args:
@@ -58,6 +59,9 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
     }
     if any(strategy.name == "budget" for strategy in named(config)):
         made["budget"] = Asking(_budget(source, store), greedy, worded)
+    if any(strategy.name == "beam" for strategy in named(config)):
+        assert score is not None
+        made["beam"] = Asking(_beam(source, store, score), drawn, made["asked"].ask)
     return made
 
 
@@ -71,6 +75,18 @@ def _budget(source: Source, store: Store) -> Pool:
     engine = BudgetEngine(source.engine, config.thought_tokens, config.waits, config.wait_text)
     forced = {name: getattr(config, name) for name in ("thought_tokens", "waits", "wait_text")}
     beside = Store(store.path.with_name("samples-budget.jsonl"), source.origin | forced)
+    return Pool(beside, engine)
+
+
+def _beam(source: Source, store: Store, score: Score) -> Pool:
+    from reasonkit.generation.beam import BeamEngine
+    from reasonkit.generation.local import LocalEngine
+
+    config = source.config
+    assert isinstance(source.engine, LocalEngine) and config.step_ends
+    engine = BeamEngine(source.engine, score, config.beam_width, config.step_ends)
+    searched = {name: getattr(config, name) for name in ("verifier", "beam_width", "step_ends")}
+    beside = Store(store.path.with_name("samples-beam.jsonl"), source.origin | searched)
     return Pool(beside, engine)
 
 
@@ -91,6 +107,21 @@ def _at_once(example: Example, words: str) -> Example:
     return dataclasses.replace(example, messages=(*before, asked))
 
 
+def _verifier(source: Source, name: str) -> Score:
+    from reasonkit import verifying
+
+    config = source.config
+    known = getattr(source.engine, "tokenizer", None)
+    verifier = verifying.load(name, str(config.device), str(config.dtype), known)
+    verifier.require_fit(source.splits.test)
+    if not verifier.by_token and any(s.name == "beam" for s in named(config)):
+        raise RefusedError(
+            f"--verifier {name} scores whole completions only, and --strategy beam needs scores of "
+            "steps: pass one for token classification"
+        )
+    return verifier.score
+
+
 def is_scored(source: Source, score: Score | None) -> bool:
     """Whether there is something to rank completions by."""
     return score is not None or source.engine.gives_logprobs()
@@ -102,6 +133,8 @@ def score_of(source: Source) -> Score | None:
     if config.reward:
         guard = Guard(parse(config.reward), config.reward_timeout)
         return lambda group: guard.total(guard.score(group))
+    if config.verifier:
+        return _verifier(source, config.verifier)
     recorded = {found.group.example.id: found.scores for found in source.recorded}
     if not any(recorded.values()):
         return None

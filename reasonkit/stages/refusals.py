@@ -31,22 +31,27 @@ def require_possible(config: VoteConfig) -> None:
         given = {"a question": config.question, "--completions": config.completions}
     if all(given.values()):
         raise RefusedError(f"{' and '.join(given)} exclude each other: leave one out")
+    if config.reward and config.verifier:
+        raise RefusedError("--reward and --verifier both rank completions: leave one out")
     for weighted in parse(config.reward or []):
         if weighted.reward.needs_answer:
             raise RefusedError(
                 f"--reward {weighted.reward.name} reads the reference answer: a vote that does is "
-                "an oracle, not a result; rank by confidence, or by a reward that doesn't read it"
+                "an oracle, not a result; rank by a verifier, by confidence, or by a reward that "
+                "doesn't read it"
             )
     if config.step_by_step and config.strategy == "greedy":
         raise RefusedError("--strategy greedy --step-by-step is what step-by-step does: pass that")
     for strategy in named(config):
         if config.completions and strategy.select is None:
             raise RefusedError(f"--strategy {strategy.name} asks a model: leave out --completions")
-        if config.endpoint and strategy.name == "budget":
+        if config.endpoint and strategy.name in ("budget", "beam"):
             raise RefusedError(
                 f"--strategy {strategy.name} goes on with half-written completions, which a "
                 "server doesn't: leave out --endpoint"
             )
+        if strategy.name == "beam" and not config.verifier:
+            raise RefusedError("--strategy beam needs a --verifier that scores steps")
         if config.tune and config.strategy not in ("adaptive", "cascade"):
             raise RefusedError(f"--tune: {config.strategy} has no threshold to choose")
     if config.tune and (config.completions or config.question is not None):
@@ -55,7 +60,9 @@ def require_possible(config: VoteConfig) -> None:
 
 def require_enough(config: VoteConfig, splits: Splits) -> None:
     """Refuses what would give n equal samples, or tune on nothing."""
-    sampled = [s.name for s in named(config) if s.select is not None or s.name == "cascade"]
+    sampled = [
+        s.name for s in named(config) if s.select is not None or s.name in ("cascade", "beam")
+    ]
     if config.temperature == 0 and config.n != 1 and sampled and not config.completions:
         raise RefusedError(
             f"--temperature 0 gives the same completion {config.n} times, and {sampled[0]} would "
@@ -71,5 +78,5 @@ def require_scores(config: VoteConfig, is_scored: bool) -> None:
         if strategy.weighing == "scores" and not is_scored:
             raise RefusedError(
                 f"--strategy {strategy.name} ranks completions, and these come without "
-                "log-probabilities and scores: pass --reward or --fields scores=FIELD"
+                "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD"
             )

@@ -107,6 +107,7 @@ def settle(config: VoteConfig) -> Settled:
         at_once=(AT_ONCE if thinks else "") if config.at_once is None else config.at_once,
         thought_tokens=config.thought_tokens or max(1, config.max_completion_tokens * 3 // 4),
         wait_text=entry.wait if config.wait_text is None else config.wait_text,
+        step_ends=config.step_ends or list(entry.verifier.step_ends),
         longer=model is not None if config.longer is None else config.longer,
     )
     return Settled(filled, splits, model)

@@ -22,8 +22,8 @@ from reasonkit.voting import selection
 from reasonkit.voting.ballots import BLANK, Ballots, Floats, Ints
 from reasonkit.voting.stopping import front_runners, stops, sureness
 
-Way = Literal["asked", "thinking", "at-once", "greedy", "greedy-thinking", "budget"]
-"""How a sample comes about: which prompt, drawn or greedy, its thought forced."""
+Way = Literal["asked", "thinking", "at-once", "greedy", "greedy-thinking", "budget", "beam"]
+"""How a sample comes about: which prompt, drawn or greedy, its thought forced or searched for."""
 
 Weighing = Literal["confidence", "scores"]
 Select = Callable[[Ints, Floats, "Rules"], Ints]
@@ -161,6 +161,10 @@ def _cascade(rules: Rules, way: Way) -> Procedure:
     return (yield from _adaptive(rules, "thinking"))
 
 
+def _beam(rules: Rules, way: Way) -> Procedure:
+    return elect("beam", (yield Draw("beam", rules.n)), _best_of_n, rules, "scores")
+
+
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
@@ -214,6 +218,12 @@ STRATEGIES: dict[str, Strategy] = {
             "budget",
             "one greedy thought, capped or made longer (s1, Muennighoff et al., 2501.19393)",
             _one("budget"),
+        ),
+        Strategy(
+            "beam",
+            "keeps the beginnings whose steps a verifier scores best (Snell et al., 2408.03314)",
+            _beam,
+            weighing="scores",
         ),
     )
 }

@@ -65,6 +65,12 @@ def test_the_greedy_ones_draw_one_sample_of_their_own_way(name: str) -> None:
     assert (played.samples, played.elected.way) == (1, way)
 
 
+def test_beam_takes_the_thought_that_its_verifier_scores_best() -> None:
+    beams = pool([0, 1, 1], scores=[0.9, 0.6, 0.6])
+    played = play(STRATEGIES["beam"].procedure(Rules(n=3), "asked"), {"beam": beams})
+    assert (played.elected.answer, played.elected.place) == ("0", 0)
+
+
 def test_where_nobody_answers_nobody_is_elected() -> None:
     for name in ("majority", "weighted", "best-of-n", "top-k-vote", "adaptive"):
         blank = pool([BLANK] * 6)
