@@ -60,9 +60,8 @@ def require_possible(config: VoteConfig) -> None:
 
 def require_enough(config: VoteConfig, splits: Splits) -> None:
     """Refuses what would give n equal samples, or tune on nothing."""
-    sampled = [
-        s.name for s in named(config) if s.select is not None or s.name in ("cascade", "beam")
-    ]
+    several = ("cascade", "beam")
+    sampled = [s.name for s in named(config) if s.select is not None or s.name in several]
     if config.temperature == 0 and config.n != 1 and sampled and not config.completions:
         raise RefusedError(
             f"--temperature 0 gives the same completion {config.n} times, and {sampled[0]} would "
