@@ -14,7 +14,13 @@ from typing import Annotated
 import typer
 
 from reasonkit import console
-from reasonkit.config import DistillConfig, GrpoConfig, Invocation, VoteConfig
+from reasonkit.config import (
+    DistillConfig,
+    GrpoConfig,
+    Invocation,
+    VerifierConfig,
+    VoteConfig,
+)
 from reasonkit.errors import ReasonkitError, RunError, StoppedError, UnknownNameError
 from reasonkit.options import with_options
 
@@ -68,9 +74,17 @@ def _vote(config: VoteConfig, invocation: Invocation) -> None:
     vote.run(config, invocation)
 
 
+def _verifier(config: VerifierConfig, invocation: Invocation) -> None:
+    """A verifier for vote, trained on a generator's own solutions."""
+    from reasonkit.recipes import verifier
+
+    verifier.run(config, invocation)
+
+
 app.command("grpo")(with_options(GrpoConfig, _grpo))
 app.command("distill")(with_options(DistillConfig, _distill))
 app.command("vote")(with_options(VoteConfig, _vote))
+app.command("verifier")(with_options(VerifierConfig, _verifier))
 
 
 @app.command("runs")

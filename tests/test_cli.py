@@ -9,10 +9,22 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reasonkit.config import DistillConfig, GrpoConfig, VoteConfig, from_mapping, to_mapping
+from reasonkit.config import (
+    DistillConfig,
+    GrpoConfig,
+    VerifierConfig,
+    VoteConfig,
+    from_mapping,
+    to_mapping,
+)
 from reasonkit.errors import RefusedError, UnknownNameError
 
-CONFIGS = {"grpo": GrpoConfig, "vote": VoteConfig}
+CONFIGS = {
+    "grpo": GrpoConfig,
+    "distill": DistillConfig,
+    "vote": VoteConfig,
+    "verifier": VerifierConfig,
+}
 """The settings of each folder's recipes."""
 
 

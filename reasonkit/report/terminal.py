@@ -21,7 +21,7 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary, indent=2))
         return
-    if summary["command"] == "vote":
+    if summary["command"] in ("vote", "verifier"):
         votes.show(summary)
         return
     if "after" in summary:

@@ -17,11 +17,30 @@ MARKS = ("●", "▲", "■", "◆", "+", "x")
 
 
 def show(summary: Mapping[str, Any]) -> None:
-    """Prints a ``summary.json`` of ``reasonkit vote`` to stdout."""
-    if "answers" in summary:
+    """Prints a ``summary.json`` of ``reasonkit vote`` or ``reasonkit verifier`` to stdout."""
+    if "quality" in summary:
+        _show_verifier(summary)
+    elif "answers" in summary:
         _show_question(summary)
     else:
         _show_task(summary)
+
+
+def _show_verifier(summary: Mapping[str, Any]) -> None:
+    rows = [
+        (f"{name}{' (kept)' if name == summary['aggregate'] else ''}",)
+        + (f"{found['auc']:.3f}", f"{found['brier']:.3f}", found["questions"])
+        for name, found in summary["quality"].items()
+    ]
+    title = f"a verifier for {summary['model']} on {summary['task']}, on held-out questions"
+    console.show_table(
+        title, ("a solution's score", "AUC", "Brier", "questions"), rows, numbers=True
+    )
+    console.say(
+        f"{summary['solutions']:,} solutions learned from, {summary['right']:.1%} right; "
+        f"{summary['tokens_sampled']:,} tokens sampled in {summary['sampling_seconds']:.0f} s, "
+        f"{summary['tokens_trained']:,} trained in {summary['training_seconds']:.0f} s"
+    )
 
 
 def _show_question(summary: Mapping[str, Any]) -> None:
