@@ -123,9 +123,10 @@ class BeamEngine:
         )
 
     def _prune(self, search: _Search, n: int, limit: int) -> None:
-        """Puts what has ended aside and keeps the best of the rest, within the token limit."""
-        search.done += [beam for beam in search.live if beam.ended][: n - len(search.done)]
-        going = [beam for beam in search.live if not beam.ended and beam.tokens < limit]
+        """Puts aside what has ended or is too long, and keeps the best of the rest."""
+        over = [beam for beam in search.live if beam.ended or beam.tokens >= limit]
+        search.done += over[: n - len(search.done)]
+        going = [beam for beam in search.live if beam not in over]
         places = n - len(search.done)
         partial = [Completion(search.opened + beam.text, (), "length") for beam in going]
         scores = self.score(Group(search.example, partial)) if partial else []

@@ -48,10 +48,7 @@ def _rows(plan: Plan[VerifierConfig]) -> list[tuple[str, str]]:
     config = plan.config
     return [
         ("generator", config.model),
-        (
-            "questions",
-            f"{config.questions} train questions of {config.task}, {config.held_out:.0%} held out",
-        ),
+        ("questions", f"{config.questions} of {config.task}, {config.held_out:.0%} held out"),
         ("solutions", f"{config.samples} of each, at temperature {config.temperature:g}"),
     ]
 

@@ -28,8 +28,12 @@ def show(summary: Mapping[str, Any]) -> None:
 
 def _show_verifier(summary: Mapping[str, Any]) -> None:
     rows = [
-        (f"{name}{' (kept)' if name == summary['aggregate'] else ''}",)
-        + (f"{found['auc']:.3f}", f"{found['brier']:.3f}", found["questions"])
+        (
+            f"{name}{' (kept)' if name == summary['aggregate'] else ''}",
+            f"{found['auc']:.3f}",
+            f"{found['brier']:.3f}",
+            found["questions"],
+        )
         for name, found in summary["quality"].items()
     ]
     title = f"a verifier for {summary['model']} on {summary['task']}, on held-out questions"

@@ -1,0 +1,65 @@
+"""A search over steps, led by scores that are made up here."""
+
+from __future__ import annotations
+
+import pytest
+
+from reasonkit.generation import Sampling
+from reasonkit.generation.beam import BeamEngine
+from reasonkit.generation.local import LocalEngine
+from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.tasks import load
+from reasonkit.tasks.wordings import ask
+from reasonkit.types import Group
+
+QUESTIONS = [ask(e, "step-by-step") for e in load("arithmetic", train=1, test=6).test]
+SAMPLING = Sampling(100)
+ENDS = ("=", "</think>")
+
+
+@pytest.fixture(scope="module")
+def local() -> LocalEngine:
+    resolved = resolve("abacus")
+    return LocalEngine(load_model(resolved, "cpu", "float32"), load_tokenizer(resolved)[0])
+
+
+def short(group: Group) -> list[float | None]:
+    return [-float(len(c.text)) for c in group.completions]
+
+
+def unsure(group: Group) -> list[float | None]:
+    return [None for _ in group.completions]
+
+
+@pytest.mark.parametrize("score", [short, unsure])
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_every_question_gets_its_completions(local: LocalEngine, score, width: int) -> None:
+    groups = list(BeamEngine(local, score, width, ENDS).sample(QUESTIONS, 4, SAMPLING))
+    assert [group.example for group in groups] == QUESTIONS
+    for group in groups:
+        assert len(group.completions) == 4
+        assert all(c.text and c.finish_reason in ("stop", "length") for c in group.completions)
+    assert any(c.finish_reason == "stop" for group in groups for c in group.completions)
+
+
+def test_what_is_scored_well_is_gone_on_with(local: LocalEngine) -> None:
+    def lengths(sign: float) -> float:
+        def score(group: Group) -> list[float | None]:
+            return [sign * len(c.text) for c in group.completions]
+
+        groups = BeamEngine(local, score, 4, ENDS).sample(QUESTIONS, 8, SAMPLING)
+        return sum(len(c.text) for group in groups for c in group.completions)
+
+    assert lengths(1) > lengths(-1)
+
+
+def test_the_tokens_of_dropped_beams_are_paid_for(local: LocalEngine) -> None:
+    (group,) = BeamEngine(local, short, 4, ENDS).sample(QUESTIONS[:1], 8, SAMPLING)
+    kept = sum(len(c.text) for c in group.completions)
+    assert sum(c.tokens for c in group.completions) > kept
+
+
+def test_a_search_repeats_with_its_seed(local: LocalEngine) -> None:
+    engine = BeamEngine(local, short, 2, ENDS)
+    first, again = (list(engine.sample(QUESTIONS[:2], 4, SAMPLING)) for _ in range(2))
+    assert first == again

@@ -1,0 +1,42 @@
+"""`reasonkit verifier` from the outside, and a vote that ranks by what it makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_verifier_is_made_and_ranks(reasonkit: Callable, tmp_path: Path) -> None:
+    made = reasonkit(
+        "verifier", "--questions", 40, "--samples", 4, "--device", "cpu", "--run-dir", "verifier"
+    )
+    assert made.code == 0, made.err
+    assert "AUC" in made.out
+    assert (tmp_path / "verifier/report.html").exists()
+    ended = reasonkit(
+        "vote", "--verifier", "verifier", "--strategy", "best-of-n", "--also", "beam", "--n", 4,
+        "--test-size", 6, "--no-longer", "--no-baselines", "--device", "cpu", "--run-dir", "vote",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    summary = json.loads((tmp_path / "vote/summary.json").read_text())
+    rows = {r["name"]: r for r in summary["strategies"] if r["n"] == 4}
+    assert {"best-of-n", "top-k-vote", "beam"} <= set(rows)
+    assert rows["beam"]["tokens"] > 0
+    again = reasonkit("verifier", "--run-dir", "verifier", "--resume")
+    assert again.code == 0
+    assert "finished" in again.err
+
+
+def test_a_dry_run_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("verifier", "--dry-run", "--device", "cpu")
+    assert ended.code == 0, ended.err
+    assert "held out" in ended.err
+    assert not list(tmp_path.iterdir())
