@@ -34,7 +34,7 @@ def group_equal(answers: Sequence[str]) -> list[int]:
     class_of: dict[str, Hashable] = {}
     for text in texts:
         value = values[text]
-        if value is not None and value != NO_VALUE:
+        if value is not None and value is not NO_VALUE:
             standing.setdefault(value, text)
             class_of[text] = value
     for text in texts:

@@ -76,10 +76,11 @@ def equal(candidate: str, reference: str) -> bool | None:
 
 def _verdict(candidate: str, reference: str) -> bool | None:
     given, wanted = tidy(candidate), tidy(reference)
-    if not wanted or plain(wanted) == NO_VALUE:
+    if not wanted or plain(wanted) is NO_VALUE:
         return None
     verdict = _compare(given, wanted)
-    if verdict is False and is_sentence(candidate):
+    read = plain(given)
+    if verdict is False and (read is None or is_word(read)) and is_sentence(candidate):
         return _compare(tidy(extract_answer(candidate) or ""), wanted)
     return verdict
 
@@ -98,7 +99,7 @@ def _compare(given: str, wanted: str) -> bool | None:
         return True
     if isinstance(given_value, Fraction) and with_decimal_comma(wanted) == given_value:
         return True
-    if given_value == NO_VALUE or is_word(given_value) or is_word(wanted_value):
+    if given_value is NO_VALUE or is_word(given_value) or is_word(wanted_value):
         return False
     if is_flat(given_value) and is_flat(wanted_value):
         return False
@@ -116,7 +117,7 @@ def check_reference(reference: str) -> None:
     if not text or text.lower() in ("nan", "null"):
         raise DataError(f"the reference answer is empty: {reference!r}")
     value = plain(text)
-    readable = value != NO_VALUE and (
+    readable = value is not NO_VALUE and (
         value is not None or (len(text) <= LONGEST and _checker.readable(formula(text)))
     )
     if not readable:

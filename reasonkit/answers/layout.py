@@ -24,6 +24,7 @@ _WORDS_BETWEEN_BOXES = 4
 _BETWEEN_BOXES = re.compile(r"(?<!\\)\b[A-Za-z]+")
 _WORDS_ONLY = re.compile(r"[^\W\d_]{2,}(?:[ ,:]+[^\W\d_]+)*[ ,:]*")
 
+_BARE = re.compile(r"-?\d+(?:,\d{3})*", re.ASCII)
 _MONEY = re.compile(r"(?<![A-Za-z])[A-Z]{0,3}\\?\$\s*(?=-?[\d.])")
 _DELIMITER = re.compile(r"(?<!\\)(?:\$|\\[()\[\]])")
 _SPACING = re.compile(r"(?<!\\)\\(?:[!,;:> ]|n(?![A-Za-z])|quad(?![a-z])|qquad)|(?<!\\)~")
@@ -94,6 +95,8 @@ def are_one_list(text: str, found: list[tuple[int, int, int]]) -> bool:
 
 def tidy(text: str) -> str:
     """The answer without what only lays it out; empty if nothing else is left."""
+    if _BARE.fullmatch(text):
+        return text
     text = " ".join(text.translate(_SAME).split())
     if len(text) > LONGEST:
         return text

@@ -96,11 +96,14 @@ def number(text: str) -> Fraction | float | None:
                 return math.nan
             value += _fraction(match["whole"])
         else:
-            top, bottom = (_fraction(match[name] or "1") for name in ("top", "bottom"))
-            value = top / bottom * Fraction(10) ** int(exponent)
+            value = _fraction(match["top"])
+        if match["bottom"]:
+            value /= _fraction(match["bottom"])
     except ZeroDivisionError:
         return math.nan
-    return value * scale * (-1 if match["sign"] == "-" else 1)
+    if exponent != "0":
+        value *= Fraction(10) ** int(exponent)
+    return value * (-scale if match["sign"] == "-" else scale)
 
 
 def with_decimal_comma(text: str) -> Fraction | None:
@@ -130,7 +133,8 @@ def unit_scale(unit: str) -> int | None:
 
 
 def _fraction(digits: str) -> Fraction:
-    return Fraction(digits.replace(",", "").replace(" ", ""))
+    digits = digits.replace(",", "").replace(" ", "")
+    return Fraction(int(digits)) if digits.isdecimal() else Fraction(digits)
 
 
 def _repeating(decimal: re.Match[str]) -> str:

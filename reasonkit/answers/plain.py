@@ -166,7 +166,7 @@ def _split_at(separator: re.Pattern[str], text: str) -> list[str] | None:
 
 def _read_all(parts: list[str], depth: int) -> list[Plain] | None:
     values = [_read(part, depth) for part in parts]
-    if not values or any(value is None or value == NO_VALUE for value in values):
+    if not values or any(value is None or value is NO_VALUE for value in values):
         return None
     return [value for value in values if value is not None]
 
