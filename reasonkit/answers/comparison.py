@@ -79,8 +79,8 @@ def _verdict(candidate: str, reference: str) -> bool | None:
     if not wanted or plain(wanted) is NO_VALUE:
         return None
     verdict = _compare(given, wanted)
-    read = plain(given)
-    if verdict is False and (read is None or is_word(read)) and is_sentence(candidate):
+    number = isinstance(plain(given), Fraction)
+    if verdict is False and not number and is_sentence(candidate):
         return _compare(tidy(extract_answer(candidate) or ""), wanted)
     return verdict
 
