@@ -12,9 +12,6 @@ from reasonkit.tasks import arithmetic, tiny_code, word_arithmetic
 from reasonkit.tasks.splits import split_of
 from reasonkit.types import Example
 
-PROGRAM_STEPS = (2, 3, 4, 4)
-"""Operations of a program, as of `tiny_code.draw`. abacus has read programs of three at most."""
-
 PATIENCE = 20_000
 """Draws in a row that find nothing new before a split counts as exhausted."""
 
@@ -50,10 +47,11 @@ def _word_arithmetic(rng: random.Random) -> Drawn:
 
 
 def _tiny_code(rng: random.Random) -> Drawn:
-    problem = tiny_code.draw(rng, PROGRAM_STEPS)
+    problem = tiny_code.draw(rng)
     program = tiny_code.function(problem.stages[-1])
     tests = tuple({"input": x, "output": value} for x, value in problem.tests)
-    return Drawn(problem.text, problem.text, program, tests, "f")
+    # Two wordings of one function belong to one split.
+    return Drawn(problem.text, tiny_code.reworded(rng, problem), program, tests, "f")
 
 
 DRAWERS: dict[str, Callable[[random.Random], Drawn]] = {

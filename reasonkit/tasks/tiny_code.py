@@ -1,7 +1,8 @@
 """Write a one-argument Python function from a sentence.
 
-A problem chains operations on ``x``. It is checked by running the function on inputs that the
-sentence doesn't show.
+A problem chains one to three operations on ``x``. It is checked by running the function on inputs
+that the sentence doesn't show. Most operations have a second wording, which abacus' corpus leaves
+out: what it means has to be found out from the tests.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ from dataclasses import dataclass
 
 INPUTS = (0, 1, 2, 3, 5, 8, 13, 20)
 
-STEPS = (1, 2, 2, 3)
-"""How many operations a problem may have, each number as often as it is drawn."""
-
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -22,11 +20,13 @@ class Operation:
 
     Attributes:
         words: the step in English, with ``{k}`` for its constant.
+        others: the step in other words; the same where there are none.
         code: the step in Python, with ``{x}`` for what it is applied to and ``{k}``.
         constants: the constants that it is drawn with.
     """
 
     words: str
+    others: str
     code: str
     constants: tuple[int, ...]
 
@@ -47,14 +47,18 @@ _VALUES: dict[str, Callable[[int, int], int]] = {
 }
 
 OPERATIONS = (
-    Operation("adds {k}", "{x}+{k}", tuple(range(1, 10))),
-    Operation("subtracts {k}", "{x}-{k}", tuple(range(1, 10))),
-    Operation("multiplies by {k}", "{x}*{k}", tuple(range(2, 10))),
-    Operation("halves, rounding down", "{x}//{k}", (2,)),
-    Operation("takes the remainder by {k}", "{x}%{k}", tuple(range(2, 10))),
-    Operation("squares", "{x}**2", (0,)),
-    Operation("raises to at least {k}", "max({x},{k})", tuple(range(1, 10))),
-    Operation("caps at {k}", "min({x},{k})", tuple(range(1, 10))),
+    Operation("adds {k}", "goes up by {k}", "{x}+{k}", tuple(range(1, 10))),
+    Operation("subtracts {k}", "takes away {k}", "{x}-{k}", tuple(range(1, 10))),
+    Operation("multiplies by {k}", "scales by {k}", "{x}*{k}", tuple(range(2, 10))),
+    Operation("halves, rounding down", "takes half, rounding down", "{x}//{k}", (2,)),
+    Operation(
+        "takes the remainder by {k}", "takes the remainder by {k}", "{x}%{k}", tuple(range(2, 10))
+    ),
+    Operation("squares", "takes the square", "{x}**2", (0,)),
+    Operation(
+        "raises to at least {k}", "lifts to at least {k}", "max({x},{k})", tuple(range(1, 10))
+    ),
+    Operation("caps at {k}", "cuts off at {k}", "min({x},{k})", tuple(range(1, 10))),
 )
 
 
@@ -64,6 +68,7 @@ class Problem:
 
     Attributes:
         text: the sentence.
+        steps: its operations with their constants.
         stages: the expression after each step; the last one is the function's body.
         careless: a body that forgets the brackets that keep the steps in order.
         reversed: a body that takes the steps in the opposite order.
@@ -71,6 +76,7 @@ class Problem:
     """
 
     text: str
+    steps: tuple[tuple[Operation, int], ...]
     stages: tuple[str, ...]
     careless: str
     reversed: str
@@ -82,12 +88,11 @@ def function(body: str) -> str:
     return f"def f(x): return {body}"
 
 
-def draw(rng: random.Random, numbers: Sequence[int] = STEPS) -> Problem:
-    """A random problem with one of these numbers of operations, all different."""
-    chosen = rng.sample(OPERATIONS, rng.choice(numbers))
-    steps = [(op, rng.choice(op.constants)) for op in chosen]
-    words = [op.words.format(k=k) for op, k in steps]
-    listed = words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and then " + words[-1]
+def draw(rng: random.Random) -> Problem:
+    """A random problem of one to three steps."""
+    steps = [
+        (op, rng.choice(op.constants)) for op in rng.sample(OPERATIONS, rng.choice((1, 2, 2, 3)))
+    ]
     careless = "x"
     for op, k in steps:
         careless = op.code.format(x=careless, k=k)
@@ -98,8 +103,20 @@ def draw(rng: random.Random, numbers: Sequence[int] = STEPS) -> Problem:
         for op, k in steps:
             value = op.value(value, k)
         tests.append((x, value))
-    text = f"Write a Python function f(x) that {listed}."
-    return Problem(text, tuple(stages), careless, _stages(steps[::-1])[-1], tuple(tests))
+    text = _sentence([op.words.format(k=k) for op, k in steps])
+    return Problem(
+        text, tuple(steps), tuple(stages), careless, _stages(steps[::-1])[-1], tuple(tests)
+    )
+
+
+def reworded(rng: random.Random, problem: Problem) -> str:
+    """The sentence with each operation in one of its two wordings."""
+    return _sentence([rng.choice((op.words, op.others)).format(k=k) for op, k in problem.steps])
+
+
+def _sentence(words: Sequence[str]) -> str:
+    listed = words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and then " + words[-1]
+    return f"Write a Python function f(x) that {listed}."
 
 
 def _stages(steps: Sequence[tuple[Operation, int]]) -> list[str]:
