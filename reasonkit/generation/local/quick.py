@@ -28,7 +28,7 @@ ROPE = {"default", "linear", "llama3", "yarn"}
 """Kinds of rotation that depend on a token's position alone."""
 
 JOINED = 2**20
-"""Weights of at most so many elements are joined: beyond, a call costs little by its product."""
+"""Weights of at most so many elements are copied, joined: beyond, a call costs little by itself."""
 
 Map = Callable[[Tensor], Tensor]
 
@@ -161,16 +161,16 @@ def rms(x: Tensor, norm: tuple[Tensor, float]) -> Tensor:
 def joined(*modules: Any) -> Map:
     """Linear maps of one input as one map, their outputs beside each other."""
     plain = all(type(module) is nn.Linear for module in modules)
-    if plain and len(modules) == 1:
-        weight, bias = modules[0].weight, modules[0].bias
-    elif plain and sum(module.weight.numel() for module in modules) <= JOINED:
-        weight, bias = torch.cat([m.weight for m in modules]), None
-        if any(m.bias is not None for m in modules):
-            zeros = [weight.new_zeros(m.out_features) for m in modules]
-            parts = [z if m.bias is None else m.bias for m, z in zip(modules, zeros, strict=True)]
-            bias = torch.cat(parts)
-    elif len(modules) == 1:
+    if plain and sum(module.weight.numel() for module in modules) <= JOINED:
+        # With few rows a product is up to twice as fast where weights lie input by input.
+        weight = torch.cat([module.weight for module in modules]).t().contiguous()
+        if all(module.bias is None for module in modules):
+            return lambda x: x @ weight
+        zeros = [weight.new_zeros(module.out_features) for module in modules]
+        bias = torch.cat(
+            [z if m.bias is None else m.bias for m, z in zip(modules, zeros, strict=True)]
+        )
+        return lambda x: torch.addmm(bias, x, weight)
+    if len(modules) == 1:
         return cast(Map, modules[0])
-    else:
-        return lambda x: torch.cat([module(x) for module in modules], -1)
-    return lambda x: F.linear(x, weight, bias)
+    return lambda x: torch.cat([module(x) for module in modules], -1)
