@@ -44,8 +44,8 @@ class VerifierConfig(CommonConfig):
     ] = None
     epochs: Annotated[int, flag(UPDATE, "Passes over the completions.", min=1)] = 1
     lm_weight: Annotated[
-        float, flag(UPDATE, "Weight of the language-modelling loss beside the verdict's.", min=0.0)
-    ] = 1.0
+        float | None, flag(UPDATE, f"λ: of predicting tokens beside judging. {BY_MODEL}", min=0.0)
+    ] = None
     batch: Annotated[int, flag(UPDATE, "Completions an update.", min=1)] = 64
     micro_batch: Annotated[
         int | None, flag(UPDATE, f"Completions a forward and backward pass. {BY_MODEL}", min=1)

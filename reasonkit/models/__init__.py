@@ -68,12 +68,14 @@ class VerifierDefaults:
 
     Attributes:
         learning_rate: of all weights.
+        lm_weight: of predicting the solution's tokens, beside judging them.
         questions: train questions that the generator answers.
         micro_batch: completions a forward and backward pass.
         step_ends: texts whose token ends a step of its work.
     """
 
     learning_rate: float = 1e-5
+    lm_weight: float = 1.0
     questions: int = 5000
     micro_batch: int = 8
     step_ends: tuple[str, ...] = ("\n",)
@@ -141,7 +143,11 @@ ABACUS_SFT = SFTDefaults(
     questions=2000,
 )
 ABACUS_VERIFIER = VerifierDefaults(
-    learning_rate=2e-3, questions=4000, micro_batch=64, step_ends=("=", ";", ",", "\n", "</think>")
+    learning_rate=2e-3,
+    lm_weight=0.1,
+    questions=4000,
+    micro_batch=64,
+    step_ends=("=", ";", ",", "\n", "</think>"),
 )
 THINKER_RL = RLDefaults(max_completion_tokens=4096)
 

@@ -110,6 +110,7 @@ def resolve_settings(config: VerifierConfig) -> Plan[VerifierConfig]:
         questions=config.questions or defaults.questions,
         micro_batch=fits,
         learning_rate=rate,
+        lm_weight=defaults.lm_weight if config.lm_weight is None else config.lm_weight,
         step_ends=config.step_ends or list(defaults.step_ends),
     )
     return dataclasses.replace(plan, config=filled)
