@@ -89,7 +89,8 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     found = teacher.find(config)
     groups = None
     if config.traces is not None:
-        groups = recorded.read(Path(config.traces), plan.splits.train)
+        known = (*plan.splits.train, *plan.splits.validation, *plan.splits.test)
+        groups = recorded.read(Path(config.traces), known)
     keep = config.keep or _usual_filters(config, found)
     reads_answers = any(t.reward.needs_answer for t in filtering.thresholds(keep))
     if groups is not None and reads_answers and not any(g.example.answer for g in groups):

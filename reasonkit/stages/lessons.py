@@ -86,6 +86,8 @@ def fitting(
 
     config = plan.config
     assert config.max_completion_tokens
+    if not sifted.traces:
+        return [], sifted
     asked = [
         Trace(example, trace.completion)
         for trace, example in zip(

@@ -49,6 +49,15 @@ def traces_of(path: Path, questions: list[str], write: Callable[[str], str] = wo
     return path
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never stopped."""
+    folder = tmp_path_factory.mktemp("distill") / "whole"
+    argv = ["distill", "--run-dir", str(folder), *map(str, SAMPLED)]
+    subprocess.run([*COMMAND, *argv], check=True, capture_output=True)
+    return folder
+
+
 @pytest.fixture
 def right_traces(tmp_path: Path) -> Path:
     train = load("arithmetic", validation=1, test=1).train
@@ -89,8 +98,9 @@ def test_what_a_teacher_samples_is_filtered_and_learned(
     assert "| duplicates |" in card
 
 
-def test_sampling_and_training_can_be_run_apart(reasonkit: Callable, tmp_path: Path) -> None:
-    assert reasonkit("distill", "--run-dir", "whole", *SAMPLED).code == 0
+def test_sampling_and_training_can_be_run_apart(
+    reasonkit: Callable, tmp_path: Path, whole: Path
+) -> None:
     first = reasonkit("distill", "--only", "traces", "--run-dir", "sampled", *SAMPLED)
     assert first.code == 0, first.err
     assert "duplicates" in first.out
@@ -98,15 +108,14 @@ def test_sampling_and_training_can_be_run_apart(reasonkit: Callable, tmp_path: P
     argv = ("--traces", "sampled", "--keep", "answer=0", *SMALL)
     second = reasonkit("distill", "--only", "train", "--run-dir", "trained", *argv)
     assert second.code == 0, second.err
-    weights = [
-        (tmp_path / n / "final/model.safetensors").read_bytes() for n in ("whole", "trained")
-    ]
-    assert weights[0] == weights[1]
-    other = reasonkit("distill", "--run-dir", "other", *argv, "--similar", 0, "--json")
-    summary = json.loads(other.out)
-    assert summary["traces"] > json.loads((tmp_path / "whole/summary.json").read_text())["traces"]
+    trained = tmp_path / "trained/final/model.safetensors"
+    assert trained.read_bytes() == (whole / "final/model.safetensors").read_bytes()
+    summary = json.loads((tmp_path / "trained/summary.json").read_text())
     assert summary["tokens_sampled"] == 0
     assert summary["teacher"] is None
+    other = reasonkit("distill", "--dry-run", *argv, "--similar", 0)
+    (kept,) = re.findall(r"(\d+) of the 260 are kept", other.err)
+    assert int(kept) > summary["traces"]
 
 
 MOMENTS = {
@@ -118,9 +127,8 @@ MOMENTS = {
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_resumes_to_the_same_weights(
-    reasonkit: Callable, tmp_path: Path, moment: str
+    reasonkit: Callable, tmp_path: Path, whole: Path, moment: str
 ) -> None:
-    assert reasonkit("distill", "--run-dir", "whole", *SAMPLED).code == 0
     killed = tmp_path / "killed"
     argv = ["distill", "--run-dir", "killed", *map(str, SAMPLED)]
     child = subprocess.Popen([*COMMAND, *argv], stderr=subprocess.DEVNULL)
@@ -131,7 +139,6 @@ def test_a_killed_run_resumes_to_the_same_weights(
     child.wait()
     resumed = reasonkit("distill", "--run-dir", "killed", "--resume")
     assert resumed.code == 0, resumed.err
-    whole = tmp_path / "whole"
     for name in ("final/model.safetensors", "traces.jsonl"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes()
     steps = [[m["step"] for m in rows(path / "metrics.jsonl")] for path in (whole, killed)]
@@ -199,19 +206,20 @@ def test_a_teacher_weaker_than_the_student_is_said_before_training(
 
 @pytest.mark.parametrize("lora", [(), ("--lora", "--lora-rank", 4, "--keep-adapter")])
 def test_a_foreign_model_learns_from_a_file(
-    reasonkit: Callable, tmp_path: Path, random_qwen3: Path, gsm8k_like: Path, lora: tuple
+    reasonkit: Callable, tmp_path: Path, random_qwen3: Path, lora: tuple
 ) -> None:
     from transformers import AutoModelForCausalLM
 
-    questions = [json.loads(line)["question"] for line in gsm8k_like.read_text().splitlines()]
-    number = re.compile(r"\d+")
+    asked = {f"Ann has {i} apples and finds one. How many?": i + 1 for i in range(120)}
+    lines = [json.dumps({"question": q, "answer": str(a)}) for q, a in asked.items()]
+    (tmp_path / "task.jsonl").write_text("\n".join(lines))
 
     def write(question: str) -> str:
-        apples = int(number.search(question)[0])
-        return f"<think>{apples}+1={apples + 1}</think><answer>{apples + 1}</answer>"
+        apples = asked[question]
+        return f"<think>{apples - 1}+1={apples}</think><answer>{apples}</answer>"
 
-    traces_of(tmp_path / "traces.jsonl", questions, write)
-    argv = ("--model", random_qwen3, "--task", gsm8k_like, "--traces", "traces.jsonl")
+    traces_of(tmp_path / "traces.jsonl", list(asked), write)
+    argv = ("--model", random_qwen3, "--task", "task.jsonl", "--traces", "traces.jsonl")
     ended = reasonkit("distill", "--run-dir", "run", *argv, *SMALL, *lora)
     assert ended.code == 0, ended.err
     final = tmp_path / "run/final"
