@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from reasonkit.config.common import BY_MODEL, DATA, MACHINE, OBJECTIVE, UPDATE, flag
+from reasonkit.config.server import ServerConfig
 from reasonkit.config.training import TrainingConfig
 
 TRACES, FILTERS = "Traces", "Filters"
@@ -27,7 +28,7 @@ class Distillation(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class DistillConfig(TrainingConfig):
+class DistillConfig(TrainingConfig, ServerConfig):
     """Settings of ``reasonkit distill``."""
 
     model: Annotated[
@@ -37,8 +38,8 @@ class DistillConfig(TrainingConfig):
         str | None,
         flag(
             DATA,
-            "The teacher: registry name, hub id, local folder or earlier run. "
-            "(default: abacus-reasoner; none beside --traces)",
+            "The teacher: registry name, hub id, local folder or earlier run; with --endpoint its "
+            "name there. (default: abacus-reasoner; none beside --traces)",
         ),
     ] = None
     traces: Annotated[

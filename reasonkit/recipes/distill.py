@@ -16,7 +16,7 @@ from reasonkit.config import Distillation, DistillConfig, DType, Invocation, Onl
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Engine
 from reasonkit.plan import Plan, load_policy, without_overlong
-from reasonkit.stages import filtering, lessons, teacher
+from reasonkit.stages import filtering, lessons, teacher, traces
 from reasonkit.stages.filtering import Sifted
 from reasonkit.stages.lessons import Lessons
 from reasonkit.stages.supervision import learn_on_policy, resolve_settings, supervise
@@ -89,8 +89,7 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     found = teacher.find(config)
     groups = None
     if config.traces is not None:
-        known = (*plan.splits.train, *plan.splits.validation, *plan.splits.test)
-        groups = recorded.read(Path(config.traces), known)
+        groups = _given(Path(config.traces), plan)
     keep = config.keep or _usual_filters(config, found)
     reads_answers = any(t.reward.needs_answer for t in filtering.thresholds(keep))
     if groups is not None and reads_answers and not any(g.example.answer for g in groups):
@@ -108,6 +107,14 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     filled = dataclasses.replace(plan.config, teacher=found.name if found else None, keep=keep)
     plan = without_overlong(dataclasses.replace(plan, config=filled), tokenizer)
     return Prepared(plan, tokenizer, model, found, groups)
+
+
+def _given(path: Path, plan: Plan[DistillConfig]) -> list[Group]:
+    """The traces of a file or of an earlier run."""
+    if path.is_dir():
+        return traces.of_run(path)
+    splits = plan.splits
+    return recorded.read(path, (*splits.train, *splits.validation, *splits.test))
 
 
 def _usual_filters(config: DistillConfig, found: Teacher | None) -> list[str]:
@@ -154,20 +161,20 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     longest = config.max_completion_tokens
     taught = None
     if found is not None:
-        taught = running.measure(
-            made, "teacher", found.engine(config), found.ask(test), longest, passes=plan.passes
-        )
+        engine = traces.pool(made, found.engine(config), found.origin(config))
+        asked = found.ask(test)
+        taught = running.measure(made, "teacher", engine, asked, longest, passes=plan.passes)
     if config.only == Only.traces:
         assert found is not None
         return _told(prepared, lessons.gather(made, plan, tokenizer, found), taught)
     student = LocalEngine(prepared.model, tokenizer)
     before = running.measure_before(made, student, test, longest, config.baselines, plan.passes)
     if found is not None:
-        _warn_of_a_weak_teacher(made, prepared, found, student)
+        _warn_of_a_weak_teacher(made, prepared, found, engine, student)
     learned = None
     if config.objective == Distillation.on_policy:
         assert found is not None
-        tuned = learn_on_policy(made, plan, tokenizer, prepared.model, found.engine(config).model)
+        tuned = learn_on_policy(made, plan, tokenizer, prepared.model, found.weights(config))
     else:
         source = found if prepared.groups is None else prepared.groups
         assert source is not None
@@ -226,7 +233,7 @@ def _told(prepared: Prepared, learned: Lessons | None, taught: Evaluation | None
 
 
 def _warn_of_a_weak_teacher(
-    made: runs.Run, prepared: Prepared, found: Teacher, student: Engine
+    made: runs.Run, prepared: Prepared, found: Teacher, taught: Engine, student: Engine
 ) -> None:
     """Says, before anything is spent on training, if the teacher is the weaker one.
 
@@ -235,11 +242,9 @@ def _warn_of_a_weak_teacher(
     config, examples = prepared.plan.config, prepared.plan.splits.validation
     assert config.max_completion_tokens
     longest = config.max_completion_tokens
-    passes = prepared.plan.passes
+    passes, asked = prepared.plan.passes, found.ask(examples)
     own = running.measure(made, "epoch-0", student, examples, longest, passes=passes)
-    engine = found.engine(config)
-    asked = found.ask(examples)
-    other = running.measure(made, "teacher-validation", engine, asked, longest, passes=passes)
+    other = running.measure(made, "teacher-validation", taught, asked, longest, passes=passes)
     if other.accuracy.accuracy <= own.accuracy.accuracy:
         console.warn(
             f"the teacher is not the better one: {found.name} is right in "

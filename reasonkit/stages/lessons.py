@@ -61,7 +61,8 @@ def gather(
     tokens, seconds = 0, 0.0
     if isinstance(source, Teacher):
         asked = source.ask(plan.splits.train[: config.questions])
-        sampled = traces.sample(run, source.engine(config), asked, config.samples, sampling(config))
+        engine = traces.pool(run, source.engine(config), source.origin(config))
+        sampled = traces.sample(run, engine, asked, config.samples, sampling(config))
         groups: Sequence[Group] = sampled.groups
         tokens, seconds = sampled.tokens, sampled.seconds
     else:
@@ -71,6 +72,7 @@ def gather(
     run.update(filters=sifted.rows())
     if not rows:
         raise RunError(sifted.complaint)
+    traces.write_kept(run, sifted.traces)
     return Lessons(rows, sifted, tokens, seconds)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError
-from reasonkit.generation import Sampling
-from reasonkit.models import THINK_FIRST
+from reasonkit.generation import Engine, Sampling
+from reasonkit.generation.endpoint import EndpointEngine, read_key
+from reasonkit.generation.pace import Limits
+from reasonkit.models import MODELS, THINK_FIRST, Model, entry_for
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
 from reasonkit.plan import led_by, quiet
 from reasonkit.stages.filtering import is_finished
@@ -17,8 +20,6 @@ from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from reasonkit.generation.local import LocalEngine
 
 DEFAULT = "abacus-reasoner"
 
@@ -28,57 +29,93 @@ AHEAD = 8
 
 @dataclass
 class Teacher:
-    """A model that is there to be sampled.
+    """A model that is there to be sampled, in this process or behind a server.
 
     Attributes:
-        name: as it was given.
-        model: found; its weights are loaded when they are first needed.
+        name: as it was given, or as its server calls it.
+        entry: what the registry knows of it, or assumes.
+        server: asked for samples; None for a model in this process.
+        model: found; its weights are loaded when they are first needed. None behind a server.
     """
 
     name: str
-    model: ResolvedModel
-    _engine: LocalEngine | None = field(default=None, repr=False)
+    entry: Model
+    server: EndpointEngine | None = None
+    model: ResolvedModel | None = None
+    _weights: PreTrainedModel | None = field(default=None, repr=False)
 
     @property
     def asked_for_format(self) -> bool:
         """Whether its prompt asks for the think-answer format, or it was pre-trained on it."""
-        entry = self.model.entry
-        return entry.system_prompt == THINK_FIRST or entry.source == "packaged"
+        return self.entry.system_prompt == THINK_FIRST or self.entry.source == "packaged"
 
     def ask(self, examples: Sequence[Example]) -> list[Example]:
         """The examples as this teacher is asked: with its own system prompt."""
-        return led_by(self.model.entry.system_prompt, examples)
+        return led_by(self.entry.system_prompt, examples)
 
-    def engine(self, config: DistillConfig) -> LocalEngine:
-        """Samples from its weights.
+    def engine(self, config: DistillConfig) -> Engine:
+        """Samples from it.
+
+        Raises:
+            RefusedError: its weights can't be read.
+        """
+        if self.server is not None:
+            return self.server
+        from reasonkit.generation.local import LocalEngine
+
+        return LocalEngine(self.weights(config), self.tokenizer())
+
+    def origin(self, config: DistillConfig) -> dict[str, object]:
+        """What settles its samples, beside prompts and sampling."""
+        if self.server is not None:
+            return {"model": self.name, "endpoint": config.endpoint}
+        weights = self.weights(config)
+        return {"model": self.name, "device": str(weights.device), "dtype": str(weights.dtype)}
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of a model in this process."""
+        assert self.model is not None
+        return load_tokenizer(self.model)[0]
+
+    def weights(self, config: DistillConfig) -> PreTrainedModel:
+        """The weights of a model in this process, loaded the first time.
 
         Raises:
             RefusedError: they can't be read.
         """
-        from reasonkit.generation.local import LocalEngine
-
-        if self._engine is None:
+        if self._weights is None:
+            assert self.model is not None
             quiet()
-            tokenizer, _ = load_tokenizer(self.model)
-            weights = load_model(self.model, str(config.device), str(config.dtype))
-            self._engine = LocalEngine(weights, tokenizer)
-        return self._engine
+            self._weights = load_model(self.model, str(config.device), str(config.dtype))
+        return self._weights
 
     def release(self) -> None:
         """Lets go of the weights."""
-        self._engine = None
+        self._weights = None
 
 
 def find(config: DistillConfig) -> Teacher | None:
     """The teacher that the settings name; None where there are traces and no teacher.
 
     Raises:
-        RefusedError: there is no such model.
+        RefusedError: there is no such model, or its server can't be used.
     """
+    if config.endpoint is not None:
+        key = read_key(Path(config.api_key_file) if config.api_key_file else None)
+        limits = Limits(
+            config.concurrency,
+            config.requests_per_minute,
+            config.tokens_per_minute,
+            config.request_timeout,
+        )
+        server = EndpointEngine(config.endpoint, config.teacher, key, limits, logprobs=False)
+        server.connect()
+        name = server.model
+        return Teacher(name, MODELS[name] if name in MODELS else entry_for(name), server=server)
     if config.teacher is None and config.traces is not None:
         return None
-    name = config.teacher or DEFAULT
-    return Teacher(name, resolve(name))
+    model = resolve(config.teacher or DEFAULT)
+    return Teacher(config.teacher or DEFAULT, model.entry, model=model)
 
 
 def sampling(config: DistillConfig) -> Sampling:
@@ -113,17 +150,17 @@ def require_same_tokens(
     """Refuses a teacher that can't grade the student's tokens, before its weights are loaded.
 
     Raises:
-        RefusedError: its tokenizer or the size of its vocabulary is another.
+        RefusedError: it is behind a server, or its tokenizer or its number of tokens is another.
     """
     from transformers import AutoConfig
 
-    other, _ = load_tokenizer(teacher.model)
-    sizes = [
-        config.get_text_config().vocab_size
-        for config in (AutoConfig.from_pretrained(teacher.model.source), student.config)
-    ]
-    if other.get_vocab() != tokenizer.get_vocab() or sizes[0] != sizes[1]:
+    advice = "leave out --objective on-policy to learn from its traces"
+    if teacher.model is None:
+        raise RefusedError(f"a server doesn't grade the student's tokens: {advice}")
+    config = AutoConfig.from_pretrained(teacher.model.source, trust_remote_code=False)
+    sizes = [c.get_text_config().vocab_size for c in (config, student.config)]
+    if teacher.tokenizer().get_vocab() != tokenizer.get_vocab() or sizes[0] != sizes[1]:
         raise RefusedError(
             f"{teacher.name} has another tokenizer than the student and can't grade its tokens: "
-            "leave out --objective on-policy to learn from its traces"
+            f"{advice}"
         )

@@ -1,27 +1,27 @@
-"""A teacher's traces, sampled in fixed blocks and kept in the run, so that nothing is lost.
+"""A teacher's samples, kept in the run as they come, so that nothing is drawn or paid for twice.
 
-A block is a function of the settings alone and has its own seed. What a run has of a block that is
-whole is read; any other block is sampled again from its beginning, to the same traces.
+``samples.jsonl`` is the `Store` of a run, ``questions.jsonl`` says what was asked; the two together
+are the traces of a run that another one can filter and learn from.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from reasonkit import console
-from reasonkit.files import to_line, write_atomically
+from reasonkit.errors import DataError, ReasonkitError
+from reasonkit.files import write_atomically
 from reasonkit.generation import Engine, Sampling
+from reasonkit.generation.pool import Pool
+from reasonkit.generation.store import Store, key_of
 from reasonkit.runs import Run
-from reasonkit.tasks.recorded import NAME, from_record, to_record
-from reasonkit.types import Example, Group
+from reasonkit.types import Example, Group, Trace
 
-BLOCK = 64
-"""Questions a block: what a kill costs at most."""
+SAMPLES, QUESTIONS, TRACES = "samples.jsonl", "questions.jsonl", "traces.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,49 +42,95 @@ class Sampled:
         return sum(c.tokens for group in self.groups for c in group.completions)
 
 
-def sample(
-    run: Run, engine: Engine, examples: Sequence[Example], n: int, sampling: Sampling
-) -> Sampled:
-    """One group of ``n`` completions an example.
+def pool(run: Run, engine: Engine, origin: Mapping[str, object]) -> Pool:
+    """The engine, with what it has given this run already.
 
-    Appends each finished block to the run's ``traces.jsonl``.
+    Args:
+        origin: what settles its samples, beside prompts and sampling.
     """
-    blocks = [examples[start : start + BLOCK] for start in range(0, len(examples), BLOCK)]
-    kept = _whole(run, blocks)
-    with console.progress(len(examples), "sampling traces") as (bar, task):
-        for number, block in enumerate(blocks):
-            if block[0].id not in kept:
-                seeded = dataclasses.replace(sampling, seed=(sampling.seed << 12) + number)
-                started = time.perf_counter()
-                given = {g.example.id: g for g in engine.sample(block, n, seeded)}
-                run.update(sampling_seconds=_spent(run) + time.perf_counter() - started)
-                with (run.path / NAME).open("ab") as file:
-                    file.write(_lines(given[example.id] for example in block))
-                kept |= given
-            bar.advance(task, len(block))
-    return Sampled([kept[example.id] for example in examples], _spent(run))
+    return Pool(Store(run.path / SAMPLES, origin), engine)
 
 
-def _spent(run: Run) -> float:
-    return float(run.record.get("sampling_seconds", 0.0))
+def sample(
+    run: Run, engine: Pool, examples: Sequence[Example], n: int, sampling: Sampling
+) -> Sampled:
+    """One group of ``n`` completions an example, those that the run has already among them.
+
+    Raises:
+        ReasonkitError: the engine gives no more; what it gave is kept.
+    """
+    _ask(run, examples, n, sampling)
+    given: dict[str, Group] = {}
+    started = time.perf_counter()
+    try:
+        with console.progress(len(examples), "sampling traces") as (bar, task):
+            for group in engine.sample(examples, n, sampling):
+                given[group.example.id] = group
+                bar.update(task, completed=len(given))
+    except ReasonkitError:
+        console.note(f"{len(given)} of {len(examples)} questions are answered in full, and kept")
+        raise
+    finally:
+        spent = float(run.record.get("sampling_seconds", 0.0)) + time.perf_counter() - started
+        run.update(sampling_seconds=spent)
+    return Sampled([given[example.id] for example in examples], spent)
 
 
-def _whole(run: Run, blocks: Sequence[Sequence[Example]]) -> dict[str, Group]:
-    """What the run has of whole blocks, by id; the file is cleared of anything else."""
-    path = run.path / NAME
-    found: dict[str, Group] = {}
-    if not path.exists():
-        return found
-    with path.open("rb") as file:
-        for line in file:
-            with suppress(ValueError, KeyError, TypeError):
-                group = from_record(json.loads(line))
-                found[group.example.id] = group
-    whole = [block for block in blocks if all(example.id in found for example in block)]
-    kept = {example.id: found[example.id] for block in whole for example in block}
-    write_atomically(path, _lines(kept.values()))
-    return kept
+def of_run(path: Path) -> list[Group]:
+    """What a run has sampled, as far as it got.
+
+    Raises:
+        DataError: it has sampled nothing, or what it holds is broken.
+    """
+    samples, asked = path / SAMPLES, path / QUESTIONS
+    if not (samples.exists() and asked.exists()):
+        raise DataError(f"{path}: this run has sampled no traces")
+    with samples.open("rb") as file:
+        header = json.loads(file.readline() or b"{}")
+    store = Store(samples, header.get("origin", {}))
+    groups = []
+    for line in asked.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        held = store.held(record["key"])
+        example = Example(record["id"], record["task"], tuple(record["messages"]), record["answer"])
+        places = [place for place in range(record["n"]) if place in held]
+        if places:
+            groups.append(Group(example, [held[place] for place in places]))
+    if not groups:
+        raise DataError(f"{path}: this run has sampled no traces")
+    return groups
 
 
-def _lines(groups: Iterable[Group]) -> bytes:
-    return b"".join(to_line(to_record(group)) for group in groups)
+def write_kept(run: Run, traces: Sequence[Trace]) -> None:
+    """Writes the traces that are learned as chats, one a line, for people and other programs."""
+    lines = [
+        {
+            "messages": [
+                *trace.example.messages,
+                {"role": "assistant", "content": trace.completion.text},
+            ],
+            "answer": trace.example.answer,
+        }
+        for trace in traces
+    ]
+    _write_lines(run.path / TRACES, lines)
+
+
+def _ask(run: Run, examples: Sequence[Example], n: int, sampling: Sampling) -> None:
+    lines = [
+        {
+            "key": key_of(example, sampling),
+            "n": n,
+            "id": example.id,
+            "task": example.task,
+            "messages": list(example.messages),
+            "answer": example.answer,
+        }
+        for example in examples
+    ]
+    _write_lines(run.path / QUESTIONS, lines)
+
+
+def _write_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_atomically(path, text.encode())

@@ -1,8 +1,7 @@
-"""Traces that somebody has recorded, read from a file or an earlier run, in the usual shapes.
+"""Traces that somebody has recorded, read from a file in one of the usual shapes.
 
 A record is one of
 
-- ours, ``traces.jsonl`` of a run: an example with its completions;
 - a chat: ``messages`` (role, content) or ``conversations`` (from, value), the last one the answer;
 - ``prompt`` and ``completion``, each a text or a list of messages;
 - a question with its worked ``generations`` (OpenR1-Math's columns) or a single ``solution``.
@@ -20,12 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from reasonkit.errors import DataError
-from reasonkit.tasks.files import READERS
+from reasonkit.tasks.files import records
 from reasonkit.tasks.rows import USUAL
 from reasonkit.types import Completion, Example, FinishReason, Group, Message
-
-NAME = "traces.jsonl"
-"""Where a run keeps what was sampled."""
 
 ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant"}
 """ShareGPT's names of the roles; others are left as they are."""
@@ -42,7 +38,7 @@ class _Recorded:
 
 
 def read(path: Path, known: Iterable[Example]) -> list[Group]:
-    """The groups of a file, or of a run directory that has sampled some; one a question.
+    """The groups of a file, one a question.
 
     Args:
         known: examples whose references stand in where the file brings none.
@@ -50,25 +46,13 @@ def read(path: Path, known: Iterable[Example]) -> list[Group]:
     Raises:
         DataError: it can't be read, or a record has none of the shapes; says which.
     """
-    file = path / NAME if path.is_dir() else path
-    reader = READERS.get(file.suffix.lower())
-    if reader is None:
-        raise DataError(f"{path}: expected a run directory or one of {', '.join(READERS)}")
     references = {normal(example.question): example for example in known}
     examples: dict[str, Example] = {}
     completions: dict[str, list[Completion]] = {}
-    try:
-        for where, record in reader(file):
-            group = _group(where, record, references)
-            examples.setdefault(group.example.id, group.example)
-            completions.setdefault(group.example.id, []).extend(group.completions)
-    except OSError as error:
-        hint = f": {path} has sampled no traces" if path.is_dir() else ""
-        raise DataError(f"{file}: {error.strerror}{hint}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file}: not UTF-8 text") from error
-    if not examples:
-        raise DataError(f"{file}: no traces")
+    for where, record in records(path):
+        group = _group(where, record, references)
+        examples.setdefault(group.example.id, group.example)
+        completions.setdefault(group.example.id, []).extend(group.completions)
     return [Group(example, completions[id]) for id, example in examples.items()]
 
 
@@ -77,45 +61,7 @@ def normal(question: str) -> str:
     return "".join(question.lower().split())
 
 
-def to_record(group: Group) -> dict[str, Any]:
-    """A group as a line of ``traces.jsonl``."""
-    return {
-        "id": group.example.id,
-        "task": group.example.task,
-        "messages": list(group.example.messages),
-        "answer": group.example.answer,
-        "completions": [
-            {"text": c.text, "tokens": list(c.token_ids), "finish": c.finish_reason,
-             "logprob": c.mean_logprob}
-            for c in group.completions
-        ],
-    }  # fmt: skip
-
-
-def from_record(record: Mapping[str, Any]) -> Group:
-    """What `to_record` made a line of.
-
-    Raises:
-        KeyError, TypeError: it is none.
-    """
-    example = Example(
-        record["id"], record["task"], tuple(record["messages"]), str(record["answer"])
-    )
-    return Group(
-        example,
-        [
-            Completion(c["text"], tuple(c["tokens"]), c["finish"], c["logprob"])
-            for c in record["completions"]
-        ],
-    )
-
-
 def _group(where: str, record: Mapping[str, Any], references: Mapping[str, Example]) -> Group:
-    if "completions" in record:
-        try:
-            return from_record(record)
-        except (KeyError, TypeError) as error:
-            raise DataError(f"{where}: no line of a {NAME}: {error!r}") from error
     shape = next((shape for needed, shape in SHAPES if needed <= record.keys()), None)
     if shape is None:
         there = ", ".join(record) or "none"
@@ -204,14 +150,19 @@ def _messages(where: str, value: Any) -> tuple[Message, ...]:
             raise DataError(f"{where}: expected messages with role and content, both text")
         if isinstance(thought, str) and thought and "<think>" not in content:
             content = f"<think>{thought}</think>{content}"
-        made.append({"role": ROLES.get(role, role), "content": content})
+        made.append({"role": ROLES.get(role, role), "content": _whole(content)})
     return tuple(made)
 
 
 def _text(where: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise DataError(f"{where}: {name} is no text")
-    return value
+    return _whole(value)
+
+
+def _whole(text: str) -> str:
+    """The text without the half characters that JSON can spell and no file takes."""
+    return text.encode(errors="replace").decode()
 
 
 def _reference(record: Mapping[str, Any]) -> str | None:

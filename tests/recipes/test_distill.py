@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from reasonkit.generation.endpoint import PROBE_TOKENS
+from reasonkit.generation.pace import Limits
 from reasonkit.tasks import load
 from reasonkit.tasks.arithmetic import Expression, render, work_out
 from reasonkit.tasks.generated import draw
@@ -83,9 +90,7 @@ def test_what_a_teacher_samples_is_filtered_and_learned(
         for name in ("before", "after", "teacher")
     ]
     assert ids[0] == ids[1] == ids[2]
-    sampled = rows(run / "traces.jsonl")
-    assert len(sampled) == 130
-    assert {len(group["completions"]) for group in sampled} == {2}
+    assert len(rows(run / "traces.jsonl")) == summary["traces"]
     steps = summary["filters"]
     assert [steps[0]["left"], steps[-1]["left"]] == [260, summary["traces"]]
     assert sum(step["lost"] for step in steps) == 260 - summary["traces"]
@@ -119,7 +124,7 @@ def test_sampling_and_training_can_be_run_apart(
 
 
 MOMENTS = {
-    "sampling": lambda run: (run / "traces.jsonl").exists(),
+    "sampling": lambda run: (run / "questions.jsonl").exists(),
     "training": lambda run: any((run / "checkpoints").glob("checkpoint-[1-9]*")),
     "measuring": lambda run: (run / "evaluations/epoch-2.json").exists(),
 }
@@ -139,7 +144,7 @@ def test_a_killed_run_resumes_to_the_same_weights(
     child.wait()
     resumed = reasonkit("distill", "--run-dir", "killed", "--resume")
     assert resumed.code == 0, resumed.err
-    for name in ("final/model.safetensors", "traces.jsonl"):
+    for name in ("final/model.safetensors", "samples.jsonl", "traces.jsonl"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes()
     steps = [[m["step"] for m in rows(path / "metrics.jsonl")] for path in (whole, killed)]
     assert steps[0] == steps[1]
@@ -162,6 +167,86 @@ def test_ctrl_c_saves_and_says_how_to_go_on(right_traces: Path, tmp_path: Path) 
     assert "Traceback" not in said
     done = rows(metrics)[-1]["step"]
     assert (tmp_path / f"run/checkpoints/checkpoint-{done}").exists()
+
+
+@contextmanager
+def teaching(port: int, most: int | None = None) -> Iterator[list[str]]:
+    """A chat-completions server of a good teacher, which is gone after so many answers."""
+    asked: list[str] = []
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.say({"data": [{"id": "sage"}]})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            question = body["messages"][-1]["content"]
+            is_probe = body.get("max_tokens") == PROBE_TOKENS
+            with lock:
+                if most is not None and len(asked) >= most and not is_probe:
+                    self.close_connection = True
+                    self.connection.close()
+                    return
+                if not is_probe:
+                    asked.append(question)
+            message = {"role": "assistant", "content": worked(question.rstrip("?"))}
+            choice = {"message": message, "finish_reason": "stop"}
+            self.say(
+                {
+                    "choices": [{"index": i, **choice} for i in range(body.get("n", 1))],
+                    "usage": {"completion_tokens": 20 * body.get("n", 1)},
+                }
+            )
+
+        def say(self, value: object) -> None:
+            content = json.dumps(value).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_server_that_goes_away_costs_nothing_that_it_gave(
+    reasonkit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = partial(Limits, patience=0.3, first_wait=0.05)
+    monkeypatch.setattr("reasonkit.stages.teacher.Limits", impatient)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    argv = (
+        *SMALL, "--endpoint", f"http://127.0.0.1:{port}/v1", "--questions", 40, "--concurrency", 2,
+        "--run-dir", "run",
+    )  # fmt: skip
+    with teaching(port, most=45) as first:
+        ended = reasonkit("distill", *argv)
+    assert ended.code == 1, ended.err
+    assert "--resume" in ended.err
+    kept = rows(tmp_path / "run/samples.jsonl")[1:]
+    with teaching(port) as second:
+        resumed = reasonkit("distill", "--run-dir", "run", "--resume", "--json")
+    assert resumed.code == 0, resumed.err
+    summary = json.loads(resumed.out)
+    assert summary["teacher_name"] == "sage"
+    assert summary["teacher"]["accuracy"] == 1
+    whole = rows(tmp_path / "run/samples.jsonl")[1:]
+    assert whole[: len(kept)] == kept
+    assert len({(row["key"], row["place"]) for row in whole}) == len(whole) == 8 + 4 + 2 * 40
+    ahead = 8
+    assert len(first) - ahead + len(second) == 8 + 4 + 40
 
 
 def test_on_policy_a_teacher_grades_the_students_tokens(
@@ -252,6 +337,7 @@ REFUSED = {
     "all are overlong": (("--traces", "right.jsonl", "--max-completion-tokens", 5), "'overlong'"),
     "nothing to train on": (("--only", "train"), "--traces"),
     "nothing to sample": (("--only", "traces", "--traces", "right.jsonl"), "leave out --traces"),
+    "a server that is down": (("--endpoint", "http://127.0.0.1:9/v1"), "127.0.0.1:9"),
     "on-policy traces": (("--objective", "on-policy", "--traces", "x.jsonl"), "--traces"),
     "cut off": (("--teacher", "abacus", "--max-completion-tokens", 2), "is finished within 2"),
     "existing run": (("--teacher", "abacus", "--run-dir", "taken"), "--resume"),

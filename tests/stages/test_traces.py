@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from reasonkit import runs
+from reasonkit.errors import DataError
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.pool import Pool
+from reasonkit.generation.store import Store
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.stages import traces
 from reasonkit.tasks import load, recorded
+from reasonkit.types import Example, Trace
 
 
 @pytest.fixture(scope="module")
@@ -24,28 +29,57 @@ def a_run(path: Path) -> runs.Run:
     return runs.create("distill", "abacus-mini", "arithmetic", {"seed": 0}, path, [])
 
 
-def test_a_run_cut_anywhere_goes_on_to_the_same_traces(
-    tmp_path: Path, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(traces, "BLOCK", 4)
-    asked = load("arithmetic", validation=1, test=1).train[:10]
-    sampling = Sampling(12, seed=3)
-    whole = traces.sample(a_run(tmp_path / "whole"), engine, asked, 2, sampling)
-    assert [group.example for group in whole.groups] == asked
-    content = (tmp_path / "whole" / recorded.NAME).read_bytes()
+def asked(count: int) -> list[Example]:
+    return load("arithmetic", validation=1, test=1).train[:count]
+
+
+def sampled(run: runs.Run, engine: LocalEngine, count: int) -> traces.Sampled:
+    pool = Pool(Store(run.path / traces.SAMPLES, {"model": "abacus-mini"}), engine, block=8)
+    return traces.sample(run, pool, asked(count), 2, Sampling(12, seed=3))
+
+
+def test_a_run_cut_anywhere_goes_on_to_the_same_traces(tmp_path: Path, engine: LocalEngine) -> None:
+    whole = sampled(a_run(tmp_path / "whole"), engine, 10)
+    assert [group.example for group in whole.groups] == asked(10)
+    content = (tmp_path / "whole" / traces.SAMPLES).read_bytes()
     for cut in (0, 10, len(content) // 3, len(content) // 2, len(content) - 1):
         run = a_run(tmp_path / f"cut-{cut}")
-        (run.path / recorded.NAME).write_bytes(content[:cut])
-        again = traces.sample(run, engine, asked, 2, sampling)
-        assert again.groups == whole.groups
-        assert (run.path / recorded.NAME).read_bytes() == content
+        (run.path / traces.SAMPLES).write_bytes(content[:cut])
+        assert sampled(run, engine, 10).groups == whole.groups
+        assert (run.path / traces.SAMPLES).read_bytes() == content
 
 
-def test_what_was_sampled_can_be_read_as_traces_of_a_run(
+def test_another_run_reads_what_was_sampled_as_far_as_it_got(
     tmp_path: Path, engine: LocalEngine
 ) -> None:
     run = a_run(tmp_path / "run")
-    asked = load("arithmetic", validation=1, test=1).train[:3]
-    sampled = traces.sample(run, engine, asked, 2, Sampling(12))
-    assert recorded.read(run.path, []) == sampled.groups
-    assert sampled.tokens == sum(c.tokens for g in sampled.groups for c in g.completions) > 0
+    whole = sampled(run, engine, 10)
+    assert traces.of_run(run.path) == whole.groups
+    assert whole.tokens == sum(c.tokens for g in whole.groups for c in g.completions) > 0
+    store = run.path / traces.SAMPLES
+    store.write_bytes(store.read_bytes()[: store.stat().st_size // 2])
+    some = traces.of_run(run.path)
+    assert 0 < len(some) < 10
+    assert all(group in whole.groups for group in some)
+
+
+def test_a_run_that_has_sampled_nothing_says_so(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    with pytest.raises(DataError, match="sampled no traces"):
+        traces.of_run(run.path)
+    (run.path / traces.QUESTIONS).write_text("")
+    (run.path / traces.SAMPLES).write_text("")
+    with pytest.raises(DataError, match="sampled no traces"):
+        traces.of_run(run.path)
+
+
+def test_what_is_learned_is_written_as_chats(tmp_path: Path, engine: LocalEngine) -> None:
+    run = a_run(tmp_path / "run")
+    groups = sampled(run, engine, 3).groups
+    traces.write_kept(run, [Trace(g.example, g.completions[0]) for g in groups])
+    path = run.path / traces.TRACES
+    first = json.loads(path.read_text().splitlines()[0])
+    assert [m["role"] for m in first["messages"]] == ["user", "assistant"]
+    again = recorded.read(path, asked(3))
+    assert [g.example for g in again] == asked(3)
+    assert [g.completions[0].text for g in again] == [g.completions[0].text for g in groups]

@@ -10,7 +10,7 @@ import pytest
 
 from reasonkit.errors import DataError
 from reasonkit.tasks import recorded
-from reasonkit.types import Completion, Example, Group
+from reasonkit.types import Example
 
 TRACE = "<think>2+3=5</think><answer>5</answer>"
 ASKED = {"role": "user", "content": "What is 2+3?"}
@@ -84,12 +84,6 @@ def test_a_generation_that_was_cut_off_is_marked(tmp_path: Path) -> None:
     assert [c.finish_reason for c in group.completions] == ["stop", "length"]
 
 
-def test_our_own_lines_come_back_as_they_were(tmp_path: Path) -> None:
-    group = Group(KNOWN, [Completion(TRACE, (1, 2), "stop", -0.5)])
-    path = written(tmp_path / recorded.NAME, recorded.to_record(group))
-    assert recorded.read(path, []) == recorded.read(tmp_path, []) == [group]
-
-
 BROKEN: dict[str, tuple[object, str]] = {
     "no shape": ({"text": "hello"}, "there are: text"),
     "the user has the last word": ({"messages": [ASKED]}, "not the assistant's"),
@@ -98,7 +92,6 @@ BROKEN: dict[str, tuple[object, str]] = {
     "a number": ({"prompt": "What?", "completion": 5}, "completion is no text"),
     "no list": ({"messages": "hello"}, "messages"),
     "no question": ({"generations": ["5"]}, "no question"),
-    "half a line of ours": ({"completions": [{"text": "5"}]}, recorded.NAME),
 }
 
 
@@ -109,8 +102,3 @@ def test_a_record_that_is_no_trace_is_named_by_its_line(tmp_path: Path, case: st
     with pytest.raises(DataError, match=r"t\.jsonl:2: ") as caught:
         recorded.read(path, [])
     assert expected in str(caught.value)
-
-
-def test_a_run_without_traces_says_so(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="sampled no traces"):
-        recorded.read(tmp_path, [])
