@@ -63,9 +63,6 @@ def test_an_unknown_recipe_offers_the_near_ones(reasonkit: Callable) -> None:
     assert "grpo/abacus-arithmetic" in ended.err
 
 
-CONFIGS = {"grpo": GrpoConfig, "distill": DistillConfig}
-
-
 def test_every_shipped_recipe_holds_known_settings_that_differ_from_the_defaults() -> None:
     files = list((Path(__file__).parent.parent / "recipes").glob("*/*.yaml"))
     assert files

@@ -28,6 +28,7 @@ def record(step: int, **more: Any) -> dict[str, Any]:
         "kl": 0.002,
         "grad_norm": 1.5,
         "tokens_sampled": 1000 * step,
+        "tokens_trained": 2000 * step,
         "rollout_seconds": 2.0 * step,
         "reward_seconds": 0.5 * step,
         "validation_seconds": 0.5 * step,
