@@ -16,6 +16,7 @@ from reasonkit.evaluation import (
     Evaluation,
     Verdict,
     evaluate,
+    gap_closed,
     interval_of_means,
     paired,
     paired_counts,
@@ -136,6 +137,34 @@ def test_paired_matches_examples_by_id_and_not_by_place() -> None:
     made = paired(before, after)
     assert made == paired_counts(both=1, gained=2, lost=0, neither=0)
     assert made.difference == pytest.approx(2 / 3)
+
+
+def verdicts(*correct: bool) -> list[Verdict]:
+    return [verdict(str(i), right) for i, right in enumerate(correct)]
+
+
+def test_the_gap_closed_is_the_share_of_the_teachers_lead() -> None:
+    before = verdicts(*[False] * 90, *[True] * 10)
+    after = verdicts(*[False] * 40, *[True] * 60)
+    teacher = verdicts(*[False] * 10, *[True] * 90)
+    made = gap_closed(before, after, teacher)
+    assert made is not None
+    assert made.share == pytest.approx(50 / 80)
+    assert 0.5 < made.low < made.share < made.high < 0.75
+    assert gap_closed(before, after, teacher) == made
+
+
+def test_a_student_above_its_teacher_closes_more_than_the_gap() -> None:
+    sides = (verdicts(False, False, True), verdicts(True, True, True), verdicts(False, True, True))
+    made = gap_closed(*sides)
+    assert made is not None and made.share == pytest.approx(2)
+
+
+def test_without_a_lead_there_is_no_gap_to_close() -> None:
+    even = verdicts(True, False)
+    assert gap_closed(even, verdicts(True, True), even) is None
+    with pytest.raises(ValueError, match="same examples"):
+        gap_closed(even, even, verdicts(True))
 
 
 def test_paired_refuses_different_examples() -> None:

@@ -19,6 +19,11 @@ TRAINING = (
     "--max-completion-tokens", "24", "--test-size", "8", "--validation-size", "4",
     "--validate-every", "2", "--save-every", "2", "--no-baselines", "--device", "cpu",
 )  # fmt: skip
+DISTILLING = (
+    "distill", "--teacher", "abacus", "--keep", "answer=0", "--questions", "400", "--epochs", "4",
+    "--batch-tokens", "2048", "--max-completion-tokens", "48", "--test-size", "8",
+    "--validation-size", "4", "--save-every", "3", "--no-baselines", "--device", "cpu",
+)  # fmt: skip
 COMMAND = (
     sys.executable,
     "-c",
@@ -65,24 +70,25 @@ def started(*argv: str, **options: object) -> subprocess.Popen:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", [TRAINING, DISTILLING], ids=lambda command: command[0])
 def test_a_run_killed_at_any_moment_resumes_to_the_same_files(
-    reasonkit: Callable, tmp_path: Path
+    reasonkit: Callable, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     began = time.monotonic()
-    child = started(*TRAINING, "--run-dir", "whole")
+    child = started(*command, "--run-dir", "whole")
     assert child.wait() == 0
     took = time.monotonic() - began
     rng = random.Random(0)
     for trial in range(20):
         run = tmp_path / f"killed-{trial}"
-        child = started(*TRAINING, "--run-dir", run.name)
+        child = started(*command, "--run-dir", run.name)
         time.sleep(rng.uniform(0.2, 1) * took)
         child.kill()
         child.communicate()
         if not (run / "run.json").exists():
             assert not run.exists() or not (run / "config.yaml").exists()
             continue
-        while reasonkit("grpo", "--run-dir", run.name, "--resume").code != 0:
+        while reasonkit(command[0], "--run-dir", run.name, "--resume").code != 0:
             pytest.fail(f"trial {trial} can't be resumed")
         assert left_by(run) == left_by(tmp_path / "whole"), f"trial {trial}"
 

@@ -135,12 +135,12 @@ ABACUS_RL = RLDefaults(
     micro_batch=64,
 )
 ABACUS_SFT = SFTDefaults(
-    learning_rate=2e-3,
-    lora_learning_rate=5e-3,
-    epochs=10,
-    batch_tokens=4096,
-    micro_batch_tokens=4096,
-    questions=2000,
+    learning_rate=5e-3,
+    lora_learning_rate=1e-2,
+    epochs=8,
+    batch_tokens=2048,
+    micro_batch_tokens=2048,
+    questions=4000,
 )
 ABACUS_VERIFIER = VerifierDefaults(
     learning_rate=2e-3,

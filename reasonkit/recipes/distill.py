@@ -224,6 +224,7 @@ def _told(prepared: Prepared, learned: Lessons | None, taught: Evaluation | None
         "objective": str(config.objective),
         "filters": learned.sifted.rows() if learned else [],
         "traces": len(learned.rows) if learned else 0,
+        "reward_failures": learned.sifted.failures if learned else {},
         "seconds": seconds + (taught.seconds if taught else 0.0),
         "tokens_sampled": learned.tokens if learned else 0,
         "tokens_trained": 0,

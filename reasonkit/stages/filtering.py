@@ -90,10 +90,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """The traces that are left, and how it came to that."""
+    """The traces that are left, and how it came to that.
+
+    Attributes:
+        traces: in the order in which they were sampled.
+        steps: what was sampled, and then each filter.
+        failures: failed calls by name of the reward.
+    """
 
     traces: list[Trace]
     steps: list[Step]
+    failures: dict[str, int]
 
     @property
     def complaint(self) -> str:
@@ -200,7 +207,7 @@ def sift(plan: Plan[DistillConfig], groups: Sequence[Group]) -> Sifted:
     for step in sieve:
         before, left = len(left), step.keep(left)
         steps.append(Step(step.name, step.what, before - len(left), len(left), _questions(left)))
-    return Sifted([candidate.trace for candidate in left], steps)
+    return Sifted([candidate.trace for candidate in left], steps, dict(guard.failures))
 
 
 def candidates(groups: Sequence[Group], guard: Guard) -> list[Candidate]:

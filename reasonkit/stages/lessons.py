@@ -6,7 +6,7 @@ Leaves out training: `reasonkit.stages.supervision`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reasonkit import console
@@ -117,4 +117,6 @@ def fitting(
     ):
         questions = len({trace.example.id for trace, _ in part})
         steps.append(Step(name, line, before - len(part), len(part), questions))
-    return [row for _, row in kept], Sifted([trace for trace, _ in kept], steps)
+    return [row for _, row in kept], replace(
+        sifted, traces=[trace for trace, _ in kept], steps=steps
+    )

@@ -79,3 +79,33 @@ def test_changed_verdicts_come_first(tmp_path: Path) -> None:
     assert len(shown) == page.PAIRS == len({p.before.id for p in shown})
     changes = [(p.before.correct, p.after.correct) for p in shown]
     assert changes[:6] == [(False, True)] * 4 + [(True, False)] * 2
+
+
+def test_a_student_stands_beside_its_teacher_with_its_traces_and_curves(tmp_path: Path) -> None:
+    run = runs.create("distill", "abacus-mini", "arithmetic", {"epochs": 2}, tmp_path / "run", [])
+    filters = [{"name": "duplicates", "what": EVIL, "lost": 3, "left": 4, "questions": 2}]
+    run.update(filters=filters)
+    for i in (0, 1, 2):
+        spent = dict.fromkeys(("rollout_seconds", "reward_seconds", "validation_seconds"), 0.5)
+        learned = {"loss": 0.1, "token_accuracy": 0.9, "grad_norm": 1.0} if i else {}
+        looks = {"validation": 0.5, "validation_low": 0.4, "validation_high": 0.6}
+        tokens = {"tokens_sampled": 0, "tokens_trained": 9, "seconds": 4.0}
+        run.append_metrics({"step": 3 * i, "epoch": i, **learned, **looks, **spent, **tokens})
+    entry = Evaluation((verdict(0, True, "4"),)).to_summary()
+    pair = {"difference": 0.25, "low": 0.125, "high": 0.375, "p": 0.01, "n": 1}
+    run.write_json(
+        "summary.json",
+        {
+            "before": entry, "after": entry, "teacher": entry, "teacher_name": EVIL,
+            "baselines": {}, "paired": pair, "paired_with_best_wording": pair,
+            "paired_with_teacher": pair, "remarks": [EVIL], "epoch_kept": 2,
+            "gap_closed": {"share": 0.625, "low": 0.5, "high": 0.75, "n": 1},
+        },
+    )  # fmt: skip
+    text = page.render(run)
+    assert "step 6 of 6" in text
+    assert text.count("<svg") == 1
+    for expected in ("62.5 %", "After less the teacher: +25.0 points", "epoch 2", "duplicates"):
+        assert expected in text
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") == 3
