@@ -156,7 +156,8 @@ class Training:
         if last["rollout_seconds"]:
             sampled = last["tokens_sampled"] / last["rollout_seconds"]
             table.add_row("sampled", f"{sampled:,.0f} tokens/s")
-        table.add_row("trained", f"{trained_rate(last):,.0f} tokens/s")
+        if "reward" not in last:
+            table.add_row("trained", f"{trained_rate(last):,.0f} tokens/s")
         time = ", ".join(f"{share:.0%} {part}" for part, share in spent(last))
         return Group(table, Text.assemble(("time           ", "dim"), time))
 

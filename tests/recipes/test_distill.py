@@ -75,6 +75,23 @@ def rows(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_a_student_learns_to_think_and_to_be_right_from_traces(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    train = load("arithmetic", validation=1, test=1).train
+    traces_of(tmp_path / "traces.jsonl", [example.question for example in train[:2000]])
+    ended = reasonkit(
+        "distill", "--traces", "traces.jsonl", "--epochs", 3, "--test-size", 200, "--no-baselines",
+        "--validation-size", 40, "--save-every", 0, "--run-dir", "run", "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    summary = json.loads(ended.out)
+    assert summary["paired"]["low"] > 0.1
+    assert summary["after"]["thinks"] > 0.9 > 0.1 > summary["before"]["thinks"]
+    assert summary["after"]["format"] > 0.9
+    assert summary["after"]["mean_tokens"] > 1.8 * summary["before"]["mean_tokens"]
+
+
 def test_what_a_teacher_samples_is_filtered_and_learned(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
