@@ -192,7 +192,7 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     summary = {
         **told,
         **before.compared(after),
-        **_beside_the_teacher(before.asked, after, taught),
+        **beside_the_teacher(config, before.asked, after, taught),
         "seconds": seconds,
         "tokens_sampled": tokens,
         "rollout_seconds": told["rollout_seconds"] + counters.rollout_seconds,
@@ -254,8 +254,8 @@ def _warn_of_a_weak_teacher(
         )
 
 
-def _beside_the_teacher(
-    before: Evaluation, after: Evaluation, taught: Evaluation | None
+def beside_the_teacher(
+    config: DistillConfig, before: Evaluation, after: Evaluation, taught: Evaluation | None
 ) -> dict[str, Any]:
     """The student beside its teacher, and what is to be said of it."""
     from reasonkit.evaluation import gap_closed, paired
@@ -266,11 +266,16 @@ def _beside_the_teacher(
     gap = gap_closed(before.verdicts, after.verdicts, taught.verdicts)
     remarks = []
     if pair.low > 0:
+        why = (
+            "it learned only from traces that passed "
+            f"{' and '.join(config.keep or [])}, while its teacher also says what would not pass"
+            if config.objective == Distillation.traces
+            else "it was drawn towards all that its teacher holds likely, on its own completions, "
+            "while its teacher is measured by its likeliest answer"
+        )
         remarks.append(
-            f"The student is above its teacher by {pair.difference * 100:.1f} points. That is no "
-            "error of measurement: both answered the same questions. It learned from those of the "
-            "teacher's answers alone that the filters let through, which are right more often than "
-            "what the teacher says first."
+            f"The student is above its teacher by {pair.difference * 100:.1f} points, on the same "
+            f"questions and beyond the interval: {why}."
         )
     if gap is None:
         remarks.append("The teacher is not above the untrained student: there is no gap to close.")

@@ -5,6 +5,8 @@ Leaves out training: `reasonkit.stages.supervision`.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -55,7 +57,8 @@ def gather(
         tokenizer: the student's.
 
     Raises:
-        RunError: no trace survives the filters; says which took them.
+        RunError: no trace survives the filters, and which took them; or a run that is resumed has
+            begun with other traces.
     """
     config = plan.config
     tokens, seconds = 0, 0.0
@@ -72,8 +75,20 @@ def gather(
     run.update(filters=sifted.rows())
     if not rows:
         raise RunError(sifted.complaint)
+    _require_the_same(run, rows)
     traces.write_kept(run, sifted.traces)
     return Lessons(rows, sifted, tokens, seconds)
+
+
+def _require_the_same(run: Run, rows: Sequence[Row]) -> None:
+    """That a file of traces is as it was when the run began to learn from it."""
+    digest = hashlib.sha256(json.dumps([row.ids for row in rows]).encode()).hexdigest()
+    if run.record.setdefault("lessons", digest) != digest:
+        raise RunError(
+            f"{run.path} has begun with other traces than these: put the file back as it was, or "
+            "pass another --run-dir"
+        )
+    run.update(lessons=digest)
 
 
 def fitting(

@@ -15,7 +15,7 @@ from reasonkit.generation.pace import Limits
 from reasonkit.models import MODELS, THINK_FIRST, Model, entry_for
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
 from reasonkit.plan import led_by, quiet
-from reasonkit.stages.filtering import is_finished
+from reasonkit.stages.sieve import is_finished
 from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:

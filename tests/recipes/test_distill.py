@@ -18,8 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from reasonkit.config import Distillation, DistillConfig
+from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.generation.endpoint import PROBE_TOKENS
 from reasonkit.generation.pace import Limits
+from reasonkit.recipes.distill import beside_the_teacher
 from reasonkit.tasks import load
 from reasonkit.tasks.arithmetic import Expression, render, work_out
 from reasonkit.tasks.generated import draw
@@ -186,6 +189,20 @@ def test_ctrl_c_saves_and_says_how_to_go_on(right_traces: Path, tmp_path: Path) 
     assert (tmp_path / f"run/checkpoints/checkpoint-{done}").exists()
 
 
+def test_a_run_is_not_resumed_on_other_traces(
+    reasonkit: Callable, right_traces: Path, tmp_path: Path
+) -> None:
+    argv = ("--traces", "traces.jsonl", *SMALL, "--run-dir", "run")
+    assert reasonkit("distill", *argv).code == 0
+    (tmp_path / "run/summary.json").rename(tmp_path / "gone.json")
+    record = tmp_path / "run/run.json"
+    record.write_text(record.read_text().replace("finished", "interrupted"))
+    right_traces.write_text("\n".join(right_traces.read_text().splitlines()[:-1]))
+    resumed = reasonkit("distill", "--run-dir", "run", "--resume")
+    assert resumed.code == 1
+    assert "other traces" in resumed.err
+
+
 @contextmanager
 def teaching(port: int, most: int | None = None) -> Iterator[list[str]]:
     """A chat-completions server of a good teacher, which is gone after so many answers."""
@@ -294,6 +311,25 @@ def test_on_policy_resumes_to_the_same_weights(reasonkit: Callable, tmp_path: Pa
     assert resumed.code == 0, resumed.err
     weights = [(tmp_path / n / "final/model.safetensors").read_bytes() for n in ("whole", "cut")]
     assert weights[0] == weights[1]
+
+
+def answered(right: int, of: int = 40) -> Evaluation:
+    return Evaluation(
+        tuple(
+            Verdict(str(i), "q", "5", "5", i < right, 9, "stop", True, True, "5") for i in range(of)
+        )
+    )
+
+
+@pytest.mark.parametrize("objective", list(Distillation))
+def test_a_student_above_its_teacher_is_reported_and_explained(objective: Distillation) -> None:
+    config = DistillConfig(keep=["answer=1"], objective=objective)
+    (remark,) = beside_the_teacher(config, answered(2), answered(36), answered(20))["remarks"]
+    assert "40.0 points" in remark
+    assert ("answer=1" in remark) == (objective == Distillation.traces)
+    within = beside_the_teacher(config, answered(2), answered(22), answered(20))
+    assert within["remarks"] == []
+    assert within["gap_closed"]["share"] == pytest.approx(20 / 18)
 
 
 def test_a_teacher_weaker_than_the_student_is_said_before_training(
