@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import evaluating
 from reasonkit.generation.local.batch import Batch, Prompt, Row
-from reasonkit.generation.local.forward import Forward
+from reasonkit.generation.local.forward import PATIENCE, Forward
 from reasonkit.generation.local.stopping import end_tokens
 
 VOCABULARY = 97
@@ -179,6 +179,9 @@ def test_only_the_llama_family_takes_the_quick_step(kind: str) -> None:
     with evaluating(model):
         forward = Forward(model, 20)
         forward.admit([[7, 8, 9], [4]], torch.tensor([0, 1, 1]), 3)
+        for _ in range(PATIENCE + 1):
+            assert forward.quick is None
+            forward.step(torch.tensor([1, 2, 3]))
     assert (forward.quick is not None) == (kind in QUICK)
     assert forward.refills == (kind not in OWN_CACHE)
 

@@ -14,8 +14,8 @@ from transformers import Cache, DynamicCache, PreTrainedModel
 from reasonkit.generation.local.cache import Slots, Wave, windows
 from reasonkit.generation.local.quick import Quick, quick
 
-PROBED = 4
-"""Prompts on which a quick step is held against the model's own forward before it is used."""
+PATIENCE = 4
+"""Steps that a model takes by itself first: fewer are not worth making a quick one."""
 
 
 @contextmanager
@@ -50,6 +50,7 @@ class Forward:
         self.longest = longest
         self.slots: Slots | Wave | None = None
         self.quick: Quick | None = None
+        self.steps = 0
         self._accepted = inspect.signature(self.model.forward).parameters
         self._cache = "cache" if "cache" in self._accepted else "past_key_values"
 
@@ -74,9 +75,6 @@ class Forward:
         logits = self._call(ids, mask, (columns - start).clamp(min=0), cache)
         if self.slots is None:
             self.slots = Slots(rows, cache, self.longest) if self.refills else Wave()
-            self.quick = quick(self.model, self.windows, self.longest)
-            if self.quick is not None and not self._agrees(self.quick, ids, lengths, cache, logits):
-                self.quick = None
         self.slots.admit(cache, lengths, which)
         return logits
 
@@ -87,28 +85,36 @@ class Forward:
         slots.room()
         if self.quick is not None and isinstance(slots, Slots):
             logits = self.quick(tokens, slots)
+        elif self.steps == PATIENCE and isinstance(slots, Slots):
+            logits = self._quicken(tokens, slots)
         else:
-            positions, mask = slots.positions()[:, None], slots.mask(slots.begin)
-            logits = self._call(tokens[:, None], mask, positions, slots.cache)
+            logits = self._own(tokens, slots)
         slots.advance()
+        self.steps += 1
         return logits
+
+    def _quicken(self, tokens: Tensor, slots: Slots) -> Tensor:
+        """A step of its own, beside a quick one that takes over if it gives the same."""
+        made = quick(self.model, self.windows, self.longest)
+        if made is None:
+            return self._own(tokens, slots)
+        given = made(tokens, slots).float()
+        # Last, as it writes into the same column what is right in any case.
+        logits = self._own(tokens, slots)
+        expected = logits.float()
+        difference = (given - expected).norm() / (expected - expected.mean()).norm()
+        if difference <= torch.finfo(logits.dtype).eps ** 0.5:
+            self.quick = made
+        return logits
+
+    def _own(self, tokens: Tensor, slots: Slots | Wave) -> Tensor:
+        mask = slots.mask(slots.begin)
+        return self._call(tokens[:, None], mask, slots.positions()[:, None], slots.cache)
 
     def keep(self, kept: Tensor) -> None:
         """Drops all rows but those in slots ``kept``, which take the first slots in that order."""
         assert self.slots is not None
         self.slots.keep(kept)
-
-    def _agrees(
-        self, quick: Quick, ids: Tensor, lengths: Tensor, cache: Cache, logits: Tensor
-    ) -> bool:
-        """Whether the quick step after all but a prompt's last token gives the prompt's logits."""
-        few = torch.arange(min(len(ids), PROBED), device=ids.device)
-        slots = Slots(len(few), cache, self.longest)
-        slots.admit(cache, lengths, few)
-        slots.end -= 1
-        given, expected = quick(ids[few, -1], slots).float(), logits[few].float()
-        difference = (given - expected).norm() / (expected - expected.mean()).norm()
-        return bool(difference <= torch.finfo(logits.dtype).eps ** 0.5)
 
     def _call(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Cache) -> Tensor:
         given = {"position_ids": positions, "logits_to_keep": 1}
