@@ -54,7 +54,9 @@ def render(run: Run) -> str:
         page = environment.get_template("vote.html.j2")
         return page.render(**known, summary=summary, **ballots.drawn(run, summary))
     records = list(run.metrics())
-    steps = [record for record in records if "grad_norm" in record]
+    steps = [
+        record for record in records if "grad_norm" in record and record.keys() & {"reward", "loss"}
+    ]
     drawn = {}
     if steps and "reward" not in steps[-1]:
         drawn = {"supervised": plots.supervised(records)}

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -286,14 +287,24 @@ def test_a_server_that_goes_away_costs_nothing_that_it_gave(
 def test_on_policy_a_teacher_grades_the_students_tokens(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
-    argv = ("--teacher", "abacus", "--objective", "on-policy", "--questions", 42)
+    argv = (
+        "--teacher",
+        "abacus",
+        "--objective",
+        "on-policy",
+        "--questions",
+        168,
+        "--learning-rate",
+        3e-4,
+    )
     ended = reasonkit("distill", "--run-dir", "run", *SMALL, *argv, "--json")
     assert ended.code == 0, ended.err
     summary = json.loads(ended.out)
     assert summary["filters"] == []
     metrics = rows(tmp_path / "run/metrics.jsonl")
-    assert [m["step"] for m in metrics] == list(range(5))
-    assert metrics[-1]["loss"] < metrics[1]["loss"]
+    losses = [m["loss"] for m in metrics if "loss" in m]
+    assert len(losses) == metrics[-1]["step"] >= 12
+    assert fmean(losses[-4:]) < fmean(losses[:4])
     assert metrics[-1]["tokens_sampled"] == summary["tokens_sampled"] > 0
 
 

@@ -253,7 +253,7 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken/file").touch()
     recorded(tmp_path, row("2+2?", "4", "5")).rename(tmp_path / "some.jsonl")
-    recorded(tmp_path, row("2+2?", "four", "five")).rename(tmp_path / "mute.jsonl")
+    recorded(tmp_path, row("2+2?", "<think>four", "<think>five")).rename(tmp_path / "mute.jsonl")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     argv, expected = REFUSED[case]
     ended = reasonkit("vote", *argv)
