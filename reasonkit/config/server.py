@@ -15,7 +15,8 @@ class ServerConfig(CommonConfig):
     """Settings of every command that can sample from a server."""
 
     endpoint: Annotated[
-        str | None, flag(SERVER, "URL of an OpenAI-compatible API, which ends in /v1.")
+        str | None,
+        flag(SERVER, "URL of an OpenAI-compatible API, which ends in /v1; serves the model."),
     ] = None
     api_key_file: Annotated[
         str | None, flag(SERVER, "File with its API key. (default: OPENAI_API_KEY)")

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from reasonkit.config.common import BY_MODEL, EVALUATION, CommonConfig, flag
+from reasonkit.config.common import BY_MODEL, EVALUATION, flag
+from reasonkit.config.server import ServerConfig
 
 SAMPLES, VOTES, SPARING, LONGER = "Samples", "Votes", "Spending less", "Thinking longer"
-SERVER, RECORDED = "A server in place of a model here", "Recorded completions"
+RECORDED = "Recorded completions"
 
 
 @dataclass(frozen=True)
-class VoteConfig(CommonConfig):
+class VoteConfig(ServerConfig):
     """Settings of ``reasonkit vote``."""
 
     question: Annotated[
@@ -93,23 +94,6 @@ class VoteConfig(CommonConfig):
         list[str] | None,
         flag(LONGER, f"beam: a text that ends a step; may be repeated. {BY_MODEL}"),
     ] = None
-    endpoint: Annotated[
-        str | None,
-        flag(SERVER, "URL of an OpenAI-compatible API, which ends in /v1; serves --model."),
-    ] = None
-    api_key_file: Annotated[
-        str | None, flag(SERVER, "File with its API key. (default: OPENAI_API_KEY)")
-    ] = None
-    concurrency: Annotated[int, flag(SERVER, "Requests under way at once.", min=1)] = 16
-    requests_per_minute: Annotated[
-        float | None, flag(SERVER, "At most. (default: no limit)", min=0.001)
-    ] = None
-    tokens_per_minute: Annotated[
-        float | None, flag(SERVER, "At most, as asked for. (default: no limit)", min=1)
-    ] = None
-    request_timeout: Annotated[
-        float, flag(SERVER, "Seconds that one answer may take.", min=0.1)
-    ] = 600.0
     completions: Annotated[
         str | None, flag(RECORDED, "Vote among the completions of this JSONL file.")
     ] = None

@@ -34,6 +34,7 @@ from reasonkit.training.collapse import MOST_ROLLBACKS, standing
 from reasonkit.training.curriculum import Curriculum
 from reasonkit.training.padding import without_padding
 from reasonkit.training.rollouts import Counters, Rollout, lookup, schedule
+from reasonkit.training.settings import shared
 from reasonkit.training.signs import Sign
 from reasonkit.training.trackers import extra_callbacks, trl_trackers
 from reasonkit.types import Example, Scored
@@ -125,11 +126,10 @@ def arguments(config: GrpoConfig, output: Path) -> GRPOConfig:
     ``steps_per_generation`` counts micro-batches in TRL; one update takes a whole rollout here.
     """
     assert config.group_size and config.prompts_per_step and config.steps and config.micro_batch
-    cuda = torch.cuda.is_available() and config.device in ("auto", "cuda")
     completions = config.group_size * config.prompts_per_step
     accumulation = completions // config.micro_batch
     return GRPOConfig(
-        output_dir=str(output),
+        **shared(config, output, config.updates_per_rollout),
         max_steps=config.steps * config.updates_per_rollout,
         per_device_train_batch_size=config.micro_batch,
         gradient_accumulation_steps=accumulation,
@@ -138,10 +138,6 @@ def arguments(config: GrpoConfig, output: Path) -> GRPOConfig:
         num_iterations=config.updates_per_rollout,
         max_completion_length=config.max_completion_tokens,
         temperature=config.temperature,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=config.warmup_steps,
-        max_grad_norm=config.max_grad_norm,
         beta=config.kl_coefficient or 0.0,
         epsilon=config.epsilon_low,
         epsilon_high=config.epsilon_high,
@@ -151,20 +147,10 @@ def arguments(config: GrpoConfig, output: Path) -> GRPOConfig:
         importance_sampling_level=str(config.ratio_level),
         mask_truncated_completions=bool(config.mask_truncated),
         shuffle_dataset=False,
-        remove_unused_columns=False,
-        seed=config.seed,
-        use_cpu=not cuda and config.device != "mps",
-        bf16=cuda and config.dtype in ("auto", "bfloat16"),
-        fp16=cuda and config.dtype == "float16",
-        gradient_checkpointing=cuda,
-        save_strategy="steps" if config.save_every else "no",
-        save_steps=max(1, config.save_every) * config.updates_per_rollout,
         logging_steps=1,
         report_to=trl_trackers(config),
         project="reasonkit",
         run_name=output.parent.parent.name,
-        disable_tqdm=True,
-        dataloader_pin_memory=cuda,
     )
 
 

@@ -27,6 +27,7 @@ from reasonkit.generation.local import ROWS, LocalEngine, sample_tokens
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, epochs
 from reasonkit.training.adapters import adapter
+from reasonkit.training.settings import shared
 from reasonkit.training.trackers import trl_trackers
 from reasonkit.types import Example
 
@@ -89,9 +90,8 @@ def arguments(
     config: DistillConfig, updates: int, batch: int, micro_batch: int, output: Path
 ) -> DistillationConfig:
     """TRL's settings from ours."""
-    cuda = torch.cuda.is_available() and config.device in ("auto", "cuda")
     return DistillationConfig(
-        output_dir=str(output),
+        **shared(config, output),
         max_steps=updates,
         per_device_train_batch_size=micro_batch,
         gradient_accumulation_steps=batch // micro_batch,
@@ -99,24 +99,10 @@ def arguments(
         temperature=1.0,
         beta=REVERSE_KL,
         shuffle_dataset=False,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=config.warmup_steps,
-        max_grad_norm=config.max_grad_norm,
-        remove_unused_columns=False,
-        seed=config.seed,
-        use_cpu=not cuda and config.device != "mps",
-        bf16=cuda and config.dtype in ("auto", "bfloat16"),
-        fp16=cuda and config.dtype == "float16",
-        gradient_checkpointing=cuda,
-        save_strategy="steps" if config.save_every else "no",
-        save_steps=max(1, config.save_every),
         logging_steps=1,
         report_to=trl_trackers(config),
         project="reasonkit",
         run_name=output.parent.parent.name,
-        disable_tqdm=True,
-        dataloader_pin_memory=cuda,
     )
 
 

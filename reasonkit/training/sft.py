@@ -28,6 +28,7 @@ from reasonkit.training import checkpoints, epochs
 from reasonkit.training.adapters import adapter
 from reasonkit.training.encoding import IGNORED, Row, check
 from reasonkit.training.packing import Layout, Pack, lay_out
+from reasonkit.training.settings import shared
 from reasonkit.training.trackers import trl_trackers
 
 Batch = dict[str, torch.Tensor]
@@ -87,33 +88,18 @@ class Collator:
 
 def arguments(config: DistillConfig, layout: Layout, output: Path) -> SFTConfig:
     """TRL's settings from ours; an item of the data set is a whole micro-batch."""
-    cuda = torch.cuda.is_available() and config.device in ("auto", "cuda")
     assert config.epochs
     return SFTConfig(
-        output_dir=str(output),
+        **shared(config, output),
         max_steps=layout.updates * config.epochs,
         per_device_train_batch_size=1,
         gradient_accumulation_steps=layout.accumulation,
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=config.warmup_steps,
-        max_grad_norm=config.max_grad_norm,
-        remove_unused_columns=False,
-        seed=config.seed,
-        use_cpu=not cuda and config.device != "mps",
-        bf16=cuda and config.dtype in ("auto", "bfloat16"),
-        fp16=cuda and config.dtype == "float16",
-        gradient_checkpointing=cuda,
-        save_strategy="steps" if config.save_every else "no",
-        save_steps=max(1, config.save_every),
         logging_steps=1,
         report_to=trl_trackers(config),
         project="reasonkit",
         run_name=output.parent.parent.name,
-        disable_tqdm=True,
-        dataloader_pin_memory=cuda,
     )
 
 

@@ -43,6 +43,7 @@ from reasonkit.errors import DataError, RefusedError
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints
 from reasonkit.training.interruption import Interruption
+from reasonkit.training.settings import shared
 from reasonkit.training.solutions import IGNORED, Collator, Solution, lay_out
 
 LABELS = {0: "wrong", 1: "right"}
@@ -222,28 +223,13 @@ class Trained:
 def arguments(config: VerifierConfig, updates: int, output: Path) -> TrainingArguments:
     """transformers' settings from ours."""
     assert config.micro_batch
-    cuda = torch.cuda.is_available() and config.device in ("auto", "cuda")
     return TrainingArguments(
-        output_dir=str(output),
+        **shared(config, output),
         max_steps=updates,
         per_device_train_batch_size=config.micro_batch,
         gradient_accumulation_steps=config.batch // config.micro_batch,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=config.warmup_steps,
-        max_grad_norm=config.max_grad_norm,
-        remove_unused_columns=False,
-        seed=config.seed,
-        use_cpu=not cuda and config.device != "mps",
-        bf16=cuda and config.dtype in ("auto", "bfloat16"),
-        fp16=cuda and config.dtype == "float16",
-        gradient_checkpointing=cuda,
-        save_strategy="steps" if config.save_every else "no",
-        save_steps=max(1, config.save_every),
         logging_steps=LOG_EVERY,
         report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=cuda,
     )
 
 
