@@ -48,7 +48,8 @@ class GrpoConfig(TrainingConfig):
         flag(ROLLOUT, f"Rounds in which groups without spread are replaced. {BY_PRESET}", min=0),
     ] = None
     steps: Annotated[
-        int | None, flag(UPDATE, f"Rollouts, each followed by its updates. {BY_MODEL}", min=1)
+        int | None,
+        flag(UPDATE, "Rollouts, each followed by its updates. (default: by model and task)", min=1),
     ] = None
     updates_per_rollout: Annotated[
         int, flag(UPDATE, "μ: passes over each rollout; above 1 the clip matters.", min=1)

@@ -14,6 +14,7 @@ from reasonkit.plan import Plan, require_trackers, settle
 from reasonkit.rewards.guard import Guard
 from reasonkit.running import measure
 from reasonkit.runs import Run
+from reasonkit.tasks import describe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -39,7 +40,7 @@ def resolve_settings(config: GrpoConfig) -> Plan[GrpoConfig]:
         config,
         group_size=config.group_size or defaults.group_size,
         prompts_per_step=config.prompts_per_step or defaults.prompts_per_step,
-        steps=config.steps or defaults.steps,
+        steps=config.steps or max(defaults.steps, describe(config.task).steps),
         learning_rate=rate if config.learning_rate is None else config.learning_rate,
     )
     assert filled.group_size and filled.prompts_per_step

@@ -38,6 +38,7 @@ class Task:
         dataset: hub id, and the configuration after a colon.
         splits: the hub's split for each of ours.
         columns: the data's column for each of `rows.ROLES`; guessed where missing.
+        steps: rollouts that reinforcement learning takes at least, if it isn't told.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Task:
     dataset: str = ""
     splits: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    steps: int = 0
 
 
 TASKS: dict[str, Task] = {
@@ -59,6 +61,7 @@ TASKS: dict[str, Task] = {
             "write a one-argument Python function from a sentence",
             "generated",
             rewards=FOR_PROGRAMS,
+            steps=150,
         ),
         Task(
             "gsm8k",
