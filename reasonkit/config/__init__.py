@@ -5,7 +5,7 @@ wins over the YAML file, which wins over the default. A default of None is fille
 model's or the task's registry entry, so that what a run records is fully resolved.
 """
 
-from reasonkit.config.common import CommonConfig, Device, DType, Invocation
+from reasonkit.config.base import CommonConfig, Device, DType, Invocation
 from reasonkit.config.distill import Distillation, DistillConfig, Only
 from reasonkit.config.grpo import GrpoConfig, OnCollapse
 from reasonkit.config.reading import Config, field_types, from_mapping, read_yaml, to_mapping

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Annotated
 
-from reasonkit.config.common import BY_MODEL, DATA, MACHINE, OBJECTIVE, UPDATE, flag
+from reasonkit.config.base import BY_MODEL, DATA, MACHINE, OBJECTIVE, UPDATE, flag
 from reasonkit.config.server import ServerConfig
 from reasonkit.config.training import TrainingConfig
 

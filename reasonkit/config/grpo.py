@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Annotated
 
-from reasonkit.config.common import (
+from reasonkit.config.base import (
     BY_MODEL,
     EVALUATION,
     MACHINE,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from reasonkit.config.common import CommonConfig
+from reasonkit.config.base import CommonConfig
 from reasonkit.errors import RefusedError, UnknownNameError
 
 Config = TypeVar("Config", bound=CommonConfig)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from reasonkit.config.common import CommonConfig, flag
+from reasonkit.config.base import CommonConfig, flag
 
 SERVER = "A server in place of a model here"
 

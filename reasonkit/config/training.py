@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from reasonkit.config.common import BY_MODEL, EVALUATION, UPDATE, CommonConfig, flag
+from reasonkit.config.base import BY_MODEL, EVALUATION, UPDATE, CommonConfig, flag
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Annotated
 
-from reasonkit.config.common import BY_MODEL, EVALUATION, ROLLOUT, UPDATE, CommonConfig, flag
+from reasonkit.config.base import BY_MODEL, EVALUATION, ROLLOUT, UPDATE, CommonConfig, flag
 
 
 class Aggregate(enum.StrEnum):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reasonkit.config.common import BY_MODEL, EVALUATION, flag
+from reasonkit.config.base import BY_MODEL, EVALUATION, flag
 from reasonkit.config.server import ServerConfig
 
 SAMPLES, VOTES, SPARING, LONGER = "Samples", "Votes", "Spending less", "Thinking longer"
