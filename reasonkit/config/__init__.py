@@ -9,6 +9,7 @@ from reasonkit.config.base import CommonConfig, Device, DType, Invocation
 from reasonkit.config.distill import Distillation, DistillConfig, Only
 from reasonkit.config.grpo import GrpoConfig, OnCollapse
 from reasonkit.config.reading import Config, field_types, from_mapping, read_yaml, to_mapping
+from reasonkit.config.server import ServerConfig
 from reasonkit.config.training import TrainingConfig
 from reasonkit.config.verifier import Aggregate, VerifierConfig
 from reasonkit.config.vote import VoteConfig
@@ -25,6 +26,7 @@ __all__ = [
     "Invocation",
     "OnCollapse",
     "Only",
+    "ServerConfig",
     "TrainingConfig",
     "VerifierConfig",
     "VoteConfig",

@@ -164,20 +164,9 @@ def _from_file(config: VoteConfig, path: str) -> Settled:
 
 
 def _from_server(config: VoteConfig, splits: Splits) -> Source:
-    from reasonkit.generation.endpoint import EndpointEngine, read_key
-    from reasonkit.generation.pace import Limits
+    from reasonkit.stages.servers import connect
 
-    assert config.endpoint is not None
-    key = read_key(Path(config.api_key_file) if config.api_key_file else None)
-    limits = Limits(
-        config.concurrency,
-        config.requests_per_minute,
-        config.tokens_per_minute,
-        config.request_timeout,
-    )
-    named = None if config.model == VoteConfig.model else config.model
-    engine = EndpointEngine(config.endpoint, named, key, limits)
-    engine.connect()
+    engine = connect(config, None if config.model == VoteConfig.model else config.model)
     led = {
         field.name: led_by(config.system_prompt, getattr(splits, field.name))
         for field in dataclasses.fields(splits)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation import Engine, Sampling
-from reasonkit.generation.endpoint import EndpointEngine, read_key
-from reasonkit.generation.pace import Limits
+from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.models import MODELS, THINK_FIRST, Model, entry_for
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
 from reasonkit.plan import led_by, quiet
+from reasonkit.stages.servers import connect
 from reasonkit.stages.sieve import is_finished
 from reasonkit.types import Example, Group
 
@@ -101,15 +100,7 @@ def find(config: DistillConfig) -> Teacher | None:
         RefusedError: there is no such model, or its server can't be used.
     """
     if config.endpoint is not None:
-        key = read_key(Path(config.api_key_file) if config.api_key_file else None)
-        limits = Limits(
-            config.concurrency,
-            config.requests_per_minute,
-            config.tokens_per_minute,
-            config.request_timeout,
-        )
-        server = EndpointEngine(config.endpoint, config.teacher, key, limits, logprobs=False)
-        server.connect()
+        server = connect(config, config.teacher, logprobs=False)
         name = server.model
         return Teacher(name, MODELS[name] if name in MODELS else entry_for(name), server=server)
     if config.teacher is None and config.traces is not None:
