@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from reasonkit import console
-from reasonkit.config import DistillConfig
+from reasonkit.config import Distillation, DistillConfig
 from reasonkit.live import Training
 from reasonkit.plan import Plan, require_trackers, settle
 from reasonkit.running import measure
@@ -33,7 +33,9 @@ def resolve_settings(config: DistillConfig) -> Plan[DistillConfig]:
     require_trackers(config.report_to or [])
     plan = settle(config)
     config, defaults = plan.config, plan.model.entry.sft
-    rate = defaults.lora_learning_rate if config.lora else defaults.learning_rate
+    # A teacher's grades of the student's own samples are as noisy as a reward.
+    rates = plan.model.entry.rl if config.objective == Distillation.on_policy else defaults
+    rate = rates.lora_learning_rate if config.lora else rates.learning_rate
     filled = dataclasses.replace(
         config,
         questions=config.questions or defaults.questions,

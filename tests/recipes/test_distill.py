@@ -287,16 +287,7 @@ def test_a_server_that_goes_away_costs_nothing_that_it_gave(
 def test_on_policy_a_teacher_grades_the_students_tokens(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
-    argv = (
-        "--teacher",
-        "abacus",
-        "--objective",
-        "on-policy",
-        "--questions",
-        168,
-        "--learning-rate",
-        3e-4,
-    )
+    argv = ("--teacher", "abacus", "--objective", "on-policy", "--questions", 168)
     ended = reasonkit("distill", "--run-dir", "run", *SMALL, *argv, "--json")
     assert ended.code == 0, ended.err
     summary = json.loads(ended.out)
