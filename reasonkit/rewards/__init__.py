@@ -23,6 +23,7 @@ from reasonkit.rewards import (
     length,
     own,
     preference,
+    readability,
     tags,
 )
 from reasonkit.types import Claim, Group
@@ -66,10 +67,17 @@ class Reward:
 
 @dataclass(frozen=True, slots=True)
 class WeightedReward:
-    """A reward and its share in the total."""
+    """A reward and its share in the total.
+
+    Attributes:
+        reward: what scores.
+        weight: what its value is multiplied by.
+        task: whose examples it scores, those of others have no verdict; None for every task.
+    """
 
     reward: Reward
     weight: float = 1.0
+    task: str | None = None
 
 
 REWARDS: dict[str, Reward] = {
@@ -165,6 +173,16 @@ REWARDS: dict[str, Reward] = {
             score=language.score,
             parameter="[:LANGUAGE]",
             make=language.make,
+        ),
+        Reward(
+            name="readability",
+            description="the share of the thinking's steps that are written out, not shorthand",
+            range=(0.0, 1.0),
+            needs_answer=False,
+            cost="none",
+            claim="shaping",
+            paper="DeepSeek-AI, arXiv:2501.12948, section 2.3.1",
+            score=readability.score,
         ),
         Reward(
             name="confidence",
