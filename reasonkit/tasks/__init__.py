@@ -8,13 +8,14 @@ twice counts once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reasonkit.config import Part
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.hub import is_id
 from reasonkit.tasks import files, generated, gym, hub
-from reasonkit.tasks.rows import Row, bucket
+from reasonkit.tasks.rows import Row, bucket, part_of
 from reasonkit.types import Example
 
 TRAIN, VALIDATION, TEST = 4000, 300, 600
@@ -151,6 +152,20 @@ def load(
     else:
         rows = hub.rows(task.dataset, task.splits, wanted)
     return _split(name, rows, train, validation, test)
+
+
+def half(name: str, splits: Splits, part: Part) -> Splits:
+    """The splits with one of two disjoint halves of train, or with all of it.
+
+    Raises:
+        DataError: nothing is left of train.
+    """
+    if part == Part.all:
+        return splits
+    train = [example for example in splits.train if part_of(example.id) == part]
+    if splits.train and not train:
+        raise DataError(f"{name}: too few train questions to halve them")
+    return replace(splits, train=train)
 
 
 def usual_rewards(task: Task, splits: Splits) -> Weights:
