@@ -40,6 +40,7 @@ class Task:
         splits: the hub's split for each of ours.
         columns: the data's column for each of `rows.ROLES`; guessed where missing.
         steps: rollouts that reinforcement learning takes at least, if it isn't told.
+        sizes: how many examples there are of a split, where the generator soon runs out of them.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Task:
     splits: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     steps: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 TASKS: dict[str, Task] = {
@@ -63,6 +65,13 @@ TASKS: dict[str, Task] = {
             "generated",
             rewards=FOR_PROGRAMS,
             steps=150,
+        ),
+        Task(
+            "general",
+            "everyday requests to be granted, or declined where they would do harm",
+            "generated",
+            rewards=(("helpful:abacus-judge", 1.0), ("harmless:abacus-judge", 1.0)),
+            sizes={"train": 427, "validation": 109, "test": 155},
         ),
         Task(
             "gsm8k",
@@ -143,7 +152,12 @@ def load(
     task = describe(name)
     if task.source == "generated":
         sizes = {"train": TRAIN if train is None else train, "validation": validation, "test": test}
-        return Splits(**{split: generated.draw(name, split, n) for split, n in sizes.items()})
+        return Splits(
+            **{
+                split: generated.draw(name, split, min(n, task.sizes.get(split, n)))
+                for split, n in sizes.items()
+            }
+        )
     wanted = {**task.columns, **(columns or {})}
     if task.source == "gym":
         rows = gym.rows(name, (train or TRAIN) + validation + test)
