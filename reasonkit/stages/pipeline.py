@@ -67,7 +67,7 @@ STAGES: dict[StageName, Stage] = {
             StageName.cold_start,
             "distill",
             "fine-tune the base on a few hundred readable traces",
-            {"part": "sft", "questions": 600, "samples": 4, "per_question": 1, "epochs": 4},
+            {"part": "sft", "questions": 600, "samples": 4, "per_question": 1, "epochs": 2},
         ),
         Stage(
             StageName.rl,
@@ -79,7 +79,7 @@ STAGES: dict[StageName, Stage] = {
             StageName.rejection,
             "distill",
             "fine-tune on the policy's best traces and on general chats",
-            {"part": "sft", "questions": 1500, "samples": 4, "per_question": 1, "epochs": 4},
+            {"part": "sft", "questions": 1500, "samples": 4, "per_question": 1, "epochs": 3},
         ),
         Stage(
             StageName.final_rl,
