@@ -85,7 +85,7 @@ STAGES: dict[StageName, Stage] = {
             StageName.final_rl,
             "grpo",
             "reinforce by rules on reasoning, by preference on general prompts",
-            {"part": "rl"},
+            {"part": "rl", "general_share": 0.5},
         ),
     )
 }

@@ -1,6 +1,7 @@
 """General chats to learn from: everyday favours of the train split, answered well.
 
-What should be declined is not among them: that is left to preference. They are of the half of that split that reinforcement learning doesn't use.
+They are of the half of that split that reinforcement learning doesn't use. What should be declined
+is not among them: that is left to preference.
 """
 
 from __future__ import annotations
