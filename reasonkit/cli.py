@@ -5,7 +5,6 @@ A command imports its recipe inside its body, so that ``--help`` never loads tor
 
 from __future__ import annotations
 
-import importlib.metadata
 import signal
 import sys
 from pathlib import Path
@@ -41,6 +40,8 @@ app.add_typer(rewards_app, name="rewards")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        import importlib.metadata
+
         print(importlib.metadata.version("reasonkit"))
         raise typer.Exit
 

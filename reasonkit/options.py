@@ -11,7 +11,6 @@ import typer
 
 from reasonkit.config import Config, Invocation, from_mapping, read_yaml, to_mapping
 from reasonkit.errors import RefusedError, StoppedError
-from reasonkit.runs import open_run
 
 
 def with_options(
@@ -26,9 +25,10 @@ def with_options(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=field.default,
-                annotation=get_type_hints(source, include_extras=True)[field.name],
+                annotation=hints[field.name],
             )
             for source in (Invocation, config)
+            for hints in [get_type_hints(source, include_extras=True)]
             for field in dataclasses.fields(source)
         ),
     ]
@@ -71,6 +71,9 @@ def _merge(
             raise RefusedError(f"--resume takes its settings from the run: leave out {extra}")
         if not changeable:
             return config()
+        # Only this needs it, and every command starts without it sooner.
+        from reasonkit.runs import open_run
+
         made = open_run(invocation.run_dir, command)
         return from_mapping(config, made.config | flags, str(made.path / "config.yaml"))
     base = config()
