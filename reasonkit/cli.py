@@ -15,6 +15,7 @@ import typer
 
 from reasonkit import console
 from reasonkit.config import (
+    CompareConfig,
     DistillConfig,
     GrpoConfig,
     Invocation,
@@ -84,10 +85,18 @@ def _verifier(config: VerifierConfig, invocation: Invocation) -> None:
     verifier.run(config, invocation)
 
 
+def _compare(config: CompareConfig, invocation: Invocation) -> None:
+    """The ways side by side: one base, the same test questions, accuracy against cost."""
+    from reasonkit.recipes import compare
+
+    compare.run(config, invocation)
+
+
 app.command("grpo")(with_options(GrpoConfig, _grpo))
 app.command("distill")(with_options(DistillConfig, _distill))
 app.command("vote")(with_options(VoteConfig, _vote))
 app.command("verifier")(with_options(VerifierConfig, _verifier))
+app.command("compare")(with_options(CompareConfig, _compare))
 
 
 @app.command("runs")
