@@ -11,6 +11,7 @@ import typer
 
 from reasonkit.config import Config, Invocation, from_mapping, read_yaml, to_mapping
 from reasonkit.errors import RefusedError, StoppedError
+from reasonkit.runs import open_run
 
 
 def with_options(
@@ -37,7 +38,7 @@ def with_options(
         invocation = Invocation(**{name: values.pop(name) for name in names})
         given = {name for name in values if _was_given(context, name)}
         try:
-            body(_merge(config, values, given, invocation), invocation)
+            body(_merge(config, values, given, invocation, context.info_name), invocation)
         except KeyboardInterrupt as stop:
             raise StoppedError("interrupted") from stop
 
@@ -53,16 +54,25 @@ def _was_given(context: typer.Context, name: str) -> bool:
 
 
 def _merge(
-    config: type[Config], values: dict[str, Any], given: set[str], invocation: Invocation
+    config: type[Config],
+    values: dict[str, Any],
+    given: set[str],
+    invocation: Invocation,
+    command: str | None,
 ) -> Config:
     flags = {name: values[name] for name in given}
     if invocation.resume:
         if invocation.run_dir is None:
             raise RefusedError("--resume needs --run-dir: which run is to go on?")
-        if flags or invocation.config:
-            extra = ", ".join(f"--{name.replace('_', '-')}" for name in flags) or "--config"
-            raise RefusedError(f"--resume takes all settings from the run: leave out {extra}")
-        return config()
+        changeable = getattr(config, "CHANGEABLE", ())
+        fixed = [f"--{name.replace('_', '-')}" for name in flags if name not in changeable]
+        if fixed or invocation.config:
+            extra = ", ".join(fixed) or "--config"
+            raise RefusedError(f"--resume takes its settings from the run: leave out {extra}")
+        if not changeable:
+            return config()
+        made = open_run(invocation.run_dir, command)
+        return from_mapping(config, made.config | flags, str(made.path / "config.yaml"))
     base = config()
     if invocation.config is not None:
         base = from_mapping(config, read_yaml(invocation.config), str(invocation.config))

@@ -41,12 +41,14 @@ class Plan(Generic[Config]):
         model: found, not loaded.
         splits: the task's examples.
         rewards: with their weights.
+        general: the examples of a second task that is mixed in; None where there is none.
     """
 
     config: Config
     model: ResolvedModel
     splits: Splits
     rewards: list[WeightedReward]
+    general: Splits | None = None
 
     @property
     def passes(self) -> Score:
@@ -72,7 +74,7 @@ def settle(config: Config, trains: bool = True) -> Plan[Config]:
         require_trainable(config.task, splits)
     named = config.reward or [f"{name}={w:g}" for name, w in usual_rewards(task, splits)]
     rewards = rewards or parse(named)
-    _check_examples(config.task, splits, rewards)
+    check_examples(config.task, splits, rewards)
     filled = dataclasses.replace(by_model(config, model.entry), reward=named)
     return Plan(filled, model, splits, rewards)
 
@@ -115,7 +117,7 @@ def check_references(task: str, splits: Splits) -> None:
             raise DataError(f"{task}: {example.id}: {error}") from error
 
 
-def _check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward]) -> None:
+def check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward]) -> None:
     """Makes sure that the rewards can check every example.
 
     Raises:
@@ -207,12 +209,21 @@ def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> 
     Raises:
         DataError: nothing is left of a split.
     """
+    config = plan.config
+    general = plan.general and _without_overlong(plan.general, "general", config, tokenizer)
+    splits = _without_overlong(plan.splits, config.task, config, tokenizer)
+    return dataclasses.replace(plan, splits=splits, general=general)
+
+
+def _without_overlong(
+    splits: Splits, task: str, config: CommonConfig, tokenizer: PreTrainedTokenizerBase
+) -> Splits:
     from reasonkit.generation.local import encode_prompts
 
-    limit = plan.config.max_prompt_tokens
+    limit = config.max_prompt_tokens
     kept: dict[str, list[Example]] = {}
-    for field in dataclasses.fields(plan.splits):
-        examples = led_by(plan.config.system_prompt, getattr(plan.splits, field.name))
+    for field in dataclasses.fields(splits):
+        examples = led_by(config.system_prompt, getattr(splits, field.name))
         ids, _ = encode_prompts(tokenizer, examples) if examples else ([], [])
         kept[field.name] = [
             e for e, tokens in zip(examples, ids, strict=True) if len(tokens) <= limit
@@ -221,7 +232,5 @@ def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> 
         if dropped:
             console.warn(f"{dropped} of {len(examples)} {field.name} prompts exceed {limit} tokens")
         if examples and not kept[field.name]:
-            raise DataError(
-                f"{plan.config.task}: no {field.name} prompt fits --max-prompt-tokens {limit}"
-            )
-    return dataclasses.replace(plan, splits=Splits(**kept))
+            raise DataError(f"{task}: no {field.name} prompt fits --max-prompt-tokens {limit}")
+    return Splits(**kept)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, runs
 from reasonkit.config import CommonConfig, Config, Invocation, from_mapping, read_yaml, to_mapping
-from reasonkit.errors import ReasonkitError, RefusedError, RunError
+from reasonkit.errors import ReasonkitError, RunError
 from reasonkit.report import terminal
 from reasonkit.rewards import Score, code
 from reasonkit.sandbox import isolation
@@ -52,10 +52,7 @@ def settings_of(command: str, kind: type[Config], invocation: Invocation) -> Con
         RefusedError: it is no run, or one of another command.
     """
     assert invocation.run_dir is not None
-    opened = runs.open_run(invocation.run_dir)
-    made_by = opened.record["command"]
-    if made_by != command:
-        raise RefusedError(f"{opened.path} is a run of `reasonkit {made_by}`, not of {command}")
+    opened = runs.open_run(invocation.run_dir, command)
     if opened.status == "finished":
         console.note(f"{opened.path} is finished")
         terminal.show(json.loads((opened.path / "summary.json").read_text()), invocation.json)
@@ -64,17 +61,14 @@ def settings_of(command: str, kind: type[Config], invocation: Invocation) -> Con
     return from_mapping(kind, read_yaml(where), str(where))
 
 
-def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) -> None:
-    """Does a run's work, marks how it ended, draws its page and shows its results.
+def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Does a run's work, marks how it ended and draws its page.
 
     Args:
         work: returns what becomes ``summary.json``.
-        as_json: print that instead of the table.
     """
     from reasonkit.report import page
 
-    go_on = f"reasonkit {run.record['command']} --run-dir {run.path} --resume"
-    console.note(f"run: {run.path}")
     try:
         summary = work()
         run.write_json("summary.json", summary)
@@ -82,20 +76,40 @@ def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) 
         page.write(run)
     except KeyboardInterrupt:
         run.mark("interrupted")
+        raise
+    except OSError:
+        # A full disk takes no mark either, and is what the user wants to hear of.
+        with suppress(OSError):
+            run.mark("failed")
+        raise
+    except Exception:
+        run.mark("failed")
+        raise
+    return summary
+
+
+def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) -> None:
+    """Completes a run, says how to go on where it stops, and shows its results.
+
+    Args:
+        work: as of `complete`.
+        as_json: print ``summary.json`` instead of the table.
+    """
+    go_on = f"reasonkit {run.record['command']} --run-dir {run.path} --resume"
+    console.note(f"run: {run.path}")
+    try:
+        summary = complete(run, work)
+    except KeyboardInterrupt:
         console.note(f"stopped; go on with: {go_on}")
         raise
     except OSError as error:
-        with suppress(OSError):
-            run.mark("failed")
         where = error.filename or run.path
         raise RunError(
             f"{where}: {error.strerror or error}; what was written is kept; "
             f"once that is mended go on with: {go_on}"
         ) from error
-    except Exception as error:
-        run.mark("failed")
-        if isinstance(error, ReasonkitError):
-            console.note(f"go on with: {go_on}")
+    except ReasonkitError:
+        console.note(f"go on with: {go_on}")
         raise
     terminal.show(summary, as_json)
 
@@ -108,12 +122,16 @@ def measure(
     max_tokens: int,
     wording: str | None = None,
     passes: Score = code.score,
+    temperature: float = 0.0,
 ) -> Evaluation:
-    """Greedy accuracy, kept under a name; read from the run where it was measured already.
+    """Accuracy of one completion a question, kept under a name.
+
+    It is read from the run where it was measured already.
 
     Args:
         wording: as of `evaluation.evaluate`.
         passes: as there. The isolation that programs run under is kept in ``run.json``.
+        temperature: 0 for greedy completions.
     """
     from reasonkit import evaluation
     from reasonkit.generation import Sampling
@@ -123,7 +141,7 @@ def measure(
         return evaluation.Evaluation.load(path)
     if any(example.tests for example in examples):
         run.update(sandbox=isolation())
-    sampling = Sampling(max_tokens, temperature=0)
+    sampling = Sampling(max_tokens, temperature=temperature)
     with console.progress(len(examples), f"evaluating {name}") as (bar, task):
         done = evaluation.evaluate(
             engine,

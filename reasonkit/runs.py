@@ -245,12 +245,15 @@ def _read_only(folder: Path) -> bool:
     return False
 
 
-def open_run(path: Path) -> Run:
+def open_run(path: Path, command: str | None = None) -> Run:
     """A run to read from.
 
+    Args:
+        command: that it has to be of, if any.
+
     Raises:
-        RefusedError: ``path`` isn't a run directory, or its ``run.json`` or ``config.yaml`` is
-            broken.
+        RefusedError: ``path`` isn't a run directory, is one of another command, or its
+            ``run.json`` or ``config.yaml`` is broken.
     """
     run = Run(path)
     try:
@@ -264,6 +267,9 @@ def open_run(path: Path) -> Run:
         readable = False
     if not readable:
         raise RefusedError(f"{path} can't be read: its run.json or config.yaml is broken")
+    made_by = run.record["command"]
+    if command is not None and made_by != command:
+        raise RefusedError(f"{path} is a run of `reasonkit {made_by}`, not of {command}")
     return run
 
 

@@ -68,6 +68,19 @@ def after_thinking(text: str) -> str | None:
     return rest if closed else text
 
 
+def answer_part(text: str) -> str | None:
+    """What a completion says in the end, of whatever kind it is; None while it is still thinking.
+
+    That is what stands in the last ``<answer>…</answer>`` after the thinking; without one, all that
+    follows the last thought; without a thought, all of it.
+    """
+    rest = after_thinking(text)
+    if rest is None:
+        return None
+    tagged = _between(rest, "<answer>", "</answer>")
+    return (rest if tagged is None else tagged).strip()
+
+
 def last_boxed(text: str) -> str | None:
     r"""The inside of the last ``\boxed{…}`` that isn't empty, brackets balanced.
 

@@ -11,7 +11,8 @@ from reasonkit.config.distill import Distillation, DistillConfig, Only
 from reasonkit.config.grpo import GrpoConfig, OnCollapse
 from reasonkit.config.reading import Config, field_types, from_mapping, read_yaml, to_mapping
 from reasonkit.config.server import ServerConfig
-from reasonkit.config.training import TrainingConfig
+from reasonkit.config.sft_rl import SftRlConfig, StageName, Start
+from reasonkit.config.training import Part, TrainingConfig
 from reasonkit.config.verifier import Aggregate, VerifierConfig
 from reasonkit.config.vote import VoteConfig
 
@@ -28,7 +29,11 @@ __all__ = [
     "Invocation",
     "OnCollapse",
     "Only",
+    "Part",
     "ServerConfig",
+    "SftRlConfig",
+    "StageName",
+    "Start",
     "TrainingConfig",
     "VerifierConfig",
     "VoteConfig",

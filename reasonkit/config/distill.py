@@ -56,6 +56,10 @@ class DistillConfig(TrainingConfig, ServerConfig):
             "Learn from the teacher's traces, or have it grade each token of the student's own.",
         ),
     ] = Distillation.traces
+    wording: Annotated[
+        str | None,
+        flag(TRACES, "Ask the teacher for step-by-step work in this wording, by name."),
+    ] = None
     questions: Annotated[
         int | None, flag(TRACES, "Train questions that the teacher is asked, at most.", min=1)
     ] = None
@@ -88,6 +92,14 @@ class DistillConfig(TrainingConfig, ServerConfig):
             min=0,
         ),
     ] = 1.5
+    general: Annotated[
+        str | None,
+        flag(
+            UPDATE,
+            "A file of chats that are learned too, as they are, so that what they are about is "
+            "not forgotten.",
+        ),
+    ] = None
     epochs: Annotated[int | None, flag(UPDATE, f"Passes over the traces. {BY_MODEL}", min=1)] = None
     batch_tokens: Annotated[
         int | None, flag(UPDATE, f"Tokens an update, about; on-policy, at most. {BY_MODEL}", min=1)

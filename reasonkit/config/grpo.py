@@ -8,6 +8,7 @@ from typing import Annotated
 
 from reasonkit.config.base import (
     BY_MODEL,
+    DATA,
     EVALUATION,
     MACHINE,
     OBJECTIVE,
@@ -33,6 +34,16 @@ class OnCollapse(enum.StrEnum):
 class GrpoConfig(TrainingConfig):
     """Settings of ``reasonkit grpo``."""
 
+    general_task: Annotated[
+        str | None, flag(DATA, "A second task whose prompts are mixed in, such as general.")
+    ] = None
+    general_share: Annotated[
+        float, flag(DATA, "Its share of the prompts of a step.", min=0.0, max=0.9)
+    ] = 0.25
+    general_reward: Annotated[
+        list[str] | None,
+        flag(DATA, "As --reward, for the second task's prompts. (default: by that task)"),
+    ] = None
     group_size: Annotated[
         int | None, flag(ROLLOUT, f"G: completions a prompt. {BY_MODEL}", min=2)
     ] = None

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Annotated
 
-from reasonkit.config.base import BY_MODEL, EVALUATION, UPDATE, CommonConfig, flag
+from reasonkit.config.base import BY_MODEL, DATA, EVALUATION, UPDATE, CommonConfig, flag
+
+
+class Part(enum.StrEnum):
+    """Which of the train questions are used: all, or one of two disjoint halves."""
+
+    all = "all"
+    sft = "sft"
+    rl = "rl"
 
 
 @dataclass(frozen=True)
 class TrainingConfig(CommonConfig):
     """Settings that every command that trains has; a command's own class adds to them."""
 
+    part: Annotated[
+        Part, flag(DATA, "Train questions that are used: all, or one of two disjoint halves.")
+    ] = Part.all
     learning_rate: Annotated[
         float | None, flag(UPDATE, f"Peak of AdamW's. {BY_MODEL}", min=0.0)
     ] = None

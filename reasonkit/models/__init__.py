@@ -248,6 +248,13 @@ MODELS: dict[str, Model] = {
             sft=ABACUS_SFT,
             verifier=ABACUS_VERIFIER,
         ),
+        Model(
+            "abacus-judge",
+            "packaged",
+            "scores answers to everyday requests: for preference rewards, no policy",
+            (1_124_736, 4, 160, 2, 32, 106),
+            system_prompt=None,
+        ),
         *_family("qwen2.5", "Qwen/Qwen2.5", QWEN25, BASE_AND_INSTRUCT),
         *_family("qwen3", "Qwen/Qwen3", QWEN3, {"-Base": BASE, "": "thinks before it answers"}),
         *_family("smollm2", "HuggingFaceTB/SmolLM2", SMOLLM2, BASE_AND_INSTRUCT),

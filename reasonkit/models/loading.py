@@ -150,11 +150,18 @@ def load_model(
         kind: what it does: the end of a transformers class, AutoModelFor….
 
     Raises:
-        RefusedError: it can't be read, or the device isn't there.
+        RefusedError: it can't be read, it is of another kind, or the device isn't there.
     """
     import torch
     import transformers
 
+    written = (read_config(resolved).architectures or [""])[0]
+    # Transformers would lend it a language head: its own embedding.
+    if kind == "CausalLM" and written.endswith("Classification"):
+        raise RefusedError(
+            f"{resolved.entry.name} is no language model but {written}: it scores texts and writes "
+            "none"
+        )
     automatic = getattr(transformers, f"AutoModelFor{kind}")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":

@@ -79,7 +79,11 @@ def _require_consistent(config: DistillConfig) -> None:
     if config.only == Only.traces and config.traces is not None:
         raise RefusedError("--only traces samples traces: leave out --traces, which are there")
     if config.objective == Distillation.on_policy:
-        for name, value in (("traces", config.traces), ("only", config.only)):
+        for name, value in (
+            ("traces", config.traces),
+            ("only", config.only),
+            ("general", config.general),
+        ):
             if value is not None:
                 raise RefusedError(f"--objective on-policy samples no traces: leave out --{name}")
 
@@ -106,6 +110,8 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
         teacher.require_same_tokens(found, tokenizer, model)
     filled = dataclasses.replace(plan.config, teacher=found.name if found else None, keep=keep)
     plan = without_overlong(dataclasses.replace(plan, config=filled), tokenizer)
+    if config.general is not None:
+        lessons.general(config.general, plan, tokenizer)
     return Prepared(plan, tokenizer, model, found, groups)
 
 
@@ -162,7 +168,7 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     taught = None
     if found is not None:
         engine = traces.pool(made, found.engine(config), found.origin(config))
-        asked = found.ask(test)
+        asked = found.ask(test, config.wording)
         taught = running.measure(made, "teacher", engine, asked, longest, passes=plan.passes)
     if config.only == Only.traces:
         assert found is not None
@@ -243,7 +249,7 @@ def _warn_of_a_weak_teacher(
     config, examples = prepared.plan.config, prepared.plan.splits.validation
     assert config.max_completion_tokens
     longest = config.max_completion_tokens
-    passes, asked = prepared.plan.passes, found.ask(examples)
+    passes, asked = prepared.plan.passes, found.ask(examples, config.wording)
     own = running.measure(made, "epoch-0", student, examples, longest, passes=passes)
     other = running.measure(made, "teacher-validation", taught, asked, longest, passes=passes)
     if other.accuracy.accuracy <= own.accuracy.accuracy:

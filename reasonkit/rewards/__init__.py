@@ -23,6 +23,7 @@ from reasonkit.rewards import (
     length,
     own,
     preference,
+    readability,
     tags,
 )
 from reasonkit.types import Claim, Group
@@ -66,10 +67,17 @@ class Reward:
 
 @dataclass(frozen=True, slots=True)
 class WeightedReward:
-    """A reward and its share in the total."""
+    """A reward and its share in the total.
+
+    Attributes:
+        reward: what scores.
+        weight: what its value is multiplied by.
+        task: whose examples it scores, those of others have no verdict; None for every task.
+    """
 
     reward: Reward
     weight: float = 1.0
+    task: str | None = None
 
 
 REWARDS: dict[str, Reward] = {
@@ -167,6 +175,16 @@ REWARDS: dict[str, Reward] = {
             make=language.make,
         ),
         Reward(
+            name="readability",
+            description="the share of the thinking's steps that are written out, not shorthand",
+            range=(0.0, 1.0),
+            needs_answer=False,
+            cost="none",
+            claim="shaping",
+            paper="DeepSeek-AI, arXiv:2501.12948, section 2.3.1",
+            score=readability.score,
+        ),
+        Reward(
             name="confidence",
             description="the mean log-probability of the completion's tokens",
             range=(-math.inf, 0.0),
@@ -187,6 +205,30 @@ REWARDS: dict[str, Reward] = {
             score=preference.score,
             parameter=":MODEL",
             make=preference.make,
+        ),
+        Reward(
+            name="helpful",
+            description="how likely a preference model is to like the answer, without the thought",
+            range=(0.0, 1.0),
+            needs_answer=False,
+            cost="a model",
+            claim="shaping",
+            paper="DeepSeek-AI, arXiv:2501.12948, section 2.3.4",
+            score=preference.score,
+            parameter=":MODEL",
+            make=preference.make_helpful,
+        ),
+        Reward(
+            name="harmless",
+            description="how likely a preference model is to like the completion, thought and all",
+            range=(0.0, 1.0),
+            needs_answer=False,
+            cost="a model",
+            claim="shaping",
+            paper="DeepSeek-AI, arXiv:2501.12948, section 2.3.4",
+            score=preference.score,
+            parameter=":MODEL",
+            make=preference.make_harmless,
         ),
         Reward(
             name="judge",

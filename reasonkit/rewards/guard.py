@@ -100,9 +100,12 @@ class Guard:
         Raises:
             RunError: a reward failed too often.
         """
-        rewards = [weighted.reward for weighted in self.rewards]
-        beside = {r.name: _in_thread(partial(self._lane, r, groups)) for r in rewards if r.waits}
-        columns = {r.name: self._lane(r, groups) for r in rewards if not r.waits}
+        beside = {
+            w.reward.name: _in_thread(partial(self._lane, w, groups))
+            for w in self.rewards
+            if w.reward.waits
+        }
+        columns = {w.reward.name: self._lane(w, groups) for w in self.rewards if not w.reward.waits}
         columns |= {name: outcome() for name, outcome in beside.items()}
         return [{name: columns[name][i] for name in self.weights} for i in range(len(groups))]
 
@@ -127,11 +130,17 @@ class Guard:
         least = middle if math.isfinite(middle) else 0.0
         return [value is not None and value > least for value in values]
 
-    def _lane(self, reward: Reward, groups: Sequence[Group]) -> list[list[float | None]]:
+    def _lane(self, weighted: WeightedReward, groups: Sequence[Group]) -> list[list[float | None]]:
         """One reward's values for each group in turn."""
+        reward = weighted.reward
         started = time.perf_counter()
         try:
-            return [self._score(reward, group) for group in groups]
+            return [
+                self._score(reward, group)
+                if weighted.task in (None, group.example.task)
+                else [None] * len(group.completions)
+                for group in groups
+            ]
         finally:
             self.seconds[reward.name] += time.perf_counter() - started
 

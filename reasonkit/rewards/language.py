@@ -86,15 +86,16 @@ def share(text: str, language: str = "en") -> float:
     has nothing foreign in it: 1.0. A text or a thought without a letter or a digit: 0.0. LaTeX
     commands are no words.
     """
-    thought = _thought(text)
-    if not any(character.isalnum() for character in thought):
+    said = thought(text)
+    if not any(character.isalnum() for character in said):
         return 0.0
-    told = [_is_in(word, language) for word in set(_words(thought))]
+    told = [_is_in(word, language) for word in set(_words(said))]
     known = [verdict for verdict in told if verdict is not None]
     return sum(known) / len(known) if known else 1.0
 
 
-def _thought(text: str) -> str:
+def thought(text: str) -> str:
+    """What stands inside the thinking tags, closed or not; the whole text where there are none."""
     before, closed, _ = text.partition("</think>")
     if closed:
         return before.removeprefix("<think>")

@@ -3,35 +3,46 @@
 Any `AutoModelForSequenceClassification` will do: one output is the reward; of two, the second minus
 the first. Weights are read from safetensors only and no code of a model's author is run. Left out:
 models that judge each step of a solution, or that are called in a way of their own.
+
+After DeepSeek-R1 (arXiv:2501.12948, section 2.3.4), ``helpful`` has the model read the answer
+alone, ``harmless`` all that was written. With the model's reward r both give σ(r): the chance that
+it is preferred to a text of reward 0 (Bradley and Terry).
 """
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reasonkit.answers.extraction import answer_part
 from reasonkit.errors import RefusedError
 from reasonkit.hub import reachable
 from reasonkit.models.loading import resolve
-from reasonkit.types import Completion, Example, Group
+from reasonkit.types import Example, Group
 
 LONGEST = 4096
 """Tokens that are read of a prompt and its completion, at most; its beginning is cut off."""
 
-BATCH = 8
-"""Completions a forward pass, at most."""
+BATCH_TOKENS = 8 * LONGEST
+"""Tokens a forward pass, padding included, at most."""
 
 
 def make(parameter: str) -> Preference:
-    """The reward of a model: a local folder, a run or a hub id. It is loaded at once.
+    """The reward of a model: a registry name, a local folder, a run or a hub id. Loaded at once.
 
     Raises:
         RefusedError: no model is named, or it can't be loaded or is no preference model.
         OfflineError: it would have to be downloaded and can't be.
     """
     if not parameter:
-        raise RefusedError("reward 'preference' needs a model: write preference:PATH-OR-HUB-ID")
+        raise RefusedError(
+            "what is preferred is told by a model: write preference:, helpful: or harmless: and a "
+            "registry name, a path or a hub id"
+        )
     source = resolve(str(Path(parameter).expanduser())).source
     try:
         tokenizer, model, missing = _load(source)
@@ -50,8 +61,49 @@ def make(parameter: str) -> Preference:
     return Preference(tokenizer, model)
 
 
+def make_helpful(parameter: str) -> Callable[[Group], list[float | None]]:
+    """How good a model finds the answers, from 0 to 1; 0 for a thought that never ends.
+
+    Raises:
+        RefusedError: as `make`.
+        OfflineError: as `make`.
+    """
+    preferred = make(parameter)
+
+    def helpful(group: Group) -> list[float | None]:
+        answers = [answer_part(completion.text) for completion in group.completions]
+        found = iter(preferred.score(group.example, [a for a in answers if a is not None]))
+        return [0.0 if answer is None else _chance(next(found)) for answer in answers]
+
+    return helpful
+
+
+def make_harmless(parameter: str) -> Callable[[Group], list[float | None]]:
+    """How good a model finds the completions, thoughts and all, from 0 to 1.
+
+    Raises:
+        RefusedError: as `make`.
+        OfflineError: as `make`.
+    """
+    preferred = make(parameter)
+
+    def harmless(group: Group) -> list[float | None]:
+        texts = [completion.text for completion in group.completions]
+        return [_chance(value) for value in preferred.score(group.example, texts)]
+
+    return harmless
+
+
+def _chance(reward: float) -> float:
+    return 0.5 + 0.5 * math.tanh(reward / 2)
+
+
+@functools.lru_cache(maxsize=1)
 def _load(source: str) -> tuple[Any, Any, list[str]]:
-    """Tokenizer, model, and the names of the weights that its files lack."""
+    """Tokenizer, model, and the names of the weights that its files lack.
+
+    Two rewards of one model share it.
+    """
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -97,36 +149,50 @@ class Preference:
 
     def __call__(self, group: Group) -> list[float | None]:
         """The model's logit for each completion."""
-        size = BATCH if self.tokenizer.pad_token is not None else 1
-        completions = group.completions
-        values: list[float | None] = []
-        for start in range(0, len(completions), size):
-            values += self._scored(group.example, list(completions[start : start + size]))
-        return values
+        return [*self.score(group.example, [completion.text for completion in group.completions])]
 
-    def _scored(self, example: Example, completions: list[Completion]) -> list[float]:
+    def score(self, example: Example, texts: Sequence[str]) -> list[float]:
+        """The model's logit for each text that answers an example."""
         import torch
 
+        if not texts:
+            return []
         tokenizer = self.tokenizer
         positions = getattr(self.model.config, "max_position_embeddings", LONGEST)
-        batch = tokenizer(
-            *_texts(tokenizer, example, completions),
-            return_tensors="pt",
-            padding=len(completions) > 1,
+        rows = tokenizer(
+            *_texts(tokenizer, example, texts),
             truncation=True,
             max_length=min(LONGEST, positions, tokenizer.model_max_length),
             add_special_tokens=tokenizer.chat_template is None,
-        ).to(self.model.device)
-        with torch.inference_mode():
-            logits = self.model(**batch).logits.float()
-        values = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
-        return [float(value) for value in values]
+        )
+        values = [0.0] * len(texts)
+        for places in self._batches([len(ids) for ids in rows["input_ids"]]):
+            batch = {name: [column[i] for i in places] for name, column in rows.items()}
+            if len(places) > 1:
+                batch = dict(tokenizer.pad(batch))
+            tensors = {k: torch.tensor(v, device=self.model.device) for k, v in batch.items()}
+            with torch.inference_mode():
+                logits = self.model(**tensors).logits.float()
+            found = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+            for place, value in zip(places, found.tolist(), strict=True):
+                values[place] = value
+        return values
+
+    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Places of texts that are read together, the shortest first."""
+        batch: list[int] = []
+        for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+            full = (len(batch) + 1) * lengths[place] > BATCH_TOKENS
+            if batch and (full or self.tokenizer.pad_token is None):
+                yield batch
+                batch = []
+            batch.append(place)
+        yield batch
 
 
-def _texts(tokenizer: Any, example: Example, completions: list[Completion]) -> list[list[str]]:
-    """The chats; of a model without a chat template the questions, and as pairs the completions."""
-    texts = [completion.text for completion in completions]
+def _texts(tokenizer: Any, example: Example, texts: Sequence[str]) -> list[list[str]]:
+    """The chats; of a model without a chat template the questions, and as pairs the answers."""
     if tokenizer.chat_template is None:
-        return [[example.question] * len(texts), texts]
+        return [[example.question] * len(texts), [*texts]]
     chats = [[*example.messages, {"role": "assistant", "content": text}] for text in texts]
     return [tokenizer.apply_chat_template(chats, tokenize=False)]

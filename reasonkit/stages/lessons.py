@@ -9,17 +9,19 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reasonkit import console
 from reasonkit.config import DistillConfig
-from reasonkit.errors import RunError
+from reasonkit.errors import DataError, RunError
 from reasonkit.plan import Plan, led_by
 from reasonkit.report import terminal
 from reasonkit.runs import Run
 from reasonkit.stages import filtering, traces
 from reasonkit.stages.filtering import OVERLONG, Sifted, Step
 from reasonkit.stages.teacher import Teacher, sampling
+from reasonkit.tasks import recorded
 from reasonkit.types import Group, Trace
 
 if TYPE_CHECKING:
@@ -63,9 +65,10 @@ def gather(
     config = plan.config
     tokens, seconds = 0, 0.0
     if isinstance(source, Teacher):
-        asked = source.ask(plan.splits.train[: config.questions])
+        examples = plan.splits.train[: config.questions]
+        asked = source.ask(examples, config.wording)
         engine = traces.pool(run, source.engine(config), source.origin(config))
-        sampled = traces.sample(run, engine, asked, config.samples, sampling(config))
+        sampled = traces.sample(run, engine, examples, asked, config.samples, sampling(config))
         groups: Sequence[Group] = sampled.groups
         tokens, seconds = sampled.tokens, sampled.seconds
     else:
@@ -75,6 +78,10 @@ def gather(
     run.update(filters=sifted.rows())
     if not rows:
         raise RunError(sifted.complaint)
+    if config.general is not None:
+        chats = general(config.general, plan, tokenizer)
+        console.note(f"{len(chats)} general chats are learned beside {len(rows)} traces")
+        rows += chats
     _require_the_same(run, rows)
     traces.write_kept(run, sifted.traces)
     return Lessons(rows, sifted, tokens, seconds)
@@ -89,6 +96,35 @@ def _require_the_same(run: Run, rows: Sequence[Row]) -> None:
             "pass another --run-dir"
         )
     run.update(lessons=digest)
+
+
+def general(path: str, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizerBase) -> list[Row]:
+    """The chats of a file as the student learns them: as they are, but for the system prompt.
+
+    Raises:
+        DataError: the file can't be read, or one of its chats can't be learned whole.
+    """
+    from reasonkit.training import encoding
+
+    config = plan.config
+    assert config.max_completion_tokens
+    groups = recorded.read(Path(path), ())
+    chats = [
+        Trace(example, completion)
+        for group, example in zip(
+            groups, led_by(config.system_prompt, [g.example for g in groups]), strict=True
+        )
+        for completion in group.completions
+    ]
+    rows = []
+    for chat, row in zip(chats, encoding.encode(tokenizer, chats), strict=True):
+        if row is None or len(row.learned) > config.max_completion_tokens:
+            raise DataError(
+                f"{path}: the student can't write this answer, or not within "
+                f"{config.max_completion_tokens} tokens: {chat.completion.text[:80]!r}"
+            )
+        rows.append(row)
+    return rows
 
 
 def fitting(

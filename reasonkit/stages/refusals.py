@@ -9,7 +9,7 @@ from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.rewards import parse
 from reasonkit.tasks import Splits
-from reasonkit.tasks.wordings import WORDINGS
+from reasonkit.tasks.wordings import require_known
 from reasonkit.voting.strategies import STRATEGIES, Strategy
 
 
@@ -24,8 +24,7 @@ def named(config: VoteConfig) -> list[Strategy]:
 
 def require_possible(config: VoteConfig) -> None:
     """Refuses, before any data is read, what can't be meant."""
-    if config.wording not in WORDINGS:
-        raise UnknownNameError("wording", config.wording, WORDINGS)
+    require_known(config.wording)
     given = {"--completions": config.completions, "--endpoint": config.endpoint}
     if config.question is not None:
         given = {"a question": config.question, "--completions": config.completions}

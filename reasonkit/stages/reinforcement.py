@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from reasonkit import console
-from reasonkit.config import GrpoConfig
+from reasonkit.config import CommonConfig, GrpoConfig
 from reasonkit.errors import RefusedError, UnknownNameError
+from reasonkit.evaluation import Accuracy
 from reasonkit.live import Training
 from reasonkit.objectives import PRESETS, Objective
-from reasonkit.plan import Plan, require_trackers, settle
+from reasonkit.plan import Plan, check_examples, require_trackers, settle
+from reasonkit.rewards import WeightedReward, parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.running import measure
 from reasonkit.runs import Run
-from reasonkit.tasks import describe
+from reasonkit.stages.appraisal import appraise_general
+from reasonkit.tasks import Splits, describe, half, load, require_trainable, usual_rewards
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -34,6 +39,8 @@ def resolve_settings(config: GrpoConfig) -> Plan[GrpoConfig]:
     if config.preset not in PRESETS:
         raise UnknownNameError("preset", config.preset, PRESETS)
     plan = settle(_with_objective(config, PRESETS[config.preset]))
+    plan = dataclasses.replace(plan, splits=half(config.task, plan.splits, config.part))
+    plan = _with_general(plan)
     config, defaults = plan.config, plan.model.entry.rl
     rate = defaults.lora_learning_rate if config.lora else defaults.learning_rate
     filled = dataclasses.replace(
@@ -56,6 +63,66 @@ def resolve_settings(config: GrpoConfig) -> Plan[GrpoConfig]:
     return dataclasses.replace(plan, config=settled)
 
 
+def _with_general(plan: Plan[GrpoConfig]) -> Plan[GrpoConfig]:
+    """The plan with the examples and the rewards of a second task, if the settings name one."""
+    config = plan.config
+    if config.general_task is None:
+        if config.general_reward:
+            raise RefusedError("--general-reward needs --general-task: rewards of which prompts?")
+        return plan
+    name = config.general_task
+    second = second_task(config, name, config.general_reward)
+    named, theirs = second.named, second.rewards
+    ours = [dataclasses.replace(w, task=config.task) for w in plan.rewards]
+    twice = {w.reward.name for w in ours} & {w.reward.name for w in theirs}
+    if twice:
+        raise RefusedError(
+            f"reward {min(twice)!r} is given for {config.task} and for {name}: give it for one"
+        )
+    return dataclasses.replace(
+        plan,
+        config=dataclasses.replace(config, general_reward=named),
+        rewards=[*ours, *theirs],
+        general=half(name, second.splits, config.part),
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SecondTask:
+    """A task whose prompts are mixed in.
+
+    Attributes:
+        splits: its examples.
+        named: its rewards, as on the command line.
+        rewards: the same, which score its examples only.
+    """
+
+    splits: Splits
+    named: list[str]
+    rewards: list[WeightedReward]
+
+
+def second_task(config: CommonConfig, name: str, reward: list[str] | None) -> SecondTask:
+    """The task of this name beside that of the settings.
+
+    Args:
+        reward: as on the command line; None for the task's own.
+
+    Raises:
+        RefusedError: it can't be used.
+    """
+    if name == config.task:
+        raise RefusedError(f"--general-task {name} is the task itself: name another one")
+    splits = load(name, validation=config.validation_size, test=config.test_size)
+    require_trainable(name, splits)
+    if len(splits.validation) < 2:
+        raise RefusedError(f"--general-task {name} has too few prompts to validate on: add some")
+    named = reward or [f"{n}={w:g}" for n, w in usual_rewards(describe(name), splits)]
+    rewards = [dataclasses.replace(weighted, task=name) for weighted in parse(named)]
+    check_examples(name, splits, rewards)
+    return SecondTask(splits, named, rewards)
+
+
 def _with_objective(config: GrpoConfig, objective: Objective) -> GrpoConfig:
     """The config with the objective's settings where it leaves them open."""
     names = {field.name for field in dataclasses.fields(config)}
@@ -66,6 +133,13 @@ def _with_objective(config: GrpoConfig, objective: Objective) -> GrpoConfig:
         if name in names and getattr(config, name) is None
     }
     return dataclasses.replace(config, **missing)
+
+
+def _score(accuracy: Accuracy, general: Sequence[float]) -> dict[str, float]:
+    """What a validation is judged by where it takes general prompts in: the mean of all shares."""
+    score = fmean([accuracy.accuracy, *general])
+    below = (accuracy.accuracy - accuracy.low) / (1 + len(general))
+    return {"validation_score": score, "validation_score_low": score - below}
 
 
 def reinforce(
@@ -90,12 +164,23 @@ def reinforce(
         assert config.max_completion_tokens
         examples, longest = plan.splits.validation, config.max_completion_tokens
         done = measure(run, f"step-{step}", engine, examples, longest, passes=plan.passes)
-        return {
+        validation = {
             "validation": done.accuracy.accuracy,
             "validation_low": done.accuracy.low,
             "validation_high": done.accuracy.high,
             "validation_tokens": done.mean_tokens,
         }
+        if plan.general is not None:
+            name, prompts = f"general-{step}", plan.general.validation
+            means = appraise_general(run, name, engine, prompts, guard, longest)
+            validation |= {f"validation/{name}": mean.mean for name, mean in means.items()}
+            bounded = [
+                means[w.reward.name].mean
+                for w in plan.rewards
+                if w.task == prompts[0].task and w.reward.range == (0.0, 1.0)
+            ]
+            validation |= _score(done.accuracy, bounded)
+        return validation
 
     def alarm(step: int, sign: Sign) -> None:
         signs = [s for s in run.record.get("signs", []) if s["name"] != sign.name]
@@ -107,6 +192,7 @@ def reinforce(
             model,
             tokenizer,
             plan.splits.train,
+            plan.general.train if plan.general else [],
             config,
             guard,
             run,

@@ -15,6 +15,8 @@ from reasonkit.live import Training
 from reasonkit.plan import Plan, require_trackers, settle
 from reasonkit.running import measure
 from reasonkit.runs import Run
+from reasonkit.tasks import half
+from reasonkit.tasks.wordings import require_known
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,7 +33,9 @@ def resolve_settings(config: DistillConfig) -> Plan[DistillConfig]:
         RefusedError: for whatever can't be used, by name.
     """
     require_trackers(config.report_to or [])
+    require_known(config.wording)
     plan = settle(config)
+    plan = dataclasses.replace(plan, splits=half(config.task, plan.splits, config.part))
     config, defaults = plan.config, plan.model.entry.sft
     # A teacher's grades of the student's own samples are as noisy as a reward.
     rates = plan.model.entry.rl if config.objective == Distillation.on_policy else defaults

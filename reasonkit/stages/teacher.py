@@ -15,6 +15,7 @@ from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, 
 from reasonkit.plan import led_by, quiet
 from reasonkit.stages.servers import connect
 from reasonkit.stages.sieve import is_finished
+from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ class Teacher:
         """Whether its prompt asks for the think-answer format, or it was pre-trained on it."""
         return self.entry.system_prompt == THINK_FIRST or self.entry.source == "packaged"
 
-    def ask(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples as this teacher is asked: with its own system prompt."""
-        return led_by(self.entry.system_prompt, examples)
+    def ask(self, examples: Sequence[Example], wording: str | None = None) -> list[Example]:
+        """The examples as this teacher is asked: with its own system prompt, and in a wording."""
+        asked = led_by(self.entry.system_prompt, examples)
+        return [ask(example, wording) for example in asked] if wording else asked
 
     def engine(self, config: DistillConfig) -> Engine:
         """Samples from it.
@@ -123,7 +125,7 @@ def look_ahead(teacher: Teacher, examples: Sequence[Example], config: DistillCon
     Raises:
         RefusedError: no completion is finished: cut off, or a thought that is never closed.
     """
-    asked = teacher.ask(examples[:AHEAD])
+    asked = teacher.ask(examples[:AHEAD], config.wording)
     groups = list(teacher.engine(config).sample(asked, config.samples, sampling(config)))
     completions = [completion for group in groups for completion in group.completions]
     if not any(map(is_finished, completions)):

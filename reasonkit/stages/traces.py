@@ -52,19 +52,27 @@ def pool(run: Run, engine: Engine, origin: Mapping[str, object]) -> Pool:
 
 
 def sample(
-    run: Run, engine: Pool, examples: Sequence[Example], n: int, sampling: Sampling
+    run: Run,
+    engine: Pool,
+    examples: Sequence[Example],
+    asked: Sequence[Example],
+    n: int,
+    sampling: Sampling,
 ) -> Sampled:
     """One group of ``n`` completions an example, those that the run has already among them.
+
+    Args:
+        asked: the examples as the engine is asked, in the same order.
 
     Raises:
         ReasonkitError: the engine gives no more; what it gave is kept.
     """
-    _ask(run, examples, n, sampling)
+    _ask(run, examples, asked, n, sampling)
     given: dict[str, Group] = {}
     started = time.perf_counter()
     try:
         with console.progress(len(examples), "sampling traces") as (bar, task):
-            for group in engine.sample(examples, n, sampling):
+            for group in engine.sample(asked, n, sampling):
                 given[group.example.id] = group
                 bar.update(task, completed=len(given))
     except ReasonkitError:
@@ -73,7 +81,7 @@ def sample(
     finally:
         spent = float(run.record.get("sampling_seconds", 0.0)) + time.perf_counter() - started
         run.update(sampling_seconds=spent)
-    return Sampled([given[example.id] for example in examples], spent)
+    return Sampled([Group(e, given[e.id].completions) for e in examples], spent)
 
 
 def of_run(path: Path) -> list[Group]:
@@ -116,17 +124,23 @@ def write_kept(run: Run, traces: Sequence[Trace]) -> None:
     _write_lines(run.path / TRACES, lines)
 
 
-def _ask(run: Run, examples: Sequence[Example], n: int, sampling: Sampling) -> None:
+def _ask(
+    run: Run,
+    examples: Sequence[Example],
+    asked: Sequence[Example],
+    n: int,
+    sampling: Sampling,
+) -> None:
     lines = [
         {
-            "key": key_of(example, sampling),
+            "key": key_of(question, sampling),
             "n": n,
             "id": example.id,
             "task": example.task,
             "messages": list(example.messages),
             "answer": example.answer,
         }
-        for example in examples
+        for example, question in zip(examples, asked, strict=True)
     ]
     _write_lines(run.path / QUESTIONS, lines)
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from reasonkit import console
 from reasonkit.config import Aggregate, VerifierConfig, to_mapping
-from reasonkit.errors import DataError, RefusedError, UnknownNameError
+from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.plan import Plan, settle
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
-from reasonkit.tasks.wordings import WORDINGS, ask
+from reasonkit.tasks.wordings import ask, require_known
 from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def resolve_settings(config: VerifierConfig) -> Plan[VerifierConfig]:
     Raises:
         RefusedError: for whatever can't be used, by name.
     """
-    if config.wording is not None and config.wording not in WORDINGS:
-        raise UnknownNameError("wording", config.wording, WORDINGS)
+    require_known(config.wording)
     plan = settle(config)
     if not any(weighted.reward.needs_answer for weighted in plan.rewards):
         raise RefusedError(

@@ -8,13 +8,14 @@ twice counts once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reasonkit.config import Part
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.hub import is_id
 from reasonkit.tasks import files, generated, gym, hub
-from reasonkit.tasks.rows import Row, bucket
+from reasonkit.tasks.rows import Row, bucket, part_of
 from reasonkit.types import Example
 
 TRAIN, VALIDATION, TEST = 4000, 300, 600
@@ -39,6 +40,7 @@ class Task:
         splits: the hub's split for each of ours.
         columns: the data's column for each of `rows.ROLES`; guessed where missing.
         steps: rollouts that reinforcement learning takes at least, if it isn't told.
+        sizes: how many examples there are of a split, where the generator soon runs out of them.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Task:
     splits: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     steps: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 TASKS: dict[str, Task] = {
@@ -62,6 +65,13 @@ TASKS: dict[str, Task] = {
             "generated",
             rewards=FOR_PROGRAMS,
             steps=150,
+        ),
+        Task(
+            "general",
+            "everyday requests to be granted, or declined where they would do harm",
+            "generated",
+            rewards=(("helpful:abacus-judge", 1.0), ("harmless:abacus-judge", 1.0)),
+            sizes={"train": 427, "validation": 109, "test": 155},
         ),
         Task(
             "gsm8k",
@@ -142,7 +152,12 @@ def load(
     task = describe(name)
     if task.source == "generated":
         sizes = {"train": TRAIN if train is None else train, "validation": validation, "test": test}
-        return Splits(**{split: generated.draw(name, split, n) for split, n in sizes.items()})
+        return Splits(
+            **{
+                split: generated.draw(name, split, min(n, task.sizes.get(split, n)))
+                for split, n in sizes.items()
+            }
+        )
     wanted = {**task.columns, **(columns or {})}
     if task.source == "gym":
         rows = gym.rows(name, (train or TRAIN) + validation + test)
@@ -151,6 +166,20 @@ def load(
     else:
         rows = hub.rows(task.dataset, task.splits, wanted)
     return _split(name, rows, train, validation, test)
+
+
+def half(name: str, splits: Splits, part: Part) -> Splits:
+    """The splits with one of two disjoint halves of train, or with all of it.
+
+    Raises:
+        DataError: nothing is left of train.
+    """
+    if part == Part.all:
+        return splits
+    train = [example for example in splits.train if part_of(example.id) == part]
+    if splits.train and not train:
+        raise DataError(f"{name}: too few train questions to halve them")
+    return replace(splits, train=train)
 
 
 def usual_rewards(task: Task, splits: Splits) -> Weights:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasonkit.errors import DataError
-from reasonkit.tasks import arithmetic, tiny_code, word_arithmetic
+from reasonkit.tasks import arithmetic, general, tiny_code, word_arithmetic
 from reasonkit.tasks.splits import split_of
 from reasonkit.types import Example
 
@@ -23,7 +23,7 @@ class Drawn:
     Attributes:
         key: what the splits are kept apart by.
         prompt: the question.
-        answer: the reference answer.
+        answer: the reference answer; empty where there is none.
         tests: of a program, as in `Example`.
         entry_point: of a program, as in `Example`.
     """
@@ -54,10 +54,16 @@ def _tiny_code(rng: random.Random) -> Drawn:
     return Drawn(problem.text, tiny_code.reworded(rng, problem), program, tests, "f")
 
 
+def _general(rng: random.Random) -> Drawn:
+    text = general.draw(rng).text
+    return Drawn(text, text, "")
+
+
 DRAWERS: dict[str, Callable[[random.Random], Drawn]] = {
     "arithmetic": _arithmetic,
     "word-arithmetic": _word_arithmetic,
     "tiny-code": _tiny_code,
+    "general": _general,
 }
 
 

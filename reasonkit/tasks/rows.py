@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reasonkit.config import Part
 from reasonkit.errors import DataError
 from reasonkit.tasks import programs
 from reasonkit.types import Example
@@ -62,6 +63,11 @@ class Row:
 def bucket(key: str) -> int:
     """A stable number from 0 to 99 for a normalised question."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % 100
+
+
+def part_of(id: str) -> Part:
+    """Which of the two halves of train an example belongs to."""
+    return Part.rl if bucket(f"half {id}") % 2 else Part.sft
 
 
 def pick_columns(found: list[str], wanted: Mapping[str, str], where: str) -> dict[str, str]:

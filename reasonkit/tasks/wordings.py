@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reasonkit.errors import UnknownNameError
 from reasonkit.types import Example
 
 WORDINGS = {
@@ -17,6 +18,16 @@ WORDINGS = {
     "explain": "Explain your answer.",
     "deep-breath": "Take a deep breath.",
 }
+
+
+def require_known(wording: str | None) -> None:
+    """Refuses the name of no wording; None asks for none.
+
+    Raises:
+        UnknownNameError: there is no such wording.
+    """
+    if wording is not None and wording not in WORDINGS:
+        raise UnknownNameError("wording", wording, WORDINGS)
 
 
 def ask(example: Example, wording: str) -> Example:

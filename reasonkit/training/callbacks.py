@@ -100,9 +100,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         started = time.perf_counter()
         self._validation = self.validate(step)
         self.rollout.counters.validation_seconds += time.perf_counter() - started
-        accuracy, low = self._validation["validation"], self._validation["validation_low"]
-        self.standing = self.standing.after(step, accuracy, low)
-        self.publish("validation/accuracy", accuracy)
+        self.standing = self.standing.after(step, self._validation)
+        self.publish("validation/accuracy", self._validation["validation"])
 
     def on_log(
         self,

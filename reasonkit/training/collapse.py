@@ -20,8 +20,9 @@ class Standing:
     """Where a run stands by its validations.
 
     Attributes:
-        best_step: of the highest accuracy, the latest if several share it; None before the first.
-        best: that accuracy.
+        best_step: of the highest value (`judged`), the latest if several share it; None before the
+            first.
+        best: that value.
         low: lower end of its interval.
         below: how many of the newest validations in a row are below it.
     """
@@ -36,8 +37,9 @@ class Standing:
         """Whether the rule of this module is met."""
         return self.below >= IN_A_ROW
 
-    def after(self, step: int, accuracy: float, low: float) -> Standing:
+    def after(self, step: int, record: Mapping[str, Any]) -> Standing:
         """The standing once another validation is known."""
+        accuracy, low = judged(record)
         if self.best_step is None or accuracy >= self.best:
             return Standing(step, accuracy, low)
         return Standing(
@@ -50,7 +52,14 @@ def standing(records: Iterable[Mapping[str, Any]]) -> Standing:
     result = Standing()
     for record in records:
         if "validation" in record:
-            result = result.after(
-                int(record["step"]), record["validation"], record["validation_low"]
-            )
+            result = result.after(int(record["step"]), record)
     return result
+
+
+def judged(record: Mapping[str, Any]) -> tuple[float, float]:
+    """What a validation is judged by, and the lower end of its interval.
+
+    That is accuracy, or the score of those that take general prompts in.
+    """
+    name = "validation_score" if "validation_score" in record else "validation"
+    return record[name], record[f"{name}_low"]

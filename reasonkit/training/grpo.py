@@ -30,10 +30,10 @@ from reasonkit.runs import Run
 from reasonkit.training import checkpoints, shared_prompts
 from reasonkit.training.adapters import adapter
 from reasonkit.training.callbacks import Record, Watch
-from reasonkit.training.collapse import MOST_ROLLBACKS, standing
+from reasonkit.training.collapse import MOST_ROLLBACKS, judged, standing
 from reasonkit.training.curriculum import Curriculum
 from reasonkit.training.padding import without_padding
-from reasonkit.training.rollouts import Counters, Rollout, lookup, schedule
+from reasonkit.training.rollouts import Counters, Rollout, lookup, mixed
 from reasonkit.training.settings import shared
 from reasonkit.training.signs import Sign
 from reasonkit.training.trackers import extra_callbacks, trl_trackers
@@ -158,6 +158,7 @@ def train(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[Example],
+    general: Sequence[Example],
     config: GrpoConfig,
     guard: Guard,
     run: Run,
@@ -170,6 +171,8 @@ def train(
     """Trains a policy, from the run's newest whole checkpoint if it has one.
 
     Args:
+        examples: of the task.
+        general: of a second task that is mixed in; empty where there is none.
         config: fully resolved.
         lora_targets: modules that get an adapter where the config asks for LoRA.
         validate: called with the step and an engine over the policy.
@@ -184,7 +187,7 @@ def train(
     folder = run.checkpoints
     checkpoints.clean(folder)
     staging = checkpoints.staging(folder / "trainer")
-    laid = schedule(examples, config.prompts_per_step, config.steps, config.seed)
+    laid = mixed(examples, general, config)
     curriculum = Curriculum(examples, config.seed) if config.curriculum else None
     rollout = Rollout(examples, laid, config, guard, run, curriculum)
     trainer = Trainer(
@@ -262,7 +265,7 @@ def _back_to_the_best(run: Run, watch: Watch, update: int, note: Callable[[str],
     step = update // config.updates_per_rollout
     assert best.best_step is not None
     fallen = [
-        (int(record["step"]), record["validation"])
+        (int(record["step"]), judged(record)[0])
         for record in run.metrics()
         if "validation" in record and record["step"] > best.best_step
     ]
@@ -272,8 +275,8 @@ def _back_to_the_best(run: Run, watch: Watch, update: int, note: Callable[[str],
         note(f"{said}: training stops, step {best.best_step} is kept")
         run.update(stopped_at=step)
         return
-    for path in run.evaluations.glob("step-*.json"):
-        if int(path.stem.removeprefix("step-")) > best.best_step:
+    for path in (*run.evaluations.glob("step-*.json"), *run.evaluations.glob("general-*.json")):
+        if int(path.stem.rpartition("-")[2]) > best.best_step:
             path.unlink()
     checkpoints.drop_after(run.checkpoints, best.best_step * config.updates_per_rollout)
     rollback = {

@@ -94,13 +94,32 @@ def schedule(
     return laid[: prompts_per_step * steps]
 
 
+def mixed(
+    examples: Sequence[Example], general: Sequence[Example], config: GrpoConfig
+) -> list[Example]:
+    """The prompts of a whole run; at the end of each step stands the second task's share."""
+    assert config.prompts_per_step is not None and config.steps is not None
+    count = config.prompts_per_step
+    second = min(count - 1, round(config.general_share * count)) if general else 0
+    own = schedule(examples, count - second, config.steps, config.seed)
+    others = schedule(general, second, config.steps, config.seed)
+    return [
+        example
+        for step in range(config.steps)
+        for example in (
+            *own[step * (count - second) : (step + 1) * (count - second)],
+            *others[step * second : (step + 1) * second],
+        )
+    ]
+
+
 @dataclass
 class Rollout:
     """TRL's ``rollout_func``: samples groups, scores them, records them.
 
     Attributes:
-        examples: the training split.
-        laid: the prompts of the whole run (`schedule`).
+        examples: the training split of the task; prompts of others are general ones.
+        laid: the prompts of the whole run (`mixed`).
         config: settings of the run, fully resolved.
         guard: the rewards.
         run: where completions go.
@@ -119,6 +138,9 @@ class Rollout:
     counters: Counters = field(default_factory=Counters)
     metrics: dict[str, Any] = field(default_factory=dict)
     newest: list[Drawn] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._own = frozenset(example.id for example in self.examples)
 
     def __call__(self, prompts: list[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """Completions for prompts that come repeated group by group.
@@ -152,10 +174,10 @@ class Rollout:
                 if not d.spreadless:
                     drawn[i] = d
         self.newest = drawn
-        self.metrics = _metrics(drawn, config) | {"zero_spread": flat}
+        self.metrics = _metrics(drawn, self._reasoning() or drawn, config) | {"zero_spread": flat}
         self.metrics |= {name: value - spent[name] for name, value in self.guard.spent.items()}
         if self.curriculum is not None:
-            rates = {d.group.example.id: fmean(d.right) for d in drawn}
+            rates = {d.group.example.id: fmean(d.right) for d in self._reasoning()}
             self.metrics["pass_rates"] = dict(
                 pair for part in gather_object([rates]) for pair in part.items()
             )
@@ -167,9 +189,11 @@ class Rollout:
         return self._columns(trainer, size)
 
     def _prompts(self, step: int, count: int) -> Sequence[Example]:
-        if self.curriculum is not None:
-            return self.curriculum.draw(step, count)
-        return self.laid[step * count : (step + 1) * count]
+        laid = self.laid[step * count : (step + 1) * count]
+        if self.curriculum is None:
+            return laid
+        general = [example for example in laid if example.id not in self._own]
+        return [*self.curriculum.draw(step, count - len(general)), *general]
 
     def _draw(
         self, engine: LocalEngine, examples: Sequence[Example], size: int, seed: int
@@ -209,8 +233,15 @@ class Rollout:
             },
         }
 
+    def _reasoning(self) -> list[Drawn]:
+        """The newest rollout's groups without those of general prompts."""
+        return [d for d in self.newest if d.group.example.id in self._own]
+
     def seen(self) -> list[Scored]:
-        """The newest rollout's completions with their rewards."""
+        """The newest rollout's completions with their rewards, those of general prompts left out.
+
+        Empty where they are none but those.
+        """
         return [
             Scored(
                 question=d.group.example.question,
@@ -219,7 +250,7 @@ class Rollout:
                 rewards={name: values[i] for name, values in d.scores.items()},
                 right=d.right[i],
             )
-            for d in self.newest
+            for d in self._reasoning()
             for i, c in enumerate(d.group.completions)
         ]
 
@@ -243,10 +274,17 @@ class Rollout:
         )
 
 
-def _metrics(drawn: Sequence[Drawn], config: GrpoConfig) -> dict[str, Any]:
-    """What is logged of a rollout; shares and means over its completions."""
-    completions = [c for d in drawn for c in d.group.completions]
-    right = [value for d in drawn for value in d.right]
+def _metrics(
+    drawn: Sequence[Drawn], reasoning: Sequence[Drawn], config: GrpoConfig
+) -> dict[str, Any]:
+    """What is logged of a rollout: shares and means over its completions.
+
+    Args:
+        drawn: all groups, whose rewards are told of.
+        reasoning: those of them whose completions are told of: not those of general prompts.
+    """
+    completions = [c for d in reasoning for c in d.group.completions]
+    right = [value for d in reasoning for value in d.right]
     again = [_rechecks(c) for c in completions]
     totals = [total for known in _known(drawn) for total in known]
     scaling = config.reward_scaling or RewardScaling.group

@@ -263,3 +263,13 @@ def test_an_interrupt_of_the_user_passes_through() -> None:
     with pytest.raises(KeyboardInterrupt):
         guard.score(GROUP)
     assert not guard.failures
+
+
+def test_a_reward_of_one_task_has_no_verdict_on_the_examples_of_another() -> None:
+    ours = _reward("ours", lambda group: [1.0, 2.0])
+    theirs = replace(_reward("theirs", _fail), task="other")
+    guard = Guard([ours, theirs], limit=1)
+    scores = guard.score(GROUP)
+    assert scores == {"ours": [1.0, 2.0], "theirs": [None, None]}
+    assert guard.total(scores) == [1.0, 2.0]
+    assert not guard.failures

@@ -48,18 +48,20 @@ def alone(judged: Preference, *texts: str, special: bool = True) -> list[float]:
 def test_a_group_is_scored_as_each_completion_alone(
     models: dict[int, Path], outputs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preference, "BATCH", 2)
+    monkeypatch.setattr(preference, "BATCH_TOKENS", 40)
     (weighted,) = parse([f"preference:{models[outputs]}=0.5"])
     judged: Any = weighted.reward.score
-    rows: list[int] = []
+    shapes: list[tuple[int, int]] = []
     judged.model.register_forward_pre_hook(
-        lambda _, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+        lambda _, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     expected = [alone(judged, PROMPT[0]["content"], text) for text in TEXTS]
     wanted = [logits[-1] - (logits[0] if outputs == 2 else 0) for logits in expected]
     assert list(judged(GROUP)) == pytest.approx(wanted, abs=1e-5)
     assert len(set(wanted)) == len(wanted)
-    assert rows == [2, 2, 1]
+    rows = [rows for rows, _ in shapes]
+    assert sum(rows) == len(TEXTS) and 1 < len(rows) < len(TEXTS)
+    assert all(rows == 1 or rows * length <= 40 for rows, length in shapes)
 
 
 def test_a_chat_template_is_used_where_there_is_one(models: dict[int, Path]) -> None:

@@ -16,6 +16,7 @@ from reasonkit.generation.store import Store
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.stages import traces
 from reasonkit.tasks import load, recorded
+from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example, Trace
 
 
@@ -35,7 +36,7 @@ def asked(count: int) -> list[Example]:
 
 def sampled(run: runs.Run, engine: LocalEngine, count: int) -> traces.Sampled:
     pool = Pool(Store(run.path / traces.SAMPLES, {"model": "abacus-mini"}), engine, block=8)
-    return traces.sample(run, pool, asked(count), 2, Sampling(12, seed=3))
+    return traces.sample(run, pool, asked(count), asked(count), 2, Sampling(12, seed=3))
 
 
 def test_a_run_cut_anywhere_goes_on_to_the_same_traces(tmp_path: Path, engine: LocalEngine) -> None:
@@ -83,3 +84,19 @@ def test_what_is_learned_is_written_as_chats(tmp_path: Path, engine: LocalEngine
     again = recorded.read(path, asked(3))
     assert [g.example for g in again] == asked(3)
     assert [g.completions[0].text for g in again] == [g.completions[0].text for g in groups]
+
+
+def test_what_is_kept_is_the_question_as_it_is_and_not_as_the_teacher_was_asked(
+    tmp_path: Path, engine: LocalEngine
+) -> None:
+    run, examples = a_run(tmp_path / "worded"), asked(3)
+    worded = [ask(example, "step-by-step") for example in examples]
+    pool = Pool(Store(run.path / traces.SAMPLES, {"model": "abacus-mini"}), engine)
+    given = traces.sample(run, pool, examples, worded, 2, Sampling(12, seed=3))
+    assert [group.example for group in given.groups] == examples
+    plain = sampled(a_run(tmp_path / "plain"), engine, 3)
+    assert [g.completions for g in given.groups] != [g.completions for g in plain.groups]
+    again = traces.of_run(run.path)
+    assert [(g.example.question, g.completions) for g in again] == [
+        (g.example.question, g.completions) for g in given.groups
+    ]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import random
 
-from reasonkit.tasks import general, tiny_code
+import pytest
+
+from reasonkit.config import GrpoConfig
+from reasonkit.errors import RefusedError
+from reasonkit.plan import settle
+from reasonkit.tasks import TASKS, general, load, tiny_code
+from reasonkit.tasks.splits import split_of
 
 
 def test_a_request_for_harm_is_declined_by_the_good_answer_alone() -> None:
@@ -21,6 +27,27 @@ def test_no_slot_of_a_request_is_left_open() -> None:
     for _ in range(500):
         request = general.draw(rng)
         assert not set("{}") & set(request.text + request.good + request.bad)
+
+
+def test_the_task_has_every_request_of_a_split_and_no_more() -> None:
+    rng = random.Random(3)
+    requests = {general.draw(rng).text for _ in range(100_000)}
+    splits = load("general", train=100_000, validation=500, test=500)
+    for split, size in TASKS["general"].sizes.items():
+        examples = getattr(splits, split)
+        assert {e.question for e in examples} == {r for r in requests if split_of(r) == split}
+        assert len(examples) == size
+
+
+def test_fewer_requests_than_asked_for_are_no_error_and_more_are_cut_off() -> None:
+    assert len(load("general").validation) == TASKS["general"].sizes["validation"]
+    assert len(load("general", train=0, validation=20, test=0).validation) == 20
+
+
+def test_what_compares_with_a_reference_is_refused_by_name() -> None:
+    with pytest.raises(RefusedError, match=r"general: .* the reference answer is empty") as refused:
+        settle(GrpoConfig(task="general", reward=["answer=1"]))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_program_that_takes_the_steps_backwards_fails_a_test_somewhere() -> None:

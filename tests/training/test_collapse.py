@@ -40,3 +40,18 @@ def test_two_validations_below_the_bests_interval_are_a_collapse(
 
 def test_of_equal_validations_the_latest_is_best() -> None:
     assert standing(records(0.5, 0.9, 0.9, 0.85)) == Standing(20, 0.9, 0.8, 0)
+
+
+def test_where_general_prompts_are_taken_in_the_score_decides() -> None:
+    accuracy_falls = [
+        {
+            "step": step,
+            "validation": 0.9 - 0.2 * step,
+            "validation_low": 0.8 - 0.2 * step,
+            "validation_score": 0.5 + 0.1 * step,
+            "validation_score_low": 0.4 + 0.1 * step,
+        }
+        for step in range(3)
+    ]
+    found = standing(accuracy_falls)
+    assert (found.best_step, found.collapsed) == (2, False)

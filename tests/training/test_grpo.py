@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.config import GrpoConfig
-from reasonkit.training.grpo import arguments, schedule
+from reasonkit.training.grpo import arguments
+from reasonkit.training.rollouts import mixed, schedule
 from reasonkit.types import Example
 
 EXAMPLES = [Example(str(i), "t", ({"role": "user", "content": str(i)},), "0") for i in range(7)]
@@ -33,6 +34,18 @@ def test_schedule_shows_every_prompt_once_before_any_twice(
 
 def test_a_longer_schedule_begins_like_a_shorter_one() -> None:
     assert schedule(EXAMPLES, 3, 9, 1)[:12] == schedule(EXAMPLES, 3, 4, 1)
+
+
+def test_a_second_task_has_its_share_of_every_step() -> None:
+    general = [replace(example, id=f"g{example.id}", task="g") for example in EXAMPLES]
+    config = replace(CONFIG, general_share=0.3)
+    laid = mixed(EXAMPLES, general, config)
+    assert len(laid) == 60
+    for step in range(10):
+        assert [e.task for e in laid[6 * step : 6 * (step + 1)]] == ["t"] * 4 + ["g"] * 2
+    assert laid[:4] == schedule(EXAMPLES, 4, 10, 0)[:4]
+    assert mixed(EXAMPLES, [], config) == schedule(EXAMPLES, 6, 10, 0)
+    assert {e.task for e in mixed(EXAMPLES, general, replace(config, prompts_per_step=1))} == {"t"}
 
 
 @pytest.mark.parametrize("updates", [1, 4])

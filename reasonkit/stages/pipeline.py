@@ -1,0 +1,211 @@
+"""The stages of the full R1 recipe (DeepSeek-AI, arXiv:2501.12948, section 2.3), as settings.
+
+A stage is a run of ``distill`` or of ``grpo``, and what makes it this stage are its settings.
+Leaves out doing them: `reasonkit.stages.staging`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from reasonkit.config import (
+    CommonConfig,
+    DistillConfig,
+    GrpoConfig,
+    SftRlConfig,
+    StageName,
+    Start,
+    field_types,
+    from_mapping,
+    to_mapping,
+)
+from reasonkit.errors import RefusedError, UnknownNameError
+from reasonkit.models import Model
+from reasonkit.rewards import parse
+
+LANGUAGE = "language=0.2"
+"""What the R1 recipe adds to the rewards of a task (section 2.3.2)."""
+
+WORDING = "step-by-step"
+"""How the model is asked for cold-start traces, where it writes them itself."""
+
+SPENT = {StageName.rl: 0.6, StageName.final_rl: 0.4}
+"""How the steps that the registry gives to reinforcement learning are shared out."""
+
+COMMANDS: dict[str, type[DistillConfig] | type[GrpoConfig]] = {
+    "distill": DistillConfig,
+    "grpo": GrpoConfig,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: as on the command line.
+        command: what it is a run of.
+        summary: what it does, in a line.
+        settings: in which it differs from its command's defaults, whatever model and task.
+    """
+
+    name: StageName
+    command: str
+    summary: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+STAGES: dict[StageName, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            StageName.cold_start,
+            "distill",
+            "fine-tune the base on a few hundred readable traces",
+            {"part": "sft", "questions": 600, "samples": 4, "per_question": 1, "epochs": 4},
+        ),
+        Stage(
+            StageName.rl,
+            "grpo",
+            "reinforce right answers in the format and in one language",
+            {"part": "rl"},
+        ),
+        Stage(
+            StageName.rejection,
+            "distill",
+            "fine-tune on the policy's best traces and on general chats",
+            {"part": "sft", "questions": 1500, "samples": 4, "per_question": 1, "epochs": 4},
+        ),
+        Stage(
+            StageName.final_rl,
+            "grpo",
+            "reinforce by rules on reasoning, by preference on general prompts",
+            {"part": "rl"},
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a stage begins with.
+
+    Attributes:
+        base: the model of the whole recipe, by name or path.
+        policy: what the stages before have made of it; the base where there are none.
+        chats: the file of general chats; None where there are none.
+    """
+
+    base: str
+    policy: str
+    chats: str | None
+
+
+def chosen(config: SftRlConfig) -> list[Stage]:
+    """The stages that are done, in their order.
+
+    Raises:
+        UnknownNameError: a stage to skip that there isn't.
+        RefusedError: all are skipped.
+    """
+    skipped = config.skip or []
+    for name in skipped:
+        if name not in STAGES:
+            raise UnknownNameError("stage", name, list(STAGES))
+    names = list(STAGES)
+    wanted = names[: names.index(config.until) + 1]
+    stages = [STAGES[name] for name in wanted if name not in skipped]
+    if not stages:
+        raise RefusedError("--skip leaves no stage to do: skip fewer, or let --until reach further")
+    return stages
+
+
+def with_language(rewards: Sequence[str]) -> list[str]:
+    """The usual rewards of a task, and that for its language."""
+    return [*rewards, LANGUAGE]
+
+
+def settings(
+    config: SftRlConfig, stage: Stage, entry: Model, inputs: Inputs
+) -> DistillConfig | GrpoConfig:
+    """The settings of a stage, as of the command that it is a run of.
+
+    Args:
+        config: with its rewards filled in.
+        entry: the registry's, of the base.
+
+    Raises:
+        RefusedError: ``--set`` names a setting that there isn't, or a value that doesn't fit.
+    """
+    shared = {f.name for f in dataclasses.fields(CommonConfig)}
+    values = {name: value for name, value in to_mapping(config).items() if name in shared}
+    values |= stage.settings
+    values |= _supervised(config, stage, inputs) if stage.command == "distill" else {}
+    values |= _reinforced(config, stage, entry, inputs) if stage.command == "grpo" else {}
+    return from_mapping(COMMANDS[stage.command], values | _set(config, stage), "--set")
+
+
+def _supervised(config: SftRlConfig, stage: Stage, inputs: Inputs) -> dict[str, Any]:
+    keep = _filters(config.reward or [])
+    if stage.name == StageName.cold_start:
+        teacher = {"teacher": config.teacher or inputs.base}
+        if config.teacher is None:
+            teacher["wording"] = WORDING
+        return {"model": inputs.base, "keep": keep, **teacher}
+    start = inputs.base if config.rejection_from == Start.base else inputs.policy
+    return {"model": start, "keep": keep, "teacher": inputs.policy, "general": inputs.chats}
+
+
+def _filters(rewards: Sequence[str]) -> list[str]:
+    """What a trace must be: right, in the format, in one language, and written out.
+
+    A program's steps are expressions and state nothing, so that they aren't held to the last.
+    """
+    known = [weighted.reward for weighted in parse(rewards)]
+    keep = [f"{r.name}={r.range[1]:g}" for r in known if r.claim != "shaping"]
+    form = ["language"] if any(r.name == "code" for r in known) else ["language", "readability"]
+    return keep + [f"{name}=1" for name in form]
+
+
+def _reinforced(
+    config: SftRlConfig, stage: Stage, entry: Model, inputs: Inputs
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "model": inputs.policy,
+        "steps": max(1, round(SPENT[stage.name] * entry.rl.steps)),
+    }
+    if stage.name == StageName.final_rl and config.general_task:
+        values |= {"general_task": config.general_task, "general_reward": config.general_reward}
+    return values
+
+
+def _set(config: SftRlConfig, stage: Stage) -> dict[str, Any]:
+    """What ``--set`` says of a stage; what it says of this stage alone wins."""
+    own: dict[str, Any] = {}
+    everywhere: dict[str, Any] = {}
+    for spec in config.set or []:
+        name, equals, text = spec.partition("=")
+        at, dot, setting = name.rpartition(".")
+        setting = setting.strip().replace("-", "_")
+        if not equals or not setting:
+            raise RefusedError(f"--set {spec}: expected [STAGE.]SETTING=VALUE, as in rl.steps=200")
+        if dot and at not in STAGES:
+            raise UnknownNameError("stage", at, list(STAGES), f"(--set {spec})")
+        commands = [STAGES[StageName(at)].command] if dot else list(COMMANDS)
+        known = {name for command in commands for name in field_types(COMMANDS[command])}
+        if setting not in known:
+            raise UnknownNameError("setting", setting, known, f"(--set {spec})")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise RefusedError(f"--set {spec}: {text!r} is no value") from None
+        if dot and at == stage.name:
+            own[setting] = value
+        elif not dot and setting in field_types(COMMANDS[stage.command]):
+            everywhere[setting] = value
+    return everywhere | own
