@@ -8,10 +8,10 @@ that an answer that is as good in other words counts as wrong.
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Sequence
 
+from reasonkit.answers.extraction import answer_part
 from reasonkit.answers.work import shows_work
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.generation import Engine, Sampling
@@ -25,9 +25,6 @@ OPERANDS = (9, 10, 11)
 
 LONGER_TOKENS = 2
 """Times the usual limit: longer expressions take longer work."""
-
-_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_TAG = re.compile(r"</?answer>")
 
 
 def longer_expressions(count: int) -> list[Example]:
@@ -65,13 +62,8 @@ def answered(engine: Engine, examples: Sequence[Example], max_tokens: int) -> Ev
     return Evaluation(tuple(found[e.id] for e in examples), time.perf_counter() - started)
 
 
-def said(text: str) -> str:
-    """What a completion says to the user: without its thought and without tags."""
-    return _TAG.sub("", _THOUGHT.sub("", text)).strip()
-
-
 def _verdict(example: Example, completion: Completion) -> Verdict:
-    answer = said(completion.text)
+    answer = answer_part(completion.text) or ""
     return Verdict(
         id=example.id,
         question=example.question,

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from reasonkit.comparison.costs import Spent, cheaper_from, sampled, trained
-from reasonkit.comparison.parts import PARTS, STUDENT, Part, Shown
+from reasonkit.comparison.parts import BASE, PARTS, STUDENT, Part, Shown
 from reasonkit.evaluation import (
     Accuracy,
     Evaluation,
@@ -176,7 +176,7 @@ def rows(done: Sequence[Finished], models: Models, root: Path) -> list[Row]:
         seeds = by_part[name]
         made += [r for s in PARTS[name].shown if (r := _row(seeds, s, models, root)) is not None]
         # Where programs are asked for there is no vote that measures the base.
-        if not any(r.way == "base" and r.group == _group(PARTS[name], models) for r in made):
+        if not any(r.way == "base" and r.group == group_of(PARTS[name], models) for r in made):
             before = (
                 Shown("{model}, asked directly", "before", "base"),
                 Shown("{model}, step by step", "before-step-by-step", "base"),
@@ -194,9 +194,10 @@ def _distinct(made: Sequence[Row]) -> list[Row]:
     return list(kept.values())
 
 
-def _group(part: Part, models: Models) -> str:
+def group_of(part: Part, models: Models) -> str:
+    """The name of the model that a part starts from, in the end."""
     root = part
-    while root.model in PARTS:
+    while root.model not in (BASE, STUDENT):
         root = PARTS[root.model]
     return models.student if root.model == STUDENT else models.base
 
@@ -207,7 +208,7 @@ def _row(seeds: Sequence[Finished], shown: Shown, models: Models, root: Path) ->
         return None
     evaluations = [Evaluation.load(path) for path in paths]
     part, summaries = seeds[0].part, [f.summary for f in seeds]
-    group = _group(part, models)
+    group = group_of(part, models)
     answers = models.teacher if shown.way == "teacher" else group
     parameters = models.parameters[answers]
     accuracy, tokens = _accuracy(evaluations), fmean(e.mean_tokens for e in evaluations)
@@ -231,7 +232,7 @@ def _row(seeds: Sequence[Finished], shown: Shown, models: Models, root: Path) ->
         question_tokens=tokens,
         question_seconds=fmean(seconds),
         question_flops=flops,
-        training=_mean([_spent(f, models) for f in seeds]) if shown.trained else Spent(),
+        training=_mean([spent_on(f, models) for f in seeds]) if shown.trained else Spent(),
         apart=_apart(seeds[0], shown, models, scored),
         memory_bytes=max(f.memory_bytes for f in seeds),
         verdicts=[path.relative_to(root).as_posix() for path in paths],
@@ -274,10 +275,10 @@ def _completion_tokens(
     return fmean(one) if one else tokens
 
 
-def _spent(finished: Finished, models: Models) -> Spent:
+def spent_on(finished: Finished, models: Models) -> Spent:
     """What training the model of a job has cost."""
     job = finished.trained_by or finished
-    parameters = models.parameters[_group(job.part, models)]
+    parameters = models.parameters[group_of(job.part, models)]
     sampler = models.parameters[models.teacher] if job.part.taught else parameters
     return spent_by(job.run, job.summary, parameters, sampler)
 

@@ -22,6 +22,7 @@ from reasonkit import console, running, runs
 from reasonkit.comparison import budget, findings, probes
 from reasonkit.comparison.budget import COINS, Budget, Prices
 from reasonkit.comparison.costs import Spent, parameters_of, sampled
+from reasonkit.comparison.curves import curve
 from reasonkit.comparison.parts import BASE, STUDENT
 from reasonkit.comparison.planning import Job, jobs, key_of, left_out, resolved
 from reasonkit.comparison.process import Workshop
@@ -265,6 +266,11 @@ def _summary(
         "bought": bought,
         "parameters": dict(prepared.models.parameters),
         "rows": [dataclasses.asdict(row) for row in found],
+        "curves": {
+            finished.run.path.name: points
+            for finished in done
+            if (points := curve(finished, prepared.models))
+        },
         "findings": findings.sentences(table),
         "rules": [dataclasses.asdict(rule) for rule in findings.rules(table)],
         "parts": [

@@ -8,35 +8,18 @@ measured on the same test questions. Between them only the validation split is l
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reasonkit import console, running, runs
+from reasonkit import running, runs
 from reasonkit.config import (
-    DistillConfig,
-    DType,
-    GrpoConfig,
     Invocation,
     SftRlConfig,
     to_mapping,
 )
-from reasonkit.files import write_atomically
-from reasonkit.models.loading import load_model, resolve
-from reasonkit.plan import Plan, load_policy, settle, without_overlong
-from reasonkit.rewards.guard import Guard
-from reasonkit.stages import lessons, pipeline, reinforcement, staging, supervision, teacher
-from reasonkit.stages.appraisal import appraise, appraise_general, form
-from reasonkit.stages.pipeline import Inputs, Stage
-from reasonkit.stages.reinforcement import with_general
-from reasonkit.tasks import chats
+from reasonkit.plan import load_policy, without_overlong
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from reasonkit.runs import Run
+    pass
 
 COMMAND = "sft-rl"
 CHATS = 100

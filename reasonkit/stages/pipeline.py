@@ -172,9 +172,7 @@ def _filters(rewards: Sequence[str]) -> list[str]:
     return keep + [f"{name}=1" for name in form]
 
 
-def _reinforced(
-    config: SftRlConfig, stage: Stage, entry: Model, inputs: Inputs
-) -> dict[str, Any]:
+def _reinforced(config: SftRlConfig, stage: Stage, entry: Model, inputs: Inputs) -> dict[str, Any]:
     values: dict[str, Any] = {
         "model": inputs.policy,
         "steps": max(1, round(SPENT[stage.name] * entry.rl.steps)),

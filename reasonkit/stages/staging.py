@@ -71,9 +71,7 @@ def do(
             return made, complete(made, lambda: work(made))
         console.note(f"{name}: what it was made from has changed: it is made again")
         _move_aside(path)
-    made = runs.create(
-        command, settings.model, settings.task, to_mapping(settings), path, sys.argv
-    )
+    made = runs.create(command, settings.model, settings.task, to_mapping(settings), path, sys.argv)
     made.update(inputs=inputs)
     return made, complete(made, lambda: work(made))
 
