@@ -19,6 +19,7 @@ from reasonkit.config import (
     DistillConfig,
     GrpoConfig,
     Invocation,
+    SftRlConfig,
     VerifierConfig,
     VoteConfig,
 )
@@ -71,6 +72,13 @@ def _distill(config: DistillConfig, invocation: Invocation) -> None:
     distill.run(config, invocation)
 
 
+def _sft_rl(config: SftRlConfig, invocation: Invocation) -> None:
+    """The full R1 recipe: cold-start SFT, GRPO, rejection-sampled SFT, and a last GRPO."""
+    from reasonkit.recipes import sft_rl
+
+    sft_rl.run(config, invocation)
+
+
 def _vote(config: VoteConfig, invocation: Invocation) -> None:
     """Accuracy bought at inference time: a question, a task, or completions that are there."""
     from reasonkit.recipes import vote
@@ -94,6 +102,7 @@ def _compare(config: CompareConfig, invocation: Invocation) -> None:
 
 app.command("grpo")(with_options(GrpoConfig, _grpo))
 app.command("distill")(with_options(DistillConfig, _distill))
+app.command("sft-rl")(with_options(SftRlConfig, _sft_rl))
 app.command("vote")(with_options(VoteConfig, _vote))
 app.command("verifier")(with_options(VerifierConfig, _verifier))
 app.command("compare")(with_options(CompareConfig, _compare))

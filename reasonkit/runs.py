@@ -116,6 +116,11 @@ class Run:
                 kept = (record for record in read_records(path) if record["step"] <= step)
                 write_atomically(path, b"".join(map(to_line, kept)))
 
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Writes ``config.yaml``: the settings, fully resolved, plain values only."""
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        write_atomically(self.path / "config.yaml", text.encode())
+
     def write_json(self, name: str, value: object) -> None:
         """Writes a file of the run, as the function of this name does."""
         write_json(self.path / name, value)
@@ -180,7 +185,6 @@ def create(
         RefusedError: the directory isn't empty or can't be made. Nothing is left behind.
     """
     path = run_dir or _fresh(f"{datetime.now():%Y%m%d-%H%M%S}", command, model, task)
-    settings = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
     record = {
         "command": command,
         "model": model,
@@ -202,7 +206,8 @@ def create(
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = _lock(path)
-        write_atomically(path / "config.yaml", settings)
+        made = Run(path, lock)
+        made.write_config(config)
         write_json(path / "run.json", record)
     except OSError as error:
         with suppress(OSError):
@@ -213,7 +218,7 @@ def create(
         raise RefusedError(
             f"can't make the run directory {path} ({error.strerror}): pass another --run-dir"
         ) from None
-    return Run(path, lock)
+    return made
 
 
 def require_free(run_dir: Path | None) -> None:

@@ -12,6 +12,7 @@ import yaml
 from reasonkit.config import (
     DistillConfig,
     GrpoConfig,
+    SftRlConfig,
     VerifierConfig,
     VoteConfig,
     from_mapping,
@@ -22,10 +23,19 @@ from reasonkit.errors import RefusedError, UnknownNameError
 CONFIGS = {
     "grpo": GrpoConfig,
     "distill": DistillConfig,
+    "sft-rl": SftRlConfig,
     "vote": VoteConfig,
     "verifier": VerifierConfig,
 }
 """The settings of each folder's recipes."""
+
+
+def test_a_number_with_an_exponent_and_no_point_is_one() -> None:
+    values = yaml.safe_load("learning_rate: 1e-3")
+    assert values == {"learning_rate": "1e-3"}
+    assert from_mapping(GrpoConfig, values, "file.yaml").learning_rate == 1e-3
+    with pytest.raises(RefusedError, match="expected float"):
+        from_mapping(GrpoConfig, {"learning_rate": "fast"}, "file.yaml")
 
 
 def test_version_is_that_of_the_package(reasonkit: Callable) -> None:

@@ -69,15 +69,17 @@ class Coin:
 
     Attributes:
         setting: what the budget decides.
-        price: FLOPs of one of it.
+        price: FLOPs of one unit of it.
         arithmetic: of ``price``, in words.
-        most: of it, whatever the budget.
+        most: units, whatever the budget.
+        value: the setting with so many units.
     """
 
     setting: str
     price: Callable[[Prices, Mapping[str, Any], Model], float]
     arithmetic: str
     most: float = math.inf
+    value: Callable[[int], Any] = int
 
 
 def _of_a_step(prices: Prices, settings: Mapping[str, Any], entry: Model) -> float:
@@ -102,6 +104,32 @@ def _of_a_sample(prices: Prices, settings: Mapping[str, Any], entry: Model) -> f
     return prices.questions * reads * sampled(prices.parameters, prices.completion)
 
 
+R1_QUESTIONS = {"cold-start": 600, "rejection": 1500}
+R1_STEPS = {"rl": 0.6, "final-rl": 0.4}
+"""The usual course of sft-rl: questions asked four times each, and shares of grpo's usual steps."""
+
+R1_SAMPLES = R1_EPOCHS = 4
+PER_CENT = 100
+R1_RL_STEPS = 80
+
+
+def _of_a_per_cent(prices: Prices, settings: Mapping[str, Any], entry: Model) -> float:
+    learned = trained(prices.parameters, prices.completion + prices.prompt)
+    asked = R1_SAMPLES * sampled(prices.parameters, prices.completion) + R1_EPOCHS * learned
+    steps = R1_RL_STEPS * _of_a_step(prices, {}, entry)
+    return (sum(R1_QUESTIONS.values()) * asked + steps) / PER_CENT
+
+
+def _so_many_per_cent(count: int) -> list[str]:
+    share = count / PER_CENT
+    questions = {n: max(20, round(q * share)) for n, q in R1_QUESTIONS.items()}
+    steps = {n: max(1, round(R1_RL_STEPS * s * share)) for n, s in R1_STEPS.items()}
+    return [
+        *(f"{name}.questions={number}" for name, number in questions.items()),
+        *(f"{name}.steps={number}" for name, number in steps.items()),
+    ]
+
+
 COINS = {
     "grpo": Coin(
         "steps",
@@ -113,6 +141,13 @@ COINS = {
         _of_a_question,
         "a question is samples × (2·P of the teacher·completion + epochs × 6·P·(prompt + "
         "completion))",
+    ),
+    "sft-rl": Coin(
+        "set",
+        _of_a_per_cent,
+        "a per cent is a hundredth of 2100 questions × (4 × 2·P·completion + 4 × 6·P·(prompt + "
+        "completion)) and of 80 steps as of grpo",
+        value=_so_many_per_cent,
     ),
     "vote": Coin(
         "n",

@@ -10,6 +10,7 @@ from reasonkit.config import (
     CommonConfig,
     DistillConfig,
     GrpoConfig,
+    SftRlConfig,
     VerifierConfig,
     VoteConfig,
 )
@@ -22,6 +23,7 @@ COMMANDS: dict[str, type[CommonConfig]] = {
     "verifier": VerifierConfig,
     "grpo": GrpoConfig,
     "distill": DistillConfig,
+    "sft-rl": SftRlConfig,
 }
 
 
@@ -103,7 +105,7 @@ VOTED = (
 )
 
 
-def _voted_on(part: str, label: str) -> Part:
+def _voted_on(part: str) -> Part:
     """A vote on top of a trained model."""
     return Part(
         f"vote-{part}",
@@ -113,8 +115,8 @@ def _voted_on(part: str, label: str) -> Part:
         settings={"strategy": "majority", "also": ["adaptive"], "n": 8, **ALONE},
         quick={"n": 4},
         shown=(
-            Shown(f"{label}, majority of {{n}}", "after", f"{part}+vote"),
-            Shown(f"{label}, adaptive, at most {{n}}", "adaptive", f"{part}+vote"),
+            Shown(f"{part}, majority of {{n}}", "after", f"{part}+vote"),
+            Shown(f"{part}, adaptive, at most {{n}}", "adaptive", f"{part}+vote"),
         ),
     )
 
@@ -187,8 +189,24 @@ PARTS: dict[str, Part] = {
                 Shown("teacher, {teacher}", "teacher", "teacher"),
             ),
         ),
-        _voted_on("grpo", "grpo"),
-        _voted_on("distill", "distill"),
+        Part(
+            "sft-rl",
+            "sft-rl",
+            "the full R1 recipe from the base",
+            settings={"baselines": False},
+            quick={
+                "set": [
+                    "cold-start.questions=300",
+                    "rl.steps=24",
+                    "rejection.questions=500",
+                    "final-rl.steps=12",
+                ]
+            },
+            shown=(Shown("sft-rl", "after", "sft-rl", probed=True),),
+        ),
+        _voted_on("grpo"),
+        _voted_on("distill"),
+        _voted_on("sft-rl"),
         Part(
             "student-base",
             "vote",

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import types
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -51,6 +52,10 @@ def _read(value: Any, hint: Any, annotated: Any, where: str) -> Any:
         if value not in list(hint):
             raise UnknownNameError("value", str(value), list(hint), f"({where})")
         return hint(value)
+    if hint is float and isinstance(value, str):
+        # YAML 1.1 takes 1e-3 for a text: a float needs a point there.
+        with suppress(ValueError):
+            value = float(value)
     fits = isinstance(value, (int, float) if hint is float else hint)
     if not fits or (isinstance(value, bool) and hint is not bool):
         raise RefusedError(f"{where}: expected {hint.__name__}, got {value!r}")

@@ -108,7 +108,7 @@ def _teacher_spent(model: ResolvedModel, path: Path) -> Spent | None:
     if not summary.exists() or not (path / "run.json").exists():
         return None
     found = json.loads(summary.read_text(encoding="utf-8"))
-    if found["command"] != "grpo":
+    if found["command"] not in ("grpo", "sft-rl"):
         return None
     parameters = parameters_of(model)
     return spent_by(runs.open_run(path), found, parameters, parameters)
@@ -200,9 +200,11 @@ def _within(
     )
     flops = prepared.budget.in_flops(rate)
     count = budget.bought(job.name, coin, flops, prices, job.settings, resolve(name).entry)
-    bought[job.name] = f"--{coin.setting} {count}: {flops:.2g} FLOPs, {coin.arithmetic}"
+    value = coin.value(count)
+    shown = " ".join(map(str, value)) if isinstance(value, list) else value
+    bought[job.name] = f"--{coin.setting} {shown}: {flops:.2g} FLOPs; {coin.arithmetic}"
     console.note(f"{job.name}: {bought[job.name]}")
-    return {coin.setting: count}
+    return {coin.setting: value}
 
 
 def _probe(prepared: Prepared, done: list[Finished]) -> None:

@@ -8,22 +8,46 @@ measured on the same test questions. Between them only the validation split is l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from reasonkit import running, runs
+from reasonkit import console, running, runs
 from reasonkit.config import (
+    DistillConfig,
+    DType,
+    GrpoConfig,
     Invocation,
     SftRlConfig,
     to_mapping,
 )
-from reasonkit.plan import load_policy, without_overlong
+from reasonkit.errors import RefusedError
+from reasonkit.files import write_atomically
+from reasonkit.models.loading import load_model, resolve
+from reasonkit.plan import Plan, load_policy, settle, without_overlong
+from reasonkit.rewards.guard import Guard
+from reasonkit.stages import (
+    appraisal,
+    lessons,
+    nested,
+    pipeline,
+    reinforcement,
+    supervision,
+    teacher,
+)
+from reasonkit.stages.pipeline import Inputs, Stage
+from reasonkit.tasks import chats
 
 if TYPE_CHECKING:
-    pass
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 COMMAND = "sft-rl"
-CHATS = 100
-"""General chats that the rejection stage learns, where they are not the user's own."""
+CHATS, GENERAL = 100, "general"
+"""How many general chats the rejection stage learns where they are not the user's own, and the
+task that they are of."""
 
 
 def run(config: SftRlConfig, invocation: Invocation) -> None:
@@ -35,12 +59,13 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
     """
     if invocation.resume:
         assert invocation.run_dir is not None
-        made = runs.open_run(invocation.run_dir, COMMAND)
-        if made.status == "finished" and made.config == to_mapping(config):
-            running.settings_of(COMMAND, SftRlConfig, invocation)
-            return
-    plan = _resolve_settings(config)
-    _look_ahead(plan)
+        earlier = runs.open_run(invocation.run_dir, COMMAND)
+        if earlier.config == to_mapping(config):
+            stored = running.settings_of(COMMAND, SftRlConfig, invocation)
+            if stored is None:
+                return
+    plan = resolve_settings(config)
+    console.err.print(console.table("plan", ("", ""), _rows(plan)))
     if invocation.dry_run:
         return
     if not invocation.resume:
@@ -49,4 +74,215 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
     plan = without_overlong(plan, tokenizer)
     made = running.begin(COMMAND, plan.config, invocation)
     made.write_config(to_mapping(plan.config))
-    running.carry_out(made, lambda: _Recipe(made, plan, tokenizer).carry_out(base), invocation.json)
+    running.carry_out(made, lambda: _make(made, plan, tokenizer, base), invocation.json)
+
+
+def resolve_settings(config: SftRlConfig) -> Plan[SftRlConfig]:
+    """The plan, once all that any stage needs has been found and read.
+
+    Raises:
+        RefusedError: for whatever can't be used, by name.
+    """
+    plan = settle(config)
+    usual = plan.config.reward or []
+    filled = dataclasses.replace(
+        plan.config, reward=usual if config.reward else pipeline.with_language(usual)
+    )
+    if filled.general_task:
+        second = reinforcement.second_task(filled, filled.general_task, filled.general_reward)
+        filled = dataclasses.replace(filled, general_reward=second.named)
+        rewards = [*plan.rewards, *second.rewards]
+        plan = dataclasses.replace(plan, rewards=rewards, general=second.splits)
+    elif filled.general_reward:
+        raise RefusedError("--general-reward needs --general-task: rewards of which prompts?")
+    inputs = Inputs(filled.model, filled.model, filled.general_chats)
+    for stage in pipeline.chosen(filled):
+        planned = pipeline.settings(filled, stage, plan.model.entry, inputs)
+        if isinstance(planned, GrpoConfig):
+            reinforcement.resolve_settings(planned)
+        else:
+            supervision.resolve_settings(planned)
+            teacher.find(planned)
+    return dataclasses.replace(plan, config=filled)
+
+
+def _rows(plan: Plan[SftRlConfig]) -> list[tuple[str, str]]:
+    config = plan.config
+    counts = [
+        f"{len(getattr(plan.splits, f.name))} {f.name}" for f in dataclasses.fields(plan.splits)
+    ]
+    return [
+        ("model", config.model),
+        ("examples", ", ".join(counts)),
+        ("rewards", ", ".join(config.reward or [])),
+        ("general", ", ".join([config.general_task, *(config.general_reward or [])]) or "none"),
+        *((str(stage.name), stage.summary) for stage in pipeline.chosen(config)),
+    ]
+
+
+def _make(
+    made: runs.Run,
+    plan: Plan[SftRlConfig],
+    tokenizer: PreTrainedTokenizerBase,
+    base: PreTrainedModel,
+) -> dict[str, Any]:
+    from reasonkit.generation.local import LocalEngine
+    from reasonkit.training import final
+
+    config, test = plan.config, plan.splits.test
+    assert config.max_completion_tokens
+    longest, engine = config.max_completion_tokens, LocalEngine(base, tokenizer)
+    before = running.measure_before(made, engine, test, longest, config.baselines, plan.passes)
+    general = {"before": appraisal.general(made, "general-before", engine, plan, "test")}
+    rows = [{"name": "base", **appraisal.appraise(made, "base", engine, plan)}]
+    written = _write_chats(made, config)
+    policy, last = config.model, ""
+    for stage in pipeline.chosen(config):
+        done = _do(made, plan, stage, Inputs(config.model, policy, written), last)
+        rows.append({"name": str(stage.name), **done["stage"]})
+        policy = str(made.path / nested.FOLDER / stage.name)
+        last = nested.fingerprint(made.path / nested.FOLDER / stage.name / "final")
+    _forget_another_end(made, last)
+    model = load_model(resolve(policy), str(config.device), str(DType.float32))
+    engine = LocalEngine(model, tokenizer)
+    after = running.measure(made, "after", engine, test, longest, passes=plan.passes)
+    general["after"] = appraisal.general(made, "general-after", engine, plan, "test")
+    measured = (*before.all, after)
+    spent = {
+        name: sum(row[name] for row in rows[1:])
+        for name in ("tokens_sampled", "tokens_trained", "seconds")
+    }
+    summary: dict[str, Any] = {
+        "command": COMMAND,
+        "model": config.model,
+        "task": config.task,
+        **before.compared(after),
+        "form": {"before": appraisal.form(before.asked), "after": appraisal.form(after)},
+        "general": {
+            when: {reward: dataclasses.asdict(mean) for reward, mean in means.items()}
+            for when, means in general.items()
+        },
+        "stages": rows,
+        **spent,
+        "seconds": spent["seconds"] + sum(e.seconds for e in measured),
+        "tokens_evaluated": sum(e.tokens for e in measured),
+        "peak_memory_bytes": running.peak_memory(),
+    }
+    if not made.final.exists():
+        final.save(model, tokenizer, made.final, final.model_card(summary, to_mapping(config)))
+    made.update(
+        seconds={"total": summary["seconds"], "training": spent["seconds"]},
+        tokens={"sampled": spent["tokens_sampled"], "trained": spent["tokens_trained"]},
+    )
+    return summary
+
+
+def _write_chats(made: runs.Run, config: SftRlConfig) -> str | None:
+    """The file of general chats; our own are written into the run."""
+    if config.general_chats or config.general_task != GENERAL:
+        return config.general_chats
+    path = made.path / "chats.jsonl"
+    lines = [json.dumps({"messages": chat}, ensure_ascii=False) for chat in chats.draw(CHATS)]
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+    return str(path)
+
+
+def _forget_another_end(made: runs.Run, last: str) -> None:
+    """Drops what was measured and saved of a policy that is no longer the last stage's."""
+    if made.record.get("end_of", last) != last:
+        for path in (made.evaluations / "after.json", made.evaluations / "general-after.json"):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(made.final, ignore_errors=True)
+    made.update(end_of=last)
+
+
+def _do(
+    made: runs.Run, plan: Plan[SftRlConfig], stage: Stage, inputs: Inputs, last: str
+) -> dict[str, Any]:
+    """Does a stage, as far as it isn't done; its ``summary.json``.
+
+    Args:
+        last: fingerprint of the policy in ``inputs``; empty where it is the base.
+    """
+    settings = pipeline.settings(plan.config, stage, plan.model.entry, inputs)
+    hashes = {inputs.policy: last} if last else {}
+    if inputs.chats is not None:
+        hashes[inputs.chats] = hashlib.sha256(Path(inputs.chats).read_bytes()).hexdigest()
+    console.note(f"{stage.name}: {stage.summary}")
+
+    def work(run: runs.Run) -> dict[str, Any]:
+        if isinstance(settings, GrpoConfig):
+            return _reinforced(run, plan, settings)
+        return _supervised(run, plan, settings)
+
+    digest = nested.digest(settings, hashes)
+    return nested.do(made, stage.name, stage.command, settings, digest, work)
+
+
+def _supervised(run: runs.Run, plan: Plan[SftRlConfig], settings: DistillConfig) -> dict[str, Any]:
+    own = supervision.resolve_settings(settings)
+    tokenizer, model = load_policy(own)
+    own = without_overlong(own, tokenizer)
+    found = teacher.find(own.config)
+    assert found is not None
+    learned = lessons.gather(run, own, tokenizer, found)
+    found.release()
+    tuned = supervision.supervise(run, own, tokenizer, model, learned.rows)
+    return {
+        "filters": learned.sifted.rows(),
+        "traces": len(learned.rows),
+        **_finished(
+            run,
+            plan,
+            settings,
+            tokenizer,
+            tuned.policy,
+            tokens_sampled=learned.tokens,
+            tokens_trained=tuned.counters.tokens_trained,
+            seconds=learned.seconds + tuned.counters.seconds,
+        ),
+    }
+
+
+def _reinforced(run: runs.Run, plan: Plan[SftRlConfig], settings: GrpoConfig) -> dict[str, Any]:
+    own = reinforcement.resolve_settings(settings)
+    tokenizer, model = load_policy(own)
+    own = without_overlong(own, tokenizer)
+    guard = Guard(own.rewards, own.config.reward_timeout)
+    trained = reinforcement.reinforce(run, own, tokenizer, model, guard)
+    return _finished(
+        run,
+        plan,
+        settings,
+        tokenizer,
+        trained.policy,
+        tokens_sampled=trained.counters.tokens_sampled,
+        tokens_trained=trained.counters.tokens_trained,
+        seconds=trained.counters.seconds,
+    )
+
+
+def _finished(
+    run: runs.Run,
+    plan: Plan[SftRlConfig],
+    settings: DistillConfig | GrpoConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    policy: PreTrainedModel,
+    **spent: float,
+) -> dict[str, Any]:
+    """Appraises what a stage has made, saves it, and says what it took."""
+    from reasonkit.generation.local import LocalEngine
+    from reasonkit.training import final
+
+    row = {**appraisal.appraise(run, "validation", LocalEngine(policy, tokenizer), plan), **spent}
+    if not run.final.exists():
+        card = final.stage_card(run.path.name, COMMAND, row, to_mapping(settings))
+        final.save(policy, tokenizer, run.final, card)
+    return {
+        "command": run.record["command"],
+        "model": settings.model,
+        "task": settings.task,
+        "stage": row,
+        **spent,
+        "peak_memory_bytes": running.peak_memory(),
+    }

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
-from reasonkit.report import ballots, comparison, plots
+from reasonkit.report import ballots, comparison, pipeline, plots
 from reasonkit.runs import Run
 from reasonkit.tasks.wordings import WORDINGS
 
@@ -56,15 +56,21 @@ def render(run: Run) -> str:
     if run.record["command"] == "compare":
         page = environment.get_template("compare.html.j2")
         return page.render(**known, summary=summary, **comparison.drawn(run, summary))
+    if run.record["command"] == "sft-rl":
+        page = environment.get_template("pipeline.html.j2")
+        drawn = pipeline.drawn(run, summary)
+        return page.render(
+            **known, summary=summary, wordings=WORDINGS, plots={}, pairs=pairs(run), **drawn
+        )
     records = list(run.metrics())
     steps = [
         record for record in records if "grad_norm" in record and record.keys() & {"reward", "loss"}
     ]
-    drawn = {}
+    plotted = {}
     if steps and "reward" not in steps[-1]:
-        drawn = {"supervised": plots.supervised(records)}
+        plotted = {"supervised": plots.supervised(records)}
     elif steps:
-        drawn = {
+        plotted = {
             "learning": plots.learning(records),
             "thinking": plots.thinking(records),
             "health": plots.health(records),
@@ -74,7 +80,7 @@ def render(run: Run) -> str:
         **known,
         summary=summary,
         wordings=WORDINGS,
-        plots={name: Markup(svg) for name, svg in drawn.items()},
+        plots={name: Markup(svg) for name, svg in plotted.items()},
         pairs=pairs(run),
         last=steps[-1] if steps else None,
         time=_time(steps[-1]) if steps else [],

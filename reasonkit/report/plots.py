@@ -119,6 +119,67 @@ def _accuracy(place: Axes, records: Sequence[Record], x: str = "step") -> None:
     finish(place, "validation accuracy, greedy, 95 % interval", x=x)
 
 
+def pipeline(rows: Sequence[Record]) -> str:
+    """What each stage of a recipe came to: accuracy with its interval, form, general prompts.
+
+    Args:
+        rows: the ``stages`` of a ``summary.json``.
+    """
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    accuracy, form, general = figure.subplots(1, 3, sharey=True)
+    x, names = range(len(rows)), [row["name"] for row in rows]
+    values = [row["accuracy"] for row in rows]
+    ends = (
+        [max(0.0, row["accuracy"] - row["low"]) for row in rows],
+        [max(0.0, row["high"] - row["accuracy"]) for row in rows],
+    )
+    accuracy.errorbar(x, values, yerr=ends, color=COLOURS[2], marker="o", capsize=3)
+    for i, name in enumerate(("format", "language", "readability")):
+        form.plot(
+            x, [row["sampled"][name] for row in rows], color=COLOURS[i], marker="o", label=name
+        )
+    for i, name in enumerate(rows[0]["general"]):
+        means = [row["general"][name] for row in rows]
+        general.errorbar(
+            x,
+            [mean["mean"] for mean in means],
+            yerr=[mean["high"] - mean["mean"] for mean in means],
+            color=COLOURS[i],
+            marker="o",
+            capsize=3,
+            label=name,
+        )
+    titles = {
+        "accuracy, greedy, validation, 95 % interval": accuracy,
+        "shares of sampled completions": form,
+        "reward of general prompts, greedy": general,
+    }
+    for title, place in titles.items():
+        place.set_xticks(x, names, rotation=25, ha="right")
+        finish(place, title, legend=bool(place.get_legend_handles_labels()[0]), x="", share=True)
+    return svg(figure, "pipeline")
+
+
+def stages(curves: Mapping[str, Sequence[Record]]) -> str:
+    """Validation accuracy, and loss or reward, within each stage of a recipe.
+
+    Args:
+        curves: the records of each stage's ``metrics.jsonl``; none of them is empty.
+    """
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    columns = figure.subplots(2, len(curves), squeeze=False)
+    for i, (name, records) in enumerate(curves.items()):
+        steps = _with(records, "grad_norm")
+        supervised = bool(steps) and "reward" not in steps[-1]
+        x = "epoch" if supervised else "step"
+        _accuracy(columns[0][i], records, x)
+        columns[0][i].set_title(name, fontsize=9, loc="left")
+        _curve(columns[1][i], steps, "loss" if supervised else "reward", COLOURS[0], x=x)
+        finish(columns[1][i], "loss, nats a token" if supervised else "mean reward", x=x)
+    columns[0][0].set_ylabel("validation accuracy", fontsize=8)
+    return svg(figure, "stages")
+
+
 def votes(rows: Sequence[Record], strategy: str) -> str:
     """Accuracy over samples and over tokens a question, with the baselines and the ceiling.
 

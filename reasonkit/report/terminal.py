@@ -15,6 +15,9 @@ from reasonkit.tasks.wordings import WORDINGS
 COLUMNS = ("", "accuracy", "tokens", "thinks", "if so", "format")
 """``if so`` is the accuracy of the completions that think."""
 
+FORM = ("format", "language", "readability")
+"""Shares of a row that say how a policy writes."""
+
 
 def show(summary: Mapping[str, Any], as_json: bool) -> None:
     """Prints a ``summary.json`` to stdout."""
@@ -28,7 +31,12 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
         votes.show(summary)
         return
     if "after" in summary:
+        if "stages" in summary:
+            console.out.print(stages(summary["stages"]))
         _show_accuracies(summary)
+        _show_general(summary)
+    elif "stage" in summary:
+        console.out.print(stages([{"name": summary["command"], **summary["stage"]}]))
     else:
         console.out.print(filters(summary["filters"]))
         rows = [_row("teacher", summary["teacher"])]
@@ -50,6 +58,42 @@ def filters(steps: Sequence[Mapping[str, Any]]) -> Table:
     columns = ("filter", "took", "left", "questions", "what it takes")
     rows = [(s["name"], s["lost"] or "", s["left"], s["questions"], s["what"]) for s in steps]
     return console.table("traces", columns, rows)
+
+
+def stages(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What each stage of a recipe has come to, as a table."""
+    rewards = list(rows[0]["general"])
+    columns = ("stage", "accuracy", "tokens", *FORM, *rewards, "seconds")
+    cells = [
+        (
+            row["name"],
+            _accuracy(row),
+            f"{row['mean_tokens']:.1f}",
+            *(f"{row[name]:.0%} / {row['sampled'][name]:.0%}" for name in FORM),
+            *(f"{row['general'][name]['mean']:.2f}" for name in rewards),
+            f"{row['seconds']:.0f}" if "seconds" in row else "",
+        )
+        for row in rows
+    ]
+    title = f"after each stage, {rows[0]['n']} validation questions; shares greedy / sampled"
+    return console.table(title, columns, cells, numbers=True)
+
+
+def _show_general(summary: Mapping[str, Any]) -> None:
+    """How general prompts are answered before and after."""
+    for reward, after in summary.get("general", {}).get("after", {}).items():
+        before = summary["general"]["before"][reward]
+        console.say(
+            f"{reward}, {after['n']} general test prompts: {_mean(before)} → {_mean(after)}"
+        )
+
+
+def _mean(entry: Mapping[str, Any]) -> str:
+    return f"{entry['mean']:.3f} ({entry['low']:.3f}–{entry['high']:.3f})"
+
+
+def _accuracy(entry: Mapping[str, Any]) -> str:
+    return f"{entry['accuracy']:.1%} ({entry['low'] * 100:.1f}–{entry['high'] * 100:.1f})"
 
 
 def _show_accuracies(summary: Mapping[str, Any]) -> None:
@@ -90,7 +134,7 @@ def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     thinking = entry["accuracy_when_thinking"]
     return (
         name,
-        f"{entry['accuracy']:.1%} ({entry['low'] * 100:.1f}–{entry['high'] * 100:.1f})",
+        _accuracy(entry),
         f"{entry['mean_tokens']:.1f}",
         f"{entry['thinks']:.0%}",
         "–" if thinking is None else f"{thinking:.1%}",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from reasonkit.evaluation import Evaluation, Mean, interval_of_means
 from reasonkit.generation import Engine, Sampling
@@ -28,14 +27,7 @@ def form(done: Evaluation) -> dict[str, float]:
     }
 
 
-def appraise(
-    run: Run,
-    name: str,
-    engine: Engine,
-    plan: Plan[Any],
-    general: Sequence[Example],
-    guard: Guard,
-) -> dict[str, Any]:
+def appraise(run: Run, name: str, engine: Engine, plan: Plan[Any]) -> dict[str, Any]:
     """A policy on the validation split: a row of ``stages`` in ``summary.json``.
 
     Greedily, and under ``sampled`` with one completion a question at temperature 1, which shows
@@ -43,8 +35,6 @@ def appraise(
 
     Args:
         name: of the measurements in the run.
-        general: prompts of a second task; empty where there is none.
-        guard: with the rewards of that task.
     """
     examples, longest = plan.splits.validation, plan.config.max_completion_tokens
     assert longest
@@ -52,7 +42,7 @@ def appraise(
     sampled = measure(
         run, f"{name}-sampled", engine, examples, longest, passes=plan.passes, temperature=1.0
     )
-    means = appraise_general(run, f"{name}-general", engine, general, guard, longest)
+    means = general(run, f"{name}-general", engine, plan, "validation")
     return {
         **asdict(greedy.accuracy),
         **form(greedy),
@@ -62,39 +52,41 @@ def appraise(
     }
 
 
-def appraise_general(
-    run: Run, name: str, engine: Engine, prompts: Sequence[Example], guard: Guard, longest: int
+def general(
+    run: Run,
+    name: str,
+    engine: Engine,
+    plan: Plan[Any],
+    split: Literal["validation", "test"],
 ) -> dict[str, Mean]:
-    """How greedy answers to general prompts score, by the rewards of their task.
+    """How greedy answers to the plan's general prompts score, by the rewards of their task.
 
     Kept in the run under a name, with the completions; read from there where it was measured.
-
-    Args:
-        prompts: of one task; at least two, or none, of which nothing is known.
-        guard: has rewards that belong to that task.
-        longest: tokens of a completion.
+    Empty where there are no such prompts.
     """
-    if not prompts:
+    if plan.general is None:
         return {}
     path = run.evaluations / f"{name}.json"
     if not path.exists():
-        groups = list(engine.sample(prompts, 1, Sampling(longest, temperature=0)))
-        rewards = [w.reward.name for w in guard.rewards if w.task == prompts[0].task]
-        scored = guard.score_all(groups)
-        values = {name: [s[name][0] for s in scored] for name in rewards}
-        means = {
-            name: asdict(interval_of_means([v for v in column if v is not None]))
-            for name, column in values.items()
-        }
+        prompts: list[Example] = getattr(plan.general, split)
+        weighted = [w for w in plan.rewards if w.task == prompts[0].task]
+        assert plan.config.max_completion_tokens
+        sampling = Sampling(plan.config.max_completion_tokens, temperature=0)
+        groups = list(engine.sample(prompts, 1, sampling))
+        scored = Guard(weighted, plan.config.reward_timeout).score_all(groups)
         completions = [
             {
                 "prompt": group.example.question,
                 "completion": group.completions[0].text,
                 "tokens": group.completions[0].tokens,
-                "rewards": {name: values[name][i] for name in rewards},
+                "rewards": {reward: values[0] for reward, values in scores.items()},
             }
-            for i, group in enumerate(groups)
+            for group, scores in zip(groups, scored, strict=True)
         ]
-        run.write_json(f"evaluations/{name}.json", {"means": means, "completions": completions})
-    saved = json.loads(path.read_text(encoding="utf-8"))["means"]
-    return {name: Mean(**mean) for name, mean in saved.items()}
+        run.write_json(f"evaluations/{name}.json", {"completions": completions})
+    saved = json.loads(path.read_text(encoding="utf-8"))["completions"]
+    columns = {reward: [c["rewards"][reward] for c in saved] for reward in saved[0]["rewards"]}
+    return {
+        reward: interval_of_means([value for value in column if value is not None])
+        for reward, column in columns.items()
+    }

@@ -18,7 +18,7 @@ from reasonkit.rewards import WeightedReward, parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.running import measure
 from reasonkit.runs import Run
-from reasonkit.stages.appraisal import appraise_general
+from reasonkit.stages import appraisal
 from reasonkit.tasks import Splits, describe, half, load, require_trainable, usual_rewards
 
 if TYPE_CHECKING:
@@ -171,13 +171,12 @@ def reinforce(
             "validation_tokens": done.mean_tokens,
         }
         if plan.general is not None:
-            name, prompts = f"general-{step}", plan.general.validation
-            means = appraise_general(run, name, engine, prompts, guard, longest)
+            means = appraisal.general(run, f"general-{step}", engine, plan, "validation")
             validation |= {f"validation/{name}": mean.mean for name, mean in means.items()}
             bounded = [
                 means[w.reward.name].mean
                 for w in plan.rewards
-                if w.task == prompts[0].task and w.reward.range == (0.0, 1.0)
+                if w.reward.name in means and w.reward.range == (0.0, 1.0)
             ]
             validation |= _score(done.accuracy, bounded)
         return validation

@@ -79,14 +79,30 @@ def model_card(summary: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         "",
         "It was measured on this task alone. Thinking that reads well can still be wrong.",
         "",
-        "## Settings",
-        "",
-        "```yaml",
-        *(f"{key}: {value}" for key, value in settings.items()),
-        "```",
-        "",
+        *_listed(settings),
     ]
     return "\n".join(lines)
+
+
+def stage_card(name: str, command: str, row: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """A model card of what a stage of a recipe has made, from its row on the validation split."""
+    return "\n".join(
+        [
+            f"# {settings['model']} after {name}, a stage of `reasonkit {command}`",
+            "",
+            f"On {row['n']} validation questions of {settings['task']}, greedy: "
+            f"{row['accuracy']:.1%} right ({row['low']:.1%} to {row['high']:.1%}), "
+            f"{row['format']:.1%} in the format, {row['mean_tokens']:.1f} tokens an answer. "
+            "The test questions were not looked at.",
+            "",
+            *_listed(settings),
+        ]
+    )
+
+
+def _listed(settings: Mapping[str, Any]) -> list[str]:
+    values = (f"{key}: {value}" for key, value in settings.items())
+    return ["## Settings", "", "```yaml", *values, "```", ""]
 
 
 def _taught_by(summary: Mapping[str, Any]) -> list[str]:

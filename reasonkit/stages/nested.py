@@ -49,8 +49,8 @@ def do(
     settings: DistillConfig | GrpoConfig,
     inputs: str,
     work: Callable[[runs.Run], dict[str, Any]],
-) -> tuple[runs.Run, dict[str, Any]]:
-    """A stage's run and its ``summary.json``, made only as far as it isn't there.
+) -> dict[str, Any]:
+    """A stage's ``summary.json``, made only as far as it isn't there.
 
     Args:
         inputs: of `digest`.
@@ -65,15 +65,16 @@ def do(
         same = made.record.get("inputs") == inputs
         if same and made.status == "finished":
             console.note(f"{name}: there already")
-            return made, json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+            summary: dict[str, Any] = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+            return summary
         if same:
             made = runs.resume(path)
-            return made, complete(made, lambda: work(made))
+            return complete(made, lambda: work(made))
         console.note(f"{name}: what it was made from has changed: it is made again")
         _move_aside(path)
     made = runs.create(command, settings.model, settings.task, to_mapping(settings), path, sys.argv)
     made.update(inputs=inputs)
-    return made, complete(made, lambda: work(made))
+    return complete(made, lambda: work(made))
 
 
 def _move_aside(path: Path) -> None:
