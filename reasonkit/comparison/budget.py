@@ -16,11 +16,15 @@ from typing import Any
 from reasonkit.comparison.costs import sampled, trained
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.models import Model
+from reasonkit.stages.pipeline import SPENT, STAGES
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h)")
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
 TEMPLATE = 12
 """Tokens that a chat template adds to a question, about."""
+
+FEWEST = 20
+"""Questions that a stage with traces has at least."""
 
 MOST_SAMPLES = 64
 """No vote takes more, whatever it may spend."""
@@ -79,7 +83,7 @@ class Coin:
     price: Callable[[Prices, Mapping[str, Any], Model], float]
     arithmetic: str
     most: float = math.inf
-    value: Callable[[int], Any] = int
+    value: Callable[[int, Model], Any] = lambda count, entry: count
 
 
 def _of_a_step(prices: Prices, settings: Mapping[str, Any], entry: Model) -> float:
@@ -104,30 +108,34 @@ def _of_a_sample(prices: Prices, settings: Mapping[str, Any], entry: Model) -> f
     return prices.questions * reads * sampled(prices.parameters, prices.completion)
 
 
-R1_QUESTIONS = {"cold-start": 600, "rejection": 1500}
-R1_STEPS = {"rl": 0.6, "final-rl": 0.4}
-"""The usual course of sft-rl: questions asked four times each, and shares of grpo's usual steps."""
-
-R1_SAMPLES = R1_EPOCHS = 4
 PER_CENT = 100
-R1_RL_STEPS = 80
 
 
 def _of_a_per_cent(prices: Prices, settings: Mapping[str, Any], entry: Model) -> float:
     learned = trained(prices.parameters, prices.completion + prices.prompt)
-    asked = R1_SAMPLES * sampled(prices.parameters, prices.completion) + R1_EPOCHS * learned
-    steps = R1_RL_STEPS * _of_a_step(prices, {}, entry)
-    return (sum(R1_QUESTIONS.values()) * asked + steps) / PER_CENT
+    total = 0.0
+    for stage in STAGES.values():
+        if stage.command == "grpo":
+            steps = SPENT[stage.name] * entry.rl.steps
+            total += steps * _of_a_step(prices, {}, entry)
+        else:
+            usual = stage.settings
+            drawn = usual["samples"] * sampled(prices.parameters, prices.completion)
+            kept = usual["per_question"] * usual["epochs"] * learned
+            total += usual["questions"] * (drawn + kept)
+    return total / PER_CENT
 
 
-def _so_many_per_cent(count: int) -> list[str]:
-    share = count / PER_CENT
-    questions = {n: max(20, round(q * share)) for n, q in R1_QUESTIONS.items()}
-    steps = {n: max(1, round(R1_RL_STEPS * s * share)) for n, s in R1_STEPS.items()}
-    return [
-        *(f"{name}.questions={number}" for name, number in questions.items()),
-        *(f"{name}.steps={number}" for name, number in steps.items()),
-    ]
+def _so_many_per_cent(count: int, entry: Model) -> list[str]:
+    share, found = count / PER_CENT, []
+    for stage in STAGES.values():
+        if stage.command == "grpo":
+            steps = max(1, round(SPENT[stage.name] * entry.rl.steps * share))
+            found.append(f"{stage.name}.steps={steps}")
+        else:
+            questions = max(FEWEST, round(stage.settings["questions"] * share))
+            found.append(f"{stage.name}.questions={questions}")
+    return found
 
 
 COINS = {
@@ -145,8 +153,8 @@ COINS = {
     "sft-rl": Coin(
         "set",
         _of_a_per_cent,
-        "a per cent is a hundredth of 2100 questions × (4 × 2·P·completion + 4 × 6·P·(prompt + "
-        "completion)) and of 80 steps as of grpo",
+        "a per cent is a hundredth of its usual steps, as of grpo, and of its usual questions × "
+        "(samples × 2·P·completion + epochs × 6·P·(prompt + completion))",
         value=_so_many_per_cent,
     ),
     "vote": Coin(

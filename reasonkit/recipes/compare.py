@@ -199,8 +199,9 @@ def _within(
         job.part.verifier in job.needs,
     )
     flops = prepared.budget.in_flops(rate)
-    count = budget.bought(job.name, coin, flops, prices, job.settings, resolve(name).entry)
-    value = coin.value(count)
+    entry = resolve(name).entry
+    count = budget.bought(job.name, coin, flops, prices, job.settings, entry)
+    value = coin.value(count, entry)
     shown = " ".join(map(str, value)) if isinstance(value, list) else value
     bought[job.name] = f"--{coin.setting} {shown}: {flops:.2g} FLOPs; {coin.arithmetic}"
     console.note(f"{job.name}: {bought[job.name]}")

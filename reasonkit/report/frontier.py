@@ -138,7 +138,7 @@ def learning(curves: Mapping[str, Sequence[Row]]) -> str:
         place.plot(x, y, color=colour, marker=marker, ms=3, label=name)
     spent = [p["flops"] for points in curves.values() for p in points if p["flops"]]
     if spent:
-        place.set_xscale("symlog", linthresh=10 ** math.floor(math.log10(min(spent))))
+        place.set_xscale("symlog", linthresh=10 ** math.floor(math.log10(min(spent))), linscale=0.2)
     title = "validation accuracy, greedy, 95 % interval, over FLOPs spent on training"
     finish(place, title, legend=True, share=True, x="FLOPs")
     return svg(figure, "all-learning")
