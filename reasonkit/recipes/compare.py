@@ -86,6 +86,11 @@ def _prepare(config: CompareConfig) -> Prepared:
     # Kept as it is asked for: what a registry fills in for the base isn't what it does for others.
     plan = dataclasses.replace(settle(config), config=config)
     programs = any(example.tests for example in plan.splits.test)
+    if programs and spending is not None:
+        raise RefusedError(
+            f"--budget: it goes by the length of the base's answers, which no part measures where "
+            f"programs are asked for, as of {config.task}: pass --setting instead"
+        )
     found = {name: resolve(name) for name in (config.model, config.teacher, config.student) if name}
     made = jobs(config, programs)
     teacher = config.teacher or ""

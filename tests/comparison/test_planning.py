@@ -84,7 +84,10 @@ def test_a_key_hangs_on_settings_on_what_comes_first_and_on_the_content_of_files
     settings = {**job.settings, "task": str(data)}
     first = key_of(job, settings, {"grpo": "a"})
     assert key_of(job, settings, {"grpo": "a"}) == first
-    others = {key_of(job, {**settings, "n": 2}, {"grpo": "a"}), key_of(job, settings, {"grpo": "b"})}
+    others = {
+        key_of(job, {**settings, "n": 2}, {"grpo": "a"}),
+        key_of(job, settings, {"grpo": "b"}),
+    }
     data.write_text("two")
     others.add(key_of(job, settings, {"grpo": "a"}))
     assert len(others) == 3 and first not in others

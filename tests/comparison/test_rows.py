@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from reasonkit.comparison.rows import _accuracy, _difference
+from reasonkit.evaluation import Evaluation, Verdict
+
 
 def rows(compared: Path) -> dict[str, dict]:
     summary = json.loads((compared / "summary.json").read_text())
@@ -37,3 +40,21 @@ def test_probes_stand_beside_the_models_that_were_asked(compared: Path) -> None:
     found = rows(compared)
     assert found["grpo"]["requests"]["mean_tokens"] == 60
     assert found["majority of 8"]["requests"] is None
+
+
+def evaluation(rights: str) -> Evaluation:
+    verdicts = [
+        Verdict(str(i), "?", "1", "1", right == "1", 1, "stop", True, True, "1")
+        for i, right in enumerate(rights)
+    ]
+    return Evaluation(tuple(verdicts))
+
+
+def test_over_several_seeds_a_question_counts_with_its_mean() -> None:
+    before, after = evaluation("0001"), [evaluation("0111"), evaluation("0011")]
+    accuracy = _accuracy(after)
+    assert (accuracy.accuracy, accuracy.n) == (0.625, 4)
+    assert accuracy.low < 0.625 < accuracy.high
+    gap = _difference([before, before], after)
+    assert gap.difference == pytest.approx(0.375)
+    assert gap.low < 0.375 < gap.high and gap.p is None
