@@ -53,13 +53,14 @@ def drawn(run: Run, summary: Mapping[str, Any] | None) -> dict[str, Any]:
     rows = summary["rows"]
     evaluations = {r["name"]: Evaluation.load(run.path / r["verdicts"][0]) for r in rows}
     first = [r for r in rows if r["group"] == rows[0]["group"]]
-    plots = {"frontier": frontier.frontier(rows)}
+    looks = frontier.looks(rows)
+    plots = {"frontier": frontier.frontier(rows, looks)}
     if any(r["cheaper_than"] for r in first):
-        plots["queries"] = frontier.queries([r for r in first if r["way"] != "teacher"])
+        plots["queries"] = frontier.queries([r for r in first if r["way"] != "teacher"], looks)
     if summary["curves"]:
         plots["learning"] = frontier.learning(summary["curves"])
     plots["matrix"] = frontier.matrix(
-        {name: [v.correct for v in e.verdicts] for name, e in evaluations.items()}
+        {name: [v.correct for v in e.verdicts] for name, e in evaluations.items()}, looks
     )
     return {
         "parts": _parts(run),

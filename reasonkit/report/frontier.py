@@ -14,23 +14,41 @@ from reasonkit.report.plots import COLOURS, finish, svg
 
 Row = Mapping[str, Any]
 
-MARKERS = "osD^v"
+MARKERS = "osD^vP*X<>"
+WAYS = {
+    "base": "#6b7280",
+    "vote": COLOURS[0],
+    "grpo": COLOURS[1],
+    "distill": COLOURS[2],
+    "sft-rl": COLOURS[3],
+    "teacher": COLOURS[4],
+}
+"""The colour of what a model was trained by; rows of one colour differ in their markers."""
+
+Looks = Mapping[str, tuple[str, str]]
+"""Name of a row → its colour and marker, the same in every plot."""
+
 QUERIES = 7
 """Powers of ten of the number of queries that are drawn."""
 
 
-def look(place: int) -> tuple[str, str]:
-    """Colour and marker of the row at a place."""
-    return COLOURS[place % len(COLOURS)], MARKERS[place // len(COLOURS) % len(MARKERS)]
+def looks(rows: Sequence[Row]) -> Looks:
+    """The look of each row."""
+    found: dict[str, tuple[str, str]] = {}
+    for row in rows:
+        colour = WAYS[row["way"].partition("+")[0]]
+        place = sum(other == colour for other, _ in found.values())
+        found[row["name"]] = colour, MARKERS[place % len(MARKERS)]
+    return found
 
 
-def frontier(rows: Sequence[Row]) -> str:
+def frontier(rows: Sequence[Row], looks: Looks) -> str:
     """Accuracy over the FLOPs of a query; the area of a bubble is what training has cost."""
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     place = figure.subplots()
     most = max((row["training"]["flops"] for row in rows), default=0) or 1
-    for i, row in enumerate(rows):
-        colour, marker = look(i)
+    for row in rows:
+        colour, marker = looks[row["name"]]
         x, y = row["question_flops"], row["accuracy"]
         ends = [[max(0.0, y - row["low"])], [max(0.0, row["high"] - y)]]
         place.errorbar(x, y, yerr=ends, color=colour, elinewidth=0.9, fmt="none")
@@ -61,7 +79,7 @@ def _undominated(rows: Sequence[Row]) -> list[Row]:
     return kept
 
 
-def queries(rows: Sequence[Row]) -> str:
+def queries(rows: Sequence[Row], looks: Looks) -> str:
     """What a query costs with training shared out, and how accurate it can be at a vote's price.
 
     Args:
@@ -73,13 +91,14 @@ def queries(rows: Sequence[Row]) -> str:
     vote = next(
         row for row in rows if row["name"] in {r["cheaper_than"] for r in rows if r["cheaper_than"]}
     )
-    for i, row in enumerate(rows):
+    for row in rows:
         if row is not vote and not row["training"]["flops"]:
             continue
-        colour, marker = look(i)
+        colour, marker = looks[row["name"]]
         each = row["training"]["flops"] / numbers + row["question_flops"]
         width = 2.2 if row is vote else 1.2
-        cost.plot(numbers, each, color=colour, linewidth=width, label=row["name"])
+        line = {"color": colour, "marker": marker, "markevery": 30, "markersize": 3.5}
+        cost.plot(numbers, each, **line, linewidth=width, label=row["name"])
         if row["cheaper_from"] is not None and row["cheaper_from"] <= numbers[-1]:
             cost.plot(row["cheaper_from"], vote["question_flops"], marker, color=colour, ms=6)
     cost.set_yscale("log")
@@ -130,7 +149,7 @@ def learning(curves: Mapping[str, Sequence[Row]]) -> str:
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     place = figure.subplots()
     for i, (name, points) in enumerate(curves.items()):
-        colour, marker = look(i)
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
         x = [max(point["flops"], 1.0) for point in points]
         low, high = [p["validation_low"] for p in points], [p["validation_high"] for p in points]
         place.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
@@ -144,7 +163,7 @@ def learning(curves: Mapping[str, Sequence[Row]]) -> str:
     return svg(figure, "all-learning")
 
 
-def matrix(rights: Mapping[str, Sequence[bool]]) -> str:
+def matrix(rights: Mapping[str, Sequence[bool]], looks: Looks) -> str:
     """Which questions each row got right; those that most got right stand to the left.
 
     Args:
@@ -156,7 +175,7 @@ def matrix(rights: Mapping[str, Sequence[bool]]) -> str:
     figure = Figure(figsize=(10, 0.6 + 0.22 * len(names)), layout="constrained")
     place = figure.subplots()
     for i, row in enumerate(columns):
-        colour, _ = look(i)
+        colour, _ = looks[names[i]]
         place.broken_barh(_runs(row), (i - 0.42, 0.84), facecolor=colour, linewidth=0)
     place.set_yticks(range(len(names)), names)
     place.set_ylim(len(names) - 0.5, -0.5)
