@@ -24,6 +24,16 @@ DISTILLING = (
     "--batch-tokens", "2048", "--max-completion-tokens", "48", "--test-size", "8",
     "--validation-size", "4", "--save-every", "3", "--no-baselines", "--device", "cpu",
 )  # fmt: skip
+VOTING = (
+    "vote", "--n", "8", "--strategy", "adaptive", "--also", "majority", "--test-size", "120",
+    "--device", "cpu",
+)  # fmt: skip
+IN_STAGES = (
+    "sft-rl", "--test-size", "8", "--validation-size", "4", "--no-baselines", "--device", "cpu",
+    "--set", "cold-start.questions=200", "--set", "rejection.questions=100",
+    "--set", "steps=3", "--set", "epochs=1", "--set", "validate_every=2", "--set", "save_every=1",
+    "--set", "prompts_per_step=4",
+)  # fmt: skip
 COMMAND = (
     sys.executable,
     "-c",
@@ -54,11 +64,11 @@ def left_by(run: Path) -> dict[str, object]:
     held: dict[str, object] = {}
     for path in sorted(run.rglob("*")):
         name = path.relative_to(run).as_posix()
-        if path.suffix == ".safetensors" and name.startswith("final/"):
+        if path.suffix == ".safetensors" and path.parent.name == "final":
             held[name] = path.read_bytes()
         elif path.suffix == ".jsonl":
             held[name] = [lasting(json.loads(line)) for line in path.read_text().splitlines()]
-        elif name == "summary.json" or name.startswith("evaluations/"):
+        elif path.name in ("summary.json", "ballots.json") or path.parent.name == "evaluations":
             held[name] = lasting(json.loads(path.read_text()))
     return held
 
@@ -70,7 +80,9 @@ def started(*argv: str, **options: object) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [TRAINING, DISTILLING], ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    "command", [TRAINING, DISTILLING, VOTING, IN_STAGES], ids=lambda command: command[0]
+)
 def test_a_run_killed_at_any_moment_resumes_to_the_same_files(
     reasonkit: Callable, tmp_path: Path, command: tuple[str, ...]
 ) -> None:

@@ -135,13 +135,14 @@ ABACUS_RL = RLDefaults(
     micro_batch=64,
 )
 ABACUS_SFT = SFTDefaults(
-    learning_rate=5e-3,
+    learning_rate=1e-3,
     lora_learning_rate=1e-2,
     epochs=8,
     batch_tokens=2048,
     micro_batch_tokens=2048,
     questions=4000,
 )
+MINI_SFT = replace(ABACUS_SFT, learning_rate=5e-3)
 ABACUS_VERIFIER = VerifierDefaults(
     learning_rate=2e-3,
     lm_weight=0.1,
@@ -234,7 +235,7 @@ MODELS: dict[str, Model] = {
             system_prompt=None,
             wait=" wait, ",
             rl=ABACUS_RL,
-            sft=ABACUS_SFT,
+            sft=MINI_SFT,
             verifier=ABACUS_VERIFIER,
         ),
         Model(

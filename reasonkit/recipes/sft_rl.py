@@ -39,13 +39,13 @@ from reasonkit.stages import (
     teacher,
 )
 from reasonkit.stages.pipeline import Inputs, Stage
-from reasonkit.tasks import chats
+from reasonkit.tasks import chats, recorded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 COMMAND = "sft-rl"
-CHATS, GENERAL = 100, "general"
+CHATS, GENERAL = 50, "general"
 """How many general chats the rejection stage learns where they are not the user's own, and the
 task that they are of."""
 
@@ -95,6 +95,8 @@ def resolve_settings(config: SftRlConfig) -> Plan[SftRlConfig]:
         plan = dataclasses.replace(plan, rewards=rewards, general=second.splits)
     elif filled.general_reward:
         raise RefusedError("--general-reward needs --general-task: rewards of which prompts?")
+    if filled.general_chats:
+        recorded.read(Path(filled.general_chats), ())
     inputs = Inputs(filled.model, filled.model, filled.general_chats)
     for stage in pipeline.chosen(filled):
         planned = pipeline.settings(filled, stage, plan.model.entry, inputs)

@@ -63,19 +63,17 @@ def filters(steps: Sequence[Mapping[str, Any]]) -> Table:
 def stages(rows: Sequence[Mapping[str, Any]]) -> Table:
     """What each stage of a recipe has come to, as a table."""
     rewards = list(rows[0]["general"])
-    columns = ("stage", "accuracy", "tokens", *FORM, *rewards, "seconds")
+    columns = ("stage", "accuracy", *FORM, *rewards)
     cells = [
         (
             row["name"],
-            _accuracy(row),
-            f"{row['mean_tokens']:.1f}",
-            *(f"{row[name]:.0%} / {row['sampled'][name]:.0%}" for name in FORM),
+            f"{row['accuracy'] * 100:.1f} ({row['low'] * 100:.0f}–{row['high'] * 100:.0f})",
+            *(f"{row[name] * 100:.0f}/{row['sampled'][name] * 100:.0f}" for name in FORM),
             *(f"{row['general'][name]['mean']:.2f}" for name in rewards),
-            f"{row['seconds']:.0f}" if "seconds" in row else "",
         )
         for row in rows
     ]
-    title = f"after each stage, {rows[0]['n']} validation questions; shares greedy / sampled"
+    title = f"after each stage, {rows[0]['n']} validation questions, in %; shares greedy/sampled"
     return console.table(title, columns, cells, numbers=True)
 
 

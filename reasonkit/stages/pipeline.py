@@ -67,7 +67,7 @@ STAGES: dict[StageName, Stage] = {
             StageName.cold_start,
             "distill",
             "fine-tune the base on a few hundred readable traces",
-            {"part": "sft", "questions": 600, "samples": 4, "per_question": 1, "epochs": 4},
+            {"part": "sft", "questions": 600, "samples": 4, "per_question": 1, "epochs": 2},
         ),
         Stage(
             StageName.rl,
@@ -79,13 +79,13 @@ STAGES: dict[StageName, Stage] = {
             StageName.rejection,
             "distill",
             "fine-tune on the policy's best traces and on general chats",
-            {"part": "sft", "questions": 1500, "samples": 4, "per_question": 1, "epochs": 4},
+            {"part": "sft", "questions": 1500, "samples": 4, "per_question": 1, "epochs": 3},
         ),
         Stage(
             StageName.final_rl,
             "grpo",
             "reinforce by rules on reasoning, by preference on general prompts",
-            {"part": "rl"},
+            {"part": "rl", "general_share": 0.5},
         ),
     )
 }

@@ -1,6 +1,7 @@
-"""General chats to learn from: everyday requests of the train split, answered well.
+"""General chats to learn from: everyday favours of the train split, answered well.
 
-They are of the half of that split that reinforcement learning doesn't use.
+They are of the half of that split that reinforcement learning doesn't use. What should be declined
+is not among them: that is left to preference.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def draw(count: int) -> list[list[Message]]:
     found: dict[str, str] = {}
     for _ in range(PATIENCE):
         request = general.draw(rng)
-        if split_of(request.text) == "train" and part_of(f"general/{request.text}") == Part.sft:
+        ours = split_of(request.text) == "train" and request.kind == "helpful"
+        if ours and part_of(f"general/{request.text}") == Part.sft:
             found.setdefault(request.text, request.good)
         if len(found) == count:
             return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from reasonkit.errors import DataError
@@ -73,6 +74,12 @@ def draw(task: str, split: str, count: int) -> list[Example]:
     Raises:
         DataError: the split has not so many distinct questions.
     """
+    return list(_drawn(task, split, count))
+
+
+@cache
+def _drawn(task: str, split: str, count: int) -> tuple[Example, ...]:
+    """The same; a recipe in stages asks for a task's questions once a stage."""
     rng = random.Random(f"{task} {split}")
     found: dict[str, Example] = {}
     since = 0
@@ -93,4 +100,4 @@ def draw(task: str, split: str, count: int) -> list[Example]:
                 drawn.tests,
                 drawn.entry_point,
             )
-    return list(found.values())
+    return tuple(found.values())

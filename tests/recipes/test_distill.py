@@ -369,6 +369,24 @@ def test_a_foreign_model_learns_from_a_file(
     assert metrics[-1]["loss"] < metrics[1]["loss"]
 
 
+def test_general_chats_are_learned_beside_the_traces(
+    reasonkit: Callable, right_traces: Path, tmp_path: Path
+) -> None:
+    chats = {f"Say hello to {name}.": f"Hello, {name}!" for name in ("Ann", "Ben", "Ida")}
+    traces_of(tmp_path / "chats.jsonl", list(chats), chats.__getitem__)
+    ended = reasonkit(
+        "distill", "--traces", right_traces, "--general", "chats.jsonl", "--run-dir", "run", *SMALL
+    )
+    assert ended.code == 0, ended.err
+    assert "3 general chats are learned beside" in ended.err
+    kept = (tmp_path / "run/traces.jsonl").read_text()
+    assert "Hello" not in kept
+    settings = {"run": json.loads((tmp_path / "run/run.json").read_text())["lessons"]}
+    without = reasonkit("distill", "--traces", right_traces, "--run-dir", "without", *SMALL)
+    assert without.code == 0, without.err
+    assert json.loads((tmp_path / "without/run.json").read_text())["lessons"] != settings["run"]
+
+
 def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
     ended = reasonkit("distill", "--dry-run", *SAMPLED)
     assert ended.code == 0, ended.err
@@ -395,6 +413,10 @@ REFUSED = {
     "a server that is down": (("--endpoint", "http://127.0.0.1:9/v1"), "127.0.0.1:9"),
     "on-policy traces": (("--objective", "on-policy", "--traces", "x.jsonl"), "--traces"),
     "cut off": (("--teacher", "abacus", "--max-completion-tokens", 2), "is finished within 2"),
+    "missing chats": (("--teacher", "abacus", "--general", "none.jsonl"), "none.jsonl"),
+    "unwritable chats": (("--teacher", "abacus", "--general", "odd.jsonl"), "can't write"),
+    "on-policy chats": (("--objective", "on-policy", "--general", "x.jsonl"), "--general"),
+    "unknown wording": (("--teacher", "abacus", "--wording", "nicely"), "step-by-step"),
     "existing run": (("--teacher", "abacus", "--run-dir", "taken"), "--resume"),
     "no such run": (("--run-dir", "nowhere", "--resume"), "nowhere"),
 }
@@ -410,6 +432,7 @@ def test_bad_input_is_one_line_and_makes_nothing(
     traces_of(tmp_path / "wrong.jsonl", train[:2], lambda q: "<answer>100</answer>")
     traces_of(tmp_path / "endless.jsonl", train[:2], lambda q: "<think>Let me see. And then")
     traces_of(tmp_path / "foreign.jsonl", ["How are you?"], lambda q: "Fine.")
+    traces_of(tmp_path / "odd.jsonl", ["How are you?"], lambda q: "Très 好")
     (tmp_path / "broken.jsonl").write_text((tmp_path / "wrong.jsonl").read_text()[:-3])
     (tmp_path / "shapeless.jsonl").write_text('{"text": "hello"}\n')
     (tmp_path / "taken").mkdir()

@@ -97,6 +97,29 @@ def test_a_run_killed_in_training_resumes_to_the_same_weights(
     assert "finished" in again.err
 
 
+def test_general_prompts_are_mixed_in_and_judged_by_preference(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    ended = reasonkit("grpo", "--general-task", "general", "--run-dir", "run", *SMALL)
+    assert ended.code == 0, ended.err
+    rows = [json.loads(line) for line in (tmp_path / "run/completions.jsonl").open()]
+    for step in range(1, 5):
+        drawn = [row for row in rows if row["step"] == step]
+        general = [row for row in drawn if row["id"].startswith("general/")]
+        assert (len(general), len(drawn)) == (4, 16)
+        for row in drawn:
+            scored = {name for name, value in row["rewards"].items() if value is not None}
+            ours = {"helpful", "harmless"} if row in general else {"answer", "format"}
+            assert scored == ours
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
+    validated = [record for record in records if "validation" in record]
+    assert [record["step"] for record in validated] == [0, 2, 4]
+    for record in validated:
+        shares = [record[f"validation{name}"] for name in ("", "/helpful", "/harmless")]
+        assert record["validation_score"] == pytest.approx(sum(shares) / 3)
+        assert record["validation_score_low"] < record["validation_score"]
+
+
 def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
     ended = reasonkit("grpo", "--dry-run", *SMALL)
     assert ended.code == 0, ended.err

@@ -12,9 +12,11 @@ import pytest
 
 from reasonkit import hub
 from reasonkit.answers.comparison import check_reference
+from reasonkit.config import Part
 from reasonkit.errors import DataError, OfflineError, RefusedError, UnknownNameError
 from reasonkit.models.abacus.corpus import documents
-from reasonkit.tasks import TASKS, load, require_trainable
+from reasonkit.tasks import TASKS, half, load, require_trainable
+from reasonkit.tasks.rows import part_of
 from reasonkit.tasks.splits import split_of
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -168,3 +170,21 @@ def test_a_task_with_only_a_test_split_can_be_loaded_but_not_trained_on() -> Non
     assert len(splits.test) == 500
     with pytest.raises(RefusedError, match="only a test split"):
         require_trainable("math500", splits)
+
+
+def test_the_two_halves_of_train_share_nothing_and_leave_nothing_out() -> None:
+    splits = load("arithmetic", train=200, validation=4, test=4)
+    parts = [half("arithmetic", splits, part) for part in (Part.sft, Part.rl)]
+    ids = [{example.id for example in part.train} for part in parts]
+    assert ids[0].isdisjoint(ids[1])
+    assert ids[0] | ids[1] == {example.id for example in splits.train}
+    assert min(map(len, ids)) > 70
+    assert all((p.validation, p.test) == (splits.validation, splits.test) for p in parts)
+    assert half("arithmetic", splits, Part.all) == splits
+
+
+def test_a_train_split_too_small_to_halve_is_refused() -> None:
+    splits = load("arithmetic", train=1, validation=4, test=4)
+    (other,) = {Part.sft, Part.rl} - {part_of(splits.train[0].id)}
+    with pytest.raises(DataError, match="halve"):
+        half("arithmetic", splits, other)

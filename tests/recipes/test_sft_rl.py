@@ -1,0 +1,183 @@
+"""`reasonkit sft-rl` from the outside: what is learned, what is refused, what it survives."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reasonkit.config import StageName
+
+SET = {
+    "cold-start.questions": 400, "rl.steps": 3, "rejection.questions": 200, "final-rl.steps": 3,
+    "rejection.samples": 2, "rejection.learning_rate": 2e-3, "epochs": 1, "batch_tokens": 1024,
+    "micro_batch_tokens": 1024, "validate_every": 2, "save_every": 1, "prompts_per_step": 4,
+}  # fmt: skip
+SMALL = (
+    "--test-size", 40, "--validation-size", 20, "--no-baselines", "--device", "cpu",
+)  # fmt: skip
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from reasonkit.cli import main; sys.argv[0] = 'reasonkit'; main()",
+    "sft-rl",
+]
+
+
+def with_settings(**changes: object) -> list[str]:
+    """``--set`` for each of `SET`, some of them changed; ``__`` stands for the dot."""
+    changed = {name.replace("final_rl__", "final-rl."): value for name, value in changes.items()}
+    return [
+        word for name, value in (SET | changed).items() for word in ("--set", f"{name}={value}")
+    ]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run of the whole recipe."""
+    folder = tmp_path_factory.mktemp("made")
+    command = [*COMMAND, "--run-dir", "run", *map(str, SMALL), *with_settings()]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / "run"
+
+
+def weights(run: Path) -> bytes:
+    return (run / "final" / "model.safetensors").read_bytes()
+
+
+def seen(run: Path) -> dict[str, tuple[str, bytes]]:
+    """When each stage was begun, and what it has made."""
+    return {
+        name: (
+            json.loads((run / "stages" / name / "run.json").read_text())["started"],
+            weights(run / "stages" / name),
+        )
+        for name in StageName
+    }
+
+
+def test_the_whole_recipe_learns_and_each_stage_has_a_row(made: Path) -> None:
+    summary = json.loads((made / "summary.json").read_text())
+    rows = summary["stages"]
+    assert [row["name"] for row in rows] == ["base", *StageName]
+    for row in rows:
+        assert set(row["general"]) == {"helpful", "harmless"}
+        assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
+    assert summary["paired"]["low"] > 0.2
+    assert rows[1]["sampled"]["format"] > rows[0]["sampled"]["format"]
+    assert summary["tokens_sampled"] == sum(row["tokens_sampled"] for row in rows[1:])
+    assert summary["after"]["n"] == 40 and rows[-1]["n"] == 20
+    page = (made / "report.html").read_text()
+    assert "After each stage" in page and page.count("<svg") == 2
+
+
+def test_stages_use_disjoint_questions(made: Path) -> None:
+    asked = {
+        name: {
+            json.loads(line)["id"]
+            for line in (made / "stages" / name / file).read_text().splitlines()
+        }
+        for name, file in (
+            ("cold-start", "questions.jsonl"),
+            ("rl", "completions.jsonl"),
+            ("rejection", "questions.jsonl"),
+            ("final-rl", "completions.jsonl"),
+        )
+    }
+    assert (asked["cold-start"] | asked["rejection"]).isdisjoint(asked["rl"] | asked["final-rl"])
+    assert any(id.startswith("general/") for id in asked["final-rl"])
+    chats = {
+        "general/" + json.loads(line)["messages"][0]["content"]
+        for line in (made / "chats.jsonl").read_text().splitlines()
+    }
+    assert chats.isdisjoint(asked["final-rl"])
+
+
+def test_a_changed_setting_makes_its_stage_and_those_after_it_again(
+    reasonkit: Callable, made: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made, tmp_path / "run")
+    before = seen(tmp_path / "run")
+    time.sleep(1)
+    ended = reasonkit(
+        "sft-rl", "--run-dir", tmp_path / "run", "--resume", *with_settings(final_rl__steps=2)
+    )
+    assert ended.code == 0, ended.err
+    after = seen(tmp_path / "run")
+    assert {name for name in StageName if before[name] != after[name]} == {"final-rl"}
+    assert weights(tmp_path / "run") == after["final-rl"][1]
+    assert (tmp_path / "run/stages/final-rl-replaced-1/final").is_dir()
+    again = reasonkit("sft-rl", "--run-dir", tmp_path / "run", "--resume")
+    assert "is finished" in again.err and seen(tmp_path / "run") == after
+
+
+def test_a_killed_recipe_goes_on_to_the_same_weights(made: Path, tmp_path: Path) -> None:
+    first = [*COMMAND, "--run-dir", "run", *map(str, SMALL), *with_settings()]
+    again = [*COMMAND, "--run-dir", "run", "--resume"]
+    run = tmp_path / "run"
+    for command, moment in (
+        (first, run / "stages/cold-start/samples.jsonl"),
+        (again, run / "stages/rl/metrics.jsonl"),
+        (again, run / "stages/rejection/samples.jsonl"),
+        (again, run / "stages/final-rl/checkpoints/checkpoint-1"),
+    ):
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+        while not moment.exists() and process.poll() is None:
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+    assert not (run / "summary.json").exists()
+    subprocess.run(again, cwd=tmp_path, check=True, capture_output=True)
+    assert weights(run) == weights(made)
+    for name in StageName:
+        assert weights(run / "stages" / name) == weights(made / "stages" / name), name
+
+
+def test_until_ends_the_recipe_there_and_skip_leaves_a_stage_out(
+    reasonkit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = reasonkit(
+        "sft-rl", "--run-dir", "run", "--skip", "cold-start", "--until", "rl",
+        "--general-task", "", *SMALL, *with_settings(),
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert [row["name"] for row in summary["stages"]] == ["base", "rl"]
+    assert summary["stages"][0]["general"] == {}
+    assert [path.name for path in (tmp_path / "run/stages").iterdir()] == ["rl"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--skip", "cold-strat"], "did you mean cold-start"),
+        (["--set", "rl.stepps=3"], "steps"),
+        (["--set", "rl.steps=0"], "below 1"),
+        (["--set", "rl.micro_batch=7"], "does not divide"),
+        (["--set", "cold-start.wording=nicely"], "step-by-step"),
+        (["--teacher", "nobody"], "nobody"),
+        (["--general-task", "arithmetic"], "is the task itself"),
+        (["--general-task", "", "--general-reward", "helpful:abacus-judge"], "needs"),
+        (["--general-chats", "none.jsonl"], "none.jsonl"),
+        (["--resume"], "--run-dir"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_made(
+    reasonkit: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = reasonkit("sft-rl", *flags)
+    assert ended.code == 2
+    assert said in ended.err
+    assert not list(tmp_path.iterdir())
