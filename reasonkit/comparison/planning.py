@@ -21,6 +21,9 @@ ABACUS = ("abacus", "abacus-mini", "abacus-reasoner")
 TEACHER, SMALLER = "abacus-reasoner", "abacus-mini"
 QUICK_QUESTIONS = 200
 
+INPUTS = ("model", "task", "teacher", "verifier", "traces", "general_chats")
+"""Settings that may name a file, a folder or a run."""
+
 PASSED_ON = [f.name for f in dataclasses.fields(CommonConfig) if f.name not in ("model", "seed")]
 
 
@@ -162,7 +165,7 @@ def key_of(job: Job, settings: Mapping[str, Any], keys: Mapping[str, str]) -> st
         "command": job.part.command,
         "settings": settings,
         "needs": {part: keys[name] for part, name in job.needs.items()},
-        "inputs": {k: _content(v) for k, v in settings.items() if isinstance(v, str)},
+        "inputs": {k: _content(settings[k]) for k in INPUTS if settings.get(k)},
     }
     text = json.dumps(told, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -171,10 +174,10 @@ def key_of(job: Job, settings: Mapping[str, Any], keys: Mapping[str, str]) -> st
 def _content(name: str) -> str | None:
     """A hash of the weights or the data that a setting names; None where it is no path."""
     path = Path(name)
-    if not name or not path.exists():
+    if not path.exists():
         return None
     inside = path / "final" if (path / "run.json").exists() else path
-    files = sorted(inside.glob("*.*")) if inside.is_dir() else [inside]
+    files = sorted(inside.rglob("*")) if inside.is_dir() else [inside]
     digest = hashlib.sha256()
     for file in (f for f in files if f.is_file()):
         with file.open("rb") as opened:
