@@ -8,12 +8,13 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reasonkit import console
 from reasonkit.config import (
+    CompareConfig,
     DistillConfig,
     GrpoConfig,
     Invocation,
@@ -21,8 +22,11 @@ from reasonkit.config import (
     VerifierConfig,
     VoteConfig,
 )
-from reasonkit.errors import ReasonkitError, RunError, StoppedError, UnknownNameError
+from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
 from reasonkit.options import with_options
+
+if TYPE_CHECKING:
+    from reasonkit.runs import Run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -90,11 +94,19 @@ def _verifier(config: VerifierConfig, invocation: Invocation) -> None:
     verifier.run(config, invocation)
 
 
+def _compare(config: CompareConfig, invocation: Invocation) -> None:
+    """The ways side by side: one base, the same test questions, accuracy against cost."""
+    from reasonkit.recipes import compare
+
+    compare.run(config, invocation)
+
+
 app.command("grpo")(with_options(GrpoConfig, _grpo))
 app.command("distill")(with_options(DistillConfig, _distill))
 app.command("sft-rl")(with_options(SftRlConfig, _sft_rl))
 app.command("vote")(with_options(VoteConfig, _vote))
 app.command("verifier")(with_options(VerifierConfig, _verifier))
+app.command("compare")(with_options(CompareConfig, _compare))
 
 
 @app.command("runs")
@@ -123,12 +135,46 @@ def list_runs(
 @app.command("report")
 def draw_report(
     run: Annotated[Path, typer.Argument(help="A run directory, finished or not.")],
+    show: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Redraw it as the run goes on, for this machine alone.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Of --serve; 0 is any.", min=0, max=65535)] = 0,
 ) -> None:
-    """Draws report.html of a run."""
+    """Draws the page of a run."""
+    import webbrowser
+
     from reasonkit import runs
     from reasonkit.report import page
 
-    print(page.write(runs.open_run(run)))
+    opened = runs.open_run(run)
+    if serve:
+        _serve_report(opened, port, show)
+        return
+    path = page.write(opened)
+    print(path)
+    if show:
+        webbrowser.open(path.absolute().as_uri())
+
+
+def _serve_report(run: Run, port: int, show: bool) -> None:
+    import webbrowser
+
+    from reasonkit.report import serving
+
+    try:
+        server = serving.server(run, port)
+    except OSError as error:
+        raise RefusedError(f"--port {port}: {error.strerror}; leave it out for any") from error
+    with server:
+        print(serving.address(server), flush=True)
+        console.note("Ctrl-C ends it")
+        if show:
+            webbrowser.open(serving.address(server))
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            console.note("ended")
 
 
 @app.command("models")
@@ -270,8 +316,6 @@ def show_recipe(name: str) -> None:
 @recipes_app.command("cp")
 def copy_recipe(name: str, target: Annotated[Path | None, typer.Argument()] = None) -> None:
     """Copies one to a file, to be changed."""
-    from reasonkit.errors import RefusedError
-
     source = _shipped_recipe(name)
     target = target or Path(source.name)
     if target.is_dir():

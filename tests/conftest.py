@@ -85,3 +85,67 @@ def gsm8k_like(tmp_path: Path) -> Path:
             question = f"Ann has {i} apples and finds one. How many apples has she?"
             file.write(json.dumps({"question": question, "answer": answer}) + "\n")
     return path
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Path:
+    """The run of a comparison: base, vote and grpo on 40 questions, right in 10, 20 and 30."""
+    from dataclasses import asdict
+
+    from reasonkit import runs
+    from reasonkit.comparison import findings
+    from reasonkit.comparison.parts import PARTS
+    from reasonkit.comparison.rows import Finished, Models, rows
+    from reasonkit.evaluation import Evaluation, Verdict
+
+    root = tmp_path / "compared"
+    run = runs.create("compare", "abacus", "arithmetic", {"seed": 0}, root, ["reasonkit"])
+    models = Models("abacus", "", "", {"abacus": 1_000_000})
+
+    def evaluation(right: int, tokens: int) -> Evaluation:
+        text = "<think>1+1=2 <b>&</think><answer>2</answer>"
+        verdicts = [
+            Verdict(f"q{i}", f"What is {i}?", "2", "2", i < right, tokens, "stop", True, True, text)
+            for i in range(40)
+        ]
+        return Evaluation(tuple(verdicts), seconds=2.0)
+
+    def finished(part: str, evaluations: dict, **summary: object) -> Finished:
+        made = runs.create(
+            PARTS[part].command, "abacus", "arithmetic", {}, root / "parts" / part, ["reasonkit"]
+        )
+        for name, (right, tokens) in evaluations.items():
+            evaluation(right, tokens).save(made.evaluations / f"{name}.json")
+        made.update(seconds={"training": 12.0}, status="finished")
+        made.write_json(
+            "summary.json", {"command": PARTS[part].command, "seconds": 20.0, "n": 8, **summary}
+        )
+        return Finished(PARTS[part], made, peak_memory_bytes=2**30)
+
+    votes = [{"name": "majority", "n": 1, "tokens": 30.0}]
+    done = [
+        finished("base", {"after": (10, 10), "requests": (20, 30)}, strategies=[]),
+        finished("vote", {"after": (20, 240), "adaptive": (19, 120)}, strategies=votes),
+        finished(
+            "grpo",
+            {"after": (30, 50), "requests": (20, 60)},
+            tokens_sampled=1000,
+            tokens_trained=2000,
+        ),
+    ]
+    found = rows(done, models, root)
+    table = findings.Table(found, root)
+    points = [{"flops": x * 1e9, "validation": x / 10, "validation_low": 0.0, "validation_high": 1}
+              for x in range(4)]  # fmt: skip
+    summary = {
+        "command": "compare", "model": "abacus", "task": "arithmetic", "seeds": 1, "budget": None,
+        "bought": {}, "rows": [asdict(row) for row in found], "curves": {"grpo": points},
+        "findings": findings.sentences(table),
+        "rules": [asdict(rule) for rule in findings.rules(table)],
+        "parts": [{"name": f.part.name, "command": f.part.command, "what": f.part.what,
+                   "seconds": 20.0, "memory_bytes": 2**30} for f in done],
+        "seconds": 60.0,
+    }  # fmt: skip
+    run.write_json("summary.json", summary)
+    run.mark("finished")
+    return root

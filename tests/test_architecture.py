@@ -9,8 +9,10 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "reasonkit"
 FLOORS = (
+    ("__main__",),
     ("cli", "options"),
     ("recipes",),
+    ("comparison",),
     ("stages",),
     ("plan", "running"),
     ("training",),
@@ -77,7 +79,16 @@ def test_only_training_imports_trl_and_peft() -> None:
 
 
 def test_help_and_registries_load_no_torch() -> None:
-    lines = ("grpo --help", "vote --help", "models", "tasks", "rewards", "strategies", "recipes ls")
+    lines = (
+        "grpo --help",
+        "vote --help",
+        "compare --help",
+        "models",
+        "tasks",
+        "rewards",
+        "strategies",
+        "recipes ls",
+    )
     code = (
         "import sys; from reasonkit import cli\n"
         f"for line in {(*lines, 'runs .')}:\n"

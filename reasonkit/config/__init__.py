@@ -6,6 +6,7 @@ model's or the task's registry entry, so that what a run records is fully resolv
 """
 
 from reasonkit.config.base import CommonConfig, Device, DType, Invocation
+from reasonkit.config.compare import CompareConfig
 from reasonkit.config.distill import Distillation, DistillConfig, Only
 from reasonkit.config.grpo import GrpoConfig, OnCollapse
 from reasonkit.config.reading import Config, field_types, from_mapping, read_yaml, to_mapping
@@ -18,6 +19,7 @@ from reasonkit.config.vote import VoteConfig
 __all__ = [
     "Aggregate",
     "CommonConfig",
+    "CompareConfig",
     "Config",
     "DType",
     "Device",

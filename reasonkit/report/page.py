@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
-from reasonkit.report import ballots, pipeline, plots
+from reasonkit.report import ballots, comparison, pipeline, plots
 from reasonkit.runs import Run
 from reasonkit.tasks.wordings import WORDINGS
 
@@ -37,7 +37,7 @@ class Pair:
 
 def write(run: Run) -> Path:
     """Draws the page of a run and puts it into its directory."""
-    path = run.path / NAME
+    path = run.path / (comparison.NAME if run.record["command"] == "compare" else NAME)
     write_atomically(path, render(run).encode())
     return path
 
@@ -53,6 +53,9 @@ def render(run: Run) -> str:
     if run.record["command"] == "vote":
         page = environment.get_template("vote.html.j2")
         return page.render(**known, summary=summary, **ballots.drawn(run, summary))
+    if run.record["command"] == "compare":
+        page = environment.get_template("compare.html.j2")
+        return page.render(**known, summary=summary, **comparison.drawn(run, summary))
     if run.record["command"] == "sft-rl":
         page = environment.get_template("pipeline.html.j2")
         drawn = pipeline.drawn(run, summary)

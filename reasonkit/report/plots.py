@@ -26,11 +26,11 @@ def learning(records: Sequence[Record]) -> str:
     names = [name for name in (steps[-1] if steps else {}) if name.startswith("reward/")]
     for i, name in enumerate(names):
         _curve(reward, steps, name, COLOURS[i % len(COLOURS)], name.removeprefix("reward/"))
-    _finish(reward, "mean reward of the rollouts", legend=len(names) > 1)
+    finish(reward, "mean reward of the rollouts", legend=len(names) > 1)
     _accuracy(accuracy, records)
     _curve(length, steps, "completion_tokens", COLOURS[3])
-    _finish(length, "mean completion length, tokens")
-    return _svg(figure, "learning")
+    finish(length, "mean completion length, tokens")
+    return svg(figure, "learning")
 
 
 def supervised(records: Sequence[Record]) -> str:
@@ -39,15 +39,15 @@ def supervised(records: Sequence[Record]) -> str:
     loss, accuracy, tokens = figure.subplots(1, 3)
     steps = _with(records, "loss")
     _curve(loss, steps, "loss", COLOURS[0], x="epoch")
-    _finish(loss, "loss, nats a token", x="epoch")
+    finish(loss, "loss, nats a token", x="epoch")
     if "token_accuracy" in steps[-1]:
         _curve(tokens, steps, "token_accuracy", COLOURS[3], x="epoch")
-        _finish(tokens, "share of the traces' tokens that are its likeliest", x="epoch")
+        finish(tokens, "share of the traces' tokens that are its likeliest", x="epoch")
     else:
         _curve(tokens, steps, "completion_tokens", COLOURS[3], x="epoch")
-        _finish(tokens, "mean length of its completions, tokens", x="epoch")
+        finish(tokens, "mean length of its completions, tokens", x="epoch")
     _accuracy(accuracy, records, x="epoch")
-    return _svg(figure, "supervised")
+    return svg(figure, "supervised")
 
 
 def thinking(records: Sequence[Record]) -> str:
@@ -56,13 +56,13 @@ def thinking(records: Sequence[Record]) -> str:
     works, again, right = figure.subplots(1, 3)
     steps = _with(records, "thinks")
     _curve(works, steps, "thinks", COLOURS[0])
-    _finish(works, "share that thinks", share=True)
+    finish(works, "share that thinks", share=True)
     _curve(again, steps, "rechecks", COLOURS[1])
-    _finish(again, "share that re-checks or backtracks")
+    finish(again, "share that re-checks or backtracks")
     _curve(right, steps, "right_when_rechecking", COLOURS[1], "if so")
     _curve(right, steps, "right", COLOURS[0], "all")
-    _finish(right, "share right, given that", legend=True, share=True)
-    return _svg(figure, "thinking")
+    finish(right, "share right, given that", legend=True, share=True)
+    return svg(figure, "thinking")
 
 
 def health(records: Sequence[Record]) -> str:
@@ -79,8 +79,8 @@ def health(records: Sequence[Record]) -> str:
     steps = _with(records, "reward")
     for place, (name, title) in zip(figure.subplots(2, 3).flat, panels.items(), strict=True):
         _curve(place, steps, name, COLOURS[0])
-        _finish(place, title)
-    return _svg(figure, "health")
+        finish(place, title)
+    return svg(figure, "health")
 
 
 def advantage_histogram(records: Sequence[Record]) -> str:
@@ -98,8 +98,8 @@ def advantage_histogram(records: Sequence[Record]) -> str:
         x = [i + shift for i in range(len(heights))]
         place.bar(x, heights, 0.4, color=colour, label=f"{name} quarter")
     place.set_xticks(range(len(labels)), labels)
-    _finish(place, "share of completions by advantage", legend=True, x="")
-    return _svg(figure, "advantage_histogram")
+    finish(place, "share of completions by advantage", legend=True, x="")
+    return svg(figure, "advantage_histogram")
 
 
 def _accuracy(place: Axes, records: Sequence[Record], x: str = "step") -> None:
@@ -116,7 +116,7 @@ def _accuracy(place: Axes, records: Sequence[Record], x: str = "step") -> None:
         )
         place.plot(at, [r["validation"] for r in validated], color=COLOURS[2], marker="o", ms=3)
         place.set_ylim(0, 1.02)
-    _finish(place, "validation accuracy, greedy, 95 % interval", x=x)
+    finish(place, "validation accuracy, greedy, 95 % interval", x=x)
 
 
 def pipeline(rows: Sequence[Record]) -> str:
@@ -156,8 +156,8 @@ def pipeline(rows: Sequence[Record]) -> str:
     }
     for title, place in titles.items():
         place.set_xticks(x, names, rotation=25, ha="right")
-        _finish(place, title, legend=bool(place.get_legend_handles_labels()[0]), x="", share=True)
-    return _svg(figure, "pipeline")
+        finish(place, title, legend=bool(place.get_legend_handles_labels()[0]), x="", share=True)
+    return svg(figure, "pipeline")
 
 
 def stages(curves: Mapping[str, Sequence[Record]]) -> str:
@@ -175,9 +175,9 @@ def stages(curves: Mapping[str, Sequence[Record]]) -> str:
         _accuracy(columns[0][i], records, x)
         columns[0][i].set_title(name, fontsize=9, loc="left")
         _curve(columns[1][i], steps, "loss" if supervised else "reward", COLOURS[0], x=x)
-        _finish(columns[1][i], "loss, nats a token" if supervised else "mean reward", x=x)
+        finish(columns[1][i], "loss, nats a token" if supervised else "mean reward", x=x)
     columns[0][0].set_ylabel("validation accuracy", fontsize=8)
-    return _svg(figure, "stages")
+    return svg(figure, "stages")
 
 
 def votes(rows: Sequence[Record], strategy: str) -> str:
@@ -210,10 +210,10 @@ def votes(rows: Sequence[Record], strategy: str) -> str:
     for key, place in panels.items():
         place.set_xscale("log", base=2 if key == "n" else 10)
         title = "samples" if key == "n" else "tokens"
-        _finish(place, f"accuracy over {title} a question", x=f"{title} a question", share=True)
+        finish(place, f"accuracy over {title} a question", x=f"{title} a question", share=True)
         place.xaxis.set_major_formatter("{x:g}")
     panels["tokens"].legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _svg(figure, "votes")
+    return svg(figure, "votes")
 
 
 def difficulty(rows: Sequence[Record]) -> str:
@@ -232,8 +232,8 @@ def difficulty(rows: Sequence[Record]) -> str:
     labels = [f"{r['difficulty']}\n{r['questions']} questions" for r in rows]
     place.set_xticks(range(len(rows)), labels)
     right = "right among the other half of the samples"
-    _finish(place, f"accuracy by how often a question is {right}", legend=True, share=True, x="")
-    return _svg(figure, "difficulty")
+    finish(place, f"accuracy by how often a question is {right}", legend=True, share=True, x="")
+    return svg(figure, "difficulty")
 
 
 def _with(records: Sequence[Record], name: str) -> list[Record]:
@@ -257,9 +257,10 @@ def _curve(
     place.plot(at, smooth, color=colour, linewidth=1.6, label=label)
 
 
-def _finish(
+def finish(
     place: Axes, title: str, legend: bool = False, share: bool = False, x: str = "step"
 ) -> None:
+    """Title, axis, grid and, where wanted, legend and the range of a share."""
     place.set_title(title, fontsize=9, loc="left")
     place.set_xlabel(x, fontsize=8)
     place.tick_params(labelsize=8)
@@ -271,10 +272,16 @@ def _finish(
         place.legend(fontsize=8, frameon=False)
 
 
-def _svg(figure: Figure, name: str) -> str:
-    """The same bytes for the same figure; ids differ between the figures of a page."""
+def svg(figure: Figure, name: str) -> str:
+    """The same bytes for the same figure; ids differ between the figures of a page.
+
+    What is drawn in black takes the colour of the page's text, and there is no background, so that
+    a figure is readable on a light page and on a dark one.
+    """
     written = io.StringIO()
     with rc_context({"svg.hashsalt": name}):
-        figure.savefig(written, format="svg", metadata={"Date": None})
+        figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
     text = written.getvalue()
-    return text[text.index("<svg") :]
+    text = text[text.index("<svg") :].replace("#000000", "currentColor")
+    # Glyphs are black because nothing says otherwise.
+    return text.replace("<svg ", '<svg fill="currentColor" role="img" ', 1)

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from reasonkit import console
-from reasonkit.report import votes
+from reasonkit.report import compared, votes
 from reasonkit.tasks.wordings import WORDINGS
 
 COLUMNS = ("", "accuracy", "tokens", "thinks", "if so", "format")
@@ -23,6 +23,9 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
     """Prints a ``summary.json`` to stdout."""
     if as_json:
         print(json.dumps(summary, indent=2))
+        return
+    if summary["command"] == "compare":
+        compared.show(summary)
         return
     if summary["command"] in ("vote", "verifier"):
         votes.show(summary)

@@ -1,0 +1,141 @@
+"""`reasonkit compare` from the outside: what it makes, what it keeps, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+SMALL = (
+    "compare", "--only", "grpo", "--test-size", 8, "--validation-size", 4, "--device", "cpu",
+    "--max-completion-tokens", 48, "--setting", "grpo.steps=6", "--setting", "grpo.group_size=4",
+    "--setting", "grpo.prompts_per_step=4", "--setting", "grpo.save_every=2",
+)  # fmt: skip
+COMMAND = [sys.executable, "-P", "-m", "reasonkit"]
+TIMES = ("seconds", "memory_bytes", "question_seconds")
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison that was never stopped."""
+    folder = tmp_path_factory.mktemp("compare") / "whole"
+    argv = [*COMMAND, *map(str, SMALL), "--run-dir", str(folder)]
+    subprocess.run(argv, check=True, capture_output=True)
+    return folder
+
+
+def lasting(value: object) -> object:
+    """What two runs of the same thing share."""
+    if isinstance(value, dict):
+        return {k: lasting(v) for k, v in value.items() if k not in TIMES}
+    return [lasting(v) for v in value] if isinstance(value, list) else value
+
+
+def summary(path: Path) -> dict:
+    return dict(json.loads((path / "summary.json").read_text()))
+
+
+def record(path: Path, part: str) -> dict:
+    return dict(json.loads((path / "parts" / part / "run.json").read_text()))
+
+
+def test_every_part_is_a_run_of_its_own_command(whole: Path) -> None:
+    assert [record(whole, part)["command"] for part in ("base", "grpo")] == ["vote", "grpo"]
+    assert (whole / "parts/grpo/final/model.safetensors").exists()
+    made = summary(whole)
+    names = ["abacus, asked directly", "abacus, step by step", "grpo"]
+    assert [row["name"] for row in made["rows"]] == names
+    by_name = {row["name"]: row for row in made["rows"]}
+    evaluation = json.loads((whole / "parts/grpo/evaluations/after.json").read_text())
+    assert by_name["grpo"]["accuracy"] == evaluation["summary"]["accuracy"]
+    assert by_name["grpo"]["memory_bytes"] > 10**8
+    assert by_name["grpo"]["longer"]["n"] == by_name["grpo"]["requests"]["n"] == 8
+    page = (whole / "compare.html").read_text()
+    assert all(name in page for name in names)
+
+
+def test_a_finished_comparison_is_shown_again_as_it_is(reasonkit: Callable, whole: Path) -> None:
+    ended = reasonkit("compare", "--run-dir", whole, "--resume", "--json")
+    assert ended.code == 0
+    assert json.loads(ended.out) == summary(whole)
+
+
+def test_a_kill_costs_no_more_than_the_part_in_flight(
+    reasonkit: Callable, tmp_path: Path, whole: Path
+) -> None:
+    run = tmp_path / "killed"
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, SMALL), "--run-dir", str(run)], stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 300
+    while time.monotonic() < until and not (run / "parts/grpo/checkpoints").exists():
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    left = psutil.Process(json.loads((run / "parts/grpo.json").read_text())["pid"])
+    base = record(run, "base")
+    assert reasonkit("compare", "--run-dir", run, "--resume").code == 0
+    assert not left.is_running()
+    assert record(run, "base") == base
+    assert "--resume" in record(run, "grpo")["argv"] or record(run, "grpo")["status"] == "finished"
+    assert lasting(summary(run)["rows"]) == lasting(summary(whole)["rows"])
+
+
+def test_a_part_whose_inputs_have_changed_is_made_anew(
+    reasonkit: Callable, tmp_path: Path, whole: Path
+) -> None:
+    run = tmp_path / "changed"
+    shutil.copytree(whole, run)
+    told = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**told, "status": "interrupted"}))
+    part = run / "parts/grpo.json"
+    part.write_text(json.dumps({**json.loads(part.read_text()), "key": "of something else"}))
+    assert reasonkit("compare", "--run-dir", run, "--resume").code == 0
+    assert record(run, "base") == record(whole, "base")
+    assert record(run, "grpo")["started"] != record(whole, "grpo")["started"]
+
+
+def test_a_part_that_fails_is_named_with_its_reason(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit(*SMALL, "--setting", "grpo.learning_rate=1e300", "--run-dir", "run")
+    assert ended.code == 1
+    assert "grpo" in ended.err and "grpo.log" in ended.err
+    assert record(tmp_path / "run", "base")["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--only", "gpro"), "grpo"),
+        (("--budget", "lots"), "--budget"),
+        (("--budget", "1e12", "--task", "tiny-code"), "--setting"),
+        (("--setting", "grpo.stpes=4"), "steps"),
+        (("--teacher", "nobody"), "nobody"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_made(
+    reasonkit: Callable, tmp_path: Path, flags: tuple[str, ...], named: str
+) -> None:
+    ended = reasonkit("compare", *flags, "--run-dir", "run")
+    assert ended.code == 2
+    assert named in ended.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_lists_the_parts_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("compare", "--dry-run", "--budget", "1e12")
+    assert ended.code == 0
+    for word in ("base", "sft-rl", "student-distill", "--steps", "--questions"):
+        assert word in ended.err
+    assert list(tmp_path.iterdir()) == []
