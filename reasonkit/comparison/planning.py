@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from reasonkit.comparison.parts import BASE, COMMANDS, PARTS, STUDENT, Part
-from reasonkit.config import CommonConfig, CompareConfig, from_mapping, to_mapping
+from reasonkit.config import CommonConfig, CompareConfig, from_mapping, read_assignment, to_mapping
 from reasonkit.errors import RefusedError, UnknownNameError
 
 ABACUS = ("abacus", "abacus-mini", "abacus-reasoner")
@@ -88,7 +86,7 @@ def jobs(config: CompareConfig, programs: bool = False) -> list[Job]:
     """
     reasons = left_out(config, programs)
     chosen = _chosen(config.only, reasons)
-    overrides = _overrides(config.setting or [])
+    overrides = _overrides(config.set or [])
     made = []
     for part in (PARTS[name] for name in PARTS if name in chosen):
         for seed in range(config.seed, config.seed + config.seeds):
@@ -136,20 +134,13 @@ def _chosen(only: Sequence[str] | None, reasons: Mapping[str, str]) -> set[str]:
     return chosen
 
 
-def _overrides(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _overrides(specs: Sequence[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for pair in pairs:
-        place, equals, text = pair.partition("=")
-        name, dot, key = place.partition(".")
-        if not (equals and dot and key):
-            raise RefusedError(f"--setting {pair}: expected PART.NAME=VALUE, as in grpo.steps=40")
+    for spec in specs:
+        name, setting, value = read_assignment(spec)
         if name not in PARTS:
-            raise UnknownNameError("part", name, PARTS, f"(in --setting {pair})")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise RefusedError(f"--setting {pair}: {text!r} is no value") from None
-        found.setdefault(name, {})[key.replace("-", "_")] = value
+            raise UnknownNameError("part", name, PARTS, f"(--set {spec})")
+        found.setdefault(name, {})[setting] = value
     return found
 
 

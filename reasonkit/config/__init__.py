@@ -9,7 +9,14 @@ from reasonkit.config.base import CommonConfig, Device, DType, Invocation
 from reasonkit.config.compare import CompareConfig
 from reasonkit.config.distill import Distillation, DistillConfig, Only
 from reasonkit.config.grpo import GrpoConfig, OnCollapse
-from reasonkit.config.reading import Config, field_types, from_mapping, read_yaml, to_mapping
+from reasonkit.config.reading import (
+    Config,
+    field_types,
+    from_mapping,
+    read_assignment,
+    read_yaml,
+    to_mapping,
+)
 from reasonkit.config.server import ServerConfig
 from reasonkit.config.sft_rl import SftRlConfig, StageName, Start
 from reasonkit.config.training import Part, TrainingConfig
@@ -39,6 +46,7 @@ __all__ = [
     "VoteConfig",
     "field_types",
     "from_mapping",
+    "read_assignment",
     "read_yaml",
     "to_mapping",
 ]

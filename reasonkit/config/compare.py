@@ -38,9 +38,9 @@ class CompareConfig(CommonConfig):
             "them. (default: all)",
         ),
     ] = None
-    setting: Annotated[
+    set: Annotated[
         list[str] | None,
-        flag(WAYS, "PART.NAME=VALUE: a setting of a part, as in grpo.steps=40; may be repeated."),
+        flag(WAYS, "PART.SETTING=VALUE, as in grpo.steps=40; may be repeated."),
     ] = None
     budget: Annotated[
         str | None,

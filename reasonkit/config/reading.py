@@ -67,6 +67,24 @@ def _read(value: Any, hint: Any, annotated: Any, where: str) -> Any:
     return hint(value)
 
 
+def read_assignment(spec: str) -> tuple[str, str, Any]:
+    """What ``[PLACE.]SETTING=VALUE`` says: the place, empty where there is none, setting and value.
+
+    The value is as in YAML.
+
+    Raises:
+        RefusedError: it says nothing of the kind.
+    """
+    name, equals, text = spec.partition("=")
+    place, _, setting = name.strip().rpartition(".")
+    if not equals or not setting:
+        raise RefusedError(f"--set {spec}: expected PLACE.SETTING=VALUE, as in grpo.steps=40")
+    try:
+        return place, setting.replace("-", "_"), yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RefusedError(f"--set {spec}: {text!r} is no value") from None
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 

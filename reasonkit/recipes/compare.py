@@ -89,7 +89,7 @@ def _prepare(config: CompareConfig) -> Prepared:
     if programs and spending is not None:
         raise RefusedError(
             f"--budget: it goes by the length of the base's answers, which no part measures where "
-            f"programs are asked for, as of {config.task}: pass --setting instead"
+            f"programs are asked for, as of {config.task}: pass --set instead"
         )
     found = {name: resolve(name) for name in (config.model, config.teacher, config.student) if name}
     made = jobs(config, programs)

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from reasonkit.config import (
     CommonConfig,
     DistillConfig,
@@ -22,6 +20,7 @@ from reasonkit.config import (
     Start,
     field_types,
     from_mapping,
+    read_assignment,
     to_mapping,
 )
 from reasonkit.errors import RefusedError, UnknownNameError
@@ -187,23 +186,15 @@ def _set(config: SftRlConfig, stage: Stage) -> dict[str, Any]:
     own: dict[str, Any] = {}
     everywhere: dict[str, Any] = {}
     for spec in config.set or []:
-        name, equals, text = spec.partition("=")
-        at, dot, setting = name.rpartition(".")
-        setting = setting.strip().replace("-", "_")
-        if not equals or not setting:
-            raise RefusedError(f"--set {spec}: expected [STAGE.]SETTING=VALUE, as in rl.steps=200")
-        if dot and at not in STAGES:
+        at, setting, value = read_assignment(spec)
+        if at and at not in STAGES:
             raise UnknownNameError("stage", at, list(STAGES), f"(--set {spec})")
-        commands = [STAGES[StageName(at)].command] if dot else list(COMMANDS)
+        commands = [STAGES[StageName(at)].command] if at else list(COMMANDS)
         known = {name for command in commands for name in field_types(COMMANDS[command])}
         if setting not in known:
             raise UnknownNameError("setting", setting, known, f"(--set {spec})")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise RefusedError(f"--set {spec}: {text!r} is no value") from None
-        if dot and at == stage.name:
+        if at == stage.name:
             own[setting] = value
-        elif not dot and setting in field_types(COMMANDS[stage.command]):
+        elif not at and setting in field_types(COMMANDS[stage.command]):
             everywhere[setting] = value
     return everywhere | own

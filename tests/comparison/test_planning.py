@@ -56,7 +56,7 @@ def test_every_part_is_run_with_every_seed_on_the_same_questions() -> None:
 
 
 def test_a_setting_reaches_its_part_alone() -> None:
-    made = {job.name: job for job in jobs(replace(USUAL, setting=["grpo.steps=7"]))}
+    made = {job.name: job for job in jobs(replace(USUAL, set=["grpo.steps=7"]))}
     assert made["grpo"].settings["steps"] == 7
     assert made["student-grpo"].settings.get("steps") is None
 
@@ -66,13 +66,13 @@ def test_a_setting_reaches_its_part_alone() -> None:
     [
         ("grop.steps=7", UnknownNameError, "grpo"),
         ("grpo.stpes=7", UnknownNameError, "steps"),
-        ("grpo.steps", RefusedError, "PART.NAME=VALUE"),
+        ("grpo.steps", RefusedError, "SETTING=VALUE"),
         ("grpo.steps=many", RefusedError, "steps"),
     ],
 )
 def test_a_setting_that_there_is_not_is_refused(setting: str, error: type, named: str) -> None:
     with pytest.raises(error, match=named):
-        jobs(replace(USUAL, setting=[setting]))
+        jobs(replace(USUAL, set=[setting]))
 
 
 def test_a_key_hangs_on_settings_on_what_comes_first_and_on_the_content_of_files(

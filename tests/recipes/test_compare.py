@@ -15,8 +15,8 @@ import pytest
 
 SMALL = (
     "compare", "--only", "grpo", "--test-size", 8, "--validation-size", 4, "--device", "cpu",
-    "--max-completion-tokens", 48, "--setting", "grpo.steps=6", "--setting", "grpo.group_size=4",
-    "--setting", "grpo.prompts_per_step=4", "--setting", "grpo.save_every=2",
+    "--max-completion-tokens", 48, "--set", "grpo.steps=6", "--set", "grpo.group_size=4",
+    "--set", "grpo.prompts_per_step=4", "--set", "grpo.save_every=2",
 )  # fmt: skip
 COMMAND = [sys.executable, "-P", "-m", "reasonkit"]
 TIMES = ("seconds", "memory_bytes", "question_seconds")
@@ -108,7 +108,7 @@ def test_a_part_whose_inputs_have_changed_is_made_anew(
 
 
 def test_a_part_that_fails_is_named_with_its_reason(reasonkit: Callable, tmp_path: Path) -> None:
-    ended = reasonkit(*SMALL, "--setting", "grpo.learning_rate=1e300", "--run-dir", "run")
+    ended = reasonkit(*SMALL, "--set", "grpo.learning_rate=1e300", "--run-dir", "run")
     assert ended.code == 1
     assert "grpo" in ended.err and "grpo.log" in ended.err
     assert record(tmp_path / "run", "base")["status"] == "finished"
@@ -119,8 +119,8 @@ def test_a_part_that_fails_is_named_with_its_reason(reasonkit: Callable, tmp_pat
     [
         (("--only", "gpro"), "grpo"),
         (("--budget", "lots"), "--budget"),
-        (("--budget", "1e12", "--task", "tiny-code"), "--setting"),
-        (("--setting", "grpo.stpes=4"), "steps"),
+        (("--budget", "1e12", "--task", "tiny-code"), "--set"),
+        (("--set", "grpo.stpes=4"), "steps"),
         (("--teacher", "nobody"), "nobody"),
     ],
 )

@@ -90,8 +90,8 @@ def test_a_setting_that_one_kind_of_stage_lacks_goes_to_the_others() -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("rl.steps", "STAGE"),
-        ("=3", "STAGE"),
+        ("rl.steps", "SETTING=VALUE"),
+        ("=3", "SETTING=VALUE"),
         ("rll.steps=3", "did you mean rl"),
         ("rl.stepps=3", "steps"),
         ("rl.epochs=3", "epochs"),
