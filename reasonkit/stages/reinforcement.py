@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from reasonkit import console
 from reasonkit.config import CommonConfig, GrpoConfig
 from reasonkit.errors import RefusedError, UnknownNameError
-from reasonkit.evaluation import Accuracy
 from reasonkit.live import Training
 from reasonkit.objectives import PRESETS, Objective
 from reasonkit.plan import Plan, check_examples, require_trackers, settle
@@ -135,11 +134,14 @@ def _with_objective(config: GrpoConfig, objective: Objective) -> GrpoConfig:
     return dataclasses.replace(config, **missing)
 
 
-def _score(accuracy: Accuracy, general: Sequence[float]) -> dict[str, float]:
-    """What a validation is judged by where it takes general prompts in: the mean of all shares."""
-    score = fmean([accuracy.accuracy, *general])
-    below = (accuracy.accuracy - accuracy.low) / (1 + len(general))
-    return {"validation_score": score, "validation_score_low": score - below}
+def _score(shares: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """What a validation is judged by where it takes general prompts in: the mean of all shares.
+
+    Args:
+        shares: each with the lower end of its interval.
+    """
+    score, low = (fmean(column) for column in zip(*shares, strict=True))
+    return {"validation_score": score, "validation_score_low": low}
 
 
 def reinforce(
@@ -173,12 +175,17 @@ def reinforce(
         if plan.general is not None:
             means = appraisal.general(run, f"general-{step}", engine, plan, "validation")
             validation |= {f"validation/{name}": mean.mean for name, mean in means.items()}
-            bounded = [
-                means[w.reward.name].mean
+            shares = [
+                means[w.reward.name]
                 for w in plan.rewards
                 if w.reward.name in means and w.reward.range == (0.0, 1.0)
             ]
-            validation |= _score(done.accuracy, bounded)
+            validation |= _score(
+                [
+                    (done.accuracy.accuracy, done.accuracy.low),
+                    *((share.mean, share.low) for share in shares),
+                ]
+            )
         return validation
 
     def alarm(step: int, sign: Sign) -> None:

@@ -1,7 +1,7 @@
 """Makes ``abacus-reasoner`` of a run: ``python -m reasonkit.models.abacus.reasoner RUN DIR``.
 
-The run that ships is ``reasonkit grpo --seed 0``. Its final weights are rounded to bfloat16; leaves
-out everything else that a run holds.
+The run that ships is ``reasonkit sft-rl --seed 0`` (``recipes/sft-rl/abacus-arithmetic.yaml``). Its
+final weights are rounded to bfloat16; leaves out everything else that a run holds.
 """
 
 from __future__ import annotations
