@@ -33,7 +33,7 @@ LANGUAGE = "language=0.2"
 WORDING = "step-by-step"
 """How the model is asked for cold-start traces, where it writes them itself."""
 
-SPENT = {StageName.rl: 0.4, StageName.final_rl: 0.6}
+SPENT = {StageName.rl: 0.5, StageName.final_rl: 0.5}
 """How the steps that the registry gives to reinforcement learning are shared out."""
 
 COMMANDS: dict[str, type[DistillConfig] | type[GrpoConfig]] = {
