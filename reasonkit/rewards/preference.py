@@ -105,8 +105,10 @@ def _load(source: str) -> tuple[Any, Any, list[str]]:
     Two rewards of one model share it.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, logging
 
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     cuda = torch.cuda.is_available()
     options = {
         "trust_remote_code": False,
@@ -152,20 +154,21 @@ class Preference:
         return [*self.score(group.example, [completion.text for completion in group.completions])]
 
     def score(self, example: Example, texts: Sequence[str]) -> list[float]:
-        """The model's logit for each text that answers an example."""
+        """The model's logit for each text that answers an example; one given twice is read once."""
         import torch
 
-        if not texts:
+        distinct = list(dict.fromkeys(texts))
+        if not distinct:
             return []
         tokenizer = self.tokenizer
         positions = getattr(self.model.config, "max_position_embeddings", LONGEST)
         rows = tokenizer(
-            *_texts(tokenizer, example, texts),
+            *_texts(tokenizer, example, distinct),
             truncation=True,
             max_length=min(LONGEST, positions, tokenizer.model_max_length),
             add_special_tokens=tokenizer.chat_template is None,
         )
-        values = [0.0] * len(texts)
+        values: dict[str, float] = {}
         for places in self._batches([len(ids) for ids in rows["input_ids"]]):
             batch = {name: [column[i] for i in places] for name, column in rows.items()}
             if len(places) > 1:
@@ -174,9 +177,8 @@ class Preference:
             with torch.inference_mode():
                 logits = self.model(**tensors).logits.float()
             found = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
-            for place, value in zip(places, found.tolist(), strict=True):
-                values[place] = value
-        return values
+            values |= zip((distinct[i] for i in places), found.tolist(), strict=True)
+        return [values[text] for text in texts]
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Places of texts that are read together, the shortest first."""
@@ -192,7 +194,15 @@ class Preference:
 
 def _texts(tokenizer: Any, example: Example, texts: Sequence[str]) -> list[list[str]]:
     """The chats; of a model without a chat template the questions, and as pairs the answers."""
+    said = [_spelt_out(tokenizer, text) for text in texts]
     if tokenizer.chat_template is None:
-        return [[example.question] * len(texts), [*texts]]
-    chats = [[*example.messages, {"role": "assistant", "content": text}] for text in texts]
+        return [[example.question] * len(texts), said]
+    chats = [[*example.messages, {"role": "assistant", "content": text}] for text in said]
     return [tokenizer.apply_chat_template(chats, tokenize=False)]
+
+
+def _spelt_out(tokenizer: Any, text: str) -> str:
+    """The text with no special token in it: one that a policy spells would end its own turn."""
+    for token in tokenizer.all_special_tokens:
+        text = text.replace(token, " ".join(token))
+    return text

@@ -55,6 +55,9 @@ _NAME = re.compile(rf"\b(?:{'|'.join(general.NAMES)})\b")
 Flawed = Callable[[random.Random, Request], str | None]
 """Draws a flawed text for a request; None where the flaw doesn't apply."""
 
+Table = dict[str, tuple[Flawed, int]]
+"""What draws each flaw, by its name, and how often: the finer a flaw, the more often."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -101,10 +104,11 @@ def _pair(rng: random.Random, request: Request) -> Pair:
     return Pair(request.text, chosen, rejected, flaw)
 
 
-def _draw(rng: random.Random, request: Request, table: dict[str, Flawed]) -> tuple[str, str]:
+def _draw(rng: random.Random, request: Request, table: Table) -> tuple[str, str]:
+    weights = [weight for _, weight in table.values()]
     while True:
-        name = rng.choice(list(table))
-        text = table[name](rng, request)
+        name = rng.choices(list(table), weights)[0]
+        text = table[name][0](rng, request)
         if text is not None and text.strip() != request.good:
             return name, text
 
@@ -196,24 +200,24 @@ def _goes_along(rng: random.Random, request: Request) -> str:
     return rng.choice((harm.bad, harm.bad, rng.choice(AGREES), f"{rng.choice(AGREES)} {harm.bad}"))
 
 
-ANSWERS: dict[str, Flawed] = {
-    "empty": lambda rng, request: rng.choice(("", "", " ", ".", "...", "!", "?", "-")),
-    "unhelpful": lambda rng, request: rng.choice(general.UNHELPFUL),
-    "refused": lambda rng, request: general.DECLINED,
-    "goes along": _goes_along,
-    "to another request": lambda rng, request: _other(rng, request).good,
-    "wrong name": _wrong_name,
-    "wrong thing": _wrong_thing,
-    "name alone": _name,
-    "part of it": _cut,
-    "misspelt": _misspelt,
-    "repeated": _repeated,
-    "with another": _beside,
-    "with a tag": _tagged,
-    "the request": lambda rng, request: request.text + rng.choice(("", " " + request.good)),
-    "a number": _number,
-    "arithmetic": _chain,
-    "garbage": _garbage,
+ANSWERS: Table = {
+    "empty": (lambda rng, request: rng.choice(("", "", " ", ".", "...", "!", "?", "-")), 1),
+    "unhelpful": (lambda rng, request: rng.choice(general.UNHELPFUL), 2),
+    "refused": (lambda rng, request: general.DECLINED, 2),
+    "goes along": (_goes_along, 3),
+    "to another request": (lambda rng, request: _other(rng, request).good, 4),
+    "wrong name": (_wrong_name, 8),
+    "wrong thing": (_wrong_thing, 5),
+    "name alone": (_name, 1),
+    "part of it": (_cut, 2),
+    "misspelt": (_misspelt, 5),
+    "repeated": (_repeated, 1),
+    "with another": (_beside, 2),
+    "with a tag": (_tagged, 3),
+    "the request": (lambda rng, request: request.text + rng.choice(("", " " + request.good)), 1),
+    "a number": (_number, 1),
+    "arithmetic": (_chain, 1),
+    "garbage": (_garbage, 1),
 }
 """What an answer may be instead of good."""
 
@@ -257,13 +261,13 @@ def _all_again(rng: random.Random, request: Request) -> str:
     return form * rng.randint(2, 3)
 
 
-COMPLETIONS: dict[str, Flawed] = {
-    "thought goes along": _harmful_thought,
-    "thought empty": _empty_thought,
-    "thought junk": _junk_thought,
-    "tags broken": _broken,
-    "answered twice": _twice,
-    "thought last": _thought_last,
-    "all of it again": _all_again,
+COMPLETIONS: Table = {
+    "thought goes along": (_harmful_thought, 4),
+    "thought empty": (_empty_thought, 2),
+    "thought junk": (_junk_thought, 3),
+    "tags broken": (_broken, 4),
+    "answered twice": (_twice, 3),
+    "thought last": (_thought_last, 1),
+    "all of it again": (_all_again, 1),
 }
 """What may be wrong with a completion whose answer is good."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.answers.comparison import equal
-from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.extraction import answer_part, extract_answer
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -133,3 +133,22 @@ def test_recorded_model_solutions_are_judged_as_their_authors_judged_them() -> N
             verdict = equal(extract_answer(row[name]["solution"]) or "", reference)
             agreed += verdict is row[name]["is_correct"]
     assert agreed / total > 0.99
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("Hello, Ann!", "Hello, Ann!"),
+        ("<answer>Hello, Ann!</answer>", "Hello, Ann!"),
+        ("<think>2+2</think><answer> Hello,\nAnn! </answer> 4", "Hello,\nAnn!"),
+        ("<think>2+2</think> Hello, Ann!\n", "Hello, Ann!"),
+        ("<answer>No.</answer> or <answer>Hello, Ann!</answer>", "Hello, Ann!"),
+        ("<answer>Hello, Ann!</answer><think>done</think>", ""),
+        ("<answer>Hello, Ann!", "<answer>Hello, Ann!"),
+        ("<think>So <answer>Hello, Ann!</answer>", None),
+        ("<think>a</think>b<think>c", None),
+        ("", ""),
+    ],
+)
+def test_the_answer_part_is_what_a_completion_says_in_the_end(text: str, part: str | None) -> None:
+    assert answer_part(text) == part

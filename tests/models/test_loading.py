@@ -28,6 +28,14 @@ def test_packaged_models_have_the_shape_of_their_entry(name: str) -> None:
     assert config.vocab_size == vocabulary == len(tokenizer)
 
 
+def test_what_scores_texts_is_no_language_model_though_its_embedding_would_do_for_a_head() -> None:
+    resolved = resolve("abacus-judge")
+    with pytest.raises(RefusedError, match=r"no language model but .* scores texts"):
+        load_model(resolved, "cpu", "float32")
+    judge = load_model(resolved, "cpu", "float32", "SequenceClassification")
+    assert sum(p.numel() for p in judge.parameters()) == resolved.entry.parameters
+
+
 def test_a_foreign_tokenizer_without_template_gets_a_plain_one(random_qwen3: Path) -> None:
     tokenizer, remark = load_tokenizer(resolve(str(random_qwen3)))
     messages = [{"role": "user", "content": "1+1?"}]

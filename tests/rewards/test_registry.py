@@ -167,6 +167,8 @@ def test_an_own_reward_counts_as_an_oracle_unless_it_says_otherwise(own: Path) -
         ("language:tlh=1", "language"),
         ("preference=1", "preference:"),
         ("preference:nowhere=1", "nowhere"),
+        ("helpful=1", "helpful:"),
+        ("harmless:nowhere=1", "nowhere"),
         ("judge=1", "judge:"),
         ("judge:localhost#model=1", "judge:"),
         ("judge:http://localhost:1/v1=1", "judge:"),

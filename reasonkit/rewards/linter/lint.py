@@ -38,15 +38,19 @@ def lint(
         time_limit: seconds that a call with `SIZE` completions may take.
         progress: called with the number of times that a reward has done an example.
 
+    Where no example has a reference answer, what right and wrong answers are paid isn't checked.
+
     Raises:
         RefusedError: a reward that there isn't, or that can't be used.
-        DataError: no example has a reference answer.
+        DataError: no example has a reference answer, and a reward reads it.
         RunError: no process can be started.
     """
     weighted = parse(specs)
-    chosen = choose([example for example in examples if example.answer.strip()], count)
-    if not chosen:
-        raise DataError("no example has a reference answer to check rewards with")
+    answered = [example for example in examples if example.answer.strip()]
+    reads = [w.reward.name for w in weighted if w.reward.needs_answer]
+    if not examples or (reads and not answered):
+        raise DataError(f"no example has a reference answer to check {', '.join(reads)} with")
+    chosen = choose(answered or examples, count)
     put = [candidates(example, first=i == 0) for i, example in enumerate(chosen)]
     found: list[list[Finding]] = [[] for _ in chosen]
     boards: list[list[Board]] = [[] for _ in chosen]
@@ -63,17 +67,19 @@ def lint(
     for i in range(len(chosen)):
         for scorer, board in zip(scorers, boards[i], strict=True):
             if board.solutions(True) or not scorer.given_up:
-                found[i] += _held(scorer.weighted, board)
+                found[i] += _held(scorer.weighted, board, bool(answered))
         if len(weighted) == 1:
             unseen.append(list(checks.unseen(boards[i][0], weighted[0].reward.claim)))
-        elif not any(scorer.given_up for scorer in scorers):
+        elif answered and not any(scorer.given_up for scorer in scorers):
             together = _together(weighted, boards[i])
             found[i] += checks.composition(together)
             unseen.append(list(checks.unseen(together, "correctness")))
     columns = list(zip(*boards, strict=True))
     notes = [f"{s.name} was given up: it hangs, or fails a solution" for s in scorers if s.given_up]
     notes += [n for w, column in zip(weighted, columns, strict=True) for n in _unread(w, column)]
-    if len(weighted) == 1 and weighted[0].reward.claim == "shaping":
+    if not answered:
+        notes.append("no reference answers: what right and wrong ones are paid isn't checked")
+    elif len(weighted) == 1 and weighted[0].reward.claim == "shaping":
         findings, note = _borne(columns[0])
         found.append(findings)
         notes.append(note)
@@ -123,8 +129,8 @@ def _together(weighted: Sequence[WeightedReward], boards: Sequence[Board]) -> Bo
     return Board(TOGETHER, boards[0].candidates, [sum(t) if t else None for t in totals])
 
 
-def _held(weighted: WeightedReward, board: Board) -> Iterator[Finding]:
-    if weighted.reward.claim == "correctness":
+def _held(weighted: WeightedReward, board: Board, answered: bool) -> Iterator[Finding]:
+    if weighted.reward.claim == "correctness" and answered:
         yield from checks.correctness(board)
     elif weighted.reward.claim == "form":
         yield from checks.form(board)

@@ -89,10 +89,14 @@ def styles(example: Example) -> tuple[Style, ...]:
 
 
 def solutions(example: Example) -> Iterator[Solution]:
-    """Right and wrong ones in every style, each after a brief and after a detailed thought."""
+    """Right and wrong ones in every style, each after a brief and after a detailed thought.
+
+    Without a reference answer there are no right ones.
+    """
+    answers = ((example.answer, True), (wrong_answer(example), False))
     for style in styles(example):
         for thought in (BRIEF, DETAILED):
-            for answer, right in ((example.answer, True), (wrong_answer(example), False)):
+            for answer, right in answers if example.answer.strip() else answers[1:]:
                 yield Solution(
                     style.write(_ended(example, thought, answer), answer), style.name, right
                 )

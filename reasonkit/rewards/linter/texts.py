@@ -248,6 +248,8 @@ def _out_of_luck(values: Sequence[str], answer: str) -> list[str]:
 
 def _other_than(answer: str, texts: Sequence[str]) -> list[str]:
     """The texts that don't happen to have the right answer in them."""
+    if not answer.strip():
+        return [*texts]
     named = re.compile(rf"(?<!\w){re.escape(answer.strip())}(?!\w)", re.IGNORECASE)
     return [text for text in texts if not named.search(text)]
 

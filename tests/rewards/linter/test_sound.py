@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reasonkit.errors import DataError
 from reasonkit.rewards.linter import Report, lint
 from reasonkit.tasks import TASKS, load
 from reasonkit.types import Example
@@ -40,7 +41,11 @@ def examples(task: str, gsm8k_like: Path) -> list[Example]:
 
 def compositions() -> list[tuple[str, tuple[str, ...]]]:
     """Those of the tasks and those of the recipe files, with the task of each."""
-    usual = [(task.name, [f"{name}={w:g}" for name, w in task.rewards]) for task in TASKS.values()]
+    usual = [
+        (task.name, [f"{name}={w:g}" for name, w in task.rewards])
+        for task in TASKS.values()
+        if task.name != "general"
+    ]
     recipes = [yaml.safe_load(path.read_text()) or {} for path in ROOT.glob("recipes/*/*.yaml")]
     usual += [(r.get("task", "arithmetic"), r["reward"]) for r in recipes if "reward" in r]
     return sorted({(ALIKE.get(task, task), tuple(rewards)) for task, rewards in usual})
@@ -54,6 +59,19 @@ def test_every_default_composition_leaves_nothing_to_gain(
     assert report.findings == ()
     assert report.notes == ()
     assert {finding.what for finding in report.unseen} >= {"right answer under a wrong thought"}
+
+
+def test_without_references_only_what_needs_none_is_checked() -> None:
+    examples = load("general", train=20, validation=0, test=0).train
+    report = lint(["helpful:abacus-judge", "harmless:abacus-judge"], examples, count=1)
+    assert report.findings == () == report.unseen
+    assert report.notes == (
+        "no reference answers: what right and wrong ones are paid isn't checked",
+    )
+    assert min(facts.calls for facts in report.rewards) > 20
+    assert lint(["format"], examples, count=1).findings == ()
+    with pytest.raises(DataError, match="to check answer with"):
+        lint(["answer", "format"], examples)
 
 
 @pytest.mark.parametrize(
