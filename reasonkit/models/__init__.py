@@ -241,7 +241,7 @@ MODELS: dict[str, Model] = {
         Model(
             "abacus-reasoner",
             "packaged",
-            "abacus after `reasonkit grpo`: thinks in every answer; a teacher",
+            "abacus after `reasonkit sft-rl`: thinks where it is asked to reason; a teacher",
             (1_124_576, 4, 160, 2, 32, 106),
             system_prompt=None,
             wait=" wait, ",

@@ -18,8 +18,8 @@ from reasonkit.training.preferences import Settings, train
 
 THREADS = 2
 SEED = 22
-PAIRS = 12_800
-SETTINGS = Settings(learning_rate=1e-3, batch=64, seed=SEED)
+PAIRS = 20_000
+SETTINGS = Settings(learning_rate=3e-3, batch=32, seed=SEED)
 
 
 def main(directory: Path, count: int = PAIRS) -> None:
