@@ -27,7 +27,7 @@ FLOORS = (
     ("provenance",),
     ("files",),
     ("config", "types"),
-    ("objectives", "errors"),
+    ("objectives", "errors", "processes"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
