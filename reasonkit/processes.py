@@ -4,7 +4,8 @@ A launcher (``torchrun``, ``accelerate launch``) starts one command several time
 environment, in torch.distributed's words, which is which. Rank 0 is the main process: it alone
 writes files and speaks. A process on its own is the main one of one, and loads no torch here.
 
-Leaves out MPI's ways of saying the rank, and machines that share no folder.
+Leaves out MPI's ways of saying the rank, machines that share no folder, and models that are cut
+into parts: each process holds the whole.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from reasonkit.errors import RefusedError, RunError
+
 T = TypeVar("T")
+
+MEETING = timedelta(minutes=5)
+"""How long a process waits for the others to be there."""
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others. That one has died is noticed at once."""
@@ -75,6 +81,8 @@ def joined() -> Iterator[None]:
     """Connects the processes of a launcher. The main one speaks; of errors, the first to fail.
 
     Raises:
+        RefusedError: the launcher is told to cut the model into parts.
+        RunError: another process has died without a word.
         SystemExit: instead of an error where another process has failed before.
     """
     if size() == 1:
@@ -84,11 +92,14 @@ def joined() -> Iterator[None]:
     with open(os.devnull, "w") as nothing:
         heard = (sys.stdout, sys.stderr) if is_main() else (nothing, nothing)
         try:
+            _require_whole()
             with redirect_stdout(heard[0]), redirect_stderr(heard[1]):
                 yield
         except Exception as error:
             if not _is_first(store):
                 raise SystemExit(getattr(error, "exit_code", 1)) from None
+            if _is_lost(error):
+                raise RunError("another process was killed; go on with --resume") from error
             raise
 
 
@@ -102,7 +113,7 @@ def _connect() -> Any:
     there = torch.cuda.device_count()
     if local_rank() < there:
         torch.cuda.set_device(local_rank())
-    store, _, _ = next(rendezvous("env://", timeout=PATIENCE))
+    store, _, _ = next(rendezvous("env://", timeout=MEETING))
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if there else "gloo",
         store=PrefixStore("group", store),
@@ -111,6 +122,21 @@ def _connect() -> Any:
         timeout=PATIENCE,
     )
     return store
+
+
+def _require_whole() -> None:
+    for way in ("FSDP", "DEEPSPEED"):
+        if os.environ.get(f"ACCELERATE_USE_{way}", "false").lower() == "true":
+            raise RefusedError(
+                f"each process holds the whole model: launch them without {way} (--multi_gpu)"
+            )
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether another process can't be reached any more; gloo has no error of its own for that."""
+    from torch import distributed
+
+    return isinstance(error, distributed.DistError) or "/gloo/" in str(error)
 
 
 def _is_first(store: Any) -> bool:

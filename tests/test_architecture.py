@@ -27,7 +27,8 @@ FLOORS = (
     ("provenance",),
     ("files",),
     ("config", "types"),
-    ("objectives", "errors", "processes"),
+    ("processes",),
+    ("objectives", "errors"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
