@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonkit import console
+from reasonkit import console, processes
 from reasonkit.config import (
     CompareConfig,
     DistillConfig,
@@ -50,13 +50,23 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+SHARED_OUT = ("grpo",)
+"""Commands that several processes can work on together."""
+
+
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
-    pass
+    command = context.invoked_subcommand
+    if processes.size() > 1 and command not in SHARED_OUT:
+        raise RefusedError(
+            f"reasonkit {command} runs in one process, not {processes.size()}: "
+            f"only {', '.join(SHARED_OUT)} can be shared out"
+        )
 
 
 def _grpo(config: GrpoConfig, invocation: Invocation) -> None:
@@ -336,7 +346,8 @@ def main() -> None:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        with processes.joined():
+            app()
     except ReasonkitError as error:
         console.show_error(str(error))
         sys.exit(error.exit_code)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, runs
+from reasonkit import console, processes, runs
 from reasonkit.config import CommonConfig, Config, Invocation, from_mapping, read_yaml, to_mapping
 from reasonkit.errors import ReasonkitError, RunError
 from reasonkit.report import terminal
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def begin(command: str, config: CommonConfig, invocation: Invocation) -> runs.Run:
-    """A new run directory, or the one that ``--resume`` goes on with.
+    """A new run directory, or the one that ``--resume`` goes on with; one for all processes.
 
     Args:
         config: fully resolved.
@@ -35,12 +35,19 @@ def begin(command: str, config: CommonConfig, invocation: Invocation) -> runs.Ru
     Raises:
         RefusedError: the directory can't be used.
     """
-    if invocation.resume:
-        assert invocation.run_dir is not None
-        return runs.resume(invocation.run_dir)
-    return runs.create(
-        command, config.model, config.task, to_mapping(config), invocation.run_dir, sys.argv
-    )
+
+    def opened() -> runs.Run:
+        if invocation.resume:
+            assert invocation.run_dir is not None
+            return runs.resume(invocation.run_dir)
+        return runs.create(
+            command, config.model, config.task, to_mapping(config), invocation.run_dir, sys.argv
+        )
+
+    run = opened() if processes.is_main() else None
+    path = processes.from_main(lambda: run.path if run else None)
+    assert path is not None
+    return run or runs.follow(path)
 
 
 def settings_of(command: str, kind: type[Config], invocation: Invocation) -> Config | None:
@@ -73,7 +80,8 @@ def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any
         summary = work()
         run.write_json("summary.json", summary)
         run.mark("finished")
-        page.write(run)
+        if run.leads:
+            page.write(run)
     except KeyboardInterrupt:
         run.mark("interrupted")
         raise
@@ -96,6 +104,8 @@ def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) 
         as_json: print ``summary.json`` instead of the table.
     """
     go_on = f"reasonkit {run.record['command']} --run-dir {run.path} --resume"
+    if processes.size() > 1:
+        go_on += f", in {processes.size()} processes"
     console.note(f"run: {run.path}")
     try:
         summary = complete(run, work)
@@ -126,7 +136,8 @@ def measure(
 ) -> Evaluation:
     """Accuracy of one completion a question, kept under a name.
 
-    It is read from the run where it was measured already.
+    Each process answers its share of the questions. It is read from the run where it was measured
+    already.
 
     Args:
         wording: as of `evaluation.evaluate`.
@@ -137,21 +148,30 @@ def measure(
     from reasonkit.generation import Sampling
 
     path = run.evaluations / f"{name}.json"
-    if path.exists():
+    if processes.from_main(path.exists):
         return evaluation.Evaluation.load(path)
     if any(example.tests for example in examples):
         run.update(sandbox=isolation())
     sampling = Sampling(max_tokens, temperature=temperature)
-    with console.progress(len(examples), f"evaluating {name}") as (bar, task):
-        done = evaluation.evaluate(
-            engine,
-            examples,
-            sampling,
-            wording,
-            passes=passes,
-            progress=lambda n: bar.update(task, completed=n),
+    own = processes.share(examples)
+    with console.progress(len(own), f"evaluating {name}") as (bar, task):
+        answered = (
+            evaluation.evaluate(
+                engine,
+                own,
+                sampling,
+                wording,
+                passes=passes,
+                progress=lambda n: bar.update(task, completed=n),
+            )
+            if own or not examples
+            else evaluation.Evaluation(())
         )
-    done.save(path)
+    parts = processes.gathered(answered)
+    verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
+    done = evaluation.Evaluation(verdicts, max(part.seconds for part in parts))
+    if run.leads:
+        done.save(path)
     a = done.accuracy
     console.note(f"{name}: {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}, n = {a.n})")
     return done

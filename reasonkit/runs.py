@@ -23,6 +23,7 @@ from typing import IO, Any, Literal
 import psutil  # type: ignore[import-untyped]
 import yaml
 
+from reasonkit import processes
 from reasonkit.errors import RefusedError
 from reasonkit.files import read_records, to_line, write_atomically, write_json
 from reasonkit.provenance import git_commit, hardware, process, versions
@@ -44,9 +45,12 @@ class Run:
 
     Attributes:
         path: the directory.
+        leads: whether this process writes it. Where another one does, the methods that write do
+            nothing.
     """
 
     path: Path
+    leads: bool = True
     _lock: IO[bytes] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -90,6 +94,8 @@ class Run:
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Adds one logged step; ``record`` holds its number under ``step``."""
+        if not self.leads:
+            return
         with (self.path / "metrics.jsonl").open("ab") as file:
             file.write(to_line(record))
 
@@ -99,6 +105,8 @@ class Run:
         Which steps are kept depends on the file's size and the step alone, so that a resumed run
         keeps the same ones.
         """
+        if not self.leads:
+            return
         with (self.path / "completions.jsonl").open("ab") as file:
             size = file.tell()
             for record in records:
@@ -110,6 +118,8 @@ class Run:
 
     def truncate_after(self, step: int) -> None:
         """Drops every logged record of a later step, and torn lines; -1 drops all."""
+        if not self.leads:
+            return
         for name in ("metrics.jsonl", "completions.jsonl"):
             path = self.path / name
             if path.exists():
@@ -118,12 +128,15 @@ class Run:
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Writes ``config.yaml``: the settings, fully resolved, plain values only."""
+        if not self.leads:
+            return
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_atomically(self.path / "config.yaml", text.encode())
 
     def write_json(self, name: str, value: object) -> None:
         """Writes a file of the run, as the function of this name does."""
-        write_json(self.path / name, value)
+        if self.leads:
+            write_json(self.path / name, value)
 
     def update(self, **fields: Any) -> None:
         """Sets fields of ``run.json``."""
@@ -198,6 +211,7 @@ def create(
         "started": _now(),
         "ended": None,
         **process(),
+        "processes": processes.size(),
         "seconds": {},
         "tokens": {},
     }
@@ -206,7 +220,7 @@ def create(
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = _lock(path)
-        made = Run(path, lock)
+        made = Run(path, _lock=lock)
         made.write_config(config)
         write_json(path / "run.json", record)
     except OSError as error:
@@ -282,15 +296,26 @@ def resume(path: Path) -> Run:
     """A run to go on with: locked and marked as running.
 
     Raises:
-        RefusedError: as `open_run`, or another process is working on it.
+        RefusedError: as `open_run`, another process is working on it, or it was begun by fewer or
+            more of them than are to go on.
     """
-    open_run(path)
+    begun_by = open_run(path).record.get("processes", 1)
+    if begun_by != processes.size():
+        raise RefusedError(
+            f"{path} was begun by {begun_by} process(es), not {processes.size()}: "
+            "go on with as many"
+        )
     try:
-        run = Run(path, _lock(path))
+        run = Run(path, _lock=_lock(path))
         run.mark("running")
     except OSError as error:
         raise RefusedError(f"can't write to the run directory {path} ({error.strerror})") from None
     return run
+
+
+def follow(path: Path) -> Run:
+    """A run that another process writes."""
+    return Run(path, leads=False)
 
 
 def list_runs(folder: Path = RUNS) -> list[Listed]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from reasonkit import processes
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
 from reasonkit.hub import is_id, reachable
 from reasonkit.models import MODELS, OTHER, Model, entry_for
@@ -168,6 +169,11 @@ def load_model(
         device = next((name for name in ("cuda", "mps") if there[name]), "cpu")
     if not there.get(device, True):
         raise RefusedError(f"--device {device}: there is none on this machine; try --device cpu")
+    if device == "cuda" and processes.local_rank() >= torch.cuda.device_count():
+        raise RefusedError(
+            f"--device cuda: there are more processes than GPUs, {torch.cuda.device_count()}: "
+            "start as many as there are, or try --device cpu"
+        )
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
     try:

@@ -8,9 +8,10 @@ test questions.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, running, runs
+from reasonkit import console, processes, running, runs
 from reasonkit.config import DType, GrpoConfig, Invocation, to_mapping
 from reasonkit.models import MODELS
 from reasonkit.objectives import PRESETS
@@ -41,13 +42,13 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
             return
         config = earlier
     plan = resolve_settings(config)
-    if not (invocation.dry_run or invocation.resume):
+    if processes.is_main() and not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
     # Adapters leave the base weights alone, which then need no float32.
     dtype = plan.config.dtype if plan.config.lora else DType.float32
     tokenizer, model = load_policy(plan, dtype)
     plan = without_overlong(plan, tokenizer)
-    if not invocation.resume:
+    if processes.is_main() and not invocation.resume:
         _look_ahead(plan, tokenizer, model)
     if invocation.dry_run:
         return
@@ -140,16 +141,16 @@ def _measure_and_train(
         "tokens_evaluated": sum(e.tokens for e in measured),
         "rollout_seconds": counters.rollout_seconds,
         "reward_seconds": counters.reward_seconds,
-        "peak_memory_bytes": running.peak_memory(),
-        "reward_failures": dict(guard.failures),
+        "peak_memory_bytes": max(processes.gathered(running.peak_memory())),
+        "reward_failures": dict(sum(processes.gathered(guard.failures), Counter())),
         "spent_on_rewards": spent_on_rewards(made.metrics()),
         "step_kept": trained.step,
         "stopped_at": trained.stopped,
         "rollbacks": trained.rollbacks,
     }
     card = final.model_card(summary, to_mapping(config))
-    if not (made.path / "final").exists():
-        final.save(trained.policy, tokenizer, made.path / "final", card, config.keep_adapter)
+    if made.leads and not made.final.exists():
+        final.save(trained.policy, tokenizer, made.final, card, config.keep_adapter)
     made.update(
         seconds={"total": summary["seconds"], "training": counters.seconds},
         tokens={"sampled": counters.tokens_sampled, "trained": counters.tokens_trained},

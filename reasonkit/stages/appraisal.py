@@ -7,6 +7,7 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import Any, Literal
 
+from reasonkit import processes
 from reasonkit.evaluation import Evaluation, Mean, interval_of_means
 from reasonkit.generation import Engine, Sampling
 from reasonkit.plan import Plan
@@ -67,26 +68,36 @@ def general(
     if plan.general is None:
         return {}
     path = run.evaluations / f"{name}.json"
-    if not path.exists():
-        prompts: list[Example] = getattr(plan.general, split)
-        weighted = [w for w in plan.rewards if w.task == prompts[0].task]
-        assert plan.config.max_completion_tokens
-        sampling = Sampling(plan.config.max_completion_tokens, temperature=0)
-        groups = list(engine.sample(prompts, 1, sampling))
-        scored = Guard(weighted, plan.config.reward_timeout).score_all(groups)
-        completions = [
-            {
-                "prompt": group.example.question,
-                "completion": group.completions[0].text,
-                "tokens": group.completions[0].tokens,
-                "rewards": {reward: values[0] for reward, values in scores.items()},
-            }
-            for group, scores in zip(groups, scored, strict=True)
-        ]
-        run.write_json(f"evaluations/{name}.json", {"completions": completions})
-    saved = json.loads(path.read_text(encoding="utf-8"))["completions"]
+    prompts: list[Example] = getattr(plan.general, split)
+
+    def kept() -> list[dict[str, Any]]:
+        if not path.exists():
+            completions = _completions(prompts, engine, plan)
+            run.write_json(f"evaluations/{name}.json", {"completions": completions})
+        saved: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["completions"]
+        return saved
+
+    saved = processes.from_main(kept)
     columns = {reward: [c["rewards"][reward] for c in saved] for reward in saved[0]["rewards"]}
     return {
         reward: interval_of_means([value for value in column if value is not None])
         for reward, column in columns.items()
     }
+
+
+def _completions(prompts: list[Example], engine: Engine, plan: Plan[Any]) -> list[dict[str, Any]]:
+    """A greedy answer to each general prompt, with its rewards."""
+    weighted = [w for w in plan.rewards if w.task == prompts[0].task]
+    assert plan.config.max_completion_tokens
+    sampling = Sampling(plan.config.max_completion_tokens, temperature=0)
+    groups = list(engine.sample(prompts, 1, sampling))
+    scored = Guard(weighted, plan.config.reward_timeout).score_all(groups)
+    return [
+        {
+            "prompt": group.example.question,
+            "completion": group.completions[0].text,
+            "tokens": group.completions[0].tokens,
+            "rewards": {reward: values[0] for reward, values in scores.items()},
+        }
+        for group, scores in zip(groups, scored, strict=True)
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from reasonkit import console
+from reasonkit import console, processes
 from reasonkit.config import CommonConfig, GrpoConfig
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.live import Training
@@ -50,13 +50,19 @@ def resolve_settings(config: GrpoConfig) -> Plan[GrpoConfig]:
         learning_rate=rate if config.learning_rate is None else config.learning_rate,
     )
     assert filled.group_size and filled.prompts_per_step
-    completions = filled.group_size * filled.prompts_per_step
+    prompts, left = divmod(filled.prompts_per_step, processes.size())
+    if left:
+        raise RefusedError(
+            f"--prompts-per-step {filled.prompts_per_step} can't be shared out evenly among "
+            f"{processes.size()} processes: try {(prompts + 1) * processes.size()}"
+        )
+    completions = filled.group_size * prompts
     wanted = min(config.micro_batch or defaults.micro_batch, completions)
     fits = max(d for d in range(1, wanted + 1) if completions % d == 0)
     if config.micro_batch and fits != config.micro_batch:
         raise RefusedError(
             f"--micro-batch {config.micro_batch} does not divide the {completions} completions of "
-            f"a step ({filled.prompts_per_step} prompts × {filled.group_size}): try {fits}"
+            f"a step in a process ({prompts} prompts × {filled.group_size}): try {fits}"
         )
     settled = dataclasses.replace(filled, micro_batch=fits)
     return dataclasses.replace(plan, config=settled)

@@ -93,7 +93,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 control.should_save = True
             if self.standing.collapsed and config.on_collapse != OnCollapse.ignore:
                 self.collapsed = control.should_training_stop = True
-        if self.interruption.asked:
+        if self.interruption.agreed():
             control.should_save = control.should_training_stop = True
 
     def _look(self, step: int) -> None:

@@ -5,7 +5,8 @@ each prompt and each reward is centred by its group's mean. What TRL does not do
 checkpoint is published whole or not at all, the best one by validation is what is kept, and a
 policy that collapses goes back to it with half the learning rate.
 
-Leaves out runs over several processes that share one run directory.
+Several processes share out the prompts of a step and add up their gradients. The main one writes
+the run and decides; what is decided by all alike, as when to stop, is made of the same numbers.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
+from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
+from trl.models.utils import _ForwardRedirection
 
+from reasonkit import processes
 from reasonkit.config import GrpoConfig, OnCollapse
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine
@@ -78,6 +83,25 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         compute_aux_loss: bool = False,
         **images: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        unwrapped = self.accelerator.unwrap_model(model)
+        if isinstance(model, DistributedDataParallel):
+            # Gradients are added up over processes once for each call of the wrapper: one is made,
+            # whatever the number of passes within.
+            through: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
+            through = _ForwardRedirection()(
+                model,
+                unwrapped,
+                self._get_per_token_logps_and_entropies,
+                unwrapped,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                batch_size,
+                compute_entropy,
+                compute_aux_loss,
+                **images,
+            )
+            return through
         score = super()._get_per_token_logps_and_entropies
         if compute_aux_loss:
             whole: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = score(
@@ -92,7 +116,6 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
             )
             return whole
 
-        unwrapped = self.accelerator.unwrap_model(model)
         if shared_prompts.can_share(model, unwrapped):
             autocast = self.accelerator.autocast()
             return *shared_prompts.score(
@@ -110,8 +133,11 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         with checkpoints.writing(self.run.checkpoints):
             super()._save_checkpoint(model, trial)
-        if not self.args.should_save:
-            return
+        # Every process writes the state of its random numbers.
+        processes.gathered(None)
+        processes.from_main(self._publish)
+
+    def _publish(self) -> None:
         name = f"checkpoint-{self.state.global_step}"
         folder = self.run.path / "checkpoints"
         checkpoints.publish(Path(self.args.output_dir) / name, folder / name)
@@ -127,13 +153,15 @@ def arguments(config: GrpoConfig, output: Path) -> GRPOConfig:
     """
     assert config.group_size and config.prompts_per_step and config.steps and config.micro_batch
     completions = config.group_size * config.prompts_per_step
-    accumulation = completions // config.micro_batch
+    accumulation = completions // (config.micro_batch * processes.size())
     return GRPOConfig(
         **shared(config, output, config.updates_per_rollout),
         max_steps=config.steps * config.updates_per_rollout,
         per_device_train_batch_size=config.micro_batch,
         gradient_accumulation_steps=accumulation,
         steps_per_generation=accumulation,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,
         num_generations=config.group_size,
         num_iterations=config.updates_per_rollout,
         max_completion_length=config.max_completion_tokens,
@@ -185,8 +213,7 @@ def train(
     """
     assert config.prompts_per_step is not None and config.steps is not None
     folder = run.checkpoints
-    checkpoints.clean(folder)
-    staging = checkpoints.staging(folder / "trainer")
+    staging = processes.from_main(lambda: _cleared(folder))
     laid = mixed(examples, general, config)
     curriculum = Curriculum(examples, config.seed) if config.curriculum else None
     rollout = Rollout(examples, laid, config, guard, run, curriculum)
@@ -215,22 +242,20 @@ def train(
     watch.standing = standing(run.metrics())
     with watch.interruption.awaited():
         while run.record.get("stopped_at") is None:
-            newest = checkpoints.latest(folder)
-            for path in checkpoints.damaged_after(folder, newest):
-                note(f"{path} is damaged: going on from {newest or 'the start'}")
-            done = checkpoints.step_of(newest) // config.updates_per_rollout if newest else -1
-            run.truncate_after(done)
+            newest = processes.from_main(lambda: _taken_up(run, config, note))
             _recall(rollout, run)
             watch.rate_scale = 0.5 ** len(_rollbacks(run))
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)
             if not watch.collapsed:
                 break
-            _back_to_the_best(run, watch, trainer.state.global_step, note)
-            if watch.interruption.asked:
+            fallen = partial(_back_to_the_best, run, watch, trainer.state.global_step, note)
+            processes.from_main(fallen)
+            if watch.interruption.agreed():
                 break
-    shutil.rmtree(staging, ignore_errors=True)
+    if run.leads:
+        shutil.rmtree(staging, ignore_errors=True)
     last = trainer.state.global_step // config.updates_per_rollout
-    interrupted = watch.interruption.asked and last < config.steps
+    interrupted = watch.interruption.agreed() and last < config.steps
     best = watch.standing.best_step
     if best is not None and best != last and not interrupted:
         path = _checkpoint(run, config, best)
@@ -245,6 +270,21 @@ def train(
         stopped=run.record.get("stopped_at"),
         rollbacks=_rollbacks(run),
     )
+
+
+def _cleared(folder: Path) -> Path:
+    """A folder for the trainer to write into, without what an earlier session left half-made."""
+    checkpoints.clean(folder)
+    return checkpoints.staging(folder / "trainer")
+
+
+def _taken_up(run: Run, config: GrpoConfig, note: Callable[[str], None]) -> Path | None:
+    """The checkpoint to go on from, if any; the logs end where it was written."""
+    newest = checkpoints.latest(run.checkpoints)
+    for path in checkpoints.damaged_after(run.checkpoints, newest):
+        note(f"{path} is damaged: going on from {newest or 'the start'}")
+    run.truncate_after(checkpoints.step_of(newest) // config.updates_per_rollout if newest else -1)
+    return newest
 
 
 def _checkpoint(run: Run, config: GrpoConfig, step: int) -> Path:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from reasonkit import processes
+
 
 class Interruption:
     """Whether the user has asked for a stop.
@@ -17,6 +19,10 @@ class Interruption:
 
     def __init__(self) -> None:
         self.asked = False
+
+    def agreed(self) -> bool:
+        """Whether any process has been asked: the same answer in all, each of which must call."""
+        return any(processes.gathered(self.asked))
 
     @contextmanager
     def awaited(self) -> Iterator[None]:

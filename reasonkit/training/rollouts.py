@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, pstdev
 from typing import Any
 
-from accelerate.utils import gather_object
 from trl import GRPOTrainer
 
+from reasonkit import processes
 from reasonkit.answers.extraction import extract_answer
 from reasonkit.answers.work import rechecks, shows_work
 from reasonkit.config import GrpoConfig
@@ -63,6 +63,19 @@ class Counters:
     reward_seconds: float = 0.0
     validation_seconds: float = 0.0
     seconds: float = 0.0
+
+    def add(self, before: Counters, parts: Sequence[Counters]) -> None:
+        """Takes in what a rollout has cost in all processes: their tokens, the longest time.
+
+        Args:
+            before: the counters before the rollout.
+            parts: those of each process after it.
+        """
+        self.tokens_sampled = before.tokens_sampled + sum(
+            part.tokens_sampled - before.tokens_sampled for part in parts
+        )
+        self.rollout_seconds = max(part.rollout_seconds for part in parts)
+        self.reward_seconds = max(part.reward_seconds for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +139,7 @@ class Rollout:
         curriculum: draws the prompts instead of ``laid``, if there is one.
         counters: what has been spent so far; updated in place.
         metrics: of the newest rollout, by name.
-        newest: its groups.
+        newest: its groups, of all processes.
     """
 
     examples: Sequence[Example]
@@ -148,45 +161,49 @@ class Rollout:
         Returns:
             TRL's columns, one row a completion, and ``score_NAME`` for each reward.
         """
-        config, accelerator = self.config, trainer.accelerator
+        config = self.config
         size = trainer.num_generations
         step = trainer.state.global_step // config.updates_per_rollout
-        here, rank = len(prompts) // size, accelerator.process_index
-        count = here * accelerator.num_processes
-        engine = LocalEngine(accelerator.unwrap_model(trainer.model), trainer.processing_class)
+        count = len(prompts) // size * processes.size()
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        engine = LocalEngine(model, trainer.processing_class)
         rounds = config.resample or 0
-        spent = self.guard.spent
+        before, spent = replace(self.counters), self.guard.spent
 
         def draw(examples: Sequence[Example], attempt: int) -> list[Drawn]:
-            place = (step * accelerator.num_processes + rank) * (rounds + 1) + attempt
+            place = step * (rounds + 1) + attempt
             with trainer.autocast_smart_context_manager():
                 return self._draw(engine, examples, size, config.seed * 1_000_003 + place)
 
-        drawn = draw(self._prompts(step, count)[here * rank : here * (rank + 1)], 0)
-        flat = sum(d.spreadless for d in drawn) / here
+        drawn = draw(processes.share(self._prompts(step, count)), 0)
+        flat = sum(d.spreadless for d in drawn)
         for attempt in range(1, rounds + 1):
             lacking = [i for i, d in enumerate(drawn) if d.spreadless]
             if not lacking:
                 break
-            rng = random.Random(f"resample {config.seed} {step} {rank} {attempt}")
+            place = f"{step} {processes.rank()} {attempt}"
+            rng = random.Random(f"resample {config.seed} {place}")
             fresh = draw(rng.choices(self.examples, k=len(lacking)), attempt)
             for i, d in zip(lacking, fresh, strict=True):
                 if not d.spreadless:
                     drawn[i] = d
-        self.newest = drawn
-        self.metrics = _metrics(drawn, self._reasoning() or drawn, config) | {"zero_spread": flat}
-        self.metrics |= {name: value - spent[name] for name, value in self.guard.spent.items()}
+        since = {name: value - spent[name] for name, value in self.guard.spent.items()}
+        parts = processes.gathered((drawn, flat, since, self.counters))
+        self.newest = [d for part in parts for d in part[0]]
+        self.counters.add(before, [part[3] for part in parts])
+        self.metrics = _metrics(self.newest, self._reasoning() or self.newest, config)
+        self.metrics["zero_spread"] = sum(part[1] for part in parts) / count
+        self.metrics |= {name: sum(part[2][name] for part in parts) for name in since}
         if self.curriculum is not None:
-            rates = {d.group.example.id: fmean(d.right) for d in self._reasoning()}
-            self.metrics["pass_rates"] = dict(
-                pair for part in gather_object([rates]) for pair in part.items()
-            )
+            self.metrics["pass_rates"] = {
+                d.group.example.id: fmean(d.right) for d in self._reasoning()
+            }
             self.curriculum.observe(self.metrics["pass_rates"])
         for name, value in self.metrics.items():
             if isinstance(value, float):
                 trainer._metrics["train"][f"rollout/{name}"].append(value)
         self._record(step)
-        return self._columns(trainer, size)
+        return self._columns(trainer, size, drawn)
 
     def _prompts(self, step: int, count: int) -> Sequence[Example]:
         laid = self.laid[step * count : (step + 1) * count]
@@ -216,19 +233,20 @@ class Rollout:
         self.counters.reward_seconds += time.perf_counter() - sampled
         return [drawn[example.id] for example in examples]
 
-    def _columns(self, trainer: GRPOTrainer, size: int) -> dict[str, Any]:
-        examples = [d.group.example for d in self.newest]
-        prompt_ids, _ = encode_prompts(trainer.processing_class, examples)
-        completions = [c for d in self.newest for c in d.group.completions]
-        self.counters.tokens_trained += self.config.updates_per_rollout * (
-            sum(c.tokens for c in completions) + size * sum(map(len, prompt_ids))
+    def _columns(self, trainer: GRPOTrainer, size: int, drawn: Sequence[Drawn]) -> dict[str, Any]:
+        """Of the groups that this process has drawn."""
+        prompt_ids, _ = encode_prompts(trainer.processing_class, [d.group.example for d in drawn])
+        completions = [c for d in drawn for c in d.group.completions]
+        tokens = sum(c.tokens for c in completions) + size * sum(map(len, prompt_ids))
+        self.counters.tokens_trained += self.config.updates_per_rollout * sum(
+            processes.gathered(tokens)
         )
         return {
             "prompt_ids": [ids for ids in prompt_ids for _ in range(size)],
             "completion_ids": [list(c.token_ids) for c in completions],
             "logprobs": None,
             **{
-                f"score_{name}": [value for d in self.newest for value in d.scores[name]]
+                f"score_{name}": [value for d in drawn for value in d.scores[name]]
                 for name in self.guard.weights
             },
         }

@@ -18,7 +18,7 @@ def trl_trackers(config: TrainingConfig) -> list[str] | str:
 
 def extra_callbacks(config: TrainingConfig, run: Run) -> list[TrainerCallback]:
     """A TensorBoard writer into the run directory, where one is asked for."""
-    if TENSORBOARD not in (config.report_to or []):
+    if TENSORBOARD not in (config.report_to or []) or not run.leads:
         return []
     from torch.utils.tensorboard import SummaryWriter
 
