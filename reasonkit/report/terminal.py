@@ -63,11 +63,11 @@ def filters(steps: Sequence[Mapping[str, Any]]) -> Table:
 def stages(rows: Sequence[Mapping[str, Any]]) -> Table:
     """What each stage of a recipe has come to, as a table."""
     rewards = list(rows[0]["general"])
-    columns = ("stage", "accuracy", *FORM, *rewards)
+    columns = ("stage", "accuracy", "format", "language", "readable", *rewards)
     cells = [
         (
             row["name"],
-            f"{row['accuracy'] * 100:.1f} ({row['low'] * 100:.0f}–{row['high'] * 100:.0f})",
+            f"{row['accuracy'] * 100:.0f} ({row['low'] * 100:.0f}–{row['high'] * 100:.0f})",
             *(f"{row[name] * 100:.0f}/{row['sampled'][name] * 100:.0f}" for name in FORM),
             *(f"{row['general'][name]['mean']:.2f}" for name in rewards),
         )
