@@ -90,7 +90,8 @@ def _completions(prompts: list[Example], engine: Engine, plan: Plan[Any]) -> lis
     weighted = [w for w in plan.rewards if w.task == prompts[0].task]
     assert plan.config.max_completion_tokens
     sampling = Sampling(plan.config.max_completion_tokens, temperature=0)
-    groups = list(engine.sample(prompts, 1, sampling))
+    sampled = {group.example.id: group for group in engine.sample(prompts, 1, sampling)}
+    groups = [sampled[prompt.id] for prompt in prompts]
     scored = Guard(weighted, plan.config.reward_timeout).score_all(groups)
     return [
         {

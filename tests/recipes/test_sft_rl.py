@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from reasonkit.config import StageName
+from reasonkit.tasks import load
 
 SET = {
     "cold-start.questions": 400, "rl.steps": 3, "rejection.questions": 200, "final-rl.steps": 3,
@@ -75,6 +76,14 @@ def test_the_whole_recipe_learns_and_each_stage_has_a_row(made: Path) -> None:
     assert summary["after"]["n"] == 40 and rows[-1]["n"] == 20
     page = (made / "report.html").read_text()
     assert "After each stage" in page and page.count("<svg") == 2
+
+
+def test_general_prompts_stand_in_one_order_before_and_after(made: Path) -> None:
+    before, after = (
+        [c["prompt"] for c in json.loads(path.read_text())["completions"]]
+        for path in (made / f"evaluations/general-{when}.json" for when in ("before", "after"))
+    )
+    assert before == after == [example.question for example in load("general", test=40).test]
 
 
 def test_stages_use_disjoint_questions(made: Path) -> None:
