@@ -16,7 +16,7 @@ from reasonkit.answers.work import shows_work
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.generation import Engine, Sampling
 from reasonkit.rewards.format import is_well_formed
-from reasonkit.tasks import arithmetic, general
+from reasonkit.tasks import TASKS, arithmetic, general
 from reasonkit.tasks.splits import split_of
 from reasonkit.types import Completion, Example
 
@@ -40,10 +40,13 @@ def longer_expressions(count: int) -> list[Example]:
 
 
 def requests(count: int) -> list[Example]:
-    """Greetings and small requests whose answers need no thought; the same ones in every run."""
+    """Greetings and small requests whose answers need no thought; the same ones in every run.
+
+    There are fewer of them than expressions: no more than that are given.
+    """
     rng = random.Random("requests")
     found: dict[str, Example] = {}
-    while len(found) < count:
+    while len(found) < min(count, TASKS["general"].sizes["test"]):
         drawn = general.draw(rng)
         if split_of(drawn.text) == "test":
             said = ({"role": "user", "content": drawn.text},)

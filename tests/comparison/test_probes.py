@@ -22,3 +22,7 @@ def test_requests_are_distinct_and_of_the_test_split() -> None:
     assert len({e.question for e in found}) == 50
     assert {split_of(e.question) for e in found} == {"test"}
     assert all(e.answer for e in found)
+
+
+def test_no_more_requests_are_asked_than_there_are() -> None:
+    assert 100 < len(requests(10_000)) < 200
