@@ -32,6 +32,8 @@ from rollouts import SHAPES, flops, qwen3, spread
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from reasonkit.plan import quiet
+
 STEPS = 4
 UPDATE_COST = 3
 """Forward and backward pass, in forward passes."""
@@ -191,6 +193,7 @@ def line(name: object, row: Measured) -> str:
 
 def main(size: str, rounds: int, output: Path | None) -> None:
     """Measures and prints everything."""
+    quiet()
     record: dict[str, object] = {}
     head = "seconds a step (range), rollout, update, seconds a 1000 tokens, GFLOP/s, MiB at most"
     with tempfile.TemporaryDirectory() as scratch:
