@@ -61,9 +61,8 @@ class Subject:
 
     @property
     def flops(self) -> int:
-        """Of the linear layers, for one token."""
-        layers = (m for m in self.model.modules() if isinstance(m, torch.nn.Linear))
-        return sum(2 * layer.weight.numel() for layer in layers)
+        """As of the function of this name."""
+        return flops(self.model)
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,12 @@ class Case:
     ours: tuple[float, float, float]
     ratio: tuple[float, float, float]
     share: float
+
+
+def flops(model: PreTrainedModel) -> int:
+    """Of a model's linear layers, for one token."""
+    layers = (m for m in model.modules() if isinstance(m, torch.nn.Linear))
+    return sum(2 * layer.weight.numel() for layer in layers)
 
 
 def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
@@ -101,10 +106,14 @@ def abacus() -> Subject:
     return Subject("abacus", load_model(resolved, "cpu", "float32").eval(), tokenizer, prompts)
 
 
-def random_model(name: str, vocabulary: int | None = None) -> Subject:
-    """A Qwen3 with random weights, and prompts as long as those of `abacus`."""
-    hidden, layers, heads, groups, width, mlp, tokens = SHAPES[name]
-    tokens = vocabulary or tokens
+def qwen3(name: str, tokens: int, ending: Sequence[int]) -> Qwen3ForCausalLM:
+    """One of `SHAPES` with random weights.
+
+    Args:
+        tokens: of its vocabulary.
+        ending: those that end a completion.
+    """
+    hidden, layers, heads, groups, width, mlp, _ = SHAPES[name]
     torch.manual_seed(0)
     config = Qwen3Config(
         vocab_size=tokens,
@@ -117,11 +126,18 @@ def random_model(name: str, vocabulary: int | None = None) -> Subject:
         tie_word_embeddings=True,
         bos_token_id=None,
         pad_token_id=0,
-        eos_token_id=list(range(ENDING // 2, tokens, ENDING)),
+        eos_token_id=list(ending),
     )
+    return Qwen3ForCausalLM(config).eval()
+
+
+def random_model(name: str, vocabulary: int | None = None) -> Subject:
+    """A Qwen3 with random weights, and prompts as long as those of `abacus`."""
+    tokens = vocabulary or SHAPES[name][-1]
+    model = qwen3(name, tokens, range(ENDING // 2, tokens, ENDING))
     lengths = torch.linspace(15, 33, 8).long().tolist()
     prompts = [torch.randint(1, tokens, (length,)).tolist() for length in lengths]
-    return Subject(name, Qwen3ForCausalLM(config).eval(), Bare(), prompts)
+    return Subject(name, model, Bare(), prompts)
 
 
 @contextmanager
