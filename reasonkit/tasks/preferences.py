@@ -45,7 +45,7 @@ JUNK_THOUGHTS = 0.15
 """The share of thoughts, in front of good and bad answers, that are junk."""
 
 RENAMED = 0.5
-"""The share of pairs with invented names."""
+"""The share of pairs with invented names, which may happen to be names of the task."""
 
 
 @dataclass(frozen=True, slots=True)
