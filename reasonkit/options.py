@@ -69,8 +69,6 @@ def _merge(
         if fixed or invocation.config:
             extra = ", ".join(fixed) or "--config"
             raise RefusedError(f"--resume takes its settings from the run: leave out {extra}")
-        if not changeable:
-            return config()
         # Only this needs it, and every command starts without it sooner.
         from reasonkit.runs import open_run
 

@@ -133,9 +133,17 @@ def check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward])
             parse(["code"])
         console.note(f"sandbox: {isolation()}")
     elif "code" in names:
-        raise RefusedError(f"task {task!r} has no tests to run programs against: use answer=1")
-    if any(weighted.reward.needs_answer for weighted in rewards):
-        check_references(task, splits)
+        raise RefusedError(
+            f"task {task!r} has no tests to run programs against: leave out --reward code"
+        )
+    reading = [weighted.reward.name for weighted in rewards if weighted.reward.needs_answer]
+    if reading:
+        try:
+            check_references(task, splits)
+        except DataError as error:
+            raise DataError(
+                f"{error}; reward {reading[0]!r} reads it: mend it, or leave that reward out"
+            ) from error
 
 
 def named_columns(pairs: Sequence[str] | None) -> dict[str, str] | None:

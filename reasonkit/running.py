@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, processes, runs
-from reasonkit.config import CommonConfig, Config, Invocation, from_mapping, read_yaml, to_mapping
+from reasonkit.config import CommonConfig, Invocation, from_mapping, to_mapping
 from reasonkit.errors import ReasonkitError, RunError
 from reasonkit.report import terminal
 from reasonkit.rewards import Score, code
@@ -50,22 +50,22 @@ def begin(command: str, config: CommonConfig, invocation: Invocation) -> runs.Ru
     return run or runs.follow(path)
 
 
-def settings_of(command: str, kind: type[Config], invocation: Invocation) -> Config | None:
-    """The settings of the run that ``--resume`` goes on with; None where it is finished.
-
-    The results of a finished run are shown.
+def is_done(config: CommonConfig, invocation: Invocation) -> bool:
+    """Whether ``--resume`` names a run that is finished with these settings; then it is shown.
 
     Raises:
-        RefusedError: it is no run, or one of another command.
+        RefusedError: it is no run.
     """
+    if not invocation.resume:
+        return False
     assert invocation.run_dir is not None
-    opened = runs.open_run(invocation.run_dir, command)
-    if opened.status == "finished":
-        console.note(f"{opened.path} is finished")
-        terminal.show(json.loads((opened.path / "summary.json").read_text()), invocation.json)
-        return None
-    where = opened.path / "config.yaml"
-    return from_mapping(kind, read_yaml(where), str(where))
+    opened = runs.open_run(invocation.run_dir)
+    held = from_mapping(type(config), opened.config, str(opened.path / "config.yaml"))
+    if opened.status != "finished" or held != config:
+        return False
+    console.note(f"{opened.path} is finished")
+    terminal.show(json.loads((opened.path / "summary.json").read_text()), invocation.json)
+    return True
 
 
 def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -80,6 +80,11 @@ class Run:
         return self.path / "checkpoints"
 
     @property
+    def stages(self) -> Path:
+        """Folder of the runs that a recipe in stages is made of, by the name of the stage."""
+        return self.path / "stages"
+
+    @property
     def final(self) -> Path:
         """Folder of the finished model."""
         return self.path / "final"

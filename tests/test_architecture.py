@@ -82,6 +82,8 @@ def test_only_training_imports_trl_and_peft() -> None:
 def test_help_and_registries_load_no_torch() -> None:
     lines = (
         "grpo --help",
+        "distill --help",
+        "sft-rl --help",
         "vote --help",
         "compare --help",
         "models",

@@ -88,34 +88,46 @@ def _points(gap: Difference) -> str:
     return f"{gap.difference * 100:+.1f} points ({gap.low * 100:+.1f} to {gap.high * 100:+.1f})"
 
 
-def _prompting(table: Table) -> Rule | None:
-    asked, worded = table.find("base", name="directly"), table.find("base", name="step by step")
-    if not asked or not worded:
-        return None
-    gap = table.less(worded, asked)
-    return Rule(
-        "If you ask a model to think step by step, it gets multi-step problems right more often.",
-        "accuracy of the base, step by step less directly",
-        _higher(gap),
-        _points(gap),
-    )
+Pick = Callable[[Table], Row | None]
+"""Finds a row, or None."""
 
 
-def _training_beats_prompting(table: Table) -> Rule | None:
-    worded, best = table.find("base", name="step by step"), table.best_trained()
-    if not worded or not best:
-        return None
-    gap = table.less(best, worded)
-    return Rule(
-        "Training beats prompting.",
-        "accuracy of the best trained model, asked directly, less the base's step by step",
-        _higher(gap),
-        f"{best.name}: {_points(gap)}",
-    )
+def _asked(table: Table) -> Row | None:
+    return table.find("base", name="directly")
+
+
+def _worded(table: Table) -> Row | None:
+    return table.find("base", name="step by step")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A rule that says that one row is more accurate than another.
+
+    Attributes:
+        claim: as it is usually said.
+        test: which two rows are held against each other.
+        one: the row that should be the better one.
+        other: the other one.
+    """
+
+    claim: str
+    test: str
+    one: Pick
+    other: Pick
+
+    def __call__(self, table: Table) -> Rule | None:
+        """The rule by the rows; None where one of them isn't there."""
+        one, other = self.one(table), self.other(table)
+        if not one or not other:
+            return None
+        gap = table.less(one, other)
+        evidence = f"{one.name} less {other.name}: {_points(gap)}"
+        return Rule(self.claim, self.test, _higher(gap), evidence)
 
 
 def _voting(table: Table) -> Rule | None:
-    vote, base = table.find("vote"), table.find("base", name="directly")
+    vote, base = table.find("vote"), _asked(table)
     if not vote or not base:
         return None
     gap, times = table.less(vote, base), vote.question_flops / max(base.question_flops, 1)
@@ -171,20 +183,6 @@ def _distillation_is_cheap(table: Table) -> Rule | None:
     )
 
 
-def _small_beats_large(table: Table) -> Rule | None:
-    taught, rl = table.find("distill", 1), table.find("grpo", 0)
-    if not taught or not rl:
-        return None
-    gap = table.less(taught, rl)
-    return Rule(
-        "Distilled small models beat larger models that were trained by reinforcement learning "
-        "from scratch.",
-        "accuracy of the distilled smaller model less that of the larger one after grpo",
-        _higher(gap),
-        f"{taught.name} less {rl.name}: {_points(gap)}",
-    )
-
-
 def _not_above_the_teacher(table: Table) -> Rule | None:
     teacher = table.find("teacher")
     taught = [r for group in (0, 1) if (r := table.find("distill", group)) is not None]
@@ -200,19 +198,6 @@ def _not_above_the_teacher(table: Table) -> Rule | None:
         "accuracy of the best distilled model less that of the teacher",
         outcome,
         f"{best.name} less {teacher.name}: {_points(gap)}",
-    )
-
-
-def _rl_without_a_teacher(table: Table) -> Rule | None:
-    rl, base = table.find("grpo"), table.find("base", name="directly")
-    if not rl or not base:
-        return None
-    gap = table.less(rl, base)
-    return Rule(
-        "Reasoning can be reinforced with no demonstrations and no teacher, by checking answers.",
-        "accuracy after grpo less that of the base, both asked directly",
-        _higher(gap),
-        _points(gap),
     )
 
 
@@ -232,7 +217,7 @@ def _sft_then_rl(table: Table) -> Rule | None:
 
 
 def _nothing_for_requests(table: Table) -> Rule | None:
-    base, best = table.find("base", name="directly"), table.best_trained()
+    base, best = _asked(table), table.best_trained()
     if not base or not best or not base.requests or not best.requests:
         return None
     was, now = base.requests, best.requests
@@ -250,7 +235,7 @@ def _nothing_for_requests(table: Table) -> Rule | None:
 
 
 def _dear_a_query(table: Table) -> Rule | None:
-    base, best = table.find("base", name="directly"), table.best_trained()
+    base, best = _asked(table), table.best_trained()
     if not base or not best:
         return None
     times = best.question_tokens / base.question_tokens
@@ -265,12 +250,33 @@ def _dear_a_query(table: Table) -> Rule | None:
 
 TESTS: tuple[Callable[[Table], Rule | None], ...] = (
     _distillation_is_cheap,
-    _small_beats_large,
+    Gap(
+        "Distilled small models beat larger models that were trained by reinforcement learning "
+        "from scratch.",
+        "accuracy of the distilled smaller model less that of the larger one after grpo",
+        lambda table: table.find("distill", 1),
+        lambda table: table.find("grpo"),
+    ),
     _not_above_the_teacher,
-    _rl_without_a_teacher,
+    Gap(
+        "Reasoning can be reinforced with no demonstrations and no teacher, by checking answers.",
+        "accuracy after grpo less that of the base, both asked directly",
+        lambda table: table.find("grpo"),
+        _asked,
+    ),
     _sft_then_rl,
-    _prompting,
-    _training_beats_prompting,
+    Gap(
+        "If you ask a model to think step by step, it gets multi-step problems right more often.",
+        "accuracy of the base, step by step less directly",
+        _worded,
+        _asked,
+    ),
+    Gap(
+        "Training beats prompting.",
+        "accuracy of the best trained model, asked directly, less the base's step by step",
+        Table.best_trained,
+        _worded,
+    ),
     _voting,
     _longer_beats_wider,
     _dear_a_query,
@@ -300,7 +306,7 @@ def _of(r: Row) -> str:
 
 
 def _per_query(table: Table) -> str:
-    vote, base = table.find("vote"), table.find("base", name="directly")
+    vote, base = table.find("vote"), _asked(table)
     if not vote or not base:
         return ""
     return (
@@ -329,7 +335,7 @@ def _teachers(table: Table) -> str:
 
 
 def _far(table: Table) -> str:
-    base, best = table.find("base", name="directly"), table.best_trained()
+    base, best = _asked(table), table.best_trained()
     if not best or not best.longer or not base or not base.longer:
         return ""
     return (

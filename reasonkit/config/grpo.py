@@ -103,3 +103,12 @@ class GrpoConfig(TrainingConfig):
     on_collapse: Annotated[
         OnCollapse, flag(EVALUATION, "When validation falls and stays below its best.")
     ] = OnCollapse.rollback
+
+    @property
+    def general_prompts(self) -> int:
+        """Of a rollout's prompts those of the second task, where there is one; at least one isn't.
+
+        The settings are fully resolved.
+        """
+        assert self.prompts_per_step is not None
+        return min(self.prompts_per_step - 1, round(self.general_share * self.prompts_per_step))

@@ -64,11 +64,8 @@ def run(config: CompareConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when a part can't go on.
     """
-    if invocation.resume:
-        earlier = running.settings_of(COMMAND, CompareConfig, invocation)
-        if earlier is None:
-            return
-        config = earlier
+    if running.is_done(config, invocation):
+        return
     prepared = _prepare(config)
     if not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)

@@ -58,11 +58,8 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when it can't go on.
     """
-    if invocation.resume:
-        earlier = running.settings_of(COMMAND, DistillConfig, invocation)
-        if earlier is None:
-            return
-        config = earlier
+    if running.is_done(config, invocation):
+        return
     _require_consistent(config)
     prepared = _prepare(config, invocation)
     if not invocation.resume:
@@ -83,6 +80,7 @@ def _require_consistent(config: DistillConfig) -> None:
             ("traces", config.traces),
             ("only", config.only),
             ("general", config.general),
+            ("wording", config.wording),
         ):
             if value is not None:
                 raise RefusedError(f"--objective on-policy samples no traces: leave out --{name}")

@@ -36,11 +36,8 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when training can't go on.
     """
-    if invocation.resume:
-        earlier = running.settings_of(COMMAND, GrpoConfig, invocation)
-        if earlier is None:
-            return
-        config = earlier
+    if running.is_done(config, invocation):
+        return
     plan = resolve_settings(config)
     if processes.is_main() and not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)

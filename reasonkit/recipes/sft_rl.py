@@ -57,13 +57,8 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when it can't go on.
     """
-    if invocation.resume:
-        assert invocation.run_dir is not None
-        earlier = runs.open_run(invocation.run_dir, COMMAND)
-        if earlier.config == to_mapping(config):
-            stored = running.settings_of(COMMAND, SftRlConfig, invocation)
-            if stored is None:
-                return
+    if running.is_done(config, invocation):
+        return
     plan = resolve_settings(config)
     console.err.print(console.table("plan", ("", ""), _rows(plan)))
     if invocation.dry_run:
@@ -142,8 +137,8 @@ def _make(
     for stage in pipeline.chosen(config):
         done = _do(made, plan, stage, Inputs(config.model, policy, written), last)
         rows.append({"name": str(stage.name), **done["stage"]})
-        policy = str(made.path / nested.FOLDER / stage.name)
-        last = nested.fingerprint(made.path / nested.FOLDER / stage.name / "final")
+        policy = str(made.stages / stage.name)
+        last = nested.fingerprint(made.stages / stage.name / "final")
     _forget_another_end(made, last)
     model = load_model(resolve(policy), str(config.device), str(DType.float32))
     engine = LocalEngine(model, tokenizer)

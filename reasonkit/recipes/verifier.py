@@ -27,11 +27,8 @@ def run(config: VerifierConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when it can't go on; what was sampled is kept.
     """
-    if invocation.resume:
-        earlier = running.settings_of(COMMAND, VerifierConfig, invocation)
-        if earlier is None:
-            return
-        config = earlier
+    if running.is_done(config, invocation):
+        return
     plan = resolve_settings(config)
     if not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)

@@ -44,11 +44,8 @@ def run(config: VoteConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when sampling can't go on; what was sampled is kept.
     """
-    if invocation.resume:
-        earlier = running.settings_of(COMMAND, VoteConfig, invocation)
-        if earlier is None:
-            return
-        config = earlier
+    if running.is_done(config, invocation):
+        return
     require_possible(config)
     settled = settle(config)
     require_enough(settled.config, settled.splits)

@@ -20,9 +20,7 @@ PROMPTS = 8
 def drawn(run: Run, summary: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the template needs beside the run's own records; of the stages that are there."""
     stages = [
-        Run(path)
-        for name in StageName
-        if (path := run.path / "stages" / name).joinpath("run.json").exists()
+        Run(path) for name in StageName if (path := run.stages / name).joinpath("run.json").exists()
     ]
     rows = summary["stages"] if summary else _rows(stages)
     curves = {stage.path.name: list(stage.metrics()) for stage in stages}

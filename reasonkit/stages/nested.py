@@ -20,9 +20,6 @@ from reasonkit.config import DistillConfig, GrpoConfig, to_mapping
 from reasonkit.running import complete
 from reasonkit.training.checkpoints import MANIFEST
 
-FOLDER = "stages"
-SUMMARY = "summary.json"
-
 
 def digest(settings: DistillConfig | GrpoConfig, files: Mapping[str, str]) -> str:
     """A hash of all that settles what a stage comes to.
@@ -56,7 +53,7 @@ def do(
         inputs: of `digest`.
         work: does the stage in its own run directory.
     """
-    path = run.path / FOLDER / name
+    path = run.stages / name
     if path.exists() and not (path / "run.json").exists():
         # It was killed while it was being made, and holds nothing yet.
         shutil.rmtree(path)
@@ -65,7 +62,9 @@ def do(
         same = made.record.get("inputs") == inputs
         if same and made.status == "finished":
             console.note(f"{name}: there already")
-            summary: dict[str, Any] = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+            summary: dict[str, Any] = json.loads(
+                (path / "summary.json").read_text(encoding="utf-8")
+            )
             return summary
         if same:
             made = runs.resume(path)

@@ -50,6 +50,11 @@ def resolve_settings(config: GrpoConfig) -> Plan[GrpoConfig]:
         learning_rate=rate if config.learning_rate is None else config.learning_rate,
     )
     assert filled.group_size and filled.prompts_per_step
+    if plan.general is not None and not filled.general_prompts:
+        raise RefusedError(
+            f"--general-share {config.general_share:g} of {filled.prompts_per_step} prompts a step "
+            "is less than one: raise one of the two"
+        )
     prompts, left = divmod(filled.prompts_per_step, processes.size())
     if left:
         raise RefusedError(

@@ -113,7 +113,7 @@ def mixed(
     """The prompts of a whole run; at the end of each step stands the second task's share."""
     assert config.prompts_per_step is not None and config.steps is not None
     count = config.prompts_per_step
-    second = min(count - 1, round(config.general_share * count)) if general else 0
+    second = config.general_prompts if general else 0
     own = schedule(examples, count - second, config.steps, config.seed)
     others = schedule(general, second, config.steps, config.seed)
     return [

@@ -416,6 +416,10 @@ REFUSED = {
     "missing chats": (("--teacher", "abacus", "--general", "none.jsonl"), "none.jsonl"),
     "unwritable chats": (("--teacher", "abacus", "--general", "odd.jsonl"), "can't write"),
     "on-policy chats": (("--objective", "on-policy", "--general", "x.jsonl"), "--general"),
+    "on-policy wording": (
+        ("--objective", "on-policy", "--wording", "step-by-step"),
+        "--wording",
+    ),
     "unknown wording": (("--teacher", "abacus", "--wording", "nicely"), "step-by-step"),
     "existing run": (("--teacher", "abacus", "--run-dir", "taken"), "--resume"),
     "no such run": (("--run-dir", "nowhere", "--resume"), "nowhere"),

@@ -51,7 +51,9 @@ def test_a_second_task_brings_its_prompts_and_rewards_that_score_them_alone() ->
         ({"general_task": None, "general_reward": ["format=1"]}, "needs --general-task"),
         ({"general_task": "arithmetic"}, "is the task itself"),
         ({"general_reward": ["format=1"]}, "given for arithmetic and for general"),
-        ({"general_reward": ["answer=1"]}, "general"),
+        ({"general_reward": ["answer=1"]}, "reward 'answer' reads it"),
+        ({"general_share": 0.02}, "less than one"),
+        ({"prompts_per_step": 1}, "less than one"),
     ],
 )
 def test_a_second_task_that_can_not_be_mixed_in_is_refused(
