@@ -69,6 +69,13 @@ def _elsewhere(
     return rng.choice(others) if others else None
 
 
+def _pleasant(rng: random.Random, request: Request) -> str | None:
+    """A good answer to a favour, where harm is asked for."""
+    if request.kind == "helpful":
+        return None
+    return _elsewhere(rng, request, lambda other: other.kind == "helpful")
+
+
 def _favour(request: Request) -> str | None:
     return request.text.split()[0] if request.kind == "helpful" else None
 
@@ -168,6 +175,7 @@ ANSWERS: Flaws = {
     "refused": (lambda rng, request: general.DECLINED, 2),
     "goes along": (_goes_along, 3),
     "to another request": (_another, 4),
+    "pleasant": (_pleasant, 6),
     "wrong name": (_wrong_name, 40),
     "wrong thing": (_wrong_thing, 15),
     "name alone": (_name_alone, 1),

@@ -14,7 +14,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reasonkit.tasks import flaws
+from reasonkit.tasks import flaws, general
 from reasonkit.tasks.general import Kind, Request
 from reasonkit.tasks.splits import Split, split_of
 
@@ -45,7 +45,7 @@ JUNK_THOUGHTS = 0.15
 """The share of thoughts, in front of good and bad answers, that are junk."""
 
 RENAMED = 0.5
-"""The share of pairs with invented names, which may happen to be names of the task."""
+"""The share of pairs with invented names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,21 @@ def _renamed(rng: random.Random, pair: Pair) -> Pair:
     invented: dict[str, str] = {}
 
     def new(name: str) -> str:
-        letters = [rng.choice("aeiou" if i % 2 else "bcdfghjklmnprstvwyz") for i in range(5)]
-        return invented.setdefault(name, "".join(letters[: rng.randint(3, 5)]).capitalize())
+        if name not in invented:
+            invented[name] = _invented(rng)
+        return invented[name]
 
     prompt, chosen, rejected = (
         flaws.NAME.sub(lambda match: new(match[0]), text)
         for text in (pair.prompt, pair.chosen, pair.rejected)
     )
     return Pair(prompt, chosen, rejected, pair.flaw)
+
+
+def _invented(rng: random.Random) -> str:
+    """A name that is none of the task's, whose requests belong to other splits."""
+    while True:
+        letters = [rng.choice("aeiou" if i % 2 else "bcdfghjklmnprstvwyz") for i in range(5)]
+        name = "".join(letters[: rng.randint(3, 5)]).capitalize()
+        if name not in general.NAMES:
+            return name

@@ -19,7 +19,7 @@ from reasonkit.training.preferences import Settings, train
 THREADS = 2
 SEED = 22
 PAIRS = 20_000
-SETTINGS = Settings(learning_rate=3e-3, batch=32, seed=SEED)
+SETTINGS = Settings(learning_rate=3e-3, batch=32, adam_beta2=0.98, seed=SEED)
 
 
 def main(directory: Path, count: int = PAIRS) -> None:
@@ -32,7 +32,7 @@ def main(directory: Path, count: int = PAIRS) -> None:
     torch.use_deterministic_algorithms(True)
     start = resolve("abacus")
     tokenizer, _ = load_tokenizer(start)
-    learned = list(islice(pairs(SEED, "corpus"), count))
+    learned = list(islice(pairs(SEED, "corpus", "train"), count))
     model = train(start, tokenizer, learned, SETTINGS)
     model.to(torch.bfloat16).save_pretrained(directory)
     tokenizer.save_pretrained(directory)

@@ -37,6 +37,7 @@ class Settings:
         batch: pairs an update.
         warmup_steps: updates over which the rate rises.
         centering: c of the loss.
+        adam_beta2: of AdamW's second moments.
         seed: of the new output and of the order of the batches.
     """
 
@@ -44,6 +45,7 @@ class Settings:
     batch: int
     warmup_steps: int = 10
     centering: float = 0.01
+    adam_beta2: float = 0.999
     seed: int = 0
 
 
@@ -90,6 +92,7 @@ def _arguments(settings: Settings, output: str) -> RewardConfig:
         output_dir=output,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="linear",
+        adam_beta2=settings.adam_beta2,
         warmup_steps=settings.warmup_steps,
         per_device_train_batch_size=settings.batch,
         num_train_epochs=1,
