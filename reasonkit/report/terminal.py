@@ -90,10 +90,6 @@ def _mean(entry: Mapping[str, Any]) -> str:
     return f"{entry['mean']:.3f} ({entry['low']:.3f}–{entry['high']:.3f})"
 
 
-def _accuracy(entry: Mapping[str, Any]) -> str:
-    return f"{entry['accuracy']:.1%} ({entry['low'] * 100:.1f}–{entry['high'] * 100:.1f})"
-
-
 def _show_accuracies(summary: Mapping[str, Any]) -> None:
     rows = [
         _row("before", summary["before"]),
@@ -132,7 +128,7 @@ def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     thinking = entry["accuracy_when_thinking"]
     return (
         name,
-        _accuracy(entry),
+        compared.accuracy(entry),
         f"{entry['mean_tokens']:.1f}",
         f"{entry['thinks']:.0%}",
         "–" if thinking is None else f"{thinking:.1%}",
