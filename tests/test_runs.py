@@ -111,6 +111,26 @@ def test_a_run_cannot_be_resumed_while_another_process_works_on_it(tmp_path: Pat
     assert runs.resume(run.path).status == "running"
 
 
+def test_a_signal_does_not_keep_an_end_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled() -> dict[str, str]:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        return {}
+
+    run = make(tmp_path / "run")
+    monkeypatch.setattr(runs, "hardware", signalled)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run.mark("failed")
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert json.loads((run.path / "run.json").read_text())["status"] == "failed"
+
+
 WORKER = """
 import sys, time
 from pathlib import Path

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 Shape = tuple[int, int, int, int, int, int]
 """Parameters, layers, hidden width, key-value heads, head width, vocabulary."""
 
+Made = tuple[int, int, float]
+"""Tokens sampled and trained on, and seconds, of the run that has made a model."""
+
 THINK_FIRST = (
     "Work the problem out before you answer. Put your reasoning between <think> and </think>, then "
     "give only the final answer between <answer> and </answer>."
@@ -97,6 +100,7 @@ class Model:
         rl: defaults of reinforcement learning.
         sft: defaults of learning from traces.
         verifier: defaults of training a verifier.
+        made: what it took to make it of its base; None where that isn't known.
     """
 
     name: str
@@ -118,6 +122,7 @@ class Model:
     rl: RLDefaults = RLDefaults()
     sft: SFTDefaults = SFTDefaults()
     verifier: VerifierDefaults = VerifierDefaults()
+    made: Made | None = None
 
     @property
     def parameters(self) -> int:
@@ -248,6 +253,7 @@ MODELS: dict[str, Model] = {
             rl=ABACUS_RL,
             sft=ABACUS_SFT,
             verifier=ABACUS_VERIFIER,
+            made=(901_023, 1_096_716, 113.5),
         ),
         Model(
             "abacus-judge",

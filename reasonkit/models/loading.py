@@ -79,9 +79,21 @@ def _resolve_folder(path: Path) -> ResolvedModel:
             trained = dict(yaml.safe_load(settings.read_text(encoding="utf-8")))
         except (yaml.YAMLError, TypeError, ValueError) as error:
             raise RefusedError(f"{settings} can't be read: it is no run's settings") from error
-        base = MODELS.get(trained.get("model", ""), entry)
-        entry = replace(base, name=str(path), system_prompt=trained.get("system_prompt") or None)
+        base = _entry_of(str(trained.get("model", ""))) or entry
+        prompt = trained.get("system_prompt") or None
+        entry = replace(base, name=str(path), system_prompt=prompt, made=None)
     return ResolvedModel(entry, str(folder))
+
+
+def _entry_of(name: str) -> Model | None:
+    """What is known of a model that a run has started from, which may be a run itself."""
+    path = Path(name)
+    if name not in MODELS and path.is_dir():
+        try:
+            return _resolve_folder(path).entry
+        except RefusedError:
+            return None
+    return MODELS.get(name) or (entry_for(name) if is_id(name) else None)
 
 
 def _require_available(hub_id: str) -> None:

@@ -21,7 +21,7 @@ from rich.status import Status
 from reasonkit import console, running, runs
 from reasonkit.comparison import budget, findings, probes
 from reasonkit.comparison.budget import COINS, Budget, Prices
-from reasonkit.comparison.costs import Spent, parameters_of, sampled
+from reasonkit.comparison.costs import Spent, parameters_of, sampled, trained
 from reasonkit.comparison.curves import curve
 from reasonkit.comparison.parts import BASE, STUDENT
 from reasonkit.comparison.planning import Job, jobs, key_of, left_out, resolved
@@ -105,14 +105,19 @@ def _prepare(config: CompareConfig) -> Prepared:
 
 
 def _teacher_spent(model: ResolvedModel, path: Path) -> Spent | None:
-    """What the teacher's training cost, where it is a run that tells."""
+    """What the teacher's training cost, where its entry or its run tells."""
+    parameters = parameters_of(model)
+    if model.entry.made is not None:
+        drawn, learned, seconds = model.entry.made
+        return Spent(
+            drawn, learned, seconds, sampled(parameters, drawn) + trained(parameters, learned)
+        )
     summary = path / "summary.json"
     if not summary.exists() or not (path / "run.json").exists():
         return None
     found = json.loads(summary.read_text(encoding="utf-8"))
     if found["command"] not in ("grpo", "sft-rl"):
         return None
-    parameters = parameters_of(model)
     return spent_by(runs.open_run(path), found, parameters, parameters)
 
 

@@ -137,7 +137,7 @@ def _make(
     for stage in pipeline.chosen(config):
         done = _do(made, plan, stage, Inputs(config.model, policy, written), last)
         rows.append({"name": str(stage.name), **done["stage"]})
-        policy = str(made.stages / stage.name)
+        policy = str((made.stages / stage.name).absolute())
         last = nested.fingerprint(made.stages / stage.name / "final")
     _forget_another_end(made, last)
     model = load_model(resolve(policy), str(config.device), str(DType.float32))

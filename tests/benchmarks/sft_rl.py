@@ -3,7 +3,8 @@
 Runs ``reasonkit grpo`` and ``reasonkit sft-rl`` for each seed, those that are there already aside,
 and answers the test questions with each policy: greedily and with one completion a question at
 temperature 1. Prints means over seeds of accuracy and of how completions are written, and the
-difference on the same questions with Student's interval over seeds::
+difference on the same questions with Student's interval over seeds; and what the last stage makes
+of general test prompts, less the stage before it, with an interval over prompts::
 
     python tests/benchmarks/sft_rl.py FOLDER
 """
@@ -18,11 +19,14 @@ from pathlib import Path
 from statistics import fmean
 
 from reasonkit import runs
-from reasonkit.evaluation import Evaluation, interval_of_means
+from reasonkit.config import SftRlConfig
+from reasonkit.evaluation import Evaluation, Mean, interval_of_means
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.recipes.sft_rl import resolve_settings
 from reasonkit.rewards import language, readability
 from reasonkit.running import measure
+from reasonkit.stages.appraisal import general
 from reasonkit.tasks import load
 
 SEEDS = (0, 1, 2)
@@ -53,8 +57,26 @@ def measured(folder: Path, command: str, seed: int) -> dict[str, Evaluation]:
     }
 
 
+def moved(folder: Path, seed: int) -> dict[str, Mean]:
+    """What the last stage adds to each reward of the general test prompts, a mean over prompts."""
+    plan = resolve_settings(SftRlConfig())
+    rewards: dict[str, list[dict[str, float]]] = {}
+    for stage in ("rejection", "final-rl"):
+        path = folder / f"sft-rl-{seed}" / "stages" / stage
+        resolved, run = resolve(str(path)), runs.open_run(path)
+        tokenizer = load_tokenizer(resolved)[0]
+        engine = LocalEngine(load_model(resolved, "cpu", "float32"), tokenizer)
+        general(run, "general-test", engine, plan, "test")
+        saved = json.loads((run.evaluations / "general-test.json").read_text())
+        rewards[stage] = [completion["rewards"] for completion in saved["completions"]]
+    return {
+        name: interval_of_means([b[name] - a[name] for a, b in zip(*rewards.values(), strict=True)])
+        for name in rewards["rejection"][0]
+    }
+
+
 def main(folder: Path) -> None:
-    """Measures what is missing and prints the table."""
+    """Measures what is missing and prints the tables."""
     found = {c: [measured(folder, c, seed) for seed in SEEDS] for c in COMMANDS}
     steps = {
         "grpo": runs.open_run(folder / "grpo-0").config["steps"],
@@ -75,6 +97,10 @@ def main(folder: Path) -> None:
             shown = ", ".join(f"{c} {fmean(means[c]):.4g}" for c in COMMANDS)
             interval = f"{gap.low:+.4f} to {gap.high:+.4f}"
             print(f"{how} {name}: {shown}, difference {gap.mean:+.4f} ({interval})")
+    for seed in SEEDS:
+        for name, gap in moved(folder, seed).items():
+            interval = f"{gap.low:+.3f} to {gap.high:+.3f}, n = {gap.n}"
+            print(f"seed {seed}: the last stage adds {gap.mean:+.3f} ({interval}) to {name}")
     for command in COMMANDS:
         seconds = [
             json.loads((folder / f"{command}-{seed}/summary.json").read_text())["seconds"]

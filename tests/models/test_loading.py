@@ -10,8 +10,8 @@ import pytest
 
 from reasonkit import hub
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
-from reasonkit.models import MODELS
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models import MODELS, OTHER
+from reasonkit.models.loading import PACKAGED, load_model, load_tokenizer, resolve
 
 
 @pytest.mark.parametrize("name", ["abacus", "abacus-mini"])
@@ -144,3 +144,28 @@ def test_a_model_is_loaded_as_float32_on_a_cpu_unless_told_otherwise(random_qwen
     resolved = resolve(str(random_qwen3))
     assert load_model(resolved, "cpu", "auto").dtype == torch.float32
     assert load_model(resolved, "cpu", "bfloat16").dtype == torch.bfloat16
+
+
+def test_what_is_known_of_a_model_is_known_of_what_was_trained_from_it(tmp_path: Path) -> None:
+    trained_from = "abacus"
+    for name in ("first", "second", "third"):
+        run = tmp_path / name
+        shutil.copytree(PACKAGED / "abacus", run / "final")
+        (run / "run.json").write_text("{}")
+        (run / "config.yaml").write_text(f"model: {trained_from}\n")
+        trained_from = str(run)
+        entry = resolve(trained_from).entry
+        assert entry.name == trained_from
+        assert (entry.rl, entry.sft) == (MODELS["abacus"].rl, MODELS["abacus"].sft)
+    shutil.rmtree(tmp_path / "first")
+    assert resolve(str(tmp_path / "second")).entry.rl == OTHER.rl
+
+
+def test_what_a_packaged_model_has_taken_is_not_said_of_what_was_trained_from_it(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(PACKAGED / "abacus-reasoner", tmp_path / "final")
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "config.yaml").write_text("model: abacus-reasoner\n")
+    assert MODELS["abacus-reasoner"].made is not None
+    assert resolve(str(tmp_path)).entry.made is None
