@@ -19,14 +19,14 @@ from reasonkit.tasks.general import Kind, Request
 from reasonkit.tasks.splits import Split, split_of
 
 FORMS = (
-    ("{answer}", 65),
+    ("{answer}", 50),
     ("<answer>{answer}</answer>", 10),
-    ("<think>{thought}</think><answer>{answer}</answer>", 20),
+    ("<think>{thought}</think><answer>{answer}</answer>", 35),
     ("<think>{thought}</think>{answer}", 5),
 )
 """The forms that a completion may have, and how often each is drawn."""
 
-SAME_FORM = 0.8
+SAME_FORM = 0.6
 """The share of pairs of answers in the same form, down to the thought."""
 
 WHOLE, GRADED = 0.22, 0.08

@@ -18,7 +18,7 @@ from reasonkit.training.preferences import Settings, train
 
 THREADS = 2
 SEED = 22
-PAIRS = 20_000
+PAIRS = 30_000
 SETTINGS = Settings(learning_rate=3e-3, batch=32, adam_beta2=0.98, seed=SEED)
 
 
