@@ -253,7 +253,7 @@ MODELS: dict[str, Model] = {
             rl=ABACUS_RL,
             sft=ABACUS_SFT,
             verifier=ABACUS_VERIFIER,
-            made=(901_023, 1_096_716, 113.5),
+            made=(899_478, 1_095_171, 116.3),
         ),
         Model(
             "abacus-judge",
