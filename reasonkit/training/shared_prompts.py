@@ -110,4 +110,10 @@ def _rows_of(cache: DynamicCache | None, places: Tensor) -> DynamicCache | None:
     """A cache of its own for the given rows of another."""
     if cache is None:
         return None
-    return DynamicCache([(layer.keys[places], layer.values[places]) for layer in cache.layers])
+    # The gradient of an index is added up by threads in any order, that of index_select in one.
+    return DynamicCache(
+        [
+            (layer.keys.index_select(0, places), layer.values.index_select(0, places))
+            for layer in cache.layers
+        ]
+    )

@@ -86,3 +86,13 @@ def test_a_sliding_window_and_checkpointing_are_left_to_others() -> None:
     small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "vocab_size": 9}
     sliding = MistralForCausalLM(MistralConfig(num_attention_heads=1, sliding_window=4, **small))
     assert not can_share(sliding, sliding)
+
+
+def test_the_same_rollout_has_the_same_gradients_to_the_bit() -> None:
+    model = load_model(resolve("abacus"), "cpu", "float32").eval()
+    add_fused_lm_head(model, outputs=("log_probs", "entropy"))
+    ids, mask, keep = rollout([("abcdefghijklmnopqrstuvwxyz" * 2, 3 + i) for i in range(16)] * 2)
+    made = [
+        gradients(model, score(model, ids, mask, keep, nullcontext())[0].sum()) for _ in range(8)
+    ]
+    assert all(torch.equal(made[0], other) for other in made[1:])
