@@ -28,7 +28,7 @@ from reasonkit.types import Example
 
 TARGET = 0.9
 EVERY = 5
-SIZES = {"small": (1, 40), "full": (3, 80)}
+SIZES = {"small": (1, 40), "full": (3, 40)}
 """Seeds, and the updates that the learning rate decays over."""
 
 PLAIN = Path(__file__).parent / "plain_trl.py"
