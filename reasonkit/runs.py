@@ -14,9 +14,8 @@ import re
 import signal
 import socket
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +28,7 @@ from reasonkit import processes
 from reasonkit.errors import RefusedError
 from reasonkit.files import read_records, to_line, write_atomically, write_json
 from reasonkit.provenance import git_commit, hardware, process, versions
+from reasonkit.signals import handled
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -154,7 +154,8 @@ class Run:
         if status == "running":
             self.update(status=status, ended=None, **process())
             return
-        with _unstopped():
+        # A launcher stops the processes beside one that failed while they write down the same.
+        with handled(signal.SIG_IGN):
             self.update(status=status, ended=_now(), hardware=hardware())
         if self._lock is not None:
             self._lock.close()
@@ -357,24 +358,6 @@ def _lock(path: Path) -> IO[bytes]:
             f"another process is working on {path}: wait for it or stop it first"
         ) from None
     return file
-
-
-@contextmanager
-def _unstopped() -> Iterator[None]:
-    """Ctrl-C and SIGTERM do nothing meanwhile.
-
-    A launcher stops the processes beside one that has failed while they write down the same.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _status(record: dict[str, Any]) -> Status:

@@ -27,7 +27,7 @@ FLOORS = (
     ("provenance",),
     ("files",),
     ("config", "types"),
-    ("processes",),
+    ("processes", "signals"),
     ("objectives", "errors"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from reasonkit import processes
+from reasonkit.signals import STOPS, handled
 
 
 class Interruption:
@@ -30,12 +31,8 @@ class Interruption:
 
         def ask(number: int, frame: FrameType | None) -> None:
             self.asked = True
-            for asked in before:
+            for asked in STOPS:
                 signal.signal(asked, signal.default_int_handler)
 
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with handled(ask):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
