@@ -64,7 +64,7 @@ def resolve(name: str) -> ResolvedModel:
     return ResolvedModel(entry, entry.source)
 
 
-def _resolve_folder(path: Path) -> ResolvedModel:
+def _resolve_folder(path: Path, seen: frozenset[Path] = frozenset()) -> ResolvedModel:
     folder = path
     if (path / "run.json").exists():
         folder = path / "final"
@@ -79,18 +79,22 @@ def _resolve_folder(path: Path) -> ResolvedModel:
             trained = dict(yaml.safe_load(settings.read_text(encoding="utf-8")))
         except (yaml.YAMLError, TypeError, ValueError) as error:
             raise RefusedError(f"{settings} can't be read: it is no run's settings") from error
-        base = _entry_of(str(trained.get("model", ""))) or entry
+        base = _entry_of(str(trained.get("model", "")), seen | {path.resolve()}) or entry
         prompt = trained.get("system_prompt") or None
         entry = replace(base, name=str(path), system_prompt=prompt, made=None)
     return ResolvedModel(entry, str(folder))
 
 
-def _entry_of(name: str) -> Model | None:
-    """What is known of a model that a run has started from, which may be a run itself."""
+def _entry_of(name: str, seen: frozenset[Path]) -> Model | None:
+    """What is known of a model that a run has started from, which may be a run itself.
+
+    Args:
+        seen: the runs on the way here; a broken one may name itself.
+    """
     path = Path(name)
-    if name not in MODELS and path.is_dir():
+    if name not in MODELS and path.is_dir() and path.resolve() not in seen:
         try:
-            return _resolve_folder(path).entry
+            return _resolve_folder(path, seen).entry
         except RefusedError:
             return None
     return MODELS.get(name) or (entry_for(name) if is_id(name) else None)

@@ -169,3 +169,10 @@ def test_what_a_packaged_model_has_taken_is_not_said_of_what_was_trained_from_it
     (tmp_path / "config.yaml").write_text("model: abacus-reasoner\n")
     assert MODELS["abacus-reasoner"].made is not None
     assert resolve(str(tmp_path)).entry.made is None
+
+
+def test_a_run_that_names_itself_as_its_model_is_read_all_the_same(tmp_path: Path) -> None:
+    shutil.copytree(PACKAGED / "abacus", tmp_path / "final")
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "config.yaml").write_text(f"model: {tmp_path}\n")
+    assert resolve(str(tmp_path)).entry.rl == OTHER.rl
