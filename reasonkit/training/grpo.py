@@ -24,12 +24,13 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 from trl.models.utils import _ForwardRedirection
+from trl.trainer.utils import split_tensor_dict
 
 from reasonkit import processes
 from reasonkit.config import GrpoConfig, OnCollapse
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine
-from reasonkit.objectives import KlForm
+from reasonkit.objectives import KlForm, LossType
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, shared_prompts
@@ -37,6 +38,7 @@ from reasonkit.training.adapters import adapter
 from reasonkit.training.callbacks import Record, Watch
 from reasonkit.training.collapse import MOST_ROLLBACKS, judged, standing
 from reasonkit.training.curriculum import Curriculum
+from reasonkit.training.micro_batches import Row, arranged
 from reasonkit.training.padding import without_padding
 from reasonkit.training.rollouts import Counters, Rollout, lookup, mixed
 from reasonkit.training.settings import shared
@@ -71,6 +73,35 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
 
     run: Run
     watch: Watch
+    _buffered_inputs: list[dict[str, Any]]
+
+    def _prepare_inputs(self, generation_batch: dict[str, Any]) -> dict[str, Any]:
+        """A micro-batch. TRL cuts a new rollout by chance; here so that little is computed."""
+        cut = self._buffered_inputs
+        inputs: dict[str, Any] = super()._prepare_inputs(generation_batch)
+        # The one loss that is a mean over a micro-batch's own tokens depends on what shares it.
+        if self._buffered_inputs is cut or self.args.loss_type == LossType.bnpo:
+            return inputs
+        self._buffered_inputs = self._arranged(self._buffered_inputs)
+        current: int = self._step % self.args.steps_per_generation
+        return self._buffered_inputs[current]
+
+    def _arranged(self, micro_batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        whole = {
+            name: torch.cat([batch[name] for batch in micro_batches]) if value.ndim else value
+            for name, value in micro_batches[0].items()
+        }
+        ids, mask = whole["prompt_ids"], whole["prompt_mask"]
+        _, prompts = torch.unique(ids * mask, dim=0, return_inverse=True)
+        lengths = (prompts, mask.sum(1), whole["completion_mask"].sum(1))
+        policy = self.accelerator.unwrap_model(self.model)
+        order = arranged(
+            [Row(*row) for row in torch.stack(lengths, 1).tolist()],
+            self.args.per_device_train_batch_size,
+            shared_prompts.can_share(policy, policy),
+        )
+        laid = {name: value[order] if value.ndim else value for name, value in whole.items()}
+        return split_tensor_dict(laid, len(micro_batches))  # type: ignore[no-any-return]
 
     def _get_per_token_logps_and_entropies(
         self,

@@ -12,8 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-ROWS = 16
-"""Completions scored in one pass: enough to keep a CPU busy, few enough to be of like length."""
+from reasonkit.training.micro_batches import PASS_ROWS
 
 Score = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor | None]]
 """Of ids and mask, both (rows, length), the last ``keep`` columns' log-probabilities and entropies,
@@ -21,7 +20,7 @@ both (rows, keep); the entropies may be None."""
 
 
 def without_padding(
-    score: Score, ids: Tensor, mask: Tensor, keep: int, rows: int = ROWS
+    score: Score, ids: Tensor, mask: Tensor, keep: int, rows: int = PASS_ROWS
 ) -> tuple[Tensor, Tensor | None]:
     """What ``score(ids, mask, keep)`` returns, 0 where the mask is, computed in narrow passes.
 

@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedModel
 
-ROWS = 16
-"""Completions scored in one pass: few enough to be of like length and to stay in a core's cache."""
+from reasonkit.training.micro_batches import PASS_ROWS
 
 FULL = "full_attention"
 """The kind of layer whose cache holds every key and value."""
@@ -47,7 +46,7 @@ def score(
     mask: Tensor,
     keep: int,
     autocast: AbstractContextManager[None],
-    rows: int = ROWS,
+    rows: int = PASS_ROWS,
 ) -> tuple[Tensor, Tensor | None]:
     """The log-probabilities and entropies of completions, both (batch, keep), 0 where the mask is.
 
@@ -60,6 +59,9 @@ def score(
         autocast: of the trainer.
         rows: completions of one pass.
     """
+    # A micro-batch is as wide as the longest prompt of its rollout.
+    spare = ids.size(1) - keep - int(mask[:, :-keep].sum(1).max())
+    ids, mask = ids[:, spare:], mask[:, spare:]
     edge = ids.size(1) - keep
     own, lengths = mask[:, :edge], mask[:, edge:].sum(1)
     prompts, place = torch.unique(ids[:, :edge] * own, dim=0, return_inverse=True)

@@ -1,0 +1,60 @@
+"""Which completions of a rollout share a micro-batch.
+
+An update adds up the gradients of all the micro-batches of a rollout, so their make-up is free, and
+the one is taken that computes the fewest tokens: by length, which leaves little padding, or by
+group, which reads a prompt in as few micro-batches as there can be. Leaves out micro-batches of
+unequal size, which TRL does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+PASS_ROWS = 16
+"""Completions that go through the model at once: enough to keep a CPU busy, few enough to be of
+like length and to stay in a core's cache."""
+
+
+class Row(NamedTuple):
+    """A completion: the number of its prompt, the prompt's tokens and its own."""
+
+    prompt: int
+    prompt_tokens: int
+    tokens: int
+
+
+def arranged(rows: Sequence[Row], size: int, shared: bool) -> list[int]:
+    """The numbers of all rows, in the order in which they are cut into micro-batches.
+
+    Args:
+        size: rows of a micro-batch.
+        shared: whether a micro-batch reads each of its prompts once, and not once a row.
+    """
+    longest: dict[int, int] = {}
+    for row in rows:
+        longest[row.prompt] = max(row.tokens, longest.get(row.prompt, 0))
+    by_length = sorted(range(len(rows)), key=lambda i: -_read(rows[i], shared))
+    by_group = sorted(by_length, key=lambda i: (-longest[rows[i].prompt], rows[i].prompt))
+    return min(
+        (by_length, by_group),
+        key=lambda order: computed([rows[i] for i in order], size, shared),
+    )
+
+
+def computed(rows: Sequence[Row], size: int, shared: bool) -> int:
+    """Tokens that go through the model, padding included; arguments as of `arranged`."""
+    tokens = 0
+    for first in range(0, len(rows), size):
+        batch = rows[first : first + size]
+        if shared:
+            prompts = {row.prompt: row.prompt_tokens for row in batch}
+            tokens += len(prompts) * max(prompts.values())
+        lengths = sorted((_read(row, shared) for row in batch), reverse=True)
+        for begin in range(0, len(batch), PASS_ROWS):
+            tokens += lengths[begin] * len(lengths[begin : begin + PASS_ROWS])
+    return tokens
+
+
+def _read(row: Row, shared: bool) -> int:
+    return row.tokens if shared else row.prompt_tokens + row.tokens

@@ -1,0 +1,79 @@
+"""Completions share micro-batches so that little is computed, and what is computed is counted."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from trl.trainer.utils import add_fused_lm_head
+
+from reasonkit.models.loading import load_model, resolve
+from reasonkit.training.micro_batches import Row, arranged, computed
+from reasonkit.training.padding import without_padding
+from reasonkit.training.shared_prompts import score
+
+ROLLOUTS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), min_size=1, max_size=24)
+PROMPT_TOKENS = (5, 9, 2, 30)
+
+
+def rows(drawn: list[tuple[int, int]]) -> list[Row]:
+    return [Row(prompt, PROMPT_TOKENS[prompt], tokens) for prompt, tokens in drawn]
+
+
+@given(ROLLOUTS, st.integers(1, 8), st.booleans())
+def test_every_row_is_there_once_and_no_more_is_computed_than_in_their_order(
+    drawn: list[tuple[int, int]], size: int, shared: bool
+) -> None:
+    given_rows = sorted(rows(drawn))
+    order = arranged(given_rows, size, shared)
+    assert sorted(order) == list(range(len(given_rows)))
+    if len(given_rows) % size == 0 and not shared:
+        laid = [given_rows[i] for i in order]
+        assert computed(laid, size, shared) <= computed(given_rows, size, shared)
+
+
+def test_groups_stay_together_where_prompts_are_long_and_completions_alike() -> None:
+    rollout = [Row(prompt, 200, 50 + i) for i in range(4) for prompt in range(3)]
+    order = arranged(rollout, 4, shared=True)
+    assert [len({rollout[i].prompt for i in order[n : n + 4]}) for n in (0, 4, 8)] == [1, 1, 1]
+
+
+def test_rows_of_like_length_share_where_prompts_are_short() -> None:
+    rollout = [Row(prompt, 3, 10 ** (i % 3)) for prompt in range(4) for i in range(3)]
+    order = arranged(rollout, 4, shared=True)
+    assert [rollout[i].tokens for i in order] == [100] * 4 + [10] * 4 + [1] * 4
+
+
+def test_what_is_counted_is_what_goes_through_the_model() -> None:
+    model = load_model(resolve("abacus-mini"), "cpu", "float32").eval()
+    add_fused_lm_head(model, outputs=("log_probs", "entropy"))
+    passed: list[int] = []
+    model.register_forward_pre_hook(
+        lambda _, args, kwargs: passed.append(kwargs["input_ids"].numel()), with_kwargs=True
+    )
+    rollout = [Row(i % 3, PROMPT_TOKENS[i % 3], 1 + 7 * i % 20) for i in range(20)]
+    edge, keep = 9, 20
+    ids = torch.full((len(rollout), edge + keep), 5)
+    column = torch.arange(edge + keep)
+    for i, row in enumerate(rollout):
+        ids[i, edge - row.prompt_tokens : edge] = 6 + row.prompt
+    mask = torch.stack(
+        [(column >= edge - r.prompt_tokens) & (column < edge + r.tokens) for r in rollout]
+    ).long()
+    with torch.no_grad():
+        score(model, ids * mask, mask, keep, nullcontext())
+        # The last token of a prompt goes through with each of its completions, none of whose own
+        # last tokens do.
+        distinct = len({row.prompt for row in rollout})
+        assert sum(passed) == computed(rollout, len(rollout), shared=True) - distinct
+        passed.clear()
+        apart = (
+            lambda ids, mask, keep: (  # noqa: E731
+                model(input_ids=ids, attention_mask=mask).logits[:, -keep:, 0],
+                None,
+            )
+        )
+        without_padding(apart, ids * mask, mask, keep)
+        assert sum(passed) == computed(rollout, len(rollout), shared=False)
