@@ -1,6 +1,6 @@
-"""The command line: parses, calls a recipe, turns errors into a line and an exit code.
+"""The command line: what isn't a recipe (see `reasonkit.commands`), errors and exit codes.
 
-A command imports its recipe inside its body, so that ``--help`` never loads torch.
+A command imports what it does inside its body, so that ``--help`` never loads torch.
 """
 
 from __future__ import annotations
@@ -13,22 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reasonkit import console, processes
-from reasonkit.config import (
-    CompareConfig,
-    DistillConfig,
-    GrpoConfig,
-    Invocation,
-    SftRlConfig,
-    VerifierConfig,
-    VoteConfig,
-)
+from reasonkit.commands import Commands
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
-from reasonkit.options import with_options
 
 if TYPE_CHECKING:
     from reasonkit.runs import Run
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -67,56 +59,6 @@ def _root(
             f"reasonkit {command} runs in one process, not {processes.size()}: "
             f"only {', '.join(SHARED_OUT)} can be shared out"
         )
-
-
-def _grpo(config: GrpoConfig, invocation: Invocation) -> None:
-    """Pure reinforcement learning against checkable rewards (the R1-Zero route)."""
-    from reasonkit.recipes import grpo
-
-    grpo.run(config, invocation)
-
-
-def _distill(config: DistillConfig, invocation: Invocation) -> None:
-    """A student learns from a teacher's worked answers (the R1-Distill route)."""
-    from reasonkit.recipes import distill
-
-    distill.run(config, invocation)
-
-
-def _sft_rl(config: SftRlConfig, invocation: Invocation) -> None:
-    """The full R1 recipe: cold-start SFT, GRPO, rejection-sampled SFT, and a last GRPO."""
-    from reasonkit.recipes import sft_rl
-
-    sft_rl.run(config, invocation)
-
-
-def _vote(config: VoteConfig, invocation: Invocation) -> None:
-    """Accuracy bought at inference time: a question, a task, or completions that are there."""
-    from reasonkit.recipes import vote
-
-    vote.run(config, invocation)
-
-
-def _verifier(config: VerifierConfig, invocation: Invocation) -> None:
-    """A verifier for vote, trained on a generator's own solutions."""
-    from reasonkit.recipes import verifier
-
-    verifier.run(config, invocation)
-
-
-def _compare(config: CompareConfig, invocation: Invocation) -> None:
-    """The ways side by side: one base, the same test questions, accuracy against cost."""
-    from reasonkit.recipes import compare
-
-    compare.run(config, invocation)
-
-
-app.command("grpo")(with_options(GrpoConfig, _grpo))
-app.command("distill")(with_options(DistillConfig, _distill))
-app.command("sft-rl")(with_options(SftRlConfig, _sft_rl))
-app.command("vote")(with_options(VoteConfig, _vote))
-app.command("verifier")(with_options(VerifierConfig, _verifier))
-app.command("compare")(with_options(CompareConfig, _compare))
 
 
 @app.command("runs")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import socket
-import urllib.parse
-import urllib.request
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 PATIENCE = 3.0
@@ -24,13 +22,17 @@ def reachable() -> bool:
 
     Behind a proxy it is taken to, and asking is left to the library.
     """
+    # Naming a task or a model is no reason to import these.
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return False
-    if urllib.request.getproxies():
+    if getproxies():
         return True
-    address = urllib.parse.urlsplit(constants.ENDPOINT)
+    address = urlsplit(constants.ENDPOINT)
     port = address.port or (80 if address.scheme == "http" else 443)
     try:
         socket.create_connection((address.hostname, port), timeout=PATIENCE).close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,14 @@ Claim = Literal["correctness", "form", "shaping"]
 
 Scores = dict[str, list[float | None]]
 """Reward name → one value a completion of a group; None where there is no verdict."""
+
+
+class Part(enum.StrEnum):
+    """Which of a task's train questions are used: all, or one of two disjoint halves."""
+
+    all = "all"
+    sft = "sft"
+    rl = "rl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "reasonkit"
 FLOORS = (
     ("__main__",),
-    ("cli", "options"),
+    ("cli",),
+    ("commands",),
+    ("options",),
     ("recipes",),
     ("comparison",),
     ("stages",),

@@ -16,11 +16,11 @@ import functools
 import json
 import os
 import resource
+import selectors
 import signal
 import subprocess
 import sys
 import threading
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ class Checker:
                     assert process.stdout is not None
                     with contextlib.suppress(BrokenPipeError):
                         process.stdin.write(line)
-                    if not wait([process.stdout.fileno()], self.time_limit):
+                    if not _answers(process, self.time_limit):
                         self.close()
                         return None
                     reply = process.stdout.readline()
@@ -135,7 +135,7 @@ class Checker:
             raise RunError(self._broken) from error
         self._process = process
         assert process.stdout is not None
-        if not wait([process.stdout.fileno()], START_LIMIT) or not process.stdout.readline():
+        if not _answers(process, START_LIMIT) or not process.stdout.readline():
             self.close()
             self._broken = f"{_BROKEN}: `python -m reasonkit.answers.worker </dev/null` shows why"
             raise RunError(self._broken)
@@ -146,6 +146,14 @@ class Checker:
         self._lock = threading.Lock()
         if process is not None:
             _close_pipes(process)
+
+
+def _answers(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether there is something to read by then."""
+    assert process.stdout is not None
+    with selectors.PollSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
 
 
 def _close_pipes(process: subprocess.Popen[bytes]) -> None:

@@ -19,7 +19,7 @@ from reasonkit.config.reading import (
 )
 from reasonkit.config.server import ServerConfig
 from reasonkit.config.sft_rl import SftRlConfig, StageName, Start
-from reasonkit.config.training import Part, TrainingConfig
+from reasonkit.config.training import TrainingConfig
 from reasonkit.config.verifier import Aggregate, VerifierConfig
 from reasonkit.config.vote import VoteConfig
 
@@ -36,7 +36,6 @@ __all__ = [
     "Invocation",
     "OnCollapse",
     "Only",
-    "Part",
     "ServerConfig",
     "SftRlConfig",
     "StageName",

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import Annotated
 
 from reasonkit.config.base import BY_MODEL, DATA, EVALUATION, UPDATE, CommonConfig, flag
-
-
-class Part(enum.StrEnum):
-    """Which of the train questions are used: all, or one of two disjoint halves."""
-
-    all = "all"
-    sft = "sft"
-    rl = "rl"
+from reasonkit.types import Part
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from reasonkit import sandbox
 from reasonkit.answers.extraction import after_thinking
 from reasonkit.errors import RefusedError
 from reasonkit.types import Example, Group
@@ -37,6 +36,9 @@ def make(parameter: str) -> Callable[[Group], list[float | None]]:
         return functools.partial(score, allow_weaker=True)
     if parameter:
         raise RefusedError(f"reward 'code:{parameter}': write code or code:weaker")
+    # Importing the sandbox takes longer than listing the rewards does.
+    from reasonkit import sandbox
+
     try:
         sandbox.require_isolation()
     except RefusedError as error:
@@ -87,6 +89,8 @@ def program(text: str) -> str | None:
 
 
 def _passes(example: Example, code: str, *, allow_weaker: bool) -> bool:
+    from reasonkit import sandbox
+
     # A program that has to begin with this brings its other imports too.
     alone = not example.setup or "from __future__" in code
     return sandbox.run_tests(

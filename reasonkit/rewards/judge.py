@@ -14,7 +14,6 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -22,11 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from reasonkit.errors import RefusedError, RunError, UnknownNameError
 from reasonkit.files import write_json
-from reasonkit.rewards.post import post
 from reasonkit.types import Group
 
 RUBRIC = """10: right, complete and clearly derived. 7: right, with gaps in how it was found.
@@ -96,6 +92,8 @@ def make(parameter: str) -> Judge:
 
 
 def _read(path: Path) -> Endpoint:
+    import yaml
+
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, yaml.YAMLError) as error:
@@ -141,7 +139,6 @@ class Judge:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     requests: int = 0
-    ask: Callable[..., Any] = post
     _known: dict[str, float] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -205,7 +202,10 @@ class Judge:
             "temperature": 0,
             "max_tokens": LONGEST_REPLY,
         }
-        reply = self.ask(f"{self.endpoint.url.rstrip('/')}/chat/completions", request, _key())
+        # Listing the rewards is no reason to import all that talks to servers.
+        from reasonkit.rewards.post import post
+
+        reply = post(f"{self.endpoint.url.rstrip('/')}/chat/completions", request, _key())
         try:
             content = reply["choices"][0]["message"]["content"]
             usage = reply.get("usage") or {}

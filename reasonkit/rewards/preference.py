@@ -21,7 +21,6 @@ from typing import Any
 from reasonkit.answers.extraction import answer_part
 from reasonkit.errors import RefusedError
 from reasonkit.hub import reachable
-from reasonkit.models.loading import resolve
 from reasonkit.types import Example, Group
 
 LONGEST = 4096
@@ -43,6 +42,9 @@ def make(parameter: str) -> Preference:
             "what is preferred is told by a model: write preference:, helpful: or harmless: and a "
             "registry name, a path or a hub id"
         )
+    # Listing the rewards is no reason to import what reads models.
+    from reasonkit.models.loading import resolve
+
     source = resolve(str(Path(parameter).expanduser())).source
     try:
         tokenizer, model, missing = _load(source)

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reasonkit.config import Part
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.hub import is_id
 from reasonkit.tasks import files, generated, gym, hub
 from reasonkit.tasks.rows import Row, bucket, part_of
-from reasonkit.types import Example
+from reasonkit.types import Example, Part
 
 TRAIN, VALIDATION, TEST = 4000, 300, 600
 """How many examples are drawn of a generated task, at most."""

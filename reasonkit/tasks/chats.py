@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import random
 
-from reasonkit.config import Part
 from reasonkit.errors import DataError
 from reasonkit.tasks import general
 from reasonkit.tasks.generated import PATIENCE
 from reasonkit.tasks.rows import part_of
 from reasonkit.tasks.splits import split_of
-from reasonkit.types import Message
+from reasonkit.types import Message, Part
 
 
 def draw(count: int) -> list[list[Message]]:

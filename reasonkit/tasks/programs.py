@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasonkit.errors import DataError
-from reasonkit.sandbox import check_tests
 
 TESTS = ("test_list", "input_output")
 """Columns that hold tests: MBPP's, and those of APPS, TACO and their like."""
@@ -94,6 +93,9 @@ def make_program(
         question = f"{question}\n\nThe function is called {entry_point}."
     elif entry_point is None and isinstance(tests, str):
         question = f"{question}\n\nIt has to pass this test:\n{_first_assert(tests)}"
+    # Importing the sandbox takes longer than listing the tasks does.
+    from reasonkit.sandbox import check_tests
+
     try:
         check_tests(tests, entry_point)
     except DataError as error:

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reasonkit.config import Part
 from reasonkit.errors import DataError
 from reasonkit.tasks import programs
-from reasonkit.types import Example
+from reasonkit.types import Example, Part
 
 USUAL = {
     "question": ("question", "problem", "prompt", "instruction", "query", "text"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reasonkit.config import DistillConfig, GrpoConfig, Part, SftRlConfig, StageName, Start
+from reasonkit.config import DistillConfig, GrpoConfig, SftRlConfig, StageName, Start
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.models import MODELS
 from reasonkit.stages.pipeline import STAGES, Inputs, chosen, settings, with_language
+from reasonkit.types import Part
 
 INPUTS = Inputs("abacus", "somewhere/rl", "chats.jsonl")
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from reasonkit.config import GrpoConfig, Part
+from reasonkit.config import GrpoConfig
 from reasonkit.errors import RefusedError
 from reasonkit.stages.reinforcement import resolve_settings
+from reasonkit.types import Part
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from reasonkit.config import Part
 from reasonkit.errors import DataError
 from reasonkit.tasks import chats, general, load
 from reasonkit.tasks.rows import part_of
+from reasonkit.types import Part
 
 
 def test_chats_are_favours_of_the_half_that_reinforcement_does_not_use() -> None:

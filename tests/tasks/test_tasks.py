@@ -12,12 +12,12 @@ import pytest
 
 from reasonkit import hub
 from reasonkit.answers.comparison import check_reference
-from reasonkit.config import Part
 from reasonkit.errors import DataError, OfflineError, RefusedError, UnknownNameError
 from reasonkit.models.abacus.corpus import documents
 from reasonkit.tasks import TASKS, half, load, require_trainable
 from reasonkit.tasks.rows import part_of
 from reasonkit.tasks.splits import split_of
+from reasonkit.types import Part
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 GENERATED = [task.name for task in TASKS.values() if task.source == "generated"]

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 from trl.trainer.utils import add_fused_lm_head
 
 from reasonkit.models.loading import load_model, resolve
@@ -62,6 +63,10 @@ def test_what_is_counted_is_what_goes_through_the_model() -> None:
     mask = torch.stack(
         [(column >= edge - r.prompt_tokens) & (column < edge + r.tokens) for r in rollout]
     ).long()
+
+    def apart(ids: Tensor, mask: Tensor, keep: int) -> tuple[Tensor, None]:
+        return model(input_ids=ids, attention_mask=mask).logits[:, -keep:, 0], None
+
     with torch.no_grad():
         score(model, ids * mask, mask, keep, nullcontext())
         # The last token of a prompt goes through with each of its completions, none of whose own
@@ -69,11 +74,5 @@ def test_what_is_counted_is_what_goes_through_the_model() -> None:
         distinct = len({row.prompt for row in rollout})
         assert sum(passed) == computed(rollout, len(rollout), shared=True) - distinct
         passed.clear()
-        apart = (
-            lambda ids, mask, keep: (  # noqa: E731
-                model(input_ids=ids, attention_mask=mask).logits[:, -keep:, 0],
-                None,
-            )
-        )
         without_padding(apart, ids * mask, mask, keep)
         assert sum(passed) == computed(rollout, len(rollout), shared=False)
