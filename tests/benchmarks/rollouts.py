@@ -2,7 +2,8 @@
 
 Prints the rate of a plain matrix product first, then for each case the tokens a second of both, the
 ratio (median and range over rounds by turns) and the share of the product's float32 rate that our
-linear layers reach; attention, norms and drawing count as nothing. Tokens are counted up to the one
+linear layers reach; attention, norms and drawing count as nothing. A single completion is drawn
+several times over, one after another, as lengths differ. Tokens are counted up to the one
 that ends a completion, and in cases called ``fixed`` no token ends one. What follows shows how
 seconds a thousand tokens grow with the group, the length, the vocabulary and the model. Writes all
 of it as JSON::
@@ -16,7 +17,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +40,10 @@ SHAPES = {
 
 ENDING = 80
 """One token in so many ends a random model's completion: that is how long they are on average."""
+
+
+ALONE = 8
+"""Times that a single completion is drawn in a round."""
 
 
 class Bare:
@@ -189,6 +194,21 @@ def theirs(
     return int((after_end == 0).sum()), seconds
 
 
+def drawn(
+    sampler: Callable[[Subject, int, int, int, int], tuple[int, float]],
+    subject: Subject,
+    prompts: int,
+    group: int,
+    longest: int,
+    seed: int,
+) -> tuple[int, float]:
+    """Tokens and seconds of a round of one of the samplers."""
+    times = ALONE if prompts * group == 1 else 1
+    made = [sampler(subject, prompts, group, longest, seed * times + i) for i in range(times)]
+    tokens, seconds = zip(*made, strict=True)
+    return sum(tokens), sum(seconds)
+
+
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
     """Lowest, median, highest."""
     return min(values), statistics.median(values), max(values)
@@ -203,8 +223,8 @@ def measure(
         f(subject, prompts, group, 3, 0)
     for seed in range(rounds):
         with endless(subject) if fixed else nullcontext():
-            their_tokens, their_seconds = theirs(subject, prompts, group, longest, seed)
-            tokens, seconds = ours(subject, prompts, group, longest, seed)
+            their_tokens, their_seconds = drawn(theirs, subject, prompts, group, longest, seed)
+            tokens, seconds = drawn(ours, subject, prompts, group, longest, seed)
         slow.append(their_tokens / their_seconds)
         fast.append(tokens / seconds)
         shares.append(tokens * subject.flops / seconds / 1e9 / rate)

@@ -27,8 +27,9 @@ FAMILY = {
 ROPE = {"default", "linear", "llama3", "yarn"}
 """Kinds of rotation that depend on a token's position alone."""
 
-JOINED = 2**20
-"""Weights of at most so many elements are copied, joined: beyond, a call costs little by itself."""
+JOINED = 2**19
+"""Weights of at most so many elements are copied, joined: beyond, a call costs little by itself and
+copying as much as several steps."""
 
 Map = Callable[[Tensor], Tensor]
 
