@@ -64,7 +64,7 @@ class Clock(TrainerCallback):
         self.since = time.perf_counter()
 
 
-def main(folder: Path, seed: int, steps: int, save_every: int) -> None:
+def main(folder: Path, seed: int, steps: int, learning_rate: float, save_every: int) -> None:
     """Trains."""
     folder.mkdir(parents=True)
     source = resolve("abacus").source
@@ -87,7 +87,7 @@ def main(folder: Path, seed: int, steps: int, save_every: int) -> None:
             num_generations=8,
             max_completion_length=160,
             reward_weights=[1.0, 0.2],
-            learning_rate=3e-4,
+            learning_rate=learning_rate,
             warmup_steps=3,
             beta=0.0,
             seed=seed,
@@ -110,5 +110,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--save-every", type=int, default=5)
     main(**vars(parser.parse_args()))
