@@ -8,6 +8,8 @@ unequal size, which TRL does not know.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,18 +30,35 @@ def arranged(rows: Sequence[Row], size: int, shared: bool) -> list[int]:
     """The numbers of all rows, in the order in which they are cut into micro-batches.
 
     Args:
+        rows: as many as fill a number of micro-batches.
         size: rows of a micro-batch.
         shared: whether a micro-batch reads each of its prompts once, and not once a row.
     """
     longest: dict[int, int] = {}
     for row in rows:
         longest[row.prompt] = max(row.tokens, longest.get(row.prompt, 0))
-    by_length = sorted(range(len(rows)), key=lambda i: -_read(rows[i], shared))
+    groups = Counter(row.prompt for row in rows)
+    as_given = list(range(len(rows)))
+    by_length = sorted(as_given, key=lambda i: -_read(rows[i], shared))
     by_group = sorted(by_length, key=lambda i: (-longest[rows[i].prompt], rows[i].prompt))
     return min(
-        (by_length, by_group),
+        _dealt(by_length, math.gcd(size, PASS_ROWS), size),
+        _dealt(by_group, math.gcd(size, *groups.values()), size),
+        as_given,
         key=lambda order: computed([rows[i] for i in order], size, shared),
     )
+
+
+def _dealt(order: list[int], piece: int, size: int) -> list[int]:
+    """The order with its pieces dealt out, there and back.
+
+    A micro-batch of nothing but long completions would need the most memory.
+    """
+    dealt: list[list[int]] = [[] for _ in range(len(order) // size)]
+    for number, first in enumerate(range(0, len(order), piece)):
+        turn, place = divmod(number, len(dealt))
+        dealt[-1 - place if turn % 2 else place] += order[first : first + piece]
+    return [i for micro_batch in dealt for i in micro_batch]
 
 
 def computed(rows: Sequence[Row], size: int, shared: bool) -> int:

@@ -15,7 +15,7 @@ from reasonkit.training.micro_batches import Row, arranged, computed
 from reasonkit.training.padding import without_padding
 from reasonkit.training.shared_prompts import score
 
-ROLLOUTS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), min_size=1, max_size=24)
+ROWS = st.tuples(st.integers(0, 3), st.integers(1, 40))
 PROMPT_TOKENS = (5, 9, 2, 30)
 
 
@@ -23,16 +23,25 @@ def rows(drawn: list[tuple[int, int]]) -> list[Row]:
     return [Row(prompt, PROMPT_TOKENS[prompt], tokens) for prompt, tokens in drawn]
 
 
-@given(ROLLOUTS, st.integers(1, 8), st.booleans())
-def test_every_row_is_there_once_and_no_more_is_computed_than_in_their_order(
-    drawn: list[tuple[int, int]], size: int, shared: bool
+@given(st.data(), st.integers(1, 20), st.integers(1, 4), st.booleans())
+def test_every_row_is_there_once_and_no_more_is_computed_than_as_given(
+    data: st.DataObject, size: int, count: int, shared: bool
 ) -> None:
-    given_rows = sorted(rows(drawn))
-    order = arranged(given_rows, size, shared)
-    assert sorted(order) == list(range(len(given_rows)))
-    if len(given_rows) % size == 0 and not shared:
-        laid = [given_rows[i] for i in order]
-        assert computed(laid, size, shared) <= computed(given_rows, size, shared)
+    drawn = rows(data.draw(st.lists(ROWS, min_size=size * count, max_size=size * count)))
+    order = arranged(drawn, size, shared)
+    assert sorted(order) == list(range(len(drawn)))
+    laid = [drawn[i] for i in order]
+    assert computed(laid, size, shared) <= computed(drawn, size, shared)
+
+
+def test_no_micro_batch_has_all_the_long_completions() -> None:
+    rollout = [Row(i % 16, 10, 1 + i) for i in range(128)]
+    order = arranged(rollout, 64, shared=True)
+    sums = [sum(rollout[i].tokens for i in half) for half in (order[:64], order[64:])]
+    assert max(sums) < 1.05 * min(sums)
+    assert computed([rollout[i] for i in order], 64, True) == computed(
+        sorted(rollout, key=lambda row: -row.tokens), 64, True
+    )
 
 
 def test_groups_stay_together_where_prompts_are_long_and_completions_alike() -> None:
