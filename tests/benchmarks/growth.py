@@ -90,7 +90,7 @@ PLANS = {
         "model": ("2M", "20M", "100M"),
     },
 }
-SHARED_OUT = {"small": ("2M", "20M"), "full": ("2M", "20M", "100M")}
+SHARED_OUT = {"small": ("2M", "20M"), "full": ("2M", "20M")}
 
 
 def cases(what: str, values: Sequence[int | str]) -> list[Case]:

@@ -25,18 +25,17 @@ from reasonkit.rewards.format import is_well_formed
 from reasonkit.tasks import load
 
 
-def reward_answer(completions: list[Any], answer: list[str], **_: Any) -> list[float]:
+def reward_answer(completions: list[str], answer: list[str], **_: Any) -> list[float]:
     """1 for the right final answer."""
-    texts = [completion[0]["content"] for completion in completions]
     return [
         float(answers_match(right, extract_answer(text)))
-        for text, right in zip(texts, answer, strict=True)
+        for text, right in zip(completions, answer, strict=True)
     ]
 
 
-def reward_format(completions: list[Any], **_: Any) -> list[float]:
+def reward_format(completions: list[str], **_: Any) -> list[float]:
     """1 for the think-answer format."""
-    return [float(is_well_formed(completion[0]["content"])) for completion in completions]
+    return [float(is_well_formed(text)) for text in completions]
 
 
 class Clock(TrainerCallback):
@@ -71,9 +70,12 @@ def main(folder: Path, seed: int, steps: int, learning_rate: float, save_every: 
     tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(source, dtype="float32")
     examples = load("arithmetic").train
-    dataset = Dataset.from_dict(
-        {"prompt": [list(e.messages) for e in examples], "answer": [e.answer for e in examples]}
-    )
+    # Given messages instead of text, TRL takes the thought out of what the rewards see.
+    prompts = [
+        tokenizer.apply_chat_template(e.messages, tokenize=False, add_generation_prompt=True)
+        for e in examples
+    ]
+    dataset = Dataset.from_dict({"prompt": prompts, "answer": [e.answer for e in examples]})
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
