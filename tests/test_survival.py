@@ -59,6 +59,11 @@ def lasting(value: object) -> object:
     return [lasting(inner) for inner in value] if isinstance(value, list) else value
 
 
+def text(path: Path, run: Path) -> str:
+    """A file of a run, but for the name of the run, which may be where a model is from."""
+    return path.read_text().replace(str(run.absolute()), "RUN").replace(run.name, "RUN")
+
+
 def left_by(run: Path) -> dict[str, object]:
     """What a finished run holds, by file name."""
     held: dict[str, object] = {}
@@ -67,9 +72,9 @@ def left_by(run: Path) -> dict[str, object]:
         if path.suffix == ".safetensors" and path.parent.name == "final":
             held[name] = path.read_bytes()
         elif path.suffix == ".jsonl":
-            held[name] = [lasting(json.loads(line)) for line in path.read_text().splitlines()]
+            held[name] = [lasting(json.loads(line)) for line in text(path, run).splitlines()]
         elif path.name in ("summary.json", "ballots.json") or path.parent.name == "evaluations":
-            held[name] = lasting(json.loads(path.read_text()))
+            held[name] = lasting(json.loads(text(path, run)))
     return held
 
 
