@@ -1,6 +1,7 @@
 """The command line: what isn't a recipe (see `reasonkit.commands`), errors and exit codes.
 
-A command imports what it does inside its body, so that ``--help`` never loads torch.
+What a command needs beyond this is imported inside its body; listing things takes no longer than it
+must.
 """
 
 from __future__ import annotations

@@ -85,12 +85,17 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command; None where there is no such name."""
-        # An unknown name may be near that of any recipe.
-        wanted = RECIPES if cmd_name not in self.commands else ()
-        for name in (cmd_name,) if cmd_name in RECIPES else wanted:
-            if name not in self.commands:
-                self.commands[name] = _made(name)
+        if cmd_name in RECIPES:
+            self._make(cmd_name)
+        elif cmd_name not in self.commands:
+            # Near names are looked for among those that are there.
+            for name in RECIPES:
+                self._make(name)
         return super().get_command(ctx, cmd_name)
+
+    def _make(self, name: str) -> None:
+        if name not in self.commands:
+            self.commands[name] = _made(name)
 
 
 def _made(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import socket
+from urllib.parse import urlsplit
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 PATIENCE = 3.0
@@ -22,8 +23,7 @@ def reachable() -> bool:
 
     Behind a proxy it is taken to, and asking is left to the library.
     """
-    # Naming a task or a model is no reason to import these.
-    from urllib.parse import urlsplit
+    # Listing the tasks is no reason to import it.
     from urllib.request import getproxies
 
     from huggingface_hub import constants

@@ -81,12 +81,26 @@ def test_only_training_imports_trl_and_peft() -> None:
         assert not tops & {"trl", "peft"}, path
 
 
+def test_a_listing_imports_only_what_it_lists() -> None:
+    code = (
+        "import sys; from reasonkit import cli\n"
+        "for name in ('models', 'tasks', 'rewards', 'runs'):\n"
+        "    sys.argv = ['reasonkit', name]\n"
+        "    try: cli.main()\n"
+        "    except SystemExit as left: assert not left.code, name\n"
+        "others = ('reasonkit.config.grpo', 'reasonkit.sandbox', 'urllib.request')\n"
+        "assert not [name for name in others if name in sys.modules]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_help_and_registries_load_no_torch() -> None:
     lines = (
         "grpo --help",
         "distill --help",
         "sft-rl --help",
         "vote --help",
+        "verifier --help",
         "compare --help",
         "models",
         "tasks",

@@ -57,6 +57,12 @@ def test_registries_are_printed_on_stdout(reasonkit: Callable, command: str, exp
     assert expected in ended.out
 
 
+def test_an_unknown_command_offers_the_near_ones(reasonkit: Callable) -> None:
+    ended = reasonkit("grop")
+    assert ended.code == 2
+    assert "Did you mean 'grpo'?" in ended.err
+
+
 def test_recipes_are_listed_shown_and_copied(reasonkit: Callable, tmp_path: Path) -> None:
     assert "grpo/abacus-arithmetic" in reasonkit("recipes", "ls").out
     shown = reasonkit("recipes", "show", "grpo/abacus-arithmetic").out

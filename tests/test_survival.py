@@ -61,7 +61,7 @@ def lasting(value: object) -> object:
 
 def text(path: Path, run: Path) -> str:
     """A file of a run, but for the name of the run, which may be where a model is from."""
-    return path.read_text().replace(str(run.absolute()), "RUN").replace(run.name, "RUN")
+    return path.read_text().replace(f"{run.name}/", "RUN/")
 
 
 def left_by(run: Path) -> dict[str, object]:

@@ -149,7 +149,10 @@ class Checker:
 
 
 def _answers(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether there is something to read by then."""
+    """Whether there is something to read by then, as ``multiprocessing.connection.wait`` tells.
+
+    That one takes a tenth of what ``reasonkit rewards`` takes to import.
+    """
     assert process.stdout is not None
     with selectors.PollSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)

@@ -30,7 +30,7 @@ from reasonkit import processes
 from reasonkit.config import GrpoConfig, OnCollapse
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine
-from reasonkit.objectives import KlForm, LossType
+from reasonkit.objectives import KlForm, LossType, RatioLevel
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, shared_prompts
@@ -68,23 +68,35 @@ class Trained:
     rollbacks: list[dict[str, Any]]
 
 
+TOKEN_MEANS = ("entropy", "kl")
+CLIP_MEANS = (
+    "clip_ratio/low_mean",
+    "clip_ratio/high_mean",
+    "clip_ratio/region_mean",
+    "cispo_clip_ratio",
+)
+"""What TRL logs as means over a micro-batch's tokens; the latter, of its sequences where the ratio
+is one a sequence."""
+
+
 class Trainer(GRPOTrainer):  # type: ignore[misc]
     """GRPOTrainer that computes prompts once and no padding; checkpoints are whole or absent."""
 
     run: Run
     watch: Watch
-    _buffered_inputs: list[dict[str, Any]]
+    _buffered_inputs: list[dict[str, Any]] | None
 
     def _prepare_inputs(self, generation_batch: dict[str, Any]) -> dict[str, Any]:
         """A micro-batch. TRL cuts a new rollout by chance; here so that little is computed."""
         cut = self._buffered_inputs
         inputs: dict[str, Any] = super()._prepare_inputs(generation_batch)
-        # The one loss that is a mean over a micro-batch's own tokens depends on what shares it.
-        if self._buffered_inputs is cut or self.args.loss_type == LossType.bnpo:
+        new = self._buffered_inputs
+        # A loss that is a mean over a micro-batch's own tokens depends on what shares it.
+        if new is cut or new is None or self.args.loss_type == LossType.bnpo:
             return inputs
-        self._buffered_inputs = self._arranged(self._buffered_inputs)
+        laid = self._buffered_inputs = self._arranged(new)
         current: int = self._step % self.args.steps_per_generation
-        return self._buffered_inputs[current]
+        return laid[current]
 
     def _arranged(self, micro_batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
         whole = {
@@ -101,7 +113,20 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
             shared_prompts.can_share(policy, policy),
         )
         laid = {name: value[order] if value.ndim else value for name, value in whole.items()}
+        laid["usual_tokens"] = whole["completion_mask"].sum() / len(micro_batches)
         return split_tensor_dict(laid, len(micro_batches))  # type: ignore[no-any-return]
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        loss: torch.Tensor = super()._compute_loss(model, inputs)
+        if "usual_tokens" in inputs:
+            # TRL averages the means of micro-batches, of which some have many more tokens now.
+            tokens = torch.stack([inputs["completion_mask"].sum(), inputs["usual_tokens"]])
+            here, usual = self.accelerator.reduce(tokens, reduction="sum").tolist()
+            by_token = self.args.importance_sampling_level == RatioLevel.token
+            for name in (*TOKEN_MEANS, *(CLIP_MEANS if by_token else ())):
+                if seen := self._metrics["train"].get(name):
+                    seen[-1] *= here / max(usual, 1.0)
+        return loss
 
     def _get_per_token_logps_and_entropies(
         self,

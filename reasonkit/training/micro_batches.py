@@ -44,6 +44,8 @@ def arranged(rows: Sequence[Row], size: int, shared: bool) -> list[int]:
     return min(
         _dealt(by_length, math.gcd(size, PASS_ROWS), size),
         _dealt(by_group, math.gcd(size, *groups.values()), size),
+        by_length,
+        by_group,
         as_given,
         key=lambda order: computed([rows[i] for i in order], size, shared),
     )
@@ -52,7 +54,7 @@ def arranged(rows: Sequence[Row], size: int, shared: bool) -> list[int]:
 def _dealt(order: list[int], piece: int, size: int) -> list[int]:
     """The order with its pieces dealt out, there and back.
 
-    A micro-batch of nothing but long completions would need the most memory.
+    Where micro-batches have several, none needs much more memory for having all the longest.
     """
     dealt: list[list[int]] = [[] for _ in range(len(order) // size)]
     for number, first in enumerate(range(0, len(order), piece)):
@@ -68,7 +70,8 @@ def computed(rows: Sequence[Row], size: int, shared: bool) -> int:
         batch = rows[first : first + size]
         if shared:
             prompts = {row.prompt: row.prompt_tokens for row in batch}
-            tokens += len(prompts) * max(prompts.values())
+            # Its last token goes with each completion, whose own last one predicts nothing.
+            tokens += len(prompts) * (max(prompts.values()) - 1)
         lengths = sorted((_read(row, shared) for row in batch), reverse=True)
         for begin in range(0, len(batch), PASS_ROWS):
             tokens += lengths[begin] * len(lengths[begin : begin + PASS_ROWS])

@@ -59,10 +59,9 @@ def score(
         autocast: of the trainer.
         rows: completions of one pass.
     """
-    # A micro-batch is as wide as the longest prompt of its rollout.
-    spare = ids.size(1) - keep - int(mask[:, :-keep].sum(1).max())
-    ids, mask = ids[:, spare:], mask[:, spare:]
-    edge = ids.size(1) - keep
+    # A micro-batch comes as wide as the longest prompt of its rollout.
+    edge = int(mask[:, :-keep].sum(1).max())
+    ids, mask = ids[:, -edge - keep :], mask[:, -edge - keep :]
     own, lengths = mask[:, :edge], mask[:, edge:].sum(1)
     prompts, place = torch.unique(ids[:, :edge] * own, dim=0, return_inverse=True)
     representative = torch.zeros(len(prompts), dtype=torch.long, device=ids.device)

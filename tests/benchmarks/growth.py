@@ -90,7 +90,7 @@ PLANS = {
         "model": ("2M", "20M", "100M"),
     },
 }
-SHARED_OUT = {"small": ("2M", "20M"), "full": ("2M", "20M")}
+SHARED_OUT = ("2M", "20M")
 
 
 def cases(what: str, values: Sequence[int | str]) -> list[Case]:
@@ -221,7 +221,7 @@ def main(size: str, rounds: int, output: Path | None) -> None:
                 "growth": factors,
             }
         print("two one-thread processes beside one: steps a second, ratio (range)")
-        for name in SHARED_OUT[size]:
+        for name in SHARED_OUT:
             case = Case(name, SHAPES[name][-1])
             ratios, memory = [], []
             for _ in range(rounds):

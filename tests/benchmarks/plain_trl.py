@@ -3,7 +3,7 @@
 The same model, data, rewards and settings, TRL's own generation and update. Every ``--save-every``
 steps the policy and the seconds of training until then go to the folder; saving is off the clock::
 
-    python tests/benchmarks/plain_trl.py FOLDER --seed 0
+    python tests/benchmarks/plain_trl.py FOLDER --seed 0 --learning-rate 5e-4
 """
 
 from __future__ import annotations
@@ -112,6 +112,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=80)
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--learning-rate", type=float, required=True)
     parser.add_argument("--save-every", type=int, default=5)
     main(**vars(parser.parse_args()))

@@ -33,10 +33,8 @@ def seconds(command: str) -> float:
 def main(rounds: int, output: Path | None) -> None:
     """Measures and prints everything; the first round, from cold files, doesn't count."""
     commands = [PEER, *OURS]
-    taken = {command: [0.0] * rounds for command in commands}
-    for number in range(-1, rounds):
-        for command in commands:
-            taken[command][max(0, number)] = seconds(command)
+    turns = [{command: seconds(command) for command in commands} for _ in range(rounds + 1)]
+    taken = {command: [turn[command] for turn in turns[1:]] for command in commands}
     peer = statistics.median(taken[PEER])
     record = {}
     for command, values in taken.items():

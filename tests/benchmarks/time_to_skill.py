@@ -98,8 +98,9 @@ def run(command: list[object]) -> None:
 
 def main(folder: Path, size: str) -> None:
     """Runs what is missing, prints and writes the comparison."""
-    folder.mkdir(parents=True, exist_ok=True)
     seeds, steps = SIZES[size]
+    folder = folder / f"{steps}-updates-at-{LEARNING_RATE:g}"
+    folder.mkdir(parents=True, exist_ok=True)
     validation = load("arithmetic", validation=200).validation
     rows: list[dict[str, Any]] = []
     for seed in range(seeds):

@@ -29,6 +29,7 @@ from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.objectives import PRESETS, KlForm, LossType, Objective, RatioLevel, RewardScaling
 from reasonkit.training.advantages import advantages
 from reasonkit.training.grpo import Trainer, arguments
+from reasonkit.training.micro_batches import Row, computed
 from reasonkit.training.rollouts import lookup
 
 Array = NDArray[np.float64]
@@ -78,17 +79,26 @@ class Update:
     uphill: list[Array]
     downhill: list[Array]
     micro_batches: list[list[int]]
+    entropies: list[Array]
+    logged: dict[str, float]
+
+
+def distributions(model: Model) -> list[torch.Tensor]:
+    """Log-probabilities of all tokens at each of a completion's, one completion at a time."""
+    found = []
+    for (prompt, n), completion in zip(ROWS, COMPLETIONS, strict=True):
+        with torch.no_grad():
+            logits = model(torch.tensor([PROMPTS[prompt] + completion])).logits
+        found.append(logits[0, -n - 1 : -1].log_softmax(-1))
+    return found
 
 
 def log_probabilities(model: Model) -> list[Array]:
-    """Of each completion's tokens, one completion at a time."""
-    found = []
-    for (prompt, n), completion in zip(ROWS, COMPLETIONS, strict=True):
-        ids = torch.tensor([PROMPTS[prompt] + completion])
-        with torch.no_grad():
-            logps = model(ids).logits[0, :-1].log_softmax(-1)
-        found.append(logps.gather(1, ids[0, 1:, None])[-n:, 0].numpy().astype(np.float64))
-    return found
+    """Of each completion's tokens."""
+    return [
+        logps.gather(1, torch.tensor(ids)[:, None])[:, 0].numpy().astype(np.float64)
+        for logps, ids in zip(distributions(model), COMPLETIONS, strict=True)
+    ]
 
 
 def in_float64(model: Model) -> Model:
@@ -125,8 +135,15 @@ class Recorder(TrainerCallback):
                 for p, g in zip(exact.parameters(), grads, strict=True):
                     p.add_(g, alpha=sign * STEP / max(norm, 1e-12))
             sides.append(log_probabilities(exact))
-        self.updates.append(Update(sum(self.losses), norm, here, *sides, self.micro_batches))
+        entropies = [-(p.exp() * p).sum(-1).numpy() for p in distributions(in_float64(model))]
+        self.updates.append(
+            Update(sum(self.losses), norm, here, *sides, self.micro_batches, entropies, {})
+        )
         self.losses, self.micro_batches = [], []
+
+    def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
+        if self.updates and "entropy" in logs:
+            self.updates[-1].logged |= logs
 
 
 def trained(objective: Objective, updates: int, folder: Path) -> list[Update]:
@@ -266,6 +283,12 @@ def by_hand(
             return float(sum(per_completion) / tokens)
 
 
+def row(number: int) -> Row:
+    """A completion as it is laid out."""
+    prompt, tokens = ROWS[number]
+    return Row(prompt, len(PROMPTS[prompt]), tokens)
+
+
 def check(objective: Objective, updates: int, folder: Path) -> None:
     made = trained(objective, updates, folder)
     old = made[0].logps
@@ -278,6 +301,19 @@ def check(objective: Objective, updates: int, folder: Path) -> None:
             for side in (update.uphill, update.downhill)
         )
         assert (up - down) / (2 * STEP) == pytest.approx(update.grad_norm, rel=1e-5, abs=1e-6)
+    counted = [
+        entropies
+        for entropies, ids in zip(made[0].entropies, COMPLETIONS, strict=True)
+        if not (objective.mask_truncated and len(ids) == LONGEST)
+    ]
+    if objective.loss_type != LossType.bnpo:
+        # A mean over all tokens of the update, however it was cut.
+        assert made[0].logged["entropy"] == pytest.approx(np.concatenate(counted).mean(), abs=1e-5)
+        cut = [row(i) for part in made[0].micro_batches for i in part]
+        if not objective.mask_truncated:
+            size = len(ROWS) // MICRO_BATCHES
+            by_length = sorted(cut, key=lambda r: -r.tokens)
+            assert computed(cut, size, True) <= computed(by_length, size, True)
     if updates > 1:
         moved = np.concatenate(made[-1].logps) - np.concatenate(old)
         assert np.abs(np.exp(moved) - 1).max() > 0.2
