@@ -14,7 +14,7 @@ from transformers import Cache, DynamicCache, PreTrainedModel
 from reasonkit.generation.local.cache import Slots, Wave, windows
 from reasonkit.generation.local.quick import Quick, quick
 
-PATIENCE = 8
+PATIENCE = 4
 """Steps that a model takes by itself first: fewer are not worth making a quick one."""
 
 
