@@ -2,8 +2,8 @@
 
 For each seed runs ``plain_trl.py``, `reasonkit grpo` with the same settings and `reasonkit grpo`
 with a schedule of its own in turn, and answers the validation questions with each saved policy, off
-the clock. Of the learning rates 3e-4 and 5e-4 it is the one with which the plain script was there
-sooner with other seeds. Prints seconds to the target and of all updates, peak memory and the
+the clock. Of the learning rates 3e-4 and 5e-4 it is the one with which `reasonkit grpo` was there
+sooner with seeds 10 and 11. Prints seconds to the target and of all updates, peak memory and the
 ratios, and writes them as JSON. Runs that are there already are read and not repeated::
 
     python tests/benchmarks/time_to_skill.py FOLDER --size full
