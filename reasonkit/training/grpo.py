@@ -20,30 +20,26 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
-from trl import GRPOConfig, GRPOTrainer
-from trl.models.utils import _ForwardRedirection
-from trl.trainer.utils import split_tensor_dict
+from trl import GRPOConfig
 
 from reasonkit import processes
 from reasonkit.config import GrpoConfig, OnCollapse
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine
-from reasonkit.objectives import KlForm, LossType, RatioLevel
+from reasonkit.objectives import KlForm
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, shared_prompts
+from reasonkit.training import checkpoints
 from reasonkit.training.adapters import adapter
 from reasonkit.training.callbacks import Record, Watch
 from reasonkit.training.collapse import MOST_ROLLBACKS, judged, standing
 from reasonkit.training.curriculum import Curriculum
-from reasonkit.training.micro_batches import Row, arranged
-from reasonkit.training.padding import without_padding
 from reasonkit.training.rollouts import Counters, Rollout, lookup, mixed
 from reasonkit.training.settings import shared
 from reasonkit.training.signs import Sign
 from reasonkit.training.trackers import extra_callbacks, trl_trackers
+from reasonkit.training.update import UpdateTrainer
 from reasonkit.types import Example, Scored
 
 
@@ -68,123 +64,11 @@ class Trained:
     rollbacks: list[dict[str, Any]]
 
 
-TOKEN_MEANS = ("entropy", "kl")
-CLIP_MEANS = (
-    "clip_ratio/low_mean",
-    "clip_ratio/high_mean",
-    "clip_ratio/region_mean",
-    "cispo_clip_ratio",
-)
-"""What TRL logs as means over a micro-batch's tokens; the latter, of its sequences where the ratio
-is one a sequence."""
-
-
-class Trainer(GRPOTrainer):  # type: ignore[misc]
-    """GRPOTrainer that computes prompts once and no padding; checkpoints are whole or absent."""
+class Trainer(UpdateTrainer):
+    """The trainer of a run: checkpoints are whole or absent."""
 
     run: Run
     watch: Watch
-    _buffered_inputs: list[dict[str, Any]] | None
-
-    def _prepare_inputs(self, generation_batch: dict[str, Any]) -> dict[str, Any]:
-        """A micro-batch. TRL cuts a new rollout by chance; here so that little is computed."""
-        cut = self._buffered_inputs
-        inputs: dict[str, Any] = super()._prepare_inputs(generation_batch)
-        new = self._buffered_inputs
-        # A loss that is a mean over a micro-batch's own tokens depends on what shares it.
-        if new is cut or new is None or self.args.loss_type == LossType.bnpo:
-            return inputs
-        laid = self._buffered_inputs = self._arranged(new)
-        current: int = self._step % self.args.steps_per_generation
-        return laid[current]
-
-    def _arranged(self, micro_batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        whole = {
-            name: torch.cat([batch[name] for batch in micro_batches]) if value.ndim else value
-            for name, value in micro_batches[0].items()
-        }
-        ids, mask = whole["prompt_ids"], whole["prompt_mask"]
-        _, prompts = torch.unique(ids * mask, dim=0, return_inverse=True)
-        lengths = (prompts, mask.sum(1), whole["completion_mask"].sum(1))
-        policy = self.accelerator.unwrap_model(self.model)
-        order = arranged(
-            [Row(*row) for row in torch.stack(lengths, 1).tolist()],
-            self.args.per_device_train_batch_size,
-            shared_prompts.can_share(policy, policy),
-        )
-        laid = {name: value[order] if value.ndim else value for name, value in whole.items()}
-        laid["usual_tokens"] = whole["completion_mask"].sum() / len(micro_batches)
-        return split_tensor_dict(laid, len(micro_batches))  # type: ignore[no-any-return]
-
-    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        loss: torch.Tensor = super()._compute_loss(model, inputs)
-        if "usual_tokens" in inputs:
-            # TRL averages the means of micro-batches, of which some have many more tokens now.
-            tokens = torch.stack([inputs["completion_mask"].sum(), inputs["usual_tokens"]])
-            here, usual = self.accelerator.reduce(tokens, reduction="sum").tolist()
-            by_token = self.args.importance_sampling_level == RatioLevel.token
-            for name in (*TOKEN_MEANS, *(CLIP_MEANS if by_token else ())):
-                if seen := self._metrics["train"].get(name):
-                    seen[-1] *= here / max(usual, 1.0)
-        return loss
-
-    def _get_per_token_logps_and_entropies(
-        self,
-        model: torch.nn.Module,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        logits_to_keep: int,
-        batch_size: int | None = None,
-        compute_entropy: bool = False,
-        compute_aux_loss: bool = False,
-        **images: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        unwrapped = self.accelerator.unwrap_model(model)
-        if isinstance(model, DistributedDataParallel):
-            # Gradients are added up over processes once for each call of the wrapper: one is made,
-            # whatever the number of passes within.
-            through: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
-            through = _ForwardRedirection()(
-                model,
-                unwrapped,
-                self._get_per_token_logps_and_entropies,
-                unwrapped,
-                input_ids,
-                attention_mask,
-                logits_to_keep,
-                batch_size,
-                compute_entropy,
-                compute_aux_loss,
-                **images,
-            )
-            return through
-        score = super()._get_per_token_logps_and_entropies
-        if compute_aux_loss:
-            whole: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = score(
-                model,
-                input_ids,
-                attention_mask,
-                logits_to_keep,
-                batch_size,
-                compute_entropy,
-                compute_aux_loss,
-                **images,
-            )
-            return whole
-
-        if shared_prompts.can_share(model, unwrapped):
-            autocast = self.accelerator.autocast()
-            return *shared_prompts.score(
-                unwrapped, input_ids, attention_mask, logits_to_keep, autocast
-            ), None
-
-        def one_pass(
-            ids: torch.Tensor, mask: torch.Tensor, keep: int
-        ) -> tuple[torch.Tensor, torch.Tensor | None]:
-            scored = score(model, ids, mask, keep, batch_size, compute_entropy)
-            return scored[0], scored[1]
-
-        return *without_padding(one_pass, input_ids, attention_mask, logits_to_keep), None
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         with checkpoints.writing(self.run.checkpoints):
