@@ -19,17 +19,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest, norm, t
 
-from reasonkit.answers.comparison import equal
-from reasonkit.answers.extraction import extract_answer
 from reasonkit.answers.work import shows_work
 from reasonkit.errors import DataError, RunError
 from reasonkit.files import write_json
 from reasonkit.generation import Engine, Sampling
-from reasonkit.rewards import Score, code
-from reasonkit.rewards.answer import is_copied
-from reasonkit.rewards.format import is_well_formed
+from reasonkit.judging import is_well_formed, judge
 from reasonkit.tasks.wordings import ask
-from reasonkit.types import Completion, Example, Group
+from reasonkit.types import Completion, Example
 
 BOOTSTRAPS = 2000
 
@@ -91,6 +87,7 @@ class Verdict:
         format: whether the completion has the think-answer format.
         thought: whether it shows work (`shows_work`).
         text: the completion.
+        why: what was taken for the answer, and how it compared.
     """
 
     id: str
@@ -103,6 +100,7 @@ class Verdict:
     format: bool
     thought: bool
     text: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,16 +181,14 @@ def evaluate(
     examples: Sequence[Example],
     sampling: Sampling,
     wording: str | None = None,
-    correct: Callable[[str, str], bool | None] = equal,
-    passes: Score = code.score,
+    allow_weaker: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Answers each example once and judges the answers.
 
     Args:
         wording: name of a step-by-step wording to append to each question.
-        correct: whether an extracted answer is the reference answer.
-        passes: judges a completion of an example that has tests, instead.
+        allow_weaker: as `reasonkit.judging.judge_group` takes it.
         progress: called with the number of examples done.
 
     Raises:
@@ -205,7 +201,8 @@ def evaluate(
     asked = [ask(example, wording) for example in examples] if wording else examples
     verdicts: dict[str, Verdict] = {}
     for group in engine.sample(asked, 1, sampling):
-        verdicts[group.example.id] = judge(group.example, group.completions[0], correct, passes)
+        verdict = verdict_on(group.example, group.completions[0], allow_weaker)
+        verdicts[group.example.id] = verdict
         if progress is not None:
             progress(len(verdicts))
     missing = [example.id for example in examples if example.id not in verdicts]
@@ -215,31 +212,21 @@ def evaluate(
     return Evaluation(ordered, time.perf_counter() - started)
 
 
-def judge(
-    example: Example,
-    completion: Completion,
-    correct: Callable[[str, str], bool | None] = equal,
-    passes: Score = code.score,
-) -> Verdict:
-    """The verdict on one completion; see `evaluate`."""
-    if example.tests:
-        extracted = code.program(completion.text)
-        right = passes(Group(example, [completion]))[0] == 1
-    else:
-        extracted = extract_answer(completion.text)
-        found = extracted is not None and not is_copied(extracted, example)
-        right = found and correct(extracted or "", example.answer) is True
+def verdict_on(example: Example, completion: Completion, allow_weaker: bool = False) -> Verdict:
+    """What `reasonkit.judging` makes of one completion, with what is counted of it."""
+    judged = judge(example, completion, allow_weaker=allow_weaker)
     return Verdict(
         id=example.id,
         question=example.question,
         answer=example.answer,
-        extracted=extracted,
-        correct=right,
+        extracted=judged.extracted,
+        correct=judged.right is True,
         tokens=completion.tokens,
         finish=completion.finish_reason,
         format=is_well_formed(completion.text),
-        thought=shows_work(completion.text, extracted),
+        thought=shows_work(completion.text, judged.thought, judged.extracted),
         text=completion.text,
+        why=judged.why,
     )
 
 

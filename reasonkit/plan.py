@@ -19,7 +19,7 @@ from reasonkit.config import CommonConfig, Config, DType
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.models import Model
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
-from reasonkit.rewards import Score, WeightedReward, code, parse
+from reasonkit.rewards import WeightedReward, allow_weaker, parse
 from reasonkit.sandbox import isolation
 from reasonkit.tasks import Splits, describe, load, require_trainable, usual_rewards
 from reasonkit.tasks.rows import ROLES
@@ -51,10 +51,9 @@ class Plan(Generic[Config]):
     general: Splits | None = None
 
     @property
-    def passes(self) -> Score:
-        """Judges programs, in the isolation that the ``code`` reward was given if it is there."""
-        named = (w.reward.score for w in self.rewards if w.reward.name == "code")
-        return next(named, code.score)
+    def allow_weaker(self) -> bool:
+        """Whether programs may run in whatever isolation there is."""
+        return allow_weaker(self.rewards)
 
 
 def settle(config: Config, trains: bool = True) -> Plan[Config]:

@@ -16,7 +16,6 @@ from reasonkit import console, processes, runs
 from reasonkit.config import CommonConfig, Invocation, from_mapping, to_mapping
 from reasonkit.errors import ReasonkitError, RunError
 from reasonkit.report import terminal
-from reasonkit.rewards import Score, code
 from reasonkit.sandbox import isolation
 from reasonkit.tasks.wordings import WORDINGS
 from reasonkit.types import Example
@@ -131,7 +130,7 @@ def measure(
     examples: Sequence[Example],
     max_tokens: int,
     wording: str | None = None,
-    passes: Score = code.score,
+    allow_weaker: bool = False,
     temperature: float = 0.0,
 ) -> Evaluation:
     """Accuracy of one completion a question, kept under a name.
@@ -141,7 +140,7 @@ def measure(
 
     Args:
         wording: as of `evaluation.evaluate`.
-        passes: as there. The isolation that programs run under is kept in ``run.json``.
+        allow_weaker: as there. The isolation that programs run under is kept in ``run.json``.
         temperature: 0 for greedy completions.
     """
     from reasonkit import evaluation
@@ -161,7 +160,7 @@ def measure(
                 own,
                 sampling,
                 wording,
-                passes=passes,
+                allow_weaker=allow_weaker,
                 progress=lambda n: bar.update(task, completed=n),
             )
             if own or not examples
@@ -214,12 +213,12 @@ def measure_before(
     examples: Sequence[Example],
     max_tokens: int,
     worded: bool,
-    passes: Score = code.score,
+    allow_weaker: bool = False,
 ) -> Before:
     """Measures the untrained model; with ``worded`` in each of `WORDINGS` too."""
 
     def measured(name: str, wording: str | None = None) -> Evaluation:
-        return measure(run, name, engine, examples, max_tokens, wording, passes)
+        return measure(run, name, engine, examples, max_tokens, wording, allow_weaker)
 
     names = WORDINGS if worded else ()
     return Before(measured("before"), {name: measured(f"before-{name}", name) for name in names})

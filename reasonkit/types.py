@@ -90,6 +90,26 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What `reasonkit.judging` makes of a completion.
+
+    Attributes:
+        thought: what it thinks, without the tags; None where it doesn't.
+        answer: what it says behind the thought; None while it is still thinking.
+        extracted: its final answer, or its program; None where there is none.
+        right: whether that is the reference answer, or passes all tests; None, no verdict, where
+            none was asked for or the reference has no value.
+        why: what was taken for the answer, and how it compared.
+    """
+
+    thought: str | None
+    answer: str | None
+    extracted: str | None
+    right: bool | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """A completion with its total reward and each reward by name; None where no verdict was.
 

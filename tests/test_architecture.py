@@ -23,6 +23,7 @@ FLOORS = (
     ("verifying",),
     ("generation",),
     ("models", "tasks", "rewards"),
+    ("judging",),
     ("answers", "sandbox"),
     ("runs", "live", "hub"),
     ("console",),

@@ -1,31 +1,51 @@
 r"""Whether an answer equals the reference answer.
 
-Three ways, the first that applies decides:
+Four ways, the first that applies decides:
 
-1. *Plain answers*, without sympy and exactly (`reasonkit.answers.plain`): numbers, words and
-   choices, and lists, sets, tuples and intervals of them, with names or without.
+1. *Plain answers*, without sympy and exactly (`reasonkit.answers.plain`): numbers, quantities,
+   times, words and choices, and lists, sets, tuples, intervals and matrices of them.
 2. *The same text* once its layout is stripped (`reasonkit.answers.layout`).
 3. *Everything else* by math-verify, in a process of its own (`reasonkit.answers.worker`).
+4. *Without what stands before an equals sign*, where the reference has none, or only a name there:
+   ``x = 5`` and ``f(1) + f(2) = 5`` answer 5.
 
-A percent sign is a unit: math-verify alone would take ``10%`` for both 10 and 0.1, and equality
-would not be transitive. ``1,5`` is two numbers, and 1.5 beside an answer that is one. Left out:
-whether a rounded decimal is close enough to a fraction, and which of several notations a question
-asked for.
+What equal means: exact values are (0.333 is not 1/3), ``i`` is the imaginary unit, the order of a
+set of solutions doesn't matter whether it is written with commas, "and", "or", ∪ or ±, and that of
+a tuple does. The same quantity in another unit is equal (1 km, 1000 m), another quantity is not (kg
+for g, $ for cents), and a unit on one side alone is ignored. A unit nobody knows is compared as
+text. 50 % is met by 50, 50 % and 0.5. A time that leaves out AM or PM meets both. ``1,5`` is two
+numbers, and 1.5 beside an answer that is one. Left out: whether a rounded decimal is close enough
+to a fraction, and which of several notations a question asked for.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import re
 from fractions import Fraction
 
 from reasonkit.answers.extraction import extract_answer, is_sentence
 from reasonkit.answers.latex import formula
 from reasonkit.answers.layout import LONGEST, tidy
 from reasonkit.answers.numbers import with_decimal_comma
-from reasonkit.answers.plain import NO_VALUE, is_calculation, is_flat, is_word, plain, without_names
+from reasonkit.answers.plain import (
+    NO_VALUE,
+    agree,
+    is_calculation,
+    is_flat,
+    is_number,
+    is_word,
+    members,
+    plain,
+)
 from reasonkit.answers.worker import Checker
 from reasonkit.errors import DataError, RunError
+
+_NAME = re.compile(
+    r"\s*\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\s*\([A-Za-z\d](?:\s*,\s*[A-Za-z\d])*\))?\s*"
+)
+_EQUALS = re.compile(r"(?<![<>!:=\\])=(?![=>])")
 
 _log = logging.getLogger(__name__)
 _checker = Checker()
@@ -69,7 +89,7 @@ def equal(candidate: str, reference: str) -> bool | None:
         RunError: the process that compares formulas can't be started on this machine.
     """
     verdict = _verdict(candidate, reference)
-    if verdict and isinstance(plain(tidy(reference)), Fraction) and is_calculation(tidy(candidate)):
+    if verdict and is_number(plain(tidy(reference))) and is_calculation(tidy(candidate)):
         return tidy(candidate) == tidy(reference)
     return verdict
 
@@ -79,21 +99,39 @@ def _verdict(candidate: str, reference: str) -> bool | None:
     if not wanted or plain(wanted) is NO_VALUE:
         return None
     verdict = _compare(given, wanted)
-    number = isinstance(plain(given), Fraction)
-    if verdict is False and not number and is_sentence(candidate):
+    if verdict is False and not is_number(plain(given)) and is_sentence(candidate):
         return _compare(tidy(extract_answer(candidate) or ""), wanted)
     return verdict
 
 
 def _compare(given: str, wanted: str) -> bool | None:
+    verdict = _as_written(given, wanted)
+    if verdict is not False or max(len(given), len(wanted)) > LONGEST:
+        return verdict
+    given_sides, wanted_sides = _EQUALS.split(given), _EQUALS.split(wanted)
+    if len(given_sides) == len(wanted_sides) == 2:
+        if _same(given_sides[0], wanted_sides[1]) and _same(given_sides[1], wanted_sides[0]):
+            return True
+        if _NAME.fullmatch(given_sides[0]) and _NAME.fullmatch(wanted_sides[0]):
+            return _same(given_sides[1], wanted_sides[1])
+    if len(wanted_sides) == 1 < len(given_sides) and len(members(given)) == 1:
+        return _same(given_sides[-1], wanted)
+    if len(given_sides) == 1 < len(wanted_sides) and _NAME.fullmatch(wanted_sides[0]):
+        return _same(given, wanted_sides[-1])
+    return False
+
+
+def _same(given: str, wanted: str) -> bool:
+    return _as_written(given.strip(), wanted.strip()) is True
+
+
+def _as_written(given: str, wanted: str) -> bool | None:
     if given == wanted:
         return True
     if not given or max(len(given), len(wanted)) > LONGEST:
         return False
     given_value, wanted_value = plain(given), plain(wanted)
-    if given_value is not None and given_value == wanted_value:
-        return True
-    if given_value in without_names(wanted_value) or wanted_value in without_names(given_value):
+    if given_value is not None and wanted_value is not None and agree(given_value, wanted_value):
         return True
     if isinstance(wanted_value, Fraction) and with_decimal_comma(given) == wanted_value:
         return True

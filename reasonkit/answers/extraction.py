@@ -1,24 +1,63 @@
-"""Finds the final answer in a completion, whatever format it was written in.
+r"""Finds the final answer in what a completion says, whatever format it was written in.
+
+The whole of what the text commits to, or nothing: a fragment that is paid for would train a model
+on noise. Stages, each of which says what it took:
+
+1. *tag*: what stands in the last ``<answer>…</answer>``;
+2. *box* and *declared*: the last ``\boxed{}`` with those beside it, or what is declared the answer
+   (``#### 5``, "the answer is …", "Answer: …"), whichever comes later;
+3. *formula*: a last line that is nothing but a formula, the right side of a chain of equations;
+4. *sentence*: the quantity that the last sentence states, or what stands in bold there;
+5. *choice* and *word*: "(B)", or a text of one word.
 
 The same extractor reads every model before and after training, so that learning a format is never
-mistaken for learning to reason. Left out: joining boxes of several formulas into one answer (the
-last one is the answer), and weighing what an answer says against the words around it.
+mistaken for learning to reason. Drawings and programs hold no answers. What a thought is, and where
+another turn begins, `reasonkit.judging` tells. Left out: weighing what an answer says against the
+words around it, but for a few that take it back ("not 12 but 15").
 """
 
 from __future__ import annotations
 
+import functools
 import re
+from dataclasses import dataclass
 
 from reasonkit.answers.layout import LONGEST, are_one_list, bare_boxes, boxes, tidy
 from reasonkit.answers.plain import is_calculation, is_word, plain
+from reasonkit.answers.prose import FORMULA, inside, last_row, sentences, words
+from reasonkit.answers.statements import (
+    BULLET,
+    MOST_WORDS,
+    committed,
+    in_sentence,
+    last_choice,
+    stated,
+)
 
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer, and the stage that took it."""
+
+    text: str
+    stage: str
+
+
+_DRAWING = re.compile(
+    r"\[asy\].*?(?:\[/asy\]|\Z)|\\begin\s*\{(tikzpicture|asy)\}.*?(?:\\end\s*\{\1\}|\Z)"
+    r"|\\begin\s*\{array\}(?:(?!\\end\s*\{array\})[\s\S]){0,4000}?\\(?:cline|multicolumn"
+    r"|hline)[\s\S]*?(?:\\end\s*\{array\}|\Z)"
+    r"|```(?!text|latex|tex|math|markdown|md|plain)[A-Za-z+#]+[^\n]*\n.*?(?:```|\Z)",
+    re.DOTALL,
+)
 _HASHES = re.compile(r"####[ \t]*([^\n]+)")
 _ADVERB = (
     r"(?:(?:therefore|thus|hence|then|simply|just|exactly|approximately|about|indeed|clearly"
     r"|definitely|for sure|equal to|given by|option|choice)(?![A-Za-z])[ \t,:]*)?"
 )
 _MARKER = re.compile(
-    r"(?:\b(?:answers?|(?:correct|right|best) (?:option|choice))(?:"
+    r"(?:\b(?:answers?|(?:correct|right|best) (?:option|choice)|final (?:result|value))(?:"
+    r"\*{0,2}\s+of(?=\s+\\?[$\d])|"
     r"\*{0,2}\s+(?:is|are|would be|must be|should be|=)(?![A-Za-z]):?|\*{0,2}[ \t]*[:：=]"
     r"|\*{0,2}[ \t]*\n|\s*(?=\$|\\[(\[]))"
     r"|\b(?:réponse|respuesta|resposta|antwort|risposta)(?:\s+(?:est|es|é|ist|è)(?!\w)|\s*:)"
@@ -28,205 +67,218 @@ _MARKER = re.compile(
 _SENTENCE_END = re.compile(
     r"\.?[ \t*]*(?:\n|\Z)|\.[*\"”]*\s|。|,?\s(?:because|since|so|which)\s", re.IGNORECASE
 )
-_NUMBER = re.compile(
-    r"(?<![\w.])(?:[-+]\$?)?(?:\d+ \d+/\d+|(?<!\d,)(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+)(?![\d,])"
-    r"|(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:e[-+]?\d+|/\d+)?"
-    r"(?: (?:hundred|thousand|million|billion|trillion)(?![A-Za-z]))?)(?!\d)",
-    re.IGNORECASE | re.ASCII,
-)
-# As in Markdown: no space inside a delimiter, no digit behind it, so that money opens no formula.
-# No alternative reads past the next opening delimiter, so that the search is linear.
-_FORMULA = re.compile(
-    r"(?<!\\)\$\$(?P<block>[^$]+)\$\$"
-    r"|(?<![\\$])\$(?P<inline>[^\s$](?:(?:\\\$|[^$\n])*[^\s$\\])?)\$(?!\d)"
-    r"|(?<![\\$])\$(?=[^$\n]*\\[A-Za-z])(?P<spaced>(?:\\\$|[^$\n])*)(?<!\\)\$(?!\d)"
-    r"|\\\((?P<round>(?:(?!\\[()])[^\n])+)\\\)"
-    r"|(?<!\\)\\\[(?P<square>(?:(?!\\[\[\]])[\s\S])+)\\\]"
-    r"|(?<!\d)(?P<loose>-?\d*\\[dtc]?(?:frac\s*\{[^{}]*\}\s*\{[^{}]*\}|sqrt\s*\{[^{}]*\}))"
-)
-_CHOICE = re.compile(r"\(([A-J])\)|(?<![\w'’])([B-HJ]|A(?!\s+[a-z]))(?![\w'’])")
 _LEADING_CHOICE = re.compile(r"(?:\(([A-J])\)|([A-J])[).,:;。，]|([B-HJ])(?=\s))(?=\W)")
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]{2,}")
-_MOST_WORDS = 5
 _SENTENCE = 3
 _MOST_HEADINGS = 8
-_NO_WORD = re.compile(
-    r"\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\{[a-z]*matrix\}"
-    r"|(?<![A-Za-z])(?:and|or|sqrt|pi|infinity|(?:arc)?(?:sin|cos|tan|cot|sec|csc)|ln|log|exp)"
-    r"(?![A-Za-z])"
-)
-_ALGEBRA = re.compile(r"[A-Za-z√∛π∞∅∪∩≤≥≠<>=\\^_!|:]")
-_NAMED = re.compile(r"\s*(?:\\?[A-Za-z]\w*(?:\([^()]*\))?|[^A-Za-z\\]*)\s*")
+_TAIL = 20_000
 _LABEL = re.compile(r"\(?(?:[a-z]|\d{1,2})[).]\s|[aI]\s")
 
+_CHECKED = re.compile(r"\b(?:check|verify|confirm)\w*\b[^.\n]*\Z", re.IGNORECASE)
+_TAKEN_BACK = re.compile(
+    r"\b(?:wait|no|actually|rather|instead|correction|sorry|oops|mistake|wrong|should be|hmm)\b",
+    re.IGNORECASE,
+)
+_JUDGEMENT = frozenset(
+    (
+        *("correct", "right", "wrong", "incorrect", "reasonable", "valid", "consistent", "unique"),
+        *("confirmed", "verified", "as", "in", "to", "that", "rounded", "given", "simply", "here"),
+        *("below", "above", "not", "clear", "obvious", "the"),
+    )
+)
+"""What is said of an answer rather than in it."""
 
-def after_thinking(text: str) -> str | None:
-    """What follows the last closed thought; None where a thought is still open."""
-    _, closed, rest = text.rpartition("</think>")
-    if "<think>" in rest:
+
+def extract_answer(text: str) -> str | None:
+    """The final answer that a text without thoughts commits to, or None (`find`)."""
+    found = find(text)
+    return found.text if found else None
+
+
+@functools.lru_cache(maxsize=1 << 13)
+def find(text: str) -> Found | None:
+    """The final answer of a text without thoughts and the stage that took it, or None."""
+    tagged = between(text, "<answer>", "</answer>")
+    if tagged is not None:
+        inner = _bare(_inside(tagged))
+        return Found(inner, "tag") if inner else None
+    text = _DRAWING.sub("\n", text)
+    box, declared = _last_box(text), _declared(text)
+    if box is not None and (declared is None or box[1] >= declared[1]):
+        inner = _inside(box[0]).strip()
+        return Found(inner, "box") if inner else None
+    if declared is not None:
+        return Found(declared[0], "declared")
+    if boxes(text):
         return None
-    return rest if closed else text
-
-
-def answer_part(text: str) -> str | None:
-    """What a completion says in the end, of whatever kind it is; None while it is still thinking.
-
-    That is what stands in the last ``<answer>…</answer>`` after the thinking; without one, all that
-    follows the last thought; without a thought, all of it.
-    """
-    rest = after_thinking(text)
-    if rest is None:
+    said = sentences(text[-_TAIL:])
+    if not said:
         return None
-    tagged = _between(rest, "<answer>", "</answer>")
-    return (rest if tagged is None else tagged).strip()
+    if alone := _alone(BULLET.sub("", said[-1])):
+        return Found(alone, "formula")
+    if word := _only_word(text):
+        return Found(word, "word")
+    if value := stated(said):
+        return Found(value, "sentence")
+    choice = last_choice(text)
+    return Found(choice, "choice") if choice else None
+
+
+def is_sentence(text: str) -> bool:
+    """Whether it is an answer with a sentence around it, which `extract_answer` can take away."""
+    count = words(text)
+    delimited = count > 1 and FORMULA.search(text) is not None
+    return delimited or count >= _SENTENCE or bool(_MARKER.search(text) or _HASHES.search(text))
+
+
+def between(text: str, opening: str, closing: str) -> str | None:
+    """What stands in the last pair of tags; None where there is none."""
+    before, closed, _ = text.rpartition(closing)
+    _, opened, inner = before.rpartition(opening)
+    return inner if closed and opened else None
 
 
 def last_boxed(text: str) -> str | None:
     r"""The inside of the last ``\boxed{…}`` that isn't empty, brackets balanced.
 
-    Several boxes in one formula, ``$\boxed{1}, \boxed{2}$``, are one answer and returned as they
-    are written.
+    Several boxes in one sentence, ``$\boxed{1}, \boxed{2}$``, are one answer, unless the words
+    between them take the first one back.
 
     Returns:
         None where there is no box, and an empty text where each is empty.
     """
+    found = _last_box(text)
+    return found and found[0]
+
+
+def _last_box(text: str) -> tuple[str, int] | None:
+    """The same, with the place where it ends."""
     found = boxes(text)
     filled = [box for box in found if text[box[1] : box[2]].strip()]
     if not filled:
-        return next(reversed(bare_boxes(text)), "" if found else None)
-    last = filled[-1]
-    for formula in _FORMULA.finditer(text):
-        beside = [box for box in filled if formula.start() < box[0] < formula.end()]
-        if len(beside) > 1 and beside[-1] == last and are_one_list(text, beside):
-            return text[beside[0][0] : last[2] + 1]
-    return text[last[1] : last[2]]
+        bare = bare_boxes(text)
+        if bare:
+            return bare[-1], text.rfind(bare[-1])
+        return ("", len(text)) if found else None
+    beside = [filled[-1]]
+    for box in reversed(filled[:-1]):
+        gap = text[box[2] + 1 : beside[0][0]]
+        if _TAKEN_BACK.search(gap) or len(sentences(f"a{gap}a")) > 1 or len(gap) > LONGEST:
+            break
+        beside.insert(0, box)
+    last = beside[-1]
+    if len(beside) > 1 and are_one_list(text, beside):
+        return text[beside[0][0] : last[2] + 1], last[2]
+    return ", ".join(text[box[1] : box[2]] for box in beside), last[2]
 
 
-def extract_answer(text: str) -> str | None:
-    """The final answer of a completion, or None.
-
-    Looked for after the thinking, in this order: the last ``<answer>`` tag, the last ``\\boxed{}``,
-    ``#### …``, "the answer is …", "Answer: …" or "A: …", a last line that is nothing but an answer,
-    the last formula or number, whichever ends later, the last choice such as "(B)". An unfinished
-    thought is no answer.
-    """
-    rest = after_thinking(text)
-    if rest is None:
-        return None
-    tagged = _between(rest, "<answer>", "</answer>")
-    if tagged is not None:
-        return (last_boxed(tagged) or tagged).strip() or None
-    boxed = last_boxed(rest)
-    if boxed is not None:
-        return boxed.strip() or None
-    last_line = rest.rstrip().rpartition("\n")[2]
-    return (
-        _after_hashes(rest, last_line)
-        or _after_marker(rest)
-        or _alone(last_line)
-        or _last_value(rest)
-        or _last_choice(rest)
-        or _only_word(rest)
-    )
+def _inside(text: str) -> str:
+    """What a box or a tag holds: the answer in it where it holds a sentence."""
+    boxed = last_boxed(text)
+    text = (boxed or text).strip()
+    if "\\boxed" in text or plain(tidy(text)) is not None or not is_sentence(_unwrapped(text)):
+        return text
+    found = find(_unwrapped(text))
+    return found.text if found else text
 
 
-def is_sentence(text: str) -> bool:
-    """Whether it is an answer with a sentence around it, which `extract_answer` can take away."""
-    words = _words(text)
-    delimited = words > 1 and any(not f["loose"] for f in _FORMULA.finditer(text))
-    return delimited or words >= _SENTENCE or bool(_MARKER.search(text) or _HASHES.search(text))
+def _unwrapped(text: str) -> str:
+    r"""The words of ``\text{The answer is 460}``, where that is all."""
+    wrapped = re.fullmatch(r"\$?\s*\\(?:text|mbox|textbf)\s*\{([^{}]*)\}\s*\$?", text.strip())
+    return wrapped[1] if wrapped else text
 
 
-def _words(text: str) -> int:
-    outside = _NO_WORD.sub(" ", _FORMULA.sub(" ", text))
-    return len(_WORD.findall(outside))
+def _declared(text: str) -> tuple[str, int] | None:
+    """The last answer that is declared one, and where."""
+    hashes, marked = _after_hashes(text), _after_marker(text)
+    if hashes is None or marked is None:
+        return hashes or marked
+    return max(hashes, marked, key=lambda found: found[1])
 
 
-def _between(text: str, opening: str, closing: str) -> str | None:
-    before, closed, _ = text.rpartition(closing)
-    _, opened, inside = before.rpartition(opening)
-    return inside if closed and opened else None
-
-
-def _after_hashes(text: str, last_line: str) -> str | None:
+def _after_hashes(text: str) -> tuple[str, int] | None:
     """What follows the last ``####`` that isn't the heading of something else."""
-    for said in _HASHES.findall(text)[: -_MOST_HEADINGS - 1 : -1]:
-        value = _bare(said)
-        if value and (_alone(value) or last_line.strip().endswith(said.strip())):
-            return value
+    last_line = text.rstrip().rpartition("\n")[2].strip()
+    for said in list(_HASHES.finditer(text))[: -_MOST_HEADINGS - 1 : -1]:
+        value = _bare(said[1])
+        if value and (_alone(value) or last_line.endswith(said[1].strip())):
+            return value, said.end()
     return None
 
 
-def _after_marker(text: str) -> str | None:
-    for marker in reversed(list(_MARKER.finditer(text))):
-        block = _FORMULA.match(text, marker.end())
-        if block and (inside := block["block"] or block["square"]):
-            return inside.strip() or None
+def _after_marker(text: str) -> tuple[str, int] | None:
+    for marker in list(_MARKER.finditer(text))[: -_MOST_HEADINGS - 1 : -1]:
+        block = FORMULA.match(text, marker.end())
+        if block and (block["block"] or block["square"] or block["environment"]):
+            value = committed(last_row(inside(block)))
+            return (value, block.end()) if value else None
         following = text[marker.end() : marker.end() + LONGEST]
-        end = _SENTENCE_END.search(following)
-        said = _bare(following[: end.start() if end else None])
-        if said is not None:
-            return _core(said)
+        first = next(iter(sentences(following)), "")
+        if _CHECKED.search(text[max(0, marker.start() - 80) : marker.start()]):
+            continue
+        if (said := _core(first)) is not None:
+            return said, marker.end() + following.find(first[:1]) + len(first)
     return None
 
 
 def _bare(said: str) -> str | None:
-    said = said.strip(" \t*")
+    said = said.strip(" \t\n*")
     if said.count("$") == 1 or (said.count("$") == 2 and said[0] == said[-1] == "$"):
-        said = said.strip("$").strip()
+        said = said.strip("$").strip() if not re.match(r"\$\s?\d", said) else said
     return said or None
 
 
-def _core(said: str) -> str:
-    """The value that a long sentence ends in, or the sentence where it is short or has none."""
+def _core(said: str) -> str | None:
+    """The answer in what follows "the answer is", None where that is none."""
+    said = _bare(said) or ""
+    end = _SENTENCE_END.search(said)
+    short = _bare(said[: end.start() if end else None]) or ""
     choice = _LEADING_CHOICE.match(said)
-    if choice and _words(said) > 1:
+    if choice and words(said) > 1:
         return choice[choice.lastindex or 1]
-    said = _bare(said.rpartition(" is ")[2]) or said
-    if _words(said) < _MOST_WORDS:
-        return said
-    return _last_value(said) or _last_choice(said) or said
+    value = plain(tidy(short))
+    if value is not None and not is_word(value):
+        return short
+    found = in_sentence(said, opens=True)
+    if found is not None and (words(short) >= MOST_WORDS or not is_word(value)):
+        return found
+    said_words = re.findall(r"[^\W\d_]+", short.casefold())
+    if not said_words or said_words[0] in _JUDGEMENT:
+        return None
+    return short if len(said_words) <= MOST_WORDS else last_choice(short)
 
 
 def _alone(line: str) -> str | None:
-    """The line where it is an answer and nothing else, without what it is said to equal."""
+    """A line that is an answer and nothing else, without what it is said to equal."""
     line = line.strip(" \t*")
-    if len(line) > LONGEST:
+    block = FORMULA.fullmatch(line.rstrip(".")) or FORMULA.fullmatch(line)
+    name, _, said = line.rpartition("=")
+    if len(line) > 4 * LONGEST or (not block and (words(said) or words(name) > 1)):
         return None
-    name, equals, value = line.rpartition("=")
-    if equals and _NAMED.fullmatch(name.rpartition("=")[2]):
-        value = value.strip(" \t*")
-        if not re.search("[A-Za-z]", name) or plain(tidy(value)) is not None:
-            line = value
-    read = tidy(line)
+    value = committed(last_row(inside(block))) if block else committed(_plain_line(line))
+    if not value or len(value) > LONGEST:
+        return None
+    read = tidy(value)
     known = plain(read)
     if known is not None:
-        return None if _has_words(known) and not line.startswith("\\text") else line or None
-    if _LABEL.match(line) or is_calculation(read) or _WORD.search(_NO_WORD.sub(" ", line)):
+        return None if _haswords(known) and not value.startswith("\\text") else value
+    if _LABEL.match(value) or is_calculation(read) or words(value):
         return None
     balanced = sum(map(read.count, "([{")) == sum(map(read.count, ")]}"))
-    return line if balanced and _ALGEBRA.search(read) else None
+    return value if balanced and _ALGEBRA.search(read) else None
 
 
-def _has_words(value: object) -> bool:
+_ALGEBRA = re.compile(r"[A-Za-z√∛π∞∅∪∩≤≥≠<>=\\^_!|:]")
+
+
+def _plain_line(line: str) -> str:
+    return _bare(line) or ""
+
+
+def _haswords(value: object) -> bool:
     members = value if isinstance(value, tuple | frozenset) else ()
-    return is_word(value) or any(_has_words(member) for member in members)
-
-
-def _last_value(text: str) -> str | None:
-    formulas, numbers = list(_FORMULA.finditer(text)), list(_NUMBER.finditer(text))
-    if formulas and (not numbers or numbers[-1].end() <= formulas[-1].end()):
-        inside = next(group for group in formulas[-1].groups() if group is not None).strip()
-        if any(character.isdigit() for character in inside) and _words(inside) < 2:
-            return inside
-    return numbers[-1][0] if numbers else None
+    return is_word(value) or any(_haswords(member) for member in members)
 
 
 def _only_word(text: str) -> str | None:
     word = re.fullmatch(r"\s*([^\W\d_]+)[\s.]*", text)
     return word[1] if word else None
-
-
-def _last_choice(text: str) -> str | None:
-    found = [first or second for first, second in _CHOICE.findall(text)]
-    return found[-1] if found else None

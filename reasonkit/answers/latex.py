@@ -16,7 +16,9 @@ _FUNCTION = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp"
 _REWRITES = tuple(
     (re.compile(pattern), latex)
     for pattern, latex in (
-        (r"\\\$|\\?%|[$€£¥₹]", ""),
+        (r"\\\$|\\?%|[$€£¥₹]|(?<![A-Za-z])USD(?![A-Za-z])", ""),
+        (r"\\(?:mathrm|text|mathit)\s*\{\s*i\s*\}", "i"),
+        (r"\[\s*(\[[^\[\]]*\](?:\s*,\s*\[[^\[\]]*\])*)\s*\]", lambda m: _matrix(m[1])),
         (r"\*\*", "^"),
         (r"\^(-\d+)", r"^{\1}"),
         (r"\\[dtc]frac(?![A-Za-z])|\\(?:nice|s)frac(?![A-Za-z])", r"\\frac"),
@@ -50,6 +52,7 @@ _REWRITES = tuple(
         (r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?=\s*\\?[A-Za-z])", lambda m: m[1].replace(",", "")),
     )
 )
+_BREAK = r" \\ "
 _EXPONENT = re.compile(r"\^\s*\(")
 _ROOT = re.compile(r"(?<![A-Za-z\\])sqrt\s*\(")
 _DEGREE = r"(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree(?![a-z]))"
@@ -98,6 +101,11 @@ def _braced(opening: re.Pattern[str], command: str, text: str) -> str:
                 text = f"{text[: found.start()]}{command}{{{inside}}}{text[end + 1 :]}"
                 break
     return text
+
+
+def _matrix(rows: str) -> str:
+    cells = [row.replace(",", " & ") for row in re.findall(r"\[([^\[\]]*)\]", rows)]
+    return rf"\begin{{pmatrix}}{_BREAK.join(cells)}\end{{pmatrix}}"
 
 
 def _fraction(decimal: re.Match[str]) -> str:

@@ -25,7 +25,7 @@ _BETWEEN_BOXES = re.compile(r"(?<!\\)\b[A-Za-z]+")
 _WORDS_ONLY = re.compile(r"[^\W\d_]{2,}(?:[ ,:]+[^\W\d_]+)*[ ,:]*")
 
 _BARE = re.compile(r"-?\d+(?:,\d{3})*", re.ASCII)
-_MONEY = re.compile(r"(?<![A-Za-z])[A-Z]{0,3}\\?\$\s*(?=-?[\d.])")
+_MONEY = re.compile(r"(?<![A-Za-z\\])(?P<land>[A-Z]{0,3})(?P<sure>\\?)\$\s*(?=[-+]?\s*[\d.])")
 _DELIMITER = re.compile(r"(?<!\\)(?:\$|\\[()\[\]])")
 _SPACING = re.compile(r"(?<!\\)\\(?:[!,;:> ]|n(?![A-Za-z])|quad(?![a-z])|qquad)|(?<!\\)~")
 _SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle)(?![A-Za-z])\s*")
@@ -106,7 +106,7 @@ def tidy(text: str) -> str:
     if "\\begin" not in text:
         text = _DOUBLED.sub(r"\\", text)
     while True:
-        bare = _DELIMITER.sub("", _MONEY.sub("", _unboxed(text))).strip()
+        bare = _DELIMITER.sub("", _priced(_unboxed(text))).strip()
         bare = _TAIL.sub("", _LEAD.sub("", bare, count=1) if _LEAD.match(bare) else bare).strip()
         if wrapped := _WRAPPED.fullmatch(bare):
             bare = next(inside for inside in wrapped.groups() if inside is not None).strip()
@@ -115,6 +115,16 @@ def tidy(text: str) -> str:
         text = bare
     text = _SIZING.sub("", _THOUSANDS.sub(lambda m: "," if "," in m[0] else "", text))
     return " ".join(_SPACING.sub(" ", text).split())
+
+
+def _priced(text: str) -> str:
+    """Money as ``USD 5``, where the dollar sign is no delimiter of a formula."""
+    delimits = len(re.findall(r"(?<!\\)\$", text)) % 2 == 0
+
+    def price(sign: re.Match[str]) -> str:
+        return "USD " if sign["sure"] or sign["land"] or not delimits else ""
+
+    return _MONEY.sub(price, text)
 
 
 def _vulgar(match: re.Match[str]) -> str:

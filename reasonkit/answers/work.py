@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 
-_THOUGHT = re.compile(r"<think>\s*(?!</think>)\S")
 _CALCULATION = re.compile(r"\d\s*(?:[-+*/×÷·−^]|\\times|\\cdot|\\div)\s*\d")
 _RECHECK = re.compile(
     r"\b(?:wait|hmm+|hold on|on second thought|actually|alternatively|double[- ]check\w*"
@@ -19,13 +18,13 @@ _RECHECK = re.compile(
 )
 
 
-def shows_work(text: str, extracted: str | None) -> bool:
+def shows_work(text: str, thought: str | None, extracted: str | None) -> bool:
     """Whether a completion thinks before it answers, in whatever format.
 
-    It does if a ``<think>`` block has content, or if two numbers are joined by an operator
+    It does if its thought has content, or if two numbers are joined by an operator
     somewhere before the last mention of the final answer (anywhere, if there is none).
     """
-    return bool(_THOUGHT.search(text) or _CALCULATION.search(_before(text, extracted)))
+    return bool((thought or "").strip() or _CALCULATION.search(_before(text, extracted)))
 
 
 def rechecks(text: str, extracted: str | None) -> bool:

@@ -175,12 +175,23 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     from math_verify import LatexExtractionConfig, parse, verify
-    from sympy import Set
+    from sympy import Basic, I, Set, expand_complex, simplify
 
     # Units are off: math-verify would take the t of 2+3t for one. Boxes are open already.
     default = LatexExtractionConfig()
     normal = dataclasses.replace(default.normalization_config, units=False, boxed="none")
     config = dataclasses.replace(default, normalization_config=normal)
+
+    def imaginary(part: Any) -> Any:
+        units = [symbol for symbol in part.free_symbols if symbol.name == "i"]
+        return part.subs(dict.fromkeys(units, I)).doit() if units else part
+
+    def same_number(reference: Any, candidate: Any) -> bool:
+        pair = (reference, candidate)
+        complex_ = any(isinstance(part, Basic) and part.has(I) for part in pair)
+        if not complex_ or not all(getattr(part, "is_number", False) for part in pair):
+            return False
+        return bool(simplify(expand_complex(reference - candidate)) == 0)
 
     @functools.lru_cache(maxsize=4096)
     def value(formula: str) -> list[Any]:
@@ -191,7 +202,8 @@ def main() -> None:
             fallback_mode="no_fallback",
             parsing_timeout=None,
         )
-        return [part.doit() if isinstance(part, Set) else part for part in parsed]
+        parsed = [part.doit() if isinstance(part, Set) else part for part in parsed]
+        return [imaginary(part) if isinstance(part, Basic) else part for part in parsed]
 
     def verdict(request: dict[str, Any]) -> str:
         reference = value(request["reference"])
@@ -204,6 +216,8 @@ def main() -> None:
         same = len(candidate) == 1 and verify(
             reference, candidate, timeout_seconds=None, allow_set_relation_comp=True
         )
+        if not same and len(candidate) == len(reference) == 1:
+            same = same_number(reference[0], candidate[0])
         return "equal" if same else "different"
 
     print(json.dumps("ready"), file=replies)

@@ -11,11 +11,10 @@ import random
 import time
 from collections.abc import Sequence
 
-from reasonkit.answers.extraction import answer_part
 from reasonkit.answers.work import shows_work
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.generation import Engine, Sampling
-from reasonkit.rewards.format import is_well_formed
+from reasonkit.judging import answer_part, is_well_formed, read
 from reasonkit.tasks import TASKS, arithmetic, general
 from reasonkit.tasks.splits import split_of
 from reasonkit.types import Completion, Example
@@ -76,6 +75,6 @@ def _verdict(example: Example, completion: Completion) -> Verdict:
         tokens=completion.tokens,
         finish=completion.finish_reason,
         format=is_well_formed(completion.text),
-        thought=shows_work(completion.text, answer),
+        thought=shows_work(completion.text, read(completion.text).thought, answer),
         text=completion.text,
     )

@@ -167,12 +167,16 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     if found is not None:
         engine = traces.pool(made, found.engine(config), found.origin(config))
         asked = found.ask(test, config.wording)
-        taught = running.measure(made, "teacher", engine, asked, longest, passes=plan.passes)
+        taught = running.measure(
+            made, "teacher", engine, asked, longest, allow_weaker=plan.allow_weaker
+        )
     if config.only == Only.traces:
         assert found is not None
         return _told(prepared, lessons.gather(made, plan, tokenizer, found), taught)
     student = LocalEngine(prepared.model, tokenizer)
-    before = running.measure_before(made, student, test, longest, config.baselines, plan.passes)
+    before = running.measure_before(
+        made, student, test, longest, config.baselines, plan.allow_weaker
+    )
     if found is not None:
         _warn_of_a_weak_teacher(made, prepared, found, engine, student)
     learned = None
@@ -187,7 +191,7 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
             found.release()
         tuned = supervise(made, plan, tokenizer, prepared.model, learned.rows)
     student = LocalEngine(tuned.policy, tokenizer)
-    after = running.measure(made, "after", student, test, longest, passes=plan.passes)
+    after = running.measure(made, "after", student, test, longest, allow_weaker=plan.allow_weaker)
     measured = [*before.all, after, *([taught] if taught else [])]
     counters = tuned.counters
     told = _told(prepared, learned, taught)
@@ -247,9 +251,9 @@ def _warn_of_a_weak_teacher(
     config, examples = prepared.plan.config, prepared.plan.splits.validation
     assert config.max_completion_tokens
     longest = config.max_completion_tokens
-    passes, asked = prepared.plan.passes, found.ask(examples, config.wording)
-    own = running.measure(made, "epoch-0", student, examples, longest, passes=passes)
-    other = running.measure(made, "teacher-validation", taught, asked, longest, passes=passes)
+    weaker, asked = prepared.plan.allow_weaker, found.ask(examples, config.wording)
+    own = running.measure(made, "epoch-0", student, examples, longest, allow_weaker=weaker)
+    other = running.measure(made, "teacher-validation", taught, asked, longest, allow_weaker=weaker)
     if other.accuracy.accuracy <= own.accuracy.accuracy:
         console.warn(
             f"the teacher is not the better one: {found.name} is right in "

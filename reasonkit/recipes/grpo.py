@@ -118,14 +118,14 @@ def _measure_and_train(
 
     config, test = plan.config, plan.splits.test
     assert config.max_completion_tokens
-    longest, passes = config.max_completion_tokens, plan.passes
+    longest, weaker = config.max_completion_tokens, plan.allow_weaker
     engine = LocalEngine(model, tokenizer)
-    before = running.measure_before(made, engine, test, longest, config.baselines, passes)
+    before = running.measure_before(made, engine, test, longest, config.baselines, weaker)
     guard = Guard(plan.rewards, config.reward_timeout)
     trained = reinforce(made, plan, tokenizer, model, guard)
     counters = trained.counters
     engine = LocalEngine(trained.policy, tokenizer)
-    after = running.measure(made, "after", engine, test, longest, passes=passes)
+    after = running.measure(made, "after", engine, test, longest, allow_weaker=weaker)
     measured = (*before.all, after)
     summary: dict[str, Any] = {
         "command": COMMAND,

@@ -129,7 +129,9 @@ def _make(
     config, test = plan.config, plan.splits.test
     assert config.max_completion_tokens
     longest, engine = config.max_completion_tokens, LocalEngine(base, tokenizer)
-    before = running.measure_before(made, engine, test, longest, config.baselines, plan.passes)
+    before = running.measure_before(
+        made, engine, test, longest, config.baselines, plan.allow_weaker
+    )
     general = {"before": appraisal.general(made, "general-before", engine, plan, "test")}
     rows = [{"name": "base", **appraisal.appraise(made, "base", engine, plan)}]
     written = _write_chats(made, config)
@@ -142,7 +144,7 @@ def _make(
     _forget_another_end(made, last)
     model = load_model(resolve(policy), str(config.device), str(DType.float32))
     engine = LocalEngine(model, tokenizer)
-    after = running.measure(made, "after", engine, test, longest, passes=plan.passes)
+    after = running.measure(made, "after", engine, test, longest, allow_weaker=plan.allow_weaker)
     general["after"] = appraisal.general(made, "general-after", engine, plan, "test")
     measured = (*before.all, after)
     spent = {

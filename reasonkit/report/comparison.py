@@ -6,7 +6,6 @@ parts are.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from reasonkit.evaluation import Evaluation, Verdict
+from reasonkit.judging import pieces
 from reasonkit.report import frontier
 from reasonkit.runs import Run
 
@@ -23,8 +23,6 @@ QUESTIONS = 40
 
 LONGEST = 2000
 """Characters of a completion that are shown."""
-
-_PIECES = re.compile(r"(<think>.*?(?:</think>|\Z)|<answer>.*?(?:</answer>|\Z))", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +67,23 @@ def drawn(run: Run, summary: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def pieces(text: str) -> list[tuple[str, str]]:
-    """A completion cut at its tags."""
-    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-    kinds = {"<think>": "think", "<answer>": "answer"}
-    return [
-        (kinds.get(piece[: piece.find(">") + 1], "plain"), piece)
-        for piece in _PIECES.split(cut)
-        if piece
-    ]
-
-
 def questions(evaluations: Mapping[str, Evaluation]) -> list[Question]:
     """Those that closest to half of the ways got right first."""
     columns = {name: e.verdicts for name, e in evaluations.items()}
     found = []
     for verdicts in zip(*columns.values(), strict=True):
         said = [
-            Said(name, verdict, pieces(verdict.text))
+            Said(name, verdict, pieces(_shortened(verdict.text)))
             for name, verdict in zip(columns, verdicts, strict=True)
         ]
         right = sum(verdict.correct for verdict in verdicts)
         found.append(Question(verdicts[0].question, verdicts[0].answer, right, said))
     half = len(columns) / 2
     return sorted(found, key=lambda q: abs(q.right - half))[:QUESTIONS]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _parts(run: Run) -> list[tuple[str, str]]:

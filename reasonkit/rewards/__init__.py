@@ -8,6 +8,7 @@ rewards of one name with different parameters in one composition.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,9 +27,9 @@ from reasonkit.rewards import (
     readability,
     tags,
 )
-from reasonkit.types import Claim, Group
+from reasonkit.types import Claim
 
-Score = Callable[[Group], Sequence[float | None]]
+Score = Callable[..., Sequence[float | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Reward:
         claim: what it is held to.
         paper: where it is from; empty for a user's own.
         score: one value a completion of a group, None where there is no verdict.
+        judges: whether it asks for the verdict, for which programs may run.
         waits: whether it waits for other processes or machines most of the time and may run in a
             thread, beside the other rewards.
         parameter: what may follow the name on the command line, in brackets where it may be left
@@ -60,6 +62,7 @@ class Reward:
     claim: Claim
     paper: str
     score: Score
+    judges: bool = False
     waits: bool = False
     parameter: str = ""
     make: Callable[[str], Score] | None = None
@@ -92,6 +95,7 @@ REWARDS: dict[str, Reward] = {
             claim="correctness",
             paper="DeepSeek-AI, arXiv:2501.12948, section 2.2.2",
             score=answer.score,
+            judges=True,
         ),
         Reward(
             name="code",
@@ -135,6 +139,7 @@ REWARDS: dict[str, Reward] = {
             claim="correctness",
             paper="Yeo et al., arXiv:2502.03373",
             score=length.cosine,
+            judges=True,
             parameter="[:TOKENS]",
             make=length.with_tokens(length.cosine, length.LONGEST),
         ),
@@ -268,7 +273,29 @@ def parse(specs: Sequence[str]) -> list[WeightedReward]:
         if any(reward.name == other.reward.name for other in weighted):
             raise RefusedError(f"reward {reward.name!r} is given twice: give it once, or rename it")
         weighted.append(WeightedReward(reward, _weight(spec, weight)))
-    return weighted
+    return _in_one_isolation(weighted)
+
+
+def allow_weaker(rewards: Sequence[WeightedReward]) -> bool:
+    """Whether programs may run in whatever isolation there is: with ``code:weaker``."""
+    return any(weighted.reward.score is code.weaker for weighted in rewards)
+
+
+def _in_one_isolation(rewards: list[WeightedReward]) -> list[WeightedReward]:
+    """The rewards, each that runs programs in the isolation that ``code`` was given."""
+    if not allow_weaker(rewards):
+        return rewards
+    return [
+        dataclasses.replace(
+            w,
+            reward=dataclasses.replace(
+                w.reward, score=functools.partial(w.reward.score, allow_weaker=True)
+            ),
+        )
+        if w.reward.judges
+        else w
+        for w in rewards
+    ]
 
 
 def _resolve(name: str) -> Reward:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from reasonkit import judging
 from reasonkit.errors import RefusedError, RunError, UnknownNameError
 from reasonkit.files import write_json
 from reasonkit.types import Group
@@ -46,7 +47,6 @@ LONGEST_ANSWER = 32_000
 LONGEST_REPLY = 2048
 """Tokens that the judge may write, its own thinking included."""
 
-_THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 
 
@@ -236,7 +236,7 @@ def read(reply: str, number: str) -> float | None:
 
     A judge's own thinking in front is passed over, and a fence around is taken off.
     """
-    reply = _THOUGHT.sub("", reply, count=1)
+    reply = judging.read(reply).answer or ""
     fenced = _FENCE.fullmatch(reply)
     try:
         verdict: Any = json.loads(fenced[1] if fenced else reply)

@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Callable
 
 from reasonkit.errors import UnknownNameError
+from reasonkit.judging import thought_of
 from reasonkit.types import Group
 
 FREQUENT = {
@@ -86,21 +87,12 @@ def share(text: str, language: str = "en") -> float:
     has nothing foreign in it: 1.0. A text or a thought without a letter or a digit: 0.0. LaTeX
     commands are no words.
     """
-    said = thought(text)
+    said = thought_of(text)
     if not any(character.isalnum() for character in said):
         return 0.0
     told = [_is_in(word, language) for word in set(_words(said))]
     known = [verdict for verdict in told if verdict is not None]
     return sum(known) / len(known) if known else 1.0
-
-
-def thought(text: str) -> str:
-    """What stands inside the thinking tags, closed or not; the whole text where there are none."""
-    before, closed, _ = text.partition("</think>")
-    if closed:
-        return before.removeprefix("<think>")
-    _, opened, after = text.partition("<think>")
-    return after if opened else text
 
 
 def _words(text: str) -> list[str]:

@@ -5,11 +5,12 @@ Cosine and repetition are Yeo et al.'s (arXiv:2502.03373), overlong is DAPO's (a
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
 from reasonkit.errors import RefusedError
-from reasonkit.rewards import answer, code
+from reasonkit.judging import judge_group
 from reasonkit.types import Completion, Group
 
 Score = Callable[[Group], list[float | None]]
@@ -27,18 +28,20 @@ RIGHT_SHORT, RIGHT_LONG, WRONG_SHORT, WRONG_LONG, CUT_OFF = 1.0, 0.5, -1.0, 0.0,
 """The paper's 2, 1, -10, 0 and -10, each side scaled to 1."""
 
 
-def cosine(group: Group, longest: int = LONGEST) -> list[float | None]:
+def cosine(
+    group: Group, longest: int = LONGEST, *, allow_weaker: bool = False
+) -> list[float | None]:
     r"""Cosine reward: right and short is best, wrong and short is worst.
 
     :math:`\eta_{min} + \frac12(\eta_{max}-\eta_{min})(1+\cos(t\pi/T))` for a completion of t tokens
     of at most T, from `RIGHT_SHORT` to `RIGHT_LONG` where the answer is right, from `WRONG_SHORT`
     to `WRONG_LONG` where it is wrong; `CUT_OFF` where it was cut off or has T tokens. None where
-    the reference has no value. Where the example has tests, they tell what is right.
+    the reference has no value. ``allow_weaker`` is as `reasonkit.judging.judge_group` takes it.
     """
-    verdicts = code.score(group) if group.example.tests else answer.score(group)
+    judged = judge_group(group, allow_weaker=allow_weaker)
     return [
-        None if right is None else _cosine(completion, right > 0, longest)
-        for completion, right in zip(group.completions, verdicts, strict=True)
+        None if one.right is None else _cosine(completion, one.right, longest)
+        for completion, one in zip(group.completions, judged, strict=True)
     ]
 
 
@@ -87,9 +90,7 @@ def _repeated(ids: Sequence[object], ngram: int) -> float:
     return repeated / len(ids) if ids else 0.0
 
 
-def with_tokens(
-    score: Callable[[Group, int], list[float | None]], usual: int
-) -> Callable[..., Score]:
+def with_tokens(score: Callable[..., list[float | None]], usual: int) -> Callable[..., Score]:
     """Makes a reward from the number of tokens in its name, ``NAME:TOKENS``.
 
     Raises:
@@ -100,6 +101,12 @@ def with_tokens(
         if parameter and not (parameter.isascii() and parameter.isdigit() and int(parameter)):
             raise RefusedError(f"{parameter!r} is no number of tokens: write e.g. :{usual}")
         count = int(parameter or usual)
-        return lambda group: score(group, count)
+        return functools.partial(_with_count, score, count)
 
     return make
+
+
+def _with_count(
+    score: Callable[..., list[float | None]], count: int, group: Group, **settings: bool
+) -> list[float | None]:
+    return score(group, count, **settings)

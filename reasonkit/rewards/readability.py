@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from statistics import fmean
 
-from reasonkit.rewards.language import thought
+from reasonkit.judging import thought_of
 from reasonkit.types import Group
 
 _STEP = re.compile(r"[;\n]|[,.](?=\s|$)")
@@ -30,7 +30,7 @@ def share(text: str) -> float:
     Taken of the thought, or of the whole text where no tag marks one. A thought without a letter or
     a digit: 0.0.
     """
-    steps = [step for step in _STEP.split(thought(text)) if any(map(str.isalnum, step))]
+    steps = [step for step in _STEP.split(thought_of(text)) if any(map(str.isalnum, step))]
     return fmean(map(_is_written_out, steps)) if steps else 0.0
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
+from reasonkit.judging import TAGS
 from reasonkit.types import Group
 
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _ANY_TAG = re.compile(r"</?(?:think|answer)\b[^>]*>?")
 
 

@@ -39,9 +39,15 @@ def appraise(run: Run, name: str, engine: Engine, plan: Plan[Any]) -> dict[str, 
     """
     examples, longest = plan.splits.validation, plan.config.max_completion_tokens
     assert longest
-    greedy = measure(run, name, engine, examples, longest, passes=plan.passes)
+    greedy = measure(run, name, engine, examples, longest, allow_weaker=plan.allow_weaker)
     sampled = measure(
-        run, f"{name}-sampled", engine, examples, longest, passes=plan.passes, temperature=1.0
+        run,
+        f"{name}-sampled",
+        engine,
+        examples,
+        longest,
+        allow_weaker=plan.allow_weaker,
+        temperature=1.0,
     )
     means = general(run, f"{name}-general", engine, plan, "validation")
     return {

@@ -176,7 +176,9 @@ def reinforce(
     def validate(step: int, engine: LocalEngine) -> dict[str, float]:
         assert config.max_completion_tokens
         examples, longest = plan.splits.validation, config.max_completion_tokens
-        done = measure(run, f"step-{step}", engine, examples, longest, passes=plan.passes)
+        done = measure(
+            run, f"step-{step}", engine, examples, longest, allow_weaker=plan.allow_weaker
+        )
         validation = {
             "validation": done.accuracy.accuracy,
             "validation_low": done.accuracy.low,

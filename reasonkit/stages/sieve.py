@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Indel
 
+from reasonkit.judging import read
 from reasonkit.rewards import Reward, WeightedReward
 from reasonkit.tasks.recorded import normal
 from reasonkit.types import Completion, Example, Trace
@@ -102,12 +103,8 @@ def filters(
 
 def is_finished(completion: Completion) -> bool:
     """Whether it ended by itself, says something, and closes the thought that it opens."""
-    text = completion.text
-    return (
-        completion.finish_reason == "stop"
-        and text.strip() != ""
-        and ("<think>" in text) <= ("</think>" in text)
-    )
+    said = read(completion.text).answer
+    return completion.finish_reason == "stop" and bool(said and said.strip())
 
 
 def _finished(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -108,7 +108,9 @@ def _validation(
 
     def validate(epoch: int, engine: LocalEngine) -> dict[str, float]:
         examples = plan.splits.validation
-        done = measure(run, f"epoch-{epoch}", engine, examples, longest, passes=plan.passes)
+        done = measure(
+            run, f"epoch-{epoch}", engine, examples, longest, allow_weaker=plan.allow_weaker
+        )
         return {
             "validation": done.accuracy.accuracy,
             "validation_low": done.accuracy.low,

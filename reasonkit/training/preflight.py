@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from reasonkit.config import GrpoConfig
 from reasonkit.generation import Engine, Sampling
-from reasonkit.rewards.format import is_well_formed
+from reasonkit.judging import is_well_formed
 from reasonkit.rewards.guard import Guard
 from reasonkit.types import Example
 

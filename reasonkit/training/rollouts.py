@@ -16,17 +16,17 @@ from typing import Any
 from trl import GRPOTrainer
 
 from reasonkit import processes
-from reasonkit.answers.extraction import extract_answer
 from reasonkit.answers.work import rechecks, shows_work
 from reasonkit.config import GrpoConfig
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine, encode_prompts
+from reasonkit.judging import extract
 from reasonkit.objectives import RewardScaling
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.training.advantages import advantages
 from reasonkit.training.curriculum import Curriculum
-from reasonkit.types import Completion, Example, Group, Scored, Scores
+from reasonkit.types import Example, Group, Scored, Scores
 
 ADVANTAGE_BINS = {
     "below -2": -2.0,
@@ -303,7 +303,8 @@ def _metrics(
     """
     completions = [c for d in reasoning for c in d.group.completions]
     right = [value for d in reasoning for value in d.right]
-    again = [_rechecks(c) for c in completions]
+    said = [extract(d.group.example, c) for d in reasoning for c in d.group.completions]
+    again = [rechecks(c.text, one.extracted) for c, one in zip(completions, said, strict=True)]
     totals = [total for known in _known(drawn) for total in known]
     scaling = config.reward_scaling or RewardScaling.group
     counts = dict.fromkeys(ADVANTAGE_BINS, 0)
@@ -316,7 +317,10 @@ def _metrics(
         "right": fmean(right),
         "completion_tokens": fmean(c.tokens for c in completions),
         "truncated": fmean(c.finish_reason == "length" for c in completions),
-        "thinks": fmean(shows_work(c.text, extract_answer(c.text)) for c in completions),
+        "thinks": fmean(
+            shows_work(c.text, one.thought, one.extracted)
+            for c, one in zip(completions, said, strict=True)
+        ),
         "rechecks": fmean(again),
         "right_when_rechecking": (
             fmean(r for r, a in zip(right, again, strict=True) if a) if any(again) else None
@@ -332,10 +336,6 @@ def _metrics(
 
 def _known(drawn: Sequence[Drawn]) -> list[list[float]]:
     return [[total for total in d.totals if total is not None] for d in drawn]
-
-
-def _rechecks(completion: Completion) -> bool:
-    return rechecks(completion.text, extract_answer(completion.text))
 
 
 def lookup(name: str) -> Callable[..., list[float | None]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonkit.answers import extract_answer, group_equal
-from reasonkit.answers.comparison import equal
+from reasonkit.answers import group_equal
+from reasonkit.judging import extract, judge_group
 from reasonkit.types import Completion, Group
 
 BLANK = -1
@@ -17,7 +17,6 @@ BLANK = -1
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Correct = Callable[[str, str], bool | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,27 +78,29 @@ class Ballots:
 def cast(
     group: Group,
     scores: Sequence[float | None] | None = None,
-    correct: Correct = equal,
 ) -> Ballots:
     """The ballots of a group.
 
     Args:
         scores: one a completion; its confidence where None.
-        correct: whether an answer is the reference answer. Not asked where the reference is empty.
 
     Raises:
-        RunError: the process that compares formulas can't be started on this machine.
+        DataError: as `reasonkit.judging.judge_group`.
+        RefusedError: as it does.
+        RunError: as it does.
     """
-    completions = group.completions
-    extracted = [extract_answer(completion.text) for completion in completions]
+    completions, example = group.completions, group.example
+    extracted = [extract(example, completion).extracted for completion in completions]
     given = [answer for answer in extracted if answer is not None]
-    numbers = iter(group_equal(given))
+    numbers = iter(_same_texts(given) if example.tests else group_equal(given))
     classes = [BLANK if answer is None else next(numbers) for answer in extracted]
     answers: dict[int, str] = {}
-    for number, answer in zip(classes, extracted, strict=True):
+    spoke: dict[int, Completion] = {}
+    for number, answer, completion in zip(classes, extracted, completions, strict=True):
         if answer is not None:
             answers.setdefault(number, answer)
-    reference = group.example.answer
+            spoke.setdefault(number, completion)
+    judged = judge_group(Group(example, list(spoke.values())))
     sure = [confidence(completion) for completion in completions]
     return Ballots(
         classes=np.array(classes, dtype=np.int64),
@@ -107,10 +108,13 @@ def cast(
         confidence=_floats(sure),
         scores=_floats(sure if scores is None else scores),
         answers=tuple(answers.values()),
-        right=tuple(
-            bool(reference) and correct(answer, reference) is True for answer in answers.values()
-        ),
+        right=tuple(one.right is True for one in judged),
     )
+
+
+def _same_texts(programs: Sequence[str]) -> list[int]:
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(text, len(numbers)) for text in programs]
 
 
 def confidence(completion: Completion) -> float | None:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reasonkit.evaluation import Evaluation, Verdict, judge
+from reasonkit.evaluation import Evaluation, Verdict, verdict_on
 from reasonkit.generation import Engine, Sampling
 from reasonkit.types import Completion, Example, Group
 from reasonkit.voting.ballots import Ballots, cast
@@ -57,7 +57,7 @@ class Outcome:
     def verdict(self) -> Verdict:
         """The outcome as a verdict; its tokens are those of all samples."""
         return replace(
-            judge(self.example, self.completion),
+            verdict_on(self.example, self.completion),
             extracted=self.elected.answer,
             correct=self.elected.right,
             tokens=self.tokens,

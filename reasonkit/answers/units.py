@@ -1,0 +1,264 @@
+r"""The units that people answer in: what they measure, and how much of it.
+
+A unit that stands here has a dimension and an exact scale, so that 1 km is 1000 m and 90 minutes
+are 1.5 hours. Any other (apples, marbles) is compared as a text, singular and plural being one.
+"units" and "square units" say nothing and are no unit. Left out: months in days, currencies in one
+another, and units that few answers are in.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a number counts.
+
+    Attributes:
+        dimension: base units and their exponents, sorted; or, for a unit that isn't known, its
+            text.
+        scale: how many base units it is.
+        offset: what is added to the scaled number, as for degrees Fahrenheit.
+    """
+
+    dimension: tuple[tuple[str, int], ...] | str
+    scale: Fraction = Fraction(1)
+    offset: Fraction = Fraction(0)
+
+
+# Base unit and exponents → the names of each scale.
+_TABLE: tuple[tuple[str, dict[str, str]], ...] = (
+    (
+        "m",
+        {
+            "1": "m meter metre",
+            "1/1000": "mm millimeter millimetre",
+            "1/100": "cm centimeter centimetre",
+            "1/10": "dm decimeter decimetre",
+            "1000": "km kilometer kilometre",
+            "1/1000000": "μm µm um micrometer micrometre micron",
+            "1/1000000000": "nm nanometer nanometre",
+            "0.0254": "in inch inches",
+            "0.3048": "ft foot feet",
+            "0.9144": "yd yard",
+            "1609.344": "mi mile",
+        },
+    ),
+    (
+        "g",
+        {
+            "1": "g gram gramme gm",
+            "1/1000": "mg milligram",
+            "1000": "kg kilogram kilo kgs",
+            "1000000": "t ton tonne",
+            "453.59237": "lb lbs pound",
+            "28.349523125": "oz ounce",
+        },
+    ),
+    (
+        "s",
+        {
+            "1": "s sec second secs",
+            "1/1000": "ms millisecond",
+            "60": "min minute mins",
+            "3600": "h hr hour hrs",
+            "86400": "day",
+            "604800": "week",
+        },
+    ),
+    ("month", {"1": "month", "12": "year yr yrs", "120": "decade", "1200": "century centuries"}),
+    ("A", {"1": "A ampere amp", "1/1000": "mA milliampere"}),
+    ("K", {"1": "K kelvin"}),
+    ("mol", {"1": "mol mole"}),
+    ("°", {"1": "degree deg"}),
+    ("rad", {"1": "rad radian"}),
+    ("%", {"1": "% percent pct"}),
+    (
+        "bit",
+        {
+            "1": "bit",
+            "8": "byte B",
+            "8000": "KB kB kilobyte",
+            "8000000": "MB megabyte",
+            "8000000000": "GB gigabyte",
+            "8000000000000": "TB terabyte",
+        },
+    ),
+    ("$", {"1": "$ dollar usd buck", "1/100": "cent ¢"}),
+    ("€", {"1": "€ euro eur"}),
+    ("£", {"1": "£ gbp"}),
+    ("¥", {"1": "¥ yen jpy"}),
+    ("CN¥", {"1": "yuan cny rmb"}),
+    ("₹", {"1": "₹ rupee inr rs"}),
+    ("m^2", {"4046.8564224": "acre", "10000": "ha hectare"}),
+    (
+        "m^3",
+        {
+            "1/1000": "L l liter litre",
+            "1/1000000": "mL ml milliliter millilitre cc",
+            "1/100000": "cL cl centiliter centilitre",
+            "0.003785411784": "gal gallon",
+            "0.000946352946": "qt quart",
+            "0.000473176473": "pt pint",
+            "0.0002365882365": "cup",
+            "0.00001478676478125": "tablespoon tbsp",
+            "0.00000492892159375": "teaspoon tsp",
+        },
+    ),
+    ("m s^-1", {"0.44704": "mph", "1/3.6": "kmh kph kmph"}),
+    ("s^-1", {"1": "Hz hertz", "1000": "kHz kilohertz", "1000000": "MHz megahertz"}),
+    ("g m s^-2", {"1000": "N newton", "1000000": "kN kilonewton"}),
+    ("g m^-1 s^-2", {"1000": "Pa pascal", "1000000": "kPa kilopascal"}),
+    (
+        "g m^2 s^-2",
+        {
+            "1000": "J joule",
+            "1000000": "kJ kilojoule",
+            "4184": "cal calorie",
+            "4184000": "kcal kilocalorie",
+            "3600000000": "kWh",
+        },
+    ),
+    ("g m^2 s^-3", {"1000": "W watt", "1000000": "kW kilowatt", "1000000000": "MW megawatt"}),
+    ("g m^2 s^-3 A^-1", {"1000": "V volt"}),
+    ("g m^2 s^-3 A^-2", {"1000": "Ω ohm"}),
+    ("s A", {"1": "C coulomb"}),
+)
+_TEMPERATURES = {
+    "c": Unit((("K", 1),), Fraction(1), Fraction("273.15")),
+    "f": Unit((("K", 1),), Fraction(5, 9), Fraction("459.67") * Fraction(5, 9)),
+}
+_NAMES = {"c": "c", "f": "f", "celsius": "c", "fahrenheit": "f"}
+
+_GENERIC = frozenset(
+    {"", "unit", "square unit", "cubic unit", "sq unit", "cu unit", "unit^2", "unit^3"}
+)
+_POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
+_PART = re.compile(
+    r"(?P<per>/|(?<![^\W\d_])per(?![^\W\d_]))|(?P<times>[·*⋅.×-])"
+    r"|(?P<word>[^\W\d_]+|[%$€£¥₹¢°Ω])(?:\s*\^?\s*\{?\s*(?P<power>[-+]?\d)\s*\}?)?"
+)
+_IRREGULAR = {
+    "people": "person",
+    "children": "child",
+    "men": "man",
+    "women": "woman",
+    "feet": "foot",
+    "halves": "half",
+    "mice": "mouse",
+    "geese": "goose",
+    "knives": "knife",
+    "loaves": "loaf",
+}
+
+
+def _named() -> dict[str, Unit]:
+    known = {}
+    for dimension, scales in _TABLE:
+        exponents = []
+        for part in dimension.split():
+            base, _, power = part.partition("^")
+            exponents.append((base, int(power or 1)))
+        for scale, names in scales.items():
+            top, _, bottom = scale.partition("/")
+            for name in names.split():
+                known[name] = Unit(
+                    tuple(sorted(exponents)), Fraction(top) / Fraction(bottom or "1")
+                )
+    return known
+
+
+_KNOWN = _named()
+_FOLDED = {name.casefold(): unit for name, unit in _KNOWN.items() if len(name) > 2}
+
+
+@functools.lru_cache(maxsize=4096)
+def unit(text: str) -> Unit | None:
+    """The unit that a text names, ``km/h`` or ``square feet``; None where it says nothing.
+
+    One that isn't known has its own text for a dimension.
+    """
+    words = " ".join(text.replace("\\", " ").split()).strip(". ")
+    plain = _singular_words(words)
+    if plain in _GENERIC:
+        return None
+    if (scale := _temperature(words)) is not None:
+        return scale
+    return _product(words) or Unit(plain)
+
+
+def is_known(text: str) -> bool:
+    """Whether every part of the text is a unit that stands in the table."""
+    found = unit(text)
+    return found is not None and not isinstance(found.dimension, str)
+
+
+def one_of(word: str) -> str:
+    """A word in the singular, as far as English spelling tells: ``berries`` is ``berry``."""
+    word = word.casefold()
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("ches", "shes", "xes", "sses", "oes")):
+        return word[:-2]
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+def _singular_words(text: str) -> str:
+    return " ".join(one_of(word) for word in text.split())
+
+
+def _temperature(words: str) -> Unit | None:
+    bare = words.casefold().removeprefix("degrees").removeprefix("degree").removeprefix("°").strip()
+    marked = bare != words.casefold() or len(bare) > 1
+    return _TEMPERATURES.get(_NAMES.get(bare, "")) if marked else None
+
+
+def _known(word: str) -> Unit | None:
+    if word in _KNOWN:
+        return _KNOWN[word]
+    if word == "°":
+        return _KNOWN["degree"]
+    return _FOLDED.get(word.casefold()) or _FOLDED.get(one_of(word)) or _KNOWN.get(one_of(word))
+
+
+def _product(words: str) -> Unit | None:
+    exponents: dict[str, int] = {}
+    scale, sign, ahead, end = Fraction(1), 1, 1, 0
+    last: Unit | None = None
+    found: Unit | None
+    for part in _PART.finditer(words):
+        if words[end : part.start()].strip():
+            return None
+        end = part.end()
+        if part["per"]:
+            sign = -1
+        if not part["word"]:
+            continue
+        power = int(part["power"] or 1)
+        if (named := _POWERS.get(part["word"].casefold())) and not part["power"]:
+            if part["word"].casefold().endswith("ed"):
+                if last is None:
+                    return None
+                named, found = named - 1, last
+            else:
+                ahead = named
+                continue
+        else:
+            named, found = power * ahead, _known(part["word"])
+        if found is None or isinstance(found.dimension, str):
+            return None
+        last, ahead = found, 1
+        scale *= found.scale ** (sign * named)
+        for base, exponent in found.dimension:
+            exponents[base] = exponents.get(base, 0) + sign * named * exponent
+    if end < len(words) or last is None or ahead != 1:
+        return None
+    return Unit(tuple(sorted((b, e) for b, e in exponents.items() if e)), scale)
