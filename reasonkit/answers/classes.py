@@ -3,18 +3,21 @@
 Comparing in pairs is not enough: math-verify compares decimals rounded, so that two decimals can
 both equal a root and not each other. Here one member stands for each class, and the others are
 compared with it alone. The classes are a partition whatever the verdicts are, and the order of the
-answers doesn't change it.
+answers doesn't change it. A number without a unit joins the one quantity that is written with that
+number; where there are several, it stands alone.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Sequence
+from fractions import Fraction
 
 from reasonkit.answers.comparison import symbolically
 from reasonkit.answers.latex import formula
 from reasonkit.answers.layout import LONGEST, tidy
-from reasonkit.answers.plain import NO_VALUE, is_word, plain
+from reasonkit.answers.numbers import Quantity
+from reasonkit.answers.plain import NO_VALUE, Plain, is_word, plain
 from reasonkit.answers.worker import TIME_LIMIT
 
 
@@ -44,8 +47,26 @@ def group_equal(answers: Sequence[str]) -> list[int]:
             class_of[text] = ("text", text) if found is None else found
             if algebra:
                 standing.setdefault(class_of[text], text)
+    class_of |= _with_the_unit(values)
     numbers: dict[Hashable, int] = {}
     return [numbers.setdefault(class_of[text], len(numbers)) for text in tidied]
+
+
+def _with_the_unit(values: dict[str, Plain | None]) -> dict[str, Hashable]:
+    """The class of each bare number that one quantity, and only one, is written with."""
+    shown: dict[Quantity, set[Fraction]] = {}
+    for value in values.values():
+        if isinstance(value, Quantity):
+            shown.setdefault(value, set()).add(value.shown)
+    of: dict[Fraction, list[Quantity]] = {}
+    for quantity, numbers in shown.items():
+        if len(numbers) == 1:
+            of.setdefault(next(iter(numbers)), []).append(quantity)
+    return {
+        text: of[value][0]
+        for text, value in values.items()
+        if isinstance(value, Fraction) and len(of.get(value, ())) == 1
+    }
 
 
 def _equal_class(text: str, standing: dict[Hashable, str]) -> Hashable | None:

@@ -103,7 +103,7 @@ def find(text: str) -> Found | None:
         return Found(inner, "tag") if inner else None
     text = _DRAWING.sub("\n", text)
     box, declared = _last_box(text), _declared(text)
-    if box is not None and (declared is None or box[1] >= declared[1]):
+    if box is not None and (declared is None or box[1] > declared[1]):
         inner = _inside(box[0]).strip()
         return Found(inner, "box") if inner else None
     if declared is not None:
@@ -188,7 +188,7 @@ def _unwrapped(text: str) -> str:
 
 
 def _declared(text: str) -> tuple[str, int] | None:
-    """The last answer that is declared one, and where."""
+    """The last answer that is declared one, and where its declaration begins."""
     hashes, marked = _after_hashes(text), _after_marker(text)
     if hashes is None or marked is None:
         return hashes or marked
@@ -201,7 +201,7 @@ def _after_hashes(text: str) -> tuple[str, int] | None:
     for said in list(_HASHES.finditer(text))[: -_MOST_HEADINGS - 1 : -1]:
         value = _bare(said[1])
         if value and (_alone(value) or last_line.endswith(said[1].strip())):
-            return value, said.end()
+            return value, said.start()
     return None
 
 
@@ -210,20 +210,23 @@ def _after_marker(text: str) -> tuple[str, int] | None:
         block = FORMULA.match(text, marker.end())
         if block and (block["block"] or block["square"] or block["environment"]):
             value = committed(last_row(inside(block)))
-            return (value, block.end()) if value else None
+            return (value, marker.start()) if value else None
         following = text[marker.end() : marker.end() + LONGEST]
         first = next(iter(sentences(following)), "")
         if _CHECKED.search(text[max(0, marker.start() - 80) : marker.start()]):
             continue
         if (said := _core(first)) is not None:
-            return said, marker.end() + following.find(first[:1]) + len(first)
+            return said, marker.start()
     return None
 
 
 def _bare(said: str) -> str | None:
     said = said.strip(" \t\n*")
-    if said.count("$") == 1 or (said.count("$") == 2 and said[0] == said[-1] == "$"):
-        said = said.strip("$").strip() if not re.match(r"\$\s?\d", said) else said
+    signs = said.count("$")
+    if (signs == 1 and not re.match(r"-?\$\s?[\d.]", said)) or (
+        signs == 2 and said[0] == said[-1] == "$"
+    ):
+        said = said.strip("$").strip()
     return said or None
 
 

@@ -135,13 +135,11 @@ def agree(given: object, wanted: object) -> bool:
     if given == wanted:
         return True
     if isinstance(given, frozenset) and isinstance(wanted, frozenset):
-        return _agree_as_sets(given, wanted) or any(
-            agree(one, other)
-            for one, other in (
-                *((g, wanted) for g in without_names(given)),
-                *((given, w) for w in without_names(wanted)),
-            )
-        )
+        given_values, wanted_values = without_names(given), without_names(wanted)
+        if bool(given_values) is bool(wanted_values):
+            return _agree_as_sets(given, wanted)
+        bare, other = (given_values, wanted) if given_values else (wanted_values, given)
+        return any(isinstance(v, frozenset) and _agree_as_sets(v, other) for v in bare)
     for one, other in ((given, wanted), (wanted, given)):
         if isinstance(one, Quantity) and isinstance(other, Fraction):
             return other == one.shown or (one.is_share and other == one.shown / 100)

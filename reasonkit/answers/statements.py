@@ -47,7 +47,7 @@ _UNKNOWABLE = re.compile(
     re.IGNORECASE,
 )
 _CUT_OFF = re.compile(
-    r"(?:\b(?:is|are|was|the|an?|of|to|and|or|which|that|then|equals?|be|by|with|so|we|plus|minus"
+    r"(?:\b(?:is|are|was|the|an?|of|to|and|or|which|that|equals?|be|by|with|so|we|plus|minus"
     r"|times|get|gives?|have|has|for|from|in|than|as|if|because|since|need|must|will|our|her|his"
     r"|their|this)|[,:=+*/(\[{]|(?<=\s)[-−])[\s*$]*$",
     re.IGNORECASE,
@@ -168,7 +168,7 @@ def committed(formula: str) -> str:
         r"\\(?:Rightarrow|implies|Longrightarrow|therefore|longrightarrow|iff)(?![a-z])|[⇒⟹∴]",
         formula,
     )[-1]
-    text = text.strip(" \t\n.,;*")
+    text = text.strip(" \t\n,;*").rstrip(".,; ")
     parts = members(tidy(text))
     if len(parts) > 1:
         return text if _are_one_answer(parts) else committed(parts[-1])

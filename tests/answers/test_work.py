@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reasonkit.answers.work import rechecks, shows_work
+from reasonkit.judging import read
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ from reasonkit.answers.work import rechecks, shows_work
     ],
 )
 def test_showing_work_is_seen_in_any_format(text: str, extracted: str | None, worked: bool) -> None:
-    assert shows_work(text, extracted) is worked
+    assert shows_work(text, read(text).thought, extracted) is worked
 
 
 @pytest.mark.parametrize(
