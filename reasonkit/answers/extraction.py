@@ -56,7 +56,7 @@ _ADVERB = (
     r"|definitely|for sure|equal to|given by|option|choice)(?![A-Za-z])[ \t,:]*)?"
 )
 _MARKER = re.compile(
-    r"(?:\b(?:answers?|(?:correct|right|best) (?:option|choice)|final (?:result|value))(?:"
+    r"(?:\b(?:answers?|(?:correct|right|best) (?:option|choice)|final (?:result|value))[\"']?(?:"
     r"\*{0,2}\s+of(?=\s+\\?[$\d])|"
     r"\*{0,2}\s+(?:is|are|would be|must be|should be|=)(?![A-Za-z]):?|\*{0,2}[ \t]*[:：=]"
     r"|\*{0,2}[ \t]*\n|\s*(?=\$|\\[(\[]))"

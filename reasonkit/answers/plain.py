@@ -37,7 +37,9 @@ _ARTICLE = re.compile(r"(?:the|an?)\s+(?=[^\W\d_]{2})", re.IGNORECASE)
 _CHOICE = re.compile(
     r"(?:(?i:option|choice)\s+)?(?:\(?([A-Za-z])\)?|\[([A-J])\]|\(?([A-J])[).:]\s+(?=[\w\\(-]).*)"
 )
-_IN_BASE = re.compile(r"(\d+)\s*_\s*(?:(\d)|\{\s*(\d{1,2})\s*\})", re.ASCII)
+_IN_BASE = re.compile(
+    r"\(?(\d+)\)?\s*(?:_\s*|\(?base[ -])(?:(\d{1,2})|\{\s*(\d{1,2})\s*\})\)?", re.ASCII
+)
 _NAME = r"\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?"
 _ASSIGNED = re.compile(
     rf"(?P<name>{_NAME}(?:\([a-z]\))?|\({_NAME}(?:\s*,\s*{_NAME})+\))\s*(?:=|\\in(?![a-z])|∈)\s*"
@@ -72,7 +74,7 @@ _RELATIONS = {"<": "<", ">": ">", "≤": "<=", "≥": ">=", "<=": "<=", ">=": ">
 _RELATION = re.compile(r"<=|>=|[<>≤≥]|\\(?:leqslant|geqslant|leq|geq|le|ge|lt|gt)(?![A-Za-z])")
 _UNKNOWN = re.compile(r"\\?[A-Za-z]+|[α-ω]")
 _BUILDER = re.compile(r"\\?\{\s*(\w)\s*(?:\||:|\\mid(?![a-z]))\s*(?P<said>.*?)\s*\\?\}")
-_RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*(?::|\\colon)\s*(\d+(?:\.\d+)?)(\s*(?::)\s*\d+)?", re.ASCII)
+_TO = re.compile(r"\s*(?:\{\s*:\s*\}|:|\\colon(?![a-z])|(?<=\s)to(?=\s))\s*")
 _MODULO = re.compile(
     r"(?P<value>.+?)[\s,]*\(?\s*(?:\\pmod|\\bmod|\\mod|(?<![A-Za-z])mod(?:ulo)?(?![A-Za-z]))"
     r"\s*\{?\s*(?P<modulus>\d+)\s*\}?\s*\)?"
@@ -262,11 +264,13 @@ def _modulo(text: str, depth: int) -> Plain | None:
 
 
 def _ratio(text: str, depth: int) -> Plain | None:
-    match = _RATIO.fullmatch(text)
-    if match is None or match[3]:
+    parts = [quantity(part) for part in _TO.split(text)] if _TO.search(text) else []
+    numbers = [part for part in parts if isinstance(part, Fraction)]
+    if len(numbers) < max(2, len(parts)) or not all(numbers):
         return None
-    top, bottom = Fraction(match[1]), Fraction(match[2])
-    return ("ratio", top / bottom) if bottom else None
+    if len(numbers) == 2:
+        return ("ratio", numbers[0] / numbers[1])
+    return ("ratio", *(number / numbers[0] for number in numbers))
 
 
 def _interval(text: str, depth: int) -> Plain | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reasonkit.answers import units
+from reasonkit.answers.times import MONTH
 
 # As in Markdown: no space inside a delimiter, no digit behind it, so that money opens no formula.
 # No alternative reads past the next opening delimiter, so that the search is linear.
@@ -61,6 +62,8 @@ _TRAILING_UNIT = re.compile(r"\\?%|°\s*[CF]?(?![^\W\d_])|\s[€£¥$](?!\d)")
 _SINGLE_UNIT = frozenset("mgshLlNJWV")
 _TOKEN = re.compile(
     r"(?P<formula>\ue001\d+\ue002)"
+    rf"|(?P<date>(?i:{MONTH})\.?\s+\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?\b"
+    rf"|\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?i:{MONTH})(?:,?\s+\d{{4}})?\b)"
     r"|(?P<clock>\d{1,2}:[0-5]\d(?!\d)(?:\s*[AaPp]\.?[Mm]\b\.?)?|\d{1,2}\s*[AaPp]\.?[Mm]\b\.?)"
     r"|(?P<ordinal>\d+(?:st|nd|rd|th)\b)"
     r"|(?P<number>(?:\\?[$€£¥]\s?)?(?:\d{1,3}(?:,\d{3})+(?![\d])|\d+,\d{1,2}(?![\d,])|\d+)(?:\.\d+)?"
@@ -369,7 +372,7 @@ def _says_how_much(parts: Sequence[_Part], text: str, formulas: Sequence[str]) -
     ):
         return False
     for part in parts:
-        if part.kind in ("number", "clock", "latex"):
+        if part.kind in ("number", "clock", "date", "latex"):
             return True
         if part.kind == "formula" and _is_value(formulas[int(part.text[1:-1])]):
             return True

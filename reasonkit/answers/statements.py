@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 
 from reasonkit.answers.layout import tidy
+from reasonkit.answers.numbers import in_words
 from reasonkit.answers.plain import members, plain
 from reasonkit.answers.prose import Quantity, quantities, words
 
@@ -49,7 +50,7 @@ _UNKNOWABLE = re.compile(
 _CUT_OFF = re.compile(
     r"(?:\b(?:is|are|was|the|an?|of|to|and|or|which|that|equals?|be|by|with|so|we|plus|minus"
     r"|times|get|gives?|have|has|for|from|in|than|as|if|because|since|need|must|will|our|her|his"
-    r"|their|this)|[,:=+*/(\[{]|(?<=\s)[-−])[\s*$]*$",
+    r"|their|this)|[,:=+/(\[{]|(?<=\s)[-−])[\s*$]*$",
     re.IGNORECASE,
 )
 _SUBORDINATE = re.compile(
@@ -97,6 +98,17 @@ _OPENING_WORDS = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"[\s*_,]*(?:and|or|,)[\s*_]*$", re.IGNORECASE)
+_EITHER = re.compile(r"(?<![\w'’])[A-J]\W{1,4}or\W{1,4}$")
+_LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)?")
+_YES_OR_NO = re.compile(
+    r"^[*_\s]*(yes|no|true|false)[*_]*(?:[.!]?[*_]*$|,? (?:because|since|as)\b)"
+    r"|[,:][*_\s]*(yes|no|true|false)[*_.!]*$",
+    re.IGNORECASE,
+)
+_CALLED = re.compile(
+    r"\b(?:is|are) (?:called|named|known as) (?:an? |the )?[*_]*([^\W\d_]+(?: [^\W\d_]+)?)[*_.!]*$",
+    re.IGNORECASE,
+)
 _NAMED = re.compile(r"\\?[A-Za-z]\w*(?:\([^()]*\))?")
 
 
@@ -111,7 +123,10 @@ def stated(said: Sequence[str]) -> str | None:
             continue
         if _REFUSAL.search(sentence) or (not looked and _CUT_OFF.search(sentence)):
             return None
-        if (found := in_sentence(BULLET.sub("", sentence))) is not None:
+        bare = BULLET.sub("", sentence)
+        if plainly := _YES_OR_NO.search(bare):
+            return plainly[1] or plainly[2]
+        if (found := in_sentence(bare) or _said_word(bare)) is not None:
             return found
         looked += 1
         if looked == _MOST_SENTENCES:
@@ -153,9 +168,19 @@ def in_sentence(sentence: str, opens: bool = False) -> str | None:
 
 
 def last_choice(text: str) -> str | None:
-    """The letter of the last choice that a text names, such as "(B)"."""
-    found = [first or second for first, second in _CHOICE.findall(text)]
-    return found[-1] if found else None
+    """The letter of the last choice that a text names, such as "(B)"; None for "A or B"."""
+    last = next(reversed(list(_CHOICE.finditer(text))), None)
+    if last is None or _EITHER.search(text[max(0, last.start() - _AHEAD) : last.start()]):
+        return None
+    return last[1] or last[2]
+
+
+def _said_word(sentence: str) -> str | None:
+    """What a thing is called, or the one number in words, in a sentence without quantities."""
+    if called := _CALLED.search(sentence):
+        return called[1]
+    numbers = [word for word in _LETTERS.findall(sentence) if in_words(word) is not None]
+    return numbers[-1] if len(numbers) == 1 and numbers[0].casefold() != "one" else None
 
 
 def committed(formula: str) -> str:

@@ -14,13 +14,14 @@ _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
-_MONTH = "|".join(rf"{month[:3]}(?:{month[3:]})?" for month in _MONTHS)
+MONTH = "|".join(rf"{month[:3]}(?:{month[3:]})?" for month in _MONTHS)
+"""Matches the name of a month, whole or its first three letters, where case is ignored."""
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _DATES = tuple(
     re.compile(pattern + r"(?:,?\s+(?P<year>\d{4}))?", re.IGNORECASE | re.ASCII)
     for pattern in (
-        rf"(?P<month>{_MONTH})\.?\s+{_DAY}",
-        rf"(?:the\s+)?{_DAY}\s+(?:of\s+)?(?P<month>{_MONTH})\.?",
+        rf"(?P<month>{MONTH})\.?\s+{_DAY}",
+        rf"(?:the\s+)?{_DAY}\s+(?:of\s+)?(?P<month>{MONTH})\.?",
     )
 )
 
