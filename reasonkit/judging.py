@@ -65,13 +65,15 @@ _TURN = re.compile(
     rf"<\|(?:im_start|im_end|endoftext|end_of_text|eot_id|end|user|start_header_id|eom_id)\|>"
     r"|<(?:end_of_turn|start_of_turn|eos)>|</s>|\[/?INST\]|<\|start\|>(?!assistant)|<｜[^｜]*｜>"
     rf"|(?:^|\n)[ \t]*(?:#{{1,6}}[ \t]*|\*\*|\[)?(?:{_ROLE}(?:\*\*|\])?[ \t]*:|{_ROLE}[ \t]*\n"
-    r"(?=[^\n])|(?:instruction|input)[ \t]*:)",
+    r"(?=[^\n])|(?:instruction|input)[ \t]*:)|(?:^|\n)[ \t]*\[(?:user|human)\]",
     re.IGNORECASE,
 )
 _SHOUTED = re.compile(r"#|\*|\[|:|<")
 _QUESTION = re.compile(
     r"(?:^|\n)[ \t]*(?:#{1,6}[ \t]*|\*\*)?(?:(?:next |new |follow-?up |another )?"
-    r"(?:question|problem|exercise|q)(?:[ \t]*#?\d+)?(?:\*\*)?[ \t]*[:.](?!\d)|问题?[:：])",
+    r"(?:question|problem|exercise|q)(?:[ \t]*#?\d+)?(?:\*\*)?[ \t]*[:.](?!\d)|问题?[:：])"
+    r"|\n[ \t]*#{1,6}[ \t]*(?:question|problem|exercise|example)[ \t]*\d+[ \t]*(?=\n)"
+    r"|\n[ \t]*\d+[.)][ \t][^\n]+\n\s*(?:solution|answer)[ \t]*:",
     re.IGNORECASE,
 )
 _SPEAKER = re.compile(

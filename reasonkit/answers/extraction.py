@@ -68,6 +68,7 @@ _SENTENCE_END = re.compile(
     r"\.?[ \t*]*(?:\n|\Z)|\.[*\"”]*\s|。|,?\s(?:because|since|so|which)\s", re.IGNORECASE
 )
 _LEADING_CHOICE = re.compile(r"(?:\(([A-J])\)|([A-J])[).,:;。，]|([B-HJ])(?=\s))(?=\W)")
+_EXPLAINED = re.compile(r"[\s*_#]*(?:explanation|reasoning|rationale|justification|proof)\b", re.I)
 _SENTENCE = 3
 _MOST_HEADINGS = 8
 _TAIL = 20_000
@@ -113,6 +114,8 @@ def find(text: str) -> Found | None:
     said = sentences(text[-_TAIL:])
     if not said:
         return None
+    if len(said) > 1 and _EXPLAINED.match(said[1]):
+        said = said[:1]
     if alone := _alone(BULLET.sub("", said[-1])):
         return Found(alone, "formula")
     if word := _only_word(text):
@@ -283,5 +286,5 @@ def _haswords(value: object) -> bool:
 
 
 def _only_word(text: str) -> str | None:
-    word = re.fullmatch(r"\s*([^\W\d_]+)[\s.]*", text)
+    word = re.fullmatch(r"[\s*_]*([^\W\d_]+)[\s.*_]*", text)
     return word[1] if word else None

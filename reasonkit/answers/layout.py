@@ -38,6 +38,8 @@ _WRAPPED = re.compile(
 )
 _LEAD = re.compile(r"(?:[=≈:]|\\approx(?![a-z]))\s*")
 _TAIL = re.compile(r"(?<!\\)[,;:]$|(?<!\.\.)\.$|\\+$")
+_SIGNS = {"lbrace": r"\{", "rbrace": r"\}", "langle": "(", "rangle": ")", "bigcup": r"\cup"}
+_NAMED_SIGNS = re.compile(rf"\\({'|'.join(_SIGNS)})(?![a-z])")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 
 _SAME = str.maketrans(
@@ -55,6 +57,8 @@ _SAME = str.maketrans(
         "⁄": "/",
         "∕": "/",
         "’": "'",
+        "⟨": "(",
+        "⟩": ")",
     }
 )
 _SUPERSCRIPT = re.compile("([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+|ⁿ)")
@@ -105,6 +109,7 @@ def tidy(text: str) -> str:
     text = _VULGAR.sub(_vulgar, text)
     if "\\begin" not in text:
         text = _DOUBLED.sub(r"\\", text)
+    text = _NAMED_SIGNS.sub(lambda sign: _SIGNS[sign[1]], text)
     while True:
         bare = _DELIMITER.sub("", _priced(_unboxed(text))).strip()
         bare = _TAIL.sub("", _LEAD.sub("", bare, count=1) if _LEAD.match(bare) else bare).strip()

@@ -19,7 +19,7 @@ LARGEST_EXPONENT = 1000
 
 _DIGITS = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d{1,3}(?:\ \d{3})+(?![\d/])|\d+)"
 _DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
-_CURRENCY = r"(?:[$€£¥₹]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|CAD|AUD)(?![A-Za-z])|Rs\.?)"
+_CURRENCY = r"(?:[$€£¥₹¢]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|CAD|AUD)(?![A-Za-z])|Rs\.?)"
 _SIGN = rf"(?P<money>{_CURRENCY})?\s*(?P<sign>[-+]?)\s*(?P<coin>{_CURRENCY})?\s*"
 _DEGREE = r"(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree(?![a-z]))(?:\s*[CF](?![A-Za-z]))?"
 _NUMBER = re.compile(
@@ -109,7 +109,9 @@ def number(text: str) -> Fraction | float | None:
 
 def quantity(text: str) -> Quantity | Fraction | float | None:
     """The same with its unit, where one is said."""
-    text = _REPEATING.sub(_repeating, _FRAC.sub(r" \1\2/\3\4 ", text.replace("\\$", "$")))
+    text = _REPEATING.sub(
+        _repeating, _FRAC.sub(r" \1\2/\3\4 ", text.replace("\\$", "$").replace("\\Omega", "Ω"))
+    )
     text = " ".join(_TEXT.sub(_unit_or_words, _UNIT_RATIO.sub(r" \\unit{\1/\2} ", text)).split())
     match = _NUMBER.fullmatch(text)
     if match is None:

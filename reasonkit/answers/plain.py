@@ -37,8 +37,15 @@ _ARTICLE = re.compile(r"(?:the|an?)\s+(?=[^\W\d_]{2})", re.IGNORECASE)
 _CHOICE = re.compile(
     r"(?:(?i:option|choice)\s+)?(?:\(?([A-Za-z])\)?|\[([A-J])\]|\(?([A-J])[).:]\s+(?=[\w\\(-]).*)"
 )
+_REVERSED = re.compile(r"([\[\]])([^\[\](),;]+[,;][^\[\](),;]+)([\[\]])")
+_ROWS = re.compile(r"\[\s*([^\[\](),;&]+(?:;[^\[\](),;&]+)+)\]")
+_ALONG = re.compile(
+    r"\s*(?P<sign>[-+]?)\s*(?P<size>\d*(?:\.\d+)?(?:/\d+)?)\s*\\(?:mathbf|hat|vec|boldsymbol|bm|bold)"
+    r"\s*\{?\s*\\?(?P<axis>[ijk])(?:math)?\s*\}?\s*",
+    re.ASCII,
+)
 _IN_BASE = re.compile(
-    r"\(?(\d+)\)?\s*(?:_\s*|\(?base[ -])(?:(\d{1,2})|\{\s*(\d{1,2})\s*\})\)?", re.ASCII
+    r"\(?([\dA-F]+)\)?\s*(?:_\s*|\(?base[ -])(?:(\d{1,2})|\{\s*(\d{1,2})\s*\})\)?", re.ASCII
 )
 _NAME = r"\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?"
 _ASSIGNED = re.compile(
@@ -73,7 +80,9 @@ _RELATIONS = {"<": "<", ">": ">", "≤": "<=", "≥": ">=", "<=": "<=", ">=": ">
 }
 _RELATION = re.compile(r"<=|>=|[<>≤≥]|\\(?:leqslant|geqslant|leq|geq|le|ge|lt|gt)(?![A-Za-z])")
 _UNKNOWN = re.compile(r"\\?[A-Za-z]+|[α-ω]")
-_BUILDER = re.compile(r"\\?\{\s*(\w)\s*(?:\||:|\\mid(?![a-z]))\s*(?P<said>.*?)\s*\\?\}")
+_BUILDER = re.compile(
+    r"\\?\{\s*(\w)\s*(?:(?:\\in(?![a-z])|∈)\s*(?:\\mathbb\s*\{?\s*R\s*\}?|ℝ)\s*)?(?:\||:|\\mid(?![a-z]))\s*(?P<said>.*?)\s*\\?\}"
+)
 _TO = re.compile(r"\s*(?:\{\s*:\s*\}|:|\\colon(?![a-z])|(?<=\s)to(?=\s))\s*")
 _MODULO = re.compile(
     r"(?P<value>.+?)[\s,]*\(?\s*(?:\\pmod|\\bmod|\\mod|(?<![A-Za-z])mod(?:ulo)?(?![A-Za-z]))"
@@ -238,8 +247,8 @@ def _read(text: str, depth: int) -> Plain | None:
             return value
     if choice := _CHOICE.fullmatch(words):
         return (choice[1] or choice[2] or choice[3]).lower()
-    if in_base := _IN_BASE.fullmatch(text):
-        return ("in base", int(in_base[1]), int(in_base[2] or in_base[3]))
+    if in_base := _IN_BASE.fullmatch(words):
+        return ("in base", in_base[1].lstrip("0"), int(in_base[2] or in_base[3]))
     if _WORDS.fullmatch(words) and not (_SEPARATOR.search(text) or _FORMULA_WORD.search(words)):
         bare = _ARTICLE.sub("", words, count=1) if _ARTICLE.match(words) else words
         return _SAID.get(bare.casefold(), bare.casefold())
@@ -313,6 +322,17 @@ def _bound(text: str, depth: int) -> Plain | None:
 def _read_list(text: str, depth: int) -> Plain | None:
     if matrix := _MATRIX.fullmatch(_TRANSPOSED.sub("", text)):
         return _rows([row.split("&") for row in _ROW.split(matrix["rows"]) if row.strip()], depth)
+    if along := _along_axes(text):
+        return along
+    if spaced := _ROWS.fullmatch(text):
+        rows = [row.split() for row in spaced[1].split(";")]
+        if len(rows[0]) > 1:
+            return _rows(rows, depth)
+    text = _REVERSED.sub(_as_interval, text)
+    transposed = _TRANSPOSED.sub("", text)
+    if transposed != text and transposed[:1] in ("(", "["):
+        values = _read_all(_split(transposed[1:-1]) or [], depth)
+        return ("vector", *values) if values else None
     if _SPACED.search(text):
         text = _GROUPS.sub(lambda grouped: grouped[0].replace(",", ""), text)
     if text.startswith(("\\pm", "±")):
@@ -344,6 +364,28 @@ def _read_list(text: str, depth: int) -> Plain | None:
 
 def _is_row(value: object) -> bool:
     return isinstance(value, tuple) and len(value) > 2 and value[0] == "[" and value[-1] == "]"
+
+
+def _as_interval(found: re.Match[str]) -> str:
+    """``]2, 5[`` as it is written elsewhere: ``(2, 5)``."""
+    opening, inside, closing = found.groups()
+    return f"{'(' if opening == ']' else '['}{inside}{')' if closing == '[' else ']'}"
+
+
+def _along_axes(text: str) -> Plain | None:
+    r"""``3\mathbf{i} - 2\mathbf{j}`` as a vector; None for others."""
+    sizes: dict[str, Fraction] = {}
+    end = 0
+    for part in _ALONG.finditer(text):
+        if part.start() != end or part["axis"] in sizes:
+            return None
+        size = quantity(part["size"] or "1")
+        if not isinstance(size, Fraction):
+            return None
+        sizes[part["axis"]], end = -size if part["sign"] == "-" else size, part.end()
+    if end < len(text) or not {"i", "j"} <= sizes.keys():
+        return None
+    return ("vector", *(sizes[axis] for axis in "ijk" if axis in sizes))
 
 
 def _rows(texts: list[list[str]], depth: int) -> Plain | None:

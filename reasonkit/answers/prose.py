@@ -58,7 +58,7 @@ _UNIT_AHEAD = re.compile(
     r"\s*(?:(?:square|cubic|sq\.?|cu\.?|degrees?|per)\s+)?[^\W\d_]+(?:\s*\^\s*\{?-?\d\}?|[²³])?\.?"
     r"(?:\s*(?:/|per\s|·|\*)\s*[^\W\d_]+(?:\s*\^\s*\{?-?\d\}?|[²³])?|\s+(?:squared|cubed))*"
 )
-_TRAILING_UNIT = re.compile(r"\\?%|°\s*[CF]?(?![^\W\d_])|\s[€£¥$](?!\d)")
+_TRAILING_UNIT = re.compile(r"\\?%|°\s*[CF]?(?![^\W\d_])|\s?[€£¥¢$](?!\d)")
 _SINGLE_UNIT = frozenset("mgshLlNJWV")
 _TOKEN = re.compile(
     r"(?P<formula>\ue001\d+\ue002)"

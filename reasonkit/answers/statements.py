@@ -68,7 +68,7 @@ _CLAUSE = re.compile(
 )
 _LEADING_CLAUSE = re.compile(
     r"[\s*]*(?:(?:so|and|but|now|thus|therefore)\s*,?\s*)?(?:since|because|if|when|as|given|after"
-    r"|for|with|at|in|on|from|by|of|using|once|while|although|though|to|note)\b",
+    r"|for|with|at|in|on|from|by|of|using|once|while|although|though|to|note|[a-z]+ing)\b",
     re.IGNORECASE,
 )
 _DENIED = re.compile(
@@ -84,7 +84,7 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
-    r"\b(?:of|by|than|from|in|for|with|at|on|per|between|over|under|into|through|among|until|mod"
+    r"\b(?:of|by|than|from|in|for|with|at|on|per|between|over|under|below|above|within|into|through|among|until|mod"
     r"|every|each|first|last|next|previous|other|divided by|multiple of)\s+(?:the\s+|a\s+|an\s+"
     r"|these\s+|those\s+|all\s+|its\s+|his\s+|her\s+)?[*_]*$",
     re.IGNORECASE,
@@ -97,6 +97,13 @@ _OPENING_WORDS = re.compile(
     r"|means|we|see|find|conclude|know)\b)*[\s*_,:.]*",
     re.IGNORECASE,
 )
+_PURPOSE = re.compile(r"\bto [a-z]+\b[^,]*$", re.IGNORECASE)
+_JOINED = re.compile(r"[,;:=]|\b(?:and|but|or)\b", re.IGNORECASE)
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|be|has|have|had|makes?|gives?|equals?|leaves?|yields?|takes?|gets?|needs?"
+    r"|costs?|becomes?|contains?|holds?)\b",
+    re.IGNORECASE,
+)
 _BETWEEN = re.compile(r"[\s*_,]*(?:and|or|,)[\s*_]*$", re.IGNORECASE)
 _EITHER = re.compile(r"(?<![\w'’])[A-J]\W{1,4}or\W{1,4}$")
 _LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)?")
@@ -105,8 +112,9 @@ _YES_OR_NO = re.compile(
     r"|[,:][*_\s]*(yes|no|true|false)[*_.!]*$",
     re.IGNORECASE,
 )
+_PLAINLY = re.compile(r"[*_\s]*(yes|no|true|false)[*_.!\s]*", re.IGNORECASE)
 _CALLED = re.compile(
-    r"\b(?:is|are) (?:called|named|known as) (?:an? |the )?[*_]*([^\W\d_]+(?: [^\W\d_]+)?)[*_.!]*$",
+    r"\b(?:(?:is|are) (?:called|named|known as) (?:an? |the )?|is an? )[*_]*([^\W\d_]+(?: [^\W\d_]+)?)[*_.!]*$",
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"\\?[A-Za-z]\w*(?:\([^()]*\))?")
@@ -116,6 +124,8 @@ def stated(said: Sequence[str]) -> str | None:
     """What the last sentence states that isn't a remark, a question or a check."""
     if any(_UNKNOWABLE.search(sentence) for sentence in said[-3:]):
         return None
+    if plainly := _PLAINLY.fullmatch(said[0]):
+        return plainly[1]
     looked = 0
     for sentence in reversed(said):
         bare = sentence.strip("*_ \t")
@@ -126,7 +136,7 @@ def stated(said: Sequence[str]) -> str | None:
         bare = BULLET.sub("", sentence)
         if plainly := _YES_OR_NO.search(bare):
             return plainly[1] or plainly[2]
-        if (found := in_sentence(bare) or _said_word(bare)) is not None:
+        if (found := _what_it_is(bare) or in_sentence(bare) or _said_word(bare)) is not None:
             return found
         looked += 1
         if looked == _MOST_SENTENCES:
@@ -173,6 +183,14 @@ def last_choice(text: str) -> str | None:
     if last is None or _EITHER.search(text[max(0, last.start() - _AHEAD) : last.start()]):
         return None
     return last[1] or last[2]
+
+
+def _what_it_is(sentence: str) -> str | None:
+    """The parabola of "The graph of y = x² is a parabola"."""
+    called = _CALLED.search(sentence)
+    found = quantities(sentence)
+    aside = bool(found) and all(_ASIDE.search(_ahead(sentence, q)) for q in found)
+    return called[1] if called and aside else None
 
 
 def _said_word(sentence: str) -> str | None:
@@ -270,8 +288,10 @@ def _chosen(sentence: str, found: list[Quantity], begins: int, opens: bool) -> s
         return None
     chosen = apart[-1] if apart else found[-1]
     stated = [q for q in apart if _STATED.search(_ahead(sentence, q))]
-    if stated and _ASIDE.search(_ahead(sentence, chosen)):
-        chosen = stated[-1]
+    if stated and chosen.start > stated[-1].start:
+        gap = sentence[stated[-1].end : chosen.start]
+        if _ASIDE.search(gap) or _PURPOSE.search(gap) or not _JOINED.search(gap):
+            chosen = stated[-1]
     place = found.index(chosen)
     if place and re.search(r"\b(?:and|or)[\s*_]*$", _ahead(sentence, chosen)):
         gap = sentence[found[place - 1].end : chosen.start]
@@ -291,7 +311,7 @@ def _stands_aside(sentence: str, found: list[Quantity], place: int) -> bool:
     if place == 0:
         return False
     gap = sentence[found[place - 1].end : found[place].start - len(before) + aside.start()]
-    return len(re.findall(r"[^\W\d_]+", gap)) <= 3
+    return _VERB.search(gap) is None and len(re.findall(r"[^\W\d_]+", gap)) <= 3
 
 
 def _ahead(sentence: str, quantity: Quantity) -> str:

@@ -124,8 +124,8 @@ _TABLE: tuple[tuple[str, dict[str, str]], ...] = (
         },
     ),
     ("g m^2 s^-3", {"1000": "W watt", "1000000": "kW kilowatt", "1000000000": "MW megawatt"}),
-    ("g m^2 s^-3 A^-1", {"1000": "V volt"}),
-    ("g m^2 s^-3 A^-2", {"1000": "Ω ohm"}),
+    ("g m^2 s^-3 A^-1", {"1000": "V volt", "1000000": "kV", "1": "mV"}),
+    ("g m^2 s^-3 A^-2", {"1000": "Ω ohm", "1000000": "kΩ"}),
     ("s A", {"1": "C coulomb"}),
 )
 _TEMPERATURES = {
@@ -142,6 +142,7 @@ _PART = re.compile(
     r"(?P<per>/|(?<![^\W\d_])per(?![^\W\d_]))|(?P<times>[·*⋅.×-])"
     r"|(?P<word>[^\W\d_]+|[%$€£¥₹¢°Ω])(?:\s*\^?\s*\{?\s*(?P<power>[-+]?\d)\s*\}?)?"
 )
+_POWER_SIGNS = str.maketrans({"²": "^2", "³": "^3", "⁻": "^-", "¹": "1"})
 _IRREGULAR = {
     "people": "person",
     "children": "child",
@@ -182,7 +183,7 @@ def unit(text: str) -> Unit | None:
 
     One that isn't known has its own text for a dimension.
     """
-    words = " ".join(text.replace("\\", " ").split()).strip(". ")
+    words = " ".join(text.replace("\\", " ").translate(_POWER_SIGNS).split()).strip(". ")
     plain = _singular_words(words)
     if plain in _GENERIC:
         return None
@@ -202,8 +203,8 @@ def one_of(word: str) -> str:
     word = word.casefold()
     if word in _IRREGULAR:
         return _IRREGULAR[word]
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
+    if len(word) > 3 and word.endswith(("ie", "ies")):
+        return word.removesuffix("s")[:-2] + "y"
     if len(word) > 4 and word.endswith(("ches", "shes", "xes", "sses", "oes")):
         return word[:-2]
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
