@@ -23,7 +23,7 @@ how many questions."""
 def show(report: Report, as_json: bool) -> None:
     """Prints a report to stdout."""
     if as_json:
-        print(json.dumps(asdict(report), indent=2))
+        console.write(json.dumps(asdict(report), indent=2))
         return
     console.show_table(
         f"{report.task}: {report.completions:,} completions of {report.questions} "

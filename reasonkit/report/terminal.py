@@ -22,7 +22,7 @@ FORM = ("format", "language", "readability")
 def show(summary: Mapping[str, Any], as_json: bool) -> None:
     """Prints a ``summary.json`` to stdout."""
     if as_json:
-        print(json.dumps(summary, indent=2))
+        console.write(json.dumps(summary, indent=2))
         return
     if summary["command"] == "compare":
         compared.show(summary)
