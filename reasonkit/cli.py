@@ -6,8 +6,10 @@ must.
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +41,7 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         import importlib.metadata
 
-        print(importlib.metadata.version("reasonkit"))
+        console.write(importlib.metadata.version("reasonkit"))
         raise typer.Exit
 
 
@@ -105,7 +107,7 @@ def draw_report(
         _serve_report(opened, port, show)
         return
     path = page.write(opened)
-    print(path)
+    console.write(str(path))
     if show:
         webbrowser.open(path.absolute().as_uri())
 
@@ -120,7 +122,7 @@ def _serve_report(run: Run, port: int, show: bool) -> None:
     except OSError as error:
         raise RefusedError(f"--port {port}: {error.strerror}; leave it out for any") from error
     with server:
-        print(serving.address(server), flush=True)
+        console.write(serving.address(server))
         console.note("Ctrl-C ends it")
         if show:
             webbrowser.open(serving.address(server))
@@ -211,7 +213,10 @@ def check_rewards(
     usual = usual_rewards(describe(task), splits)
     specs = rewards or [f"{name}={weight:g}" for name, weight in usual]
     try:
-        with console.progress(questions * len(specs), "attacking") as (bar, id):
+        with (
+            console.results_alone(),
+            console.progress(questions * len(specs), "attacking") as (bar, id),
+        ):
             report = lint(
                 specs,
                 splits.train or splits.test,
@@ -263,7 +268,7 @@ def list_recipes() -> None:
 @recipes_app.command("show")
 def show_recipe(name: str) -> None:
     """Prints one."""
-    print(_shipped_recipe(name).read_text(encoding="utf-8"), end="")
+    console.write(_shipped_recipe(name).read_text(encoding="utf-8").rstrip("\n"))
 
 
 @recipes_app.command("cp")
@@ -279,7 +284,7 @@ def copy_recipe(name: str, target: Annotated[Path | None, typer.Argument()] = No
         target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
         raise RefusedError(f"{target}: {error.strerror}") from error
-    print(target)
+    console.write(str(target))
 
 
 def main() -> None:
@@ -288,9 +293,24 @@ def main() -> None:
     SIGTERM is what a cluster sends before it kills: it stops a run as Ctrl-C does.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with processes.joined():
-            app()
-    except ReasonkitError as error:
-        console.show_error(str(error))
-        sys.exit(error.exit_code)
+    with console.streams():
+        try:
+            _require_text(sys.argv)
+            with processes.joined():
+                app()
+        except ReasonkitError as error:
+            console.show_error(str(error))
+            sys.exit(error.exit_code)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            console.show_error(f"{str(error.filename)[:80]}…: a name too long for this file system")
+            sys.exit(RefusedError.exit_code)
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise RefusedError(f"an argument isn't UTF-8: {argument!r}") from None

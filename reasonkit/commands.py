@@ -7,10 +7,13 @@ imports its recipe inside its body, so that ``--help`` never loads torch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
+
+from reasonkit import console
 
 if TYPE_CHECKING:
     from reasonkit.config import (
@@ -105,5 +108,11 @@ def _made(name: str) -> Any:
     body = RECIPES[name]
     settings = get_type_hints(body, localns=vars(config))["config"]
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    alone.command(name)(with_options(settings, body))
+
+    @wraps(body)
+    def kept(config: Any, invocation: Invocation) -> None:
+        with console.results_alone():
+            body(config, invocation)
+
+    alone.command(name)(with_options(settings, kept))
     return typer.main.get_command(alone)

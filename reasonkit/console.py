@@ -1,21 +1,84 @@
-"""What a person sees in the terminal: results on stdout, everything else on stderr."""
+"""What a person sees in the terminal: results on stdout, everything else on stderr.
+
+Text is shown as it is: no bracket in it is markup, and what the encoding of a stream lacks is
+escaped. A reader that goes away ends nothing.
+"""
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from typing import IO, TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        _unheard(self.file)
+
+
+out = _Console(highlight=False, markup=False, emoji=False)
+err = _Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def streams() -> Iterator[None]:
+    """Makes the standard streams take any text, and a reader that goes away no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            # None where it was closed before the start.
+            if stream is not None and not stream.closed:
+                with _heard(stream):
+                    stream.flush()
+
+
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Keeps stdout for what is written here.
+
+    Whatever else is printed meanwhile, by rewards, tasks, libraries and the processes that they
+    start, goes to stderr.
+    """
+    results = sys.stdout
+    with ExitStack() as stack:
+        if _number(results) == 1:
+            results.flush()
+            kept = os.dup(1)
+            stack.callback(os.close, kept)
+            with suppress(OSError):
+                os.dup2(2, 1)
+            stack.callback(os.dup2, kept, 1)
+            results = stack.enter_context(
+                open(kept, "w", encoding=results.encoding, errors=results.errors, closefd=False)
+            )
+        out.file = results
+        stack.callback(setattr, out, "_file", None)
+        with redirect_stdout(sys.stderr):
+            yield
+        with _heard(results):
+            results.flush()
+
+
+def write(text: str) -> None:
+    """Text on stdout, as it is."""
+    with _heard(out.file):
+        print(text, file=out.file, flush=True)
 
 
 def show_error(message: str) -> None:
@@ -60,6 +123,13 @@ def show_table(
 
 
 @contextmanager
+def status(title: str) -> Iterator[Status]:
+    """A line on stderr that moves while something is done; `update` of it takes a `Text`."""
+    with err.status(Text(title)) as shown:
+        yield shown
+
+
+@contextmanager
 def progress(total: int, what: str) -> Iterator[tuple[Progress, TaskID]]:
     """A progress bar on stderr that vanishes when done; nothing where there is no terminal."""
     # Only what takes long needs it, and commands that list things start sooner without.
@@ -73,7 +143,7 @@ def progress(total: int, what: str) -> Iterator[tuple[Progress, TaskID]]:
     )
 
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -84,3 +154,28 @@ def progress(total: int, what: str) -> Iterator[tuple[Progress, TaskID]]:
     )
     with bar:
         yield bar, bar.add_task(what, total=total)
+
+
+@contextmanager
+def _heard(stream: IO[str]) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        _unheard(stream)
+
+
+def _unheard(stream: IO[str]) -> None:
+    """Lets go to nowhere what a stream has no reader for any more."""
+    number = _number(stream)
+    if number is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+
+
+def _number(stream: IO[str] | None) -> int | None:
+    """The descriptor of a stream; None where there is none behind it."""
+    try:
+        return None if stream is None else stream.fileno()
+    except (OSError, ValueError):
+        return None

@@ -17,6 +17,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import binomtest, norm, t
 
 from reasonkit.answers.work import shows_work
@@ -27,7 +28,8 @@ from reasonkit.judging import is_well_formed, judge
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Completion, Example
 
-BOOTSTRAPS = 2000
+ADDED = 2.0
+"""Examples that `gap_closed` adds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,14 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class GapClosed:
-    """The share of a teacher's lead that a student has made up, with its 95 % interval."""
+    """The share of a teacher's lead that a student has made up, with its 95 % interval.
+
+    ``low`` and ``high`` are None where the interval has no bounds: the lead itself may be nothing.
+    """
 
     share: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
 
 
@@ -326,9 +331,18 @@ def gap_closed(
 ) -> GapClosed | None:
     """How much of the way from ``before`` to ``teacher`` lies behind ``after``.
 
-    The share is (after - before) / (teacher - before) of the accuracies on the same examples; its
-    interval is the percentile bootstrap over examples (Efron 1979). None where the teacher is not
-    the better one, so that there is no gap.
+    The share is (after - before) / (teacher - before) of the accuracies on the same examples. Its
+    interval is Fieller's (Journal of the Royal Statistical Society B 16, 1954, pp. 175-185): every
+    share θ that a t test of the paired differences ``gain - θ lead`` doesn't reject. With means
+    g, l, their variances and covariance, and t at n - 1 degrees of freedom, those are the θ with::
+
+        (l² - t² var(l)) θ² - 2 (g l - t² cov(g, l)) θ + g² - t² var(g) <= 0
+
+    which has no bounds where the lead l isn't told from nothing. As Agresti and Min (Statistics in
+    Medicine 24, 2005, pp. 729-740) do for paired differences, two examples are added, spread evenly
+    over all that can come out, so that an interval keeps a width where all examples agree.
+
+    None where the teacher is not the better one, so that there is no gap.
 
     Raises:
         ValueError: the examples differ.
@@ -340,12 +354,28 @@ def gap_closed(
     was, now, aim = right.mean(1)
     if aim <= was:
         return None
-    drawn = np.random.default_rng(0).integers(0, right.shape[1], (BOOTSTRAPS, right.shape[1]))
-    was_drawn, now_drawn, aim_drawn = right[:, drawn].mean(2)
-    gaps = aim_drawn - was_drawn
-    shares = ((now_drawn - was_drawn)[gaps > 0]) / gaps[gaps > 0]
-    low, high = np.quantile(shares, (0.025, 0.975))
-    return GapClosed(float((now - was) / (aim - was)), float(low), float(high), right.shape[1])
+    n = right.shape[1]
+    low, high = _fieller(right)
+    return GapClosed(float((now - was) / (aim - was)), low, high, n)
+
+
+def _fieller(right: npt.NDArray[np.float64]) -> tuple[float | None, float | None]:
+    """The interval of `gap_closed`, of verdicts (3, n) before, after and of the teacher."""
+    n = right.shape[1]
+    if n < 2:
+        return None, None
+    outcomes = np.indices((2, 2, 2)).reshape(3, -1)
+    was, now, aim = np.concatenate([right, outcomes], axis=1)
+    weights = np.concatenate([np.ones(n), np.full(outcomes.shape[1], ADDED / outcomes.shape[1])])
+    differences = np.stack([now - was, aim - was])
+    gain, lead = np.average(differences, axis=1, weights=weights)
+    spread = np.cov(differences, aweights=weights, ddof=0)
+    spread *= float(t.ppf(0.975, n - 1)) ** 2 / weights.sum()
+    a, b, c = lead**2 - spread[1, 1], gain * lead - spread[0, 1], gain**2 - spread[0, 0]
+    if a <= 0:
+        return None, None
+    half = math.sqrt(max(0.0, b * b - a * c))
+    return float((b - half) / a), float((b + half) / a)
 
 
 def interval_of_means(values: Sequence[float]) -> Mean:

@@ -20,6 +20,7 @@ from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.models import Model
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
 from reasonkit.rewards import WeightedReward, allow_weaker, parse
+from reasonkit.rewards.guard import Guard
 from reasonkit.sandbox import isolation
 from reasonkit.tasks import Splits, describe, load, require_trainable, usual_rewards
 from reasonkit.tasks.rows import ROLES
@@ -74,6 +75,11 @@ def settle(config: Config, trains: bool = True) -> Plan[Config]:
     named = config.reward or [f"{name}={w:g}" for name, w in usual_rewards(task, splits)]
     rewards = rewards or parse(named)
     check_examples(config.task, splits, rewards)
+    if getattr(config, "curriculum", False) and Guard(rewards).verifier is None:
+        raise RefusedError(
+            "--curriculum goes by what is right, and no reward tells: "
+            "add one that reads the answer, or leave --curriculum out"
+        )
     filled = dataclasses.replace(by_model(config, model.entry), reward=named)
     return Plan(filled, model, splits, rewards)
 

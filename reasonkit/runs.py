@@ -291,7 +291,9 @@ def open_run(path: Path, command: str | None = None) -> Run:
         raise RefusedError(
             f"{path} isn't a run directory: `reasonkit runs` lists those under {RUNS}/"
         ) from None
-    except (OSError, ValueError, TypeError, yaml.YAMLError):
+    except OSError as error:
+        raise RefusedError(f"{path} can't be read: {error.strerror}") from None
+    except (ValueError, TypeError, yaml.YAMLError):
         readable = False
     if not readable:
         raise RefusedError(f"{path} can't be read: its run.json or config.yaml is broken")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "reasonkit"
@@ -33,6 +36,7 @@ FLOORS = (
     ("processes", "signals"),
     ("objectives", "errors"),
 )
+ENDINGS = ("yaml", "json", "jsonl", "html")
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -80,6 +84,42 @@ def test_only_training_imports_trl_and_peft() -> None:
             if isinstance(node, ast.ImportFrom)
         }
         assert not tops & {"trl", "peft"}, path
+
+
+def references() -> Iterator[tuple[Path, str]]:
+    """Dotted names of the package in backticks, in docstrings and other text of the code."""
+    rooms = {path.stem for path in PACKAGE.iterdir()}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for name in re.findall(r"`~?([A-Za-z_]\w*(?:\.\w+)+)`", node.value):
+                    room, _, rest = name.removeprefix("reasonkit.").partition(".")
+                    if name.startswith("reasonkit.") or (room in rooms and rest not in ENDINGS):
+                        yield path, f"reasonkit.{name.removeprefix('reasonkit.')}"
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module, or an attribute or field of what one holds."""
+    module, names = name, list[str]()
+    while True:
+        try:
+            found = importlib.import_module(module)
+            break
+        except ModuleNotFoundError:
+            module, _, last = module.rpartition(".")
+            names.insert(0, last)
+    for attribute in names:
+        if not hasattr(found, attribute):
+            return attribute in getattr(found, "__annotations__", {})
+        found = getattr(found, attribute)
+    return True
+
+
+def test_what_docstrings_refer_to_is_there() -> None:
+    named = list(references())
+    assert len(named) > 20
+    assert [(path.name, name) for path, name in named if not is_there(name)] == []
+    assert not is_there("reasonkit.stages.staging")
 
 
 def test_a_listing_imports_only_what_it_lists() -> None:

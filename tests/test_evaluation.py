@@ -158,6 +158,39 @@ def test_a_student_above_its_teacher_closes_more_than_the_gap() -> None:
     sides = (verdicts(False, False, True), verdicts(True, True, True), verdicts(False, True, True))
     made = gap_closed(*sides)
     assert made is not None and made.share == pytest.approx(2)
+    assert made.low is made.high is None
+
+
+def test_the_interval_of_the_gap_closed_covers_the_truth_where_it_is_small_or_at_a_bound() -> None:
+    rng = np.random.default_rng(0)
+    for n, was, now, aim in ((60, 0.2, 0.4, 0.8), (40, 0.1, 0.1, 0.9), (30, 0.4, 0.5, 0.55)):
+        covered = bounded = drawn = 0
+        for _ in range(400):
+            # One draw for the difficulty of a question, so that the sides are correlated.
+            ease = rng.random(n)
+            sides = [
+                verdicts(*np.where(rng.random(n) < 0.5, ease, rng.random(n)) < p)
+                for p in (was, now, aim)
+            ]
+            made = gap_closed(*sides)
+            if made is None:
+                continue
+            drawn += 1
+            if made.low is None or made.high is None:
+                covered += 1
+                continue
+            bounded += 1
+            covered += made.low <= (now - was) / (aim - was) <= made.high
+        assert covered / drawn > 0.93, (n, was, now, aim)
+        assert bounded / drawn > 0.95 or aim - was < 0.2
+        # Where the lead is small, most samples don't tell it from none.
+        assert bounded / drawn < 0.6 or aim - was > 0.2
+
+
+def test_a_gap_that_is_closed_on_every_question_keeps_an_interval() -> None:
+    made = gap_closed(verdicts(*[False] * 20), verdicts(*[True] * 20), verdicts(*[True] * 20))
+    assert made is not None and made.low is not None and made.high is not None
+    assert made.low < made.share == 1 < made.high
 
 
 def test_without_a_lead_there_is_no_gap_to_close() -> None:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from rich.status import Status
+from rich.text import Text
 
 from reasonkit import console, running, runs
 from reasonkit.comparison import budget, findings, probes
@@ -156,10 +155,10 @@ def _compare(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
             place = "verifier" if part == job.part.verifier else "model"
             settings[place] = str(workshop.run_of(name))
         started = time.monotonic()
-        with _progress(f"{number}/{len(prepared.jobs)} {job.name}") as status:
+        with console.status(f"{number}/{len(prepared.jobs)} {job.name}") as status:
 
             def show(line: str, status: Status = status, title: str = job.name) -> None:
-                status.update(f"{title}: {line[:100]}")
+                status.update(Text(f"{title}: {line[:100]}"))
 
             worked = workshop.carry_out(job, settings, keys[job.name], show)
         took = f"{time.monotonic() - started:.0f} s" if worked else "is there already"
@@ -167,12 +166,6 @@ def _compare(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
         done[job.name] = _finished(job, workshop, done)
     _probe(prepared, list(done.values()))
     return _summary(made, prepared, list(done.values()), bought)
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Status]:
-    with console.err.status(title) as status:
-        yield status
 
 
 def _finished(job: Job, workshop: Workshop, done: dict[str, Finished]) -> Finished:

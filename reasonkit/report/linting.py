@@ -23,7 +23,7 @@ how many questions."""
 def show(report: Report, as_json: bool) -> None:
     """Prints a report to stdout."""
     if as_json:
-        print(json.dumps(asdict(report), indent=2))
+        console.write(json.dumps(asdict(report), indent=2))
         return
     console.show_table(
         f"{report.task}: {report.completions:,} completions of {report.questions} "
@@ -45,10 +45,15 @@ def show(report: Report, as_json: bool) -> None:
     if report.unseen:
         title = "not counted: paid in full, and no reward of this kind can see it"
         console.show_table(title, PAID_COLUMNS, _paid(report, report.unseen))
+    console.say(f"checked: {'; '.join(report.checked)}")
     for line in report.notes:
         console.say(line)
     if not report.findings:
-        console.say("nothing to gain was found")
+        console.say(
+            "nothing to gain was found"
+            if report.answered
+            else "no fault was found in what was checked"
+        )
 
 
 def _facts(facts: Facts) -> tuple[object, ...]:

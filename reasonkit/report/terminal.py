@@ -22,7 +22,7 @@ FORM = ("format", "language", "readability")
 def show(summary: Mapping[str, Any], as_json: bool) -> None:
     """Prints a ``summary.json`` to stdout."""
     if as_json:
-        print(json.dumps(summary, indent=2))
+        console.write(json.dumps(summary, indent=2))
         return
     if summary["command"] == "compare":
         compared.show(summary)
@@ -112,9 +112,14 @@ def _show_accuracies(summary: Mapping[str, Any]) -> None:
             f"p = {pair['p']:.2g}"
         )
     if gap := summary.get("gap_closed"):
-        console.say(
-            f"gap to the teacher closed: {gap['share']:.0%} ({gap['low']:.0%} to {gap['high']:.0%})"
-        )
+        console.say(f"gap to the teacher closed: {closed(gap)}")
+
+
+def closed(gap: Mapping[str, Any]) -> str:
+    """The share of a gap that is closed (`reasonkit.evaluation.gap_closed`), with its bounds."""
+    if gap["low"] is None:
+        return f"{gap['share']:.0%} (no bounds: {gap['n']} questions don't tell the lead from none)"
+    return f"{gap['share']:.0%} ({gap['low']:.0%} to {gap['high']:.0%})"
 
 
 def _title(summary: Mapping[str, Any], of: str) -> str:

@@ -118,17 +118,18 @@ class Guard:
             totals.append(sum(terms) if terms else None)
         return totals
 
-    def right(self, scores: Scores) -> list[bool]:
+    def right(self, scores: Scores) -> list[bool | None]:
         """Which completions are right: above the middle of the verifier's range.
 
-        Where there is no verifier, or its range has no middle, those with a positive value, or
-        total.
+        Above 0 where its range has no middle. None where nobody knows: there is no verifier, or it
+        had no verdict.
         """
         verifier = self.verifier
-        values = self.total(scores) if verifier is None else scores[verifier.name]
-        middle = 0.0 if verifier is None else sum(verifier.range) / 2
+        if verifier is None:
+            return [None] * len(next(iter(scores.values())))
+        middle = sum(verifier.range) / 2
         least = middle if math.isfinite(middle) else 0.0
-        return [value is not None and value > least for value in values]
+        return [None if value is None else value > least for value in scores[verifier.name]]
 
     def _lane(self, weighted: WeightedReward, groups: Sequence[Group]) -> list[list[float | None]]:
         """One reward's values for each group in turn."""

@@ -4,9 +4,13 @@ The expected values never leave this process, or, where tests are Python, the pr
 the program gets inputs only. So it may forge what it likes, exit codes, output, messages: that is
 worth as much as a guess. Three kinds of tests, see :func:`run_tests`.
 
-Left out: arguments that a function changes in place (its caller sees the old ones), functions and
-objects of the program's own classes passed between tests and program, numeric tolerance, other
-languages, packages beyond the standard library.
+What a program says of itself is never asked: an object with an ``__eq__`` of its own is no answer,
+and no method of a result that text, numbers or collections have is called.
+
+Left out: order and arithmetic of the program's own classes, and their use in ``isinstance``;
+globals of the program that tests compare with; arguments changed in place by a function that also
+returns something (it could empty what its result is compared with); coroutines, processes and their
+locks; numeric tolerance, other languages, packages beyond the standard library.
 """
 
 from __future__ import annotations
@@ -78,20 +82,23 @@ def run_tests(
 
             - Python source (MBPP, HumanEval): asserts, or a function ``check(candidate)`` that is
               called with the entry point. It runs in a sandboxed process of its own, in which every
-              name that the source uses but doesn't define, except built-ins, calls the function of
-              that name in the program. Plain values are passed, of the types ``None``, ``bool``,
-              ``int``, ``float``, ``complex``, ``str``, ``bytes``, ``list``, ``tuple``, ``dict``,
-              ``set`` and ``frozenset``. A function that the tests rely on, not one to be tested,
-              belongs into their source: in the program, it could be made to agree with everything.
+              name that the source uses but doesn't define, except built-ins, stands for the
+              function or class of that name in the program. Values of Python's own types and most
+              of its standard library's are passed, objects of their subclasses too, as what they
+              are subclasses of. Other objects stay with the program, and the tests ask for their
+              attributes, items and calls; those of a dataclass are equal where their fields are.
+              Iterators are asked item by item. A function that the tests rely on, not one to be
+              tested, belongs into their source: in the program, it could be made to agree with
+              everything.
             - A list of ``{"input": …, "output": …}`` with an ``entry_point``: the function is
               called with the list of arguments, or the one argument that isn't a list, in one
               process for all tests. The result has to be the expected JSON value by exact type
-              (``True`` isn't ``1``), except that a tuple may stand for a list and an int for a
-              float.
+              (``True`` isn't ``1``), except that a tuple may stand for a list, an int for a float,
+              and a Fraction or a Decimal for the number it is.
             - The same without an ``entry_point``: strings, what the program reads from standard
               input and has to print, in a process for each. All lines are compared, without
               whitespace at their ends and without empty lines at the end; the exit status has to
-              be 0.
+              be 0, as of ``python main.py``.
         entry_point: the function to be tested; a method of a class ``Solution`` is found too.
         timeout: seconds of wall-clock time for all tests together.
         memory: bytes of address space of a process; the interpreter takes some 50 MiB of it.
@@ -160,9 +167,9 @@ def _judge_function(code: str, tests: Calls, limits: _Limits) -> str | None:
             if failure := _load(program, code, deadline):
                 return failure
             for number, (arguments, expected) in enumerate(tests.calls, start=1):
-                reply = _ask(program, [tests.name, arguments, {"dict": []}], deadline)
-                if "error" in reply:
-                    return f"test {number}: {_line(': '.join(reply['error']))}"
+                reply = _ask(program, [tests.name, "call", arguments, {"dict": []}], deadline)
+                if "value" not in reply:
+                    return f"test {number}: {_line(': '.join(_error(reply)))}"
                 if not values.matches(expected, reply["value"]):
                     return f"test {number}: returned {_shown(reply['value'])}"
         except TimeoutError:
@@ -180,13 +187,13 @@ def _judge_source(code: str, source: Source, limits: _Limits) -> str | None:
                 return failure
             asked = {"source": source.text, "names": source.names, "check": source.check}
             tests.send({"role": "tests", **asked}, deadline)
-            while "call" in (message := tests.receive(deadline)):
-                tests.send(_ask(program, message["call"], deadline), deadline)
+            while "ask" in (message := tests.receive(deadline)):
+                tests.send(_ask(program, message["ask"], deadline), deadline)
         except TimeoutError:
             return limits.late
         except EndedError as error:
             return str(error)
-    if message["verdict"] is None and message["calls"] == 0:
+    if message["verdict"] is None and message["asked"] == 0:
         raise DataError("the tests never call the program, so that anything would pass")
     return None if message["verdict"] is None else _line(message["verdict"])
 
@@ -223,11 +230,16 @@ def _load(program: Process, code: str, deadline: float) -> str | None:
     return f"the program failed: {_line(': '.join(_error(reply)))}"
 
 
-def _ask(program: Process, call: Any, deadline: float) -> dict[str, Any]:
-    """What a call gives: a value, encoded but not to be trusted, or an error as two texts."""
-    program.send(call, deadline)
+def _ask(program: Process, question: Any, deadline: float) -> dict[str, Any]:
+    """What a call gives: a value, encoded but not to be trusted, or an error as two texts.
+
+    Or a call in return, of a function that the tests have passed.
+    """
+    program.send(question, deadline)
     reply = program.receive(deadline)
-    if isinstance(reply, dict) and reply.keys() == {"value"}:
+    if isinstance(reply, dict) and (
+        reply.keys() in ({"value"}, {"value", "changed"}, {"function"})
+    ):
         return reply
     return {"error": _error(reply)}
 

@@ -1,7 +1,7 @@
 """The stages of the full R1 recipe (DeepSeek-AI, arXiv:2501.12948, section 2.3), as settings.
 
 A stage is a run of ``distill`` or of ``grpo``, and what makes it this stage are its settings.
-Leaves out doing them: `reasonkit.stages.staging`.
+Leaves out doing them: `reasonkit.recipes.sft_rl`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reasonkit.report.terminal import closed
 from reasonkit.training.checkpoints import publish, writing
 
 
@@ -109,8 +110,7 @@ def _taught_by(summary: Mapping[str, Any]) -> list[str]:
     """What a card says of the traces that a student learned from, if it did."""
     lines = []
     if gap := summary.get("gap_closed"):
-        share = f"{gap['share']:.0%} ({gap['low']:.0%} to {gap['high']:.0%})"
-        lines += ["", f"Of the teacher's lead before training {share} are made up."]
+        lines += ["", f"Of the teacher's lead before training {closed(gap)} are made up."]
     lines += [line for remark in summary.get("remarks", []) for line in ("", remark)]
     if steps := summary.get("filters"):
         lines += ["", "| filter of the traces | took | left | questions |", "|---|---|---|---|"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from reasonkit.config import GrpoConfig
 from reasonkit.generation import Engine, Sampling
@@ -27,7 +28,8 @@ class Preflight:
 
     Attributes:
         groups: how many were sampled.
-        pass_at_g: share of groups with a right answer (`Guard.right`).
+        pass_at_g: share of groups with a right answer, of those where that is known
+            (`Guard.right`); None where it is of none.
         zero_spread: share of groups whose completions all got the same reward.
         truncated: share of completions that were cut off.
         well_formed: share of completions in the think-answer format.
@@ -36,7 +38,7 @@ class Preflight:
     """
 
     groups: int
-    pass_at_g: float
+    pass_at_g: float | None
     zero_spread: float
     truncated: float
     well_formed: float
@@ -45,8 +47,13 @@ class Preflight:
 
     def rows(self, steps: int) -> list[tuple[str, str]]:
         """What was seen, for the plan of a run."""
+        passed = (
+            "no reward tells what is right"
+            if self.pass_at_g is None
+            else f"{self.pass_at_g:.0%} of {self.groups} groups hold a right answer"
+        )
         return [
-            ("pass@G", f"{self.pass_at_g:.0%} of {self.groups} groups hold a right answer"),
+            ("pass@G", passed),
             ("no spread", f"{self.zero_spread:.0%} of the groups teach nothing yet"),
             ("cut off", f"{self.truncated:.0%} of the completions; mean {self.tokens:.0f} tokens"),
             ("format", f"{self.well_formed:.0%} of the completions have it"),
@@ -88,11 +95,12 @@ def look_ahead(
     started = time.perf_counter()
     groups = list(engine.sample(chosen, config.group_size, sampling))
     seconds = time.perf_counter() - started
-    solved = spreadless = 0
+    solved, spreadless = list[bool](), 0
     for group in groups:
         scores = guard.score(group)
         totals = [t for t in guard.total(scores) if t is not None]
-        solved += any(guard.right(scores))
+        if known := [right for right in guard.right(scores) if right is not None]:
+            solved.append(any(known))
         spreadless += len(set(totals)) <= 1
     completions = [c for group in groups for c in group.completions]
     count = len(completions)
@@ -100,7 +108,7 @@ def look_ahead(
     update = rollout * UPDATE_COST / ROLLOUT_COST * config.updates_per_rollout
     return Preflight(
         groups=len(groups),
-        pass_at_g=solved / len(groups),
+        pass_at_g=fmean(solved) if solved else None,
         zero_spread=spreadless / len(groups),
         truncated=sum(c.finish_reason == "length" for c in completions) / count,
         well_formed=sum(is_well_formed(c.text) for c in completions) / count,

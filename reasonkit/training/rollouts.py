@@ -85,7 +85,7 @@ class Drawn:
     group: Group
     scores: Scores
     totals: list[float | None]
-    right: list[bool]
+    right: list[bool | None]
 
     @property
     def spreadless(self) -> bool:
@@ -196,7 +196,9 @@ class Rollout:
         self.metrics |= {name: sum(part[2][name] for part in parts) for name in since}
         if self.curriculum is not None:
             self.metrics["pass_rates"] = {
-                d.group.example.id: fmean(d.right) for d in self._reasoning()
+                d.group.example.id: fmean(known)
+                for d in self._reasoning()
+                if (known := [right for right in d.right if right is not None])
             }
             self.curriculum.observe(self.metrics["pass_rates"])
         for name, value in self.metrics.items():
@@ -305,6 +307,8 @@ def _metrics(
     right = [value for d in reasoning for value in d.right]
     said = [extract(d.group.example, c) for d in reasoning for c in d.group.completions]
     again = [rechecks(c.text, one.extracted) for c, one in zip(completions, said, strict=True)]
+    known = [r for r in right if r is not None]
+    known_again = [r for r, a in zip(right, again, strict=True) if a and r is not None]
     totals = [total for known in _known(drawn) for total in known]
     scaling = config.reward_scaling or RewardScaling.group
     counts = dict.fromkeys(ADVANTAGE_BINS, 0)
@@ -314,7 +318,7 @@ def _metrics(
     metrics: dict[str, Any] = {
         "reward": fmean(totals) if totals else float("nan"),
         "reward_std": fmean(pstdev(known) if known else 0.0 for known in _known(drawn)),
-        "right": fmean(right),
+        "right": fmean(known) if known else None,
         "completion_tokens": fmean(c.tokens for c in completions),
         "truncated": fmean(c.finish_reason == "length" for c in completions),
         "thinks": fmean(
@@ -322,9 +326,7 @@ def _metrics(
             for c, one in zip(completions, said, strict=True)
         ),
         "rechecks": fmean(again),
-        "right_when_rechecking": (
-            fmean(r for r, a in zip(right, again, strict=True) if a) if any(again) else None
-        ),
+        "right_when_rechecking": fmean(known_again) if known_again else None,
         "zero_spread_trained": fmean(d.spreadless for d in drawn),
         "advantages": counts,
     }

@@ -364,3 +364,20 @@ def test_a_page_and_a_list_show_what_was_done(reasonkit: Callable, tmp_path: Pat
     assert reasonkit("report", "runs/one").out.strip() == "runs/one/report.html"
     assert page.read_text() == drawn
     assert reasonkit("report", "nowhere").code == 2
+
+
+def test_without_a_reward_that_tells_nobody_says_what_is_right(
+    reasonkit: Callable, tmp_path: Path
+) -> None:
+    told = reasonkit("grpo", *SMALL, "--reward", "format=1", "--run-dir", tmp_path / "run")
+    assert told.code == 0
+    assert "no reward tells what is right" in told.err
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert {record["right"] for record in records if "right" in record} == {None}
+    refused = reasonkit(
+        "grpo", *SMALL, "--reward", "format=1", "--curriculum", "--run-dir", tmp_path / "x"
+    )
+    assert refused.code == 2
+    assert "--curriculum" in refused.err
+    assert not (tmp_path / "x").exists()

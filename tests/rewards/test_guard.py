@@ -18,7 +18,7 @@ import pytest
 from reasonkit.errors import RunError
 from reasonkit.rewards import Reward, WeightedReward
 from reasonkit.rewards.guard import Guard
-from reasonkit.types import Completion, Example, Group
+from reasonkit.types import Completion, Example, Group, Scores
 
 GROUP = Group(Example("1", "t", (), "9"), [Completion("9", (1,), "stop")] * 2)
 
@@ -202,10 +202,16 @@ def test_what_is_right_is_told_by_the_first_reward_that_can_tell() -> None:
     length = WeightedReward(
         replace(length.reward, claim="correctness", needs_answer=True, range=(-1.0, 1.0))
     )
-    assert Guard([judge, length]).right(scores) == [False, True, False, False]
+    assert Guard([judge, length]).right(scores) == [False, True, None, False]
     own = WeightedReward(replace(length.reward, range=(-math.inf, math.inf)))
-    assert Guard([own]).right(scores) == [False, True, False, False]
-    assert Guard([judge, _reward("length", _fail)]).right(scores) == [True, True, True, False]
+    assert Guard([own]).right(scores) == [False, True, None, False]
+
+
+def test_nobody_knows_what_is_right_where_no_reward_can_tell() -> None:
+    scores: Scores = {"judge": [0.9, 0.1, None], "length": [0.5, 0.6, -1.0]}
+    judge = _reward("judge", _fail)
+    judge = WeightedReward(replace(judge.reward, claim="correctness"))
+    assert Guard([judge, _reward("length", _fail)]).right(scores) == [None, None, None]
 
 
 def test_five_failures_in_a_row_stop_the_run_and_say_which_and_why() -> None:

@@ -140,7 +140,7 @@ def test_objects_equal_to_everything_are_no_pass(base: str, value: str) -> None:
         "__import__('functools').reduce(lambda x, _: [x], range(100_000), 42)",
         "'\\ud800'",
         "iter([42])",
-        "type('int', (int,), {})(42)",
+        "type('int', (int,), {'__eq__': lambda *_: True, '__hash__': None})(42)",
         "b'42'",
         "{42}",
     ],

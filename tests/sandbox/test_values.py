@@ -6,6 +6,8 @@ import contextlib
 import json
 import math
 from collections import Counter, OrderedDict, defaultdict
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -113,6 +115,16 @@ def test_garbage_is_compared_without_an_error(expected: Any, data: Any) -> None:
         (None, 0, False),
         ({"tuple": [1]}, (1,), False),
         ({"dict": []}, {}, False),
+        (0.5, Fraction(1, 2), True),
+        (2, Fraction(4, 2), True),
+        (1, Fraction(1, 2), False),
+        (0.5, Decimal("0.50"), True),
+        (0.1, Decimal("0.1"), False),
+        (2, Decimal(2), True),
+        (2, Decimal("NaN"), False),
+        ("2", Decimal(2), False),
+        (True, Decimal(1), False),
+        (True, Fraction(1), False),
     ],
 )
 def test_values_match_by_exact_type(expected: Any, given_back: Any, same: bool) -> None:
@@ -125,31 +137,35 @@ def test_nan_matches_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", [OrderedDict, Counter, lambda d: defaultdict(int, d)])
-def test_dictionaries_of_collections_become_dictionaries(kind: Any) -> None:
-    back = decode(sent(kind({"a": 1})))
-    assert back == {"a": 1}
-    assert type(back) is dict
+def test_dictionaries_of_collections_come_back_as_they_were(kind: Any) -> None:
+    value = kind({"b": 1, "a": 2})
+    back = decode(sent(value))
+    assert back == value
+    assert type(back) is type(value)
+    assert list(back) == ["b", "a"]
 
 
 @pytest.mark.parametrize(
-    "value",
-    [
-        object(),
-        type("Sub", (int,), {})(1),
-        type("Sub", (str,), {})("a"),
-        type("Sub", (list,), {})([1]),
-        type("Sub", (dict,), {})(),
-        type("Sub", (tuple,), {})(),
-        range(3),
-        iter([1]),
-        {}.keys(),
-        len,
-        [[object()]],
-    ],
+    ("base", "value"),
+    [(int, 1), (str, "a"), (list, [1]), (dict, {1: 2}), (tuple, (1,)), (set, {1}), (float, 1.5)],
 )
-def test_other_types_have_no_encoding(value: Any) -> None:
+def test_an_object_of_a_subclass_is_sent_as_what_it_is_compared_as(base: type, value: Any) -> None:
+    back = decode(sent(type("Sub", (base,), {"__repr__": lambda _: "lie"})(value)))
+    assert back == value
+    assert type(back) is base
+    with pytest.raises(UnplainError, match="type Sub"):
+        encode(type("Sub", (base,), {"__eq__": lambda *_: True, "__hash__": None})(value))
+
+
+@pytest.mark.parametrize("value", [object(), iter([1]), lambda: 1, [[object()]]])
+def test_objects_equal_to_themselves_alone_have_no_encoding_of_their_own(value: Any) -> None:
     with pytest.raises(UnplainError):
         encode(value)
+    assert sent_with_others(value) in ({"other": 0}, [[{"other": 0}]])
+
+
+def sent_with_others(value: Any) -> Any:
+    return encode(value, lambda _: {"other": 0})
 
 
 def test_a_list_that_holds_itself_has_no_encoding() -> None:

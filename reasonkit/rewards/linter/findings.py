@@ -56,6 +56,8 @@ class Report:
         rewards: one entry a reward.
         findings: the faults.
         unseen: what was paid like a solution and can't be told from one by such rewards.
+        checked: what the rewards were held to, in words.
+        answered: whether right answers were held against wrong ones.
         notes: what else is worth knowing, a line each.
     """
 
@@ -65,6 +67,8 @@ class Report:
     rewards: tuple[Facts, ...]
     findings: tuple[Finding, ...]
     unseen: tuple[Finding, ...]
+    checked: tuple[str, ...]
+    answered: bool
     notes: tuple[str, ...]
 
 

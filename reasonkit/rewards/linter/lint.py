@@ -64,13 +64,14 @@ def lint(
                 if progress is not None:
                     progress(scorer.index * len(chosen) + i + 1)
     unseen = []
+    judged = bool(answered) and not any(scorer.given_up for scorer in scorers)
     for i in range(len(chosen)):
         for scorer, board in zip(scorers, boards[i], strict=True):
             if board.solutions(True) or not scorer.given_up:
                 found[i] += _held(scorer.weighted, board, bool(answered))
         if len(weighted) == 1:
             unseen.append(list(checks.unseen(boards[i][0], weighted[0].reward.claim)))
-        elif answered and not any(scorer.given_up for scorer in scorers):
+        elif judged:
             together = _together(weighted, boards[i])
             found[i] += checks.composition(together)
             unseen.append(list(checks.unseen(together, "correctness")))
@@ -90,6 +91,8 @@ def lint(
         rewards=tuple(scorer.facts for scorer in scorers),
         findings=merged(found),
         unseen=merged(unseen),
+        checked=tuple(_checked(weighted, bool(answered), judged)),
+        answered=bool(answered),
         notes=tuple(notes),
     )
 
@@ -134,6 +137,18 @@ def _held(weighted: WeightedReward, board: Board, answered: bool) -> Iterator[Fi
         yield from checks.correctness(board)
     elif weighted.reward.claim == "form":
         yield from checks.form(board)
+
+
+def _checked(weighted: Sequence[WeightedReward], answered: bool, judged: bool) -> Iterator[str]:
+    """What the rewards were held to; ``judged`` where they could be all together."""
+    yield "that values are in range, repeat themselves, and come in time"
+    claims = {w.reward.claim for w in weighted}
+    if "correctness" in claims and answered:
+        yield "that right answers are paid more than wrong ones and attacks"
+    if "form" in claims:
+        yield "that a broken form is paid less than a whole one"
+    if len(weighted) > 1 and judged:
+        yield "that all together pay nothing wrong like a right answer"
 
 
 def _unread(weighted: WeightedReward, boards: Sequence[Board]) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 - ``functions``: runs a program, then calls its functions as it is told, and sends the results.
 - ``program``: runs a program with standard input, and is gone.
-- ``tests``: runs the tests, which are trusted; the functions that they test are stubs that ask for
-  each result. The program itself is in a process of the first role.
+- ``tests``: runs the tests, which are trusted; what they test are stubs that ask for each result.
+  The program itself is in a process of the first role.
 
 A program can take over its process and answer what it likes. It knows the calls, never the results
 that are expected.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import gc
 import io
 import os
 import sys
@@ -22,10 +23,15 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from . import frames, values
+from . import frames
+from .errors import description
+from .functions import Functions
+from .objects import Link
 
 PIPE = 3
 """The descriptor of the private pipe."""
+
+_STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def main() -> NoReturn:
@@ -43,22 +49,14 @@ def main() -> NoReturn:
 def _serve(code: str) -> NoReturn:
     program = _module("solution")
     try:
-        exec(compile(code, "solution.py", "exec"), program.__dict__)
+        _execute(code, program)
     except BaseException as error:
-        frames.write(PIPE, {"error": _description(error)})
+        frames.write(PIPE, {"error": description(error)})
         os._exit(1)
     frames.write(PIPE, "loaded")
+    functions = Functions(program, PIPE)
     while True:
-        name, arguments, keywords = frames.read(PIPE)
-        try:
-            function = _function(program, name)
-            result = function(*values.decode(arguments), **values.decode(keywords))
-            reply = {"value": values.encode(result)}
-        except values.UnplainError as error:
-            reply = {"error": ["TypeError", f"returned {error}"]}
-        except BaseException as error:
-            reply = {"error": _description(error)}
-        frames.write(PIPE, reply)
+        functions.serve()
 
 
 def _run(code: str, stdin: str) -> NoReturn:
@@ -70,82 +68,87 @@ def _run(code: str, stdin: str) -> NoReturn:
     os.lseek(given, 0, os.SEEK_SET)
     os.dup2(given, 0)
     os.close(given)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc] # noqa: SIM115
+    _open_streams()
+    program = _module("__main__")
     status = 0
     try:
-        exec(compile(code, "main.py", "exec"), _module("__main__").__dict__)
+        _execute(code, program)
     except SystemExit as leave:
         status = _status(leave.code)
     except BaseException:
         traceback.print_exc()
         status = 1
     try:
-        for thread in threading.enumerate():
-            if not thread.daemon and thread is not threading.current_thread():
-                thread.join()
+        # As the interpreter ends: threads, exit handlers, then what only globals hold.
+        threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush(sys.stdout, sys.stderr)
+        program.__dict__.clear()
+        gc.collect()
+        _flush(sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     except BaseException:
         status = status or 1
     os._exit(status)
 
 
 def _test(source: str, names: Sequence[str], check: str | None) -> None:
-    tests = _module("tests")
-    calls = 0
-
-    def stub(name: str) -> Callable[..., Any]:
-        def function(*arguments: Any, **keywords: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            try:
-                question = [name, values.encode(list(arguments)), values.encode(keywords)]
-            except values.UnplainError as error:
-                raise TypeError(f"an argument of {error} can't be passed to {name}") from None
-            frames.write(PIPE, {"call": question})
-            reply = frames.read(PIPE)
-            if "error" in reply:
-                raise _exception(*reply["error"])
-            try:
-                return values.decode(reply["value"])
-            except (ValueError, RecursionError):
-                # Raised, it could be what the tests expect.
-                frames.write(PIPE, {"verdict": f"{name} returned no plain value", "calls": calls})
-                os._exit(0)
-
-        function.__name__ = name
-        return function
-
-    tests.__dict__.update({name: stub(name) for name in names})
+    tests, link = _module("tests"), Link(PIPE)
+    tests.__dict__.update({name: link.named(name) for name in names})
     verdict = None
     try:
-        exec(compile(source, "<tests>", "exec"), tests.__dict__)
+        exec(compile(source, "<tests>", "exec", dont_inherit=True), tests.__dict__)
         if check is not None:
-            tests.__dict__["check"](stub(check))
+            tests.__dict__["check"](link.named(check))
     except BaseException as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.name]
-        name, text = _description(error)
+        places = traceback.extract_tb(error.__traceback__)
+        lines = [place.lineno for place in places if place.filename == "<tests>"]
+        name, text = description(error)
         place = f" (line {lines[-1]} of the tests)" if lines else ""
         verdict = f"{name}{': ' if text else ''}{text}{place}"
-    frames.write(PIPE, {"verdict": verdict, "calls": calls})
+    frames.write(PIPE, {"verdict": verdict, "asked": link.asked})
+
+
+def _execute(code: str, module: types.ModuleType) -> None:
+    exec(compile(code, "main.py", "exec", dont_inherit=True), module.__dict__)
 
 
 def _module(name: str) -> types.ModuleType:
     """A new module that imports and dataclasses can find."""
     module = sys.modules[name] = types.ModuleType(name)
+    module.__file__ = os.path.abspath("main.py")
+    sys.argv = ["main.py"]
     return module
 
 
-def _function(program: types.ModuleType, name: str) -> Callable[..., Any]:
-    """A global function, or a method of ``Solution``, as LeetCode has it, on a new object."""
-    found = program.__dict__.get(name)
-    if found is None and "Solution" in program.__dict__:
-        found = getattr(program.__dict__["Solution"](), name, None)
-    if not callable(found):
-        raise NameError(f"name '{name}' is not defined")
-    function: Callable[..., Any] = found
-    return function
+def _open_streams() -> None:
+    """Opens the standard streams anew: those of the zygote were made for ``/dev/null``."""
+    given, output, errors = (
+        io.TextIOWrapper(buffer, "utf-8", handler, line_buffering=lines)
+        for buffer, handler, lines in (
+            (io.BufferedReader(io.FileIO(0, closefd=False)), "strict", False),
+            (io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "strict", False),
+            (io.BufferedWriter(io.FileIO(2, "w", closefd=False)), "backslashreplace", True),
+        )
+    )
+    vars(sys).update(stdin=given, stdout=output, stderr=errors)
+    vars(sys).update(__stdin__=given, __stdout__=output, __stderr__=errors)
+    builtins.open = io.open = _opener(io.open)
+
+
+def _opener(opened: Callable[..., Any]) -> Any:
+    """``open``, which finds the standard streams by name where there is no ``/proc``."""
+
+    def open(file: Any, *options: Any, **named: Any) -> Any:
+        stream = _STREAMS.get(file) if isinstance(file, str) else None
+        return opened(file if stream is None else os.dup(stream), *options, **named)
+
+    return open
+
+
+def _flush(*streams: Any) -> None:
+    for stream in streams:
+        if stream is not None and not stream.closed:
+            stream.flush()
 
 
 def _status(code: object) -> int:
@@ -155,25 +158,3 @@ def _status(code: object) -> int:
         return code & 0xFF
     print(code, file=sys.stderr)
     return 1
-
-
-def _description(error: BaseException) -> list[str]:
-    """The nearest built-in class of an exception, and its text."""
-    built_in = (c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins")
-    try:
-        text = str(error)[:200]
-    except BaseException:
-        text = ""
-    return [next(built_in), text]
-
-
-def _exception(name: str, text: str) -> Exception:
-    kind = getattr(builtins, name, None)
-    # A StopIteration would end a loop of the tests as if all had been tried.
-    stops = (StopIteration, StopAsyncIteration)
-    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, stops):
-        try:
-            return kind(text)
-        except TypeError:
-            pass
-    return RuntimeError(f"{name}: {text}")

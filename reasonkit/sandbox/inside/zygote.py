@@ -21,6 +21,7 @@ import resource
 import select
 import shutil
 import signal
+import site
 import socket
 import struct
 import sys
@@ -49,8 +50,8 @@ _M_ARENA_MAX = -8
 _PRELOADED = """
 argparse array ast asyncio base64 bisect calendar cmath codecs collections collections.abc
 contextlib copy dataclasses datetime decimal difflib enum fractions functools hashlib heapq
-inspect io itertools json keyword math numbers operator pprint queue random re statistics string
-struct textwrap threading time traceback types typing unittest uuid zlib
+inspect io itertools json keyword math numbers operator pathlib pprint queue random re statistics
+string struct textwrap threading time traceback types typing unittest uuid zlib
 """
 
 
@@ -214,6 +215,10 @@ def main() -> None:
 def _preload() -> None:
     for name in _PRELOADED.split():
         __import__(name)
+    # What a plain start would have added: exit, quit, help and the like.
+    site.setquit()
+    site.sethelper()
+    site.setcopyright()
     if sys.platform == "linux":
         # Each thread's arena reserves address space, which is limited.
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)

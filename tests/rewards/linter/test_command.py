@@ -32,6 +32,17 @@ def test_the_tasks_own_rewards_are_checked_where_none_is_named(reasonkit: Callab
     assert not ended.err
 
 
+def test_what_was_and_was_not_checked_is_said(reasonkit: Callable) -> None:
+    ended = reasonkit("rewards", "check", "format", "--task", "general", "--questions", 1)
+    assert ended.code == 0
+    assert "nothing to gain" not in ended.out
+    assert "no fault was found in what was checked" in ended.out
+    assert "checked: that values are in range" in ended.out
+    assert "a broken form is paid less" in ended.out
+    assert "right answers are paid more" not in ended.out
+    assert "what right and wrong ones are paid isn't checked" in ended.out
+
+
 def test_json_holds_the_whole_report(reasonkit: Callable, gsm8k_like: Path) -> None:
     ended = reasonkit(
         "rewards", "check", f"{FAULTY}:substring", "--task", gsm8k_like, "--questions", 1, "--json"

@@ -68,6 +68,8 @@ def test_without_references_only_what_needs_none_is_checked() -> None:
     assert report.notes == (
         "no reference answers: what right and wrong ones are paid isn't checked",
     )
+    assert not report.answered
+    assert len(report.checked) == 1
     assert min(facts.calls for facts in report.rewards) > 20
     assert lint(["format"], examples, count=1).findings == ()
     with pytest.raises(DataError, match="to check answer with"):
