@@ -6,6 +6,7 @@ must.
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from pathlib import Path
@@ -282,6 +283,16 @@ def copy_recipe(name: str, target: Annotated[Path | None, typer.Argument()] = No
     print(target)
 
 
+def _require_text(arguments: list[str]) -> None:
+    """Refuses bytes that are no UTF-8, which neither a model nor a file of a run can take."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="backslashreplace").decode()
+            raise RefusedError(f"argument '{shown}' is not UTF-8 text") from None
+
+
 def main() -> None:
     """The console script: exit code 0, 1 failed, 2 refused, 130 interrupted.
 
@@ -290,7 +301,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with processes.joined():
+            _require_text(sys.argv[1:])
             app()
+    except OSError as error:
+        # Every name that is given is looked for as a path, in one place or another.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        console.show_error(f"{str(error.filename)[:60]}…: {error.strerror}")
+        sys.exit(RefusedError.exit_code)
     except ReasonkitError as error:
         console.show_error(str(error))
         sys.exit(error.exit_code)

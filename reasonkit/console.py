@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -36,6 +37,12 @@ def note(message: str) -> None:
 def warn(message: str) -> None:
     """One line on stderr that wants attention."""
     err.print(Text.assemble(("warning: ", "bold yellow"), message), soft_wrap=True)
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """A warning about what is met again and again: data is read for each stage that needs it."""
+    warn(message)
 
 
 def table(

@@ -19,6 +19,7 @@ from reasonkit.config import CommonConfig, Config, DType
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.models import Model
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
+from reasonkit.provenance import fingerprint
 from reasonkit.rewards import Score, WeightedReward, code, parse
 from reasonkit.sandbox import isolation
 from reasonkit.tasks import Splits, describe, load, require_trainable, usual_rewards
@@ -49,6 +50,11 @@ class Plan(Generic[Config]):
     splits: Splits
     rewards: list[WeightedReward]
     general: Splits | None = None
+
+    @property
+    def data(self) -> str:
+        """A hash of the examples as they are now."""
+        return fingerprint(self.splits, self.general)
 
     @property
     def passes(self) -> Score:
@@ -114,7 +120,7 @@ def check_references(task: str, splits: Splits) -> None:
             if not example.tests:
                 check_reference(example.answer)
         except DataError as error:
-            raise DataError(f"{task}: {example.id}: {error}") from error
+            raise DataError(f"{example.where or f'{task}: {example.id}'}: {error}") from error
 
 
 def check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward]) -> None:
