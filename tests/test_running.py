@@ -36,6 +36,10 @@ COMMANDS: dict[str, tuple[object, ...]] = {
     "recorded": ("vote", "--completions", "s.jsonl"),
     "verifier": ("verifier", *TINY, "--questions", 8, "--samples", 8, "--epochs", 1,
                  "--temperature", 1.2, "--max-completion-tokens", 48),
+    "sft-rl": ("sft-rl", *TINY, "--until", "cold-start", "--general-chats", "c.jsonl",
+               "--set", "cold-start.questions=8", "--set", "cold-start.epochs=1",
+               "--no-baselines", "--max-completion-tokens", 48),
+    "compare": ("compare", *TINY, "--only", "base", "--quick"),
 }  # fmt: skip
 CHANGES: dict[str, tuple[str, str, Callable[[dict[str, str]], dict[str, str]]]] = {
     "grpo: questions": ("grpo", "q.jsonl", lambda r: {**r, "question": r["question"] + " Say."}),
@@ -46,6 +50,9 @@ CHANGES: dict[str, tuple[str, str, Callable[[dict[str, str]], dict[str, str]]]] 
     "vote: answers": ("vote", "q.jsonl", lambda r: {**r, "answer": r["answer"] + "0"}),
     "recorded: completions": ("recorded", "s.jsonl", lambda r: {**r, "completions": ["7", "8"]}),
     "recorded: answers": ("recorded", "s.jsonl", lambda r: {**r, "answer": r["answer"] + "0"}),
+    "sft-rl: answers": ("sft-rl", "q.jsonl", lambda r: {**r, "answer": r["answer"] + "0"}),
+    "sft-rl: chats": ("sft-rl", "c.jsonl", lambda r: {**r, "completion": r["completion"] + "."}),
+    "compare: answers": ("compare", "q.jsonl", lambda r: {**r, "answer": r["answer"] + "0"}),
     "verifier: answers": ("verifier", "q.jsonl", lambda r: {**r, "answer": r["answer"] + "0"}),
 }  # fmt: skip
 
