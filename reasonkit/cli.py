@@ -287,6 +287,16 @@ def copy_recipe(name: str, target: Annotated[Path | None, typer.Argument()] = No
     console.write(str(target))
 
 
+def _require_text(arguments: list[str]) -> None:
+    """Refuses bytes that are no UTF-8, which neither a model nor a file of a run can take."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="backslashreplace").decode()
+            raise RefusedError(f"argument '{shown}' is not UTF-8 text") from None
+
+
 def main() -> None:
     """The console script: exit code 0, 1 failed, 2 refused, 130 interrupted.
 
@@ -295,22 +305,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with console.streams():
         try:
-            _require_text(sys.argv)
+            _require_text(sys.argv[1:])
             with processes.joined():
                 app()
         except ReasonkitError as error:
             console.show_error(str(error))
             sys.exit(error.exit_code)
         except OSError as error:
+            # Every name that is given is looked for as a path, in one place or another.
             if error.errno != errno.ENAMETOOLONG:
                 raise
             console.show_error(f"{str(error.filename)[:80]}…: a name too long for this file system")
             sys.exit(RefusedError.exit_code)
-
-
-def _require_text(arguments: Sequence[str]) -> None:
-    for argument in arguments:
-        try:
-            argument.encode()
-        except UnicodeEncodeError:
-            raise RefusedError(f"an argument isn't UTF-8: {argument!r}") from None

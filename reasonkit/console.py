@@ -6,6 +6,7 @@ escaped. A reader that goes away ends nothing.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import sys
@@ -99,6 +100,12 @@ def note(message: str) -> None:
 def warn(message: str) -> None:
     """One line on stderr that wants attention."""
     err.print(Text.assemble(("warning: ", "bold yellow"), message), soft_wrap=True)
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """A warning about what is met again and again: data is read for each stage that needs it."""
+    warn(message)
 
 
 def table(

@@ -19,6 +19,7 @@ from reasonkit.config import CommonConfig, Config, DType
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.models import Model
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
+from reasonkit.provenance import fingerprint
 from reasonkit.rewards import WeightedReward, allow_weaker, parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.sandbox import isolation
@@ -55,6 +56,11 @@ class Plan(Generic[Config]):
     def allow_weaker(self) -> bool:
         """Whether programs may run in whatever isolation there is."""
         return allow_weaker(self.rewards)
+
+    @property
+    def data(self) -> str:
+        """A hash of the examples as they are now."""
+        return fingerprint(self.splits, self.general)
 
 
 def settle(config: Config, trains: bool = True) -> Plan[Config]:
@@ -119,7 +125,7 @@ def check_references(task: str, splits: Splits) -> None:
             if not example.tests:
                 check_reference(example.answer)
         except DataError as error:
-            raise DataError(f"{task}: {example.id}: {error}") from error
+            raise DataError(f"{example.where or f'{task}: {example.id}'}: {error}") from error
 
 
 def check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward]) -> None:

@@ -1,8 +1,11 @@
-"""Where a result came from: versions, commit, hardware and the process that made it."""
+"""Where a result came from: data, versions, commit, hardware and the process that made it."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import socket
@@ -26,6 +29,17 @@ PACKAGES = (
     "math-verify",
 )
 """The packages whose version can change a result."""
+
+
+def fingerprint(*data: object) -> str:
+    """A hash of data as it was read, of dataclasses by the fields that they are compared by."""
+    return hashlib.sha256(json.dumps(data, default=_plain).encode()).hexdigest()
+
+
+def _plain(value: Any) -> object:
+    if not dataclasses.is_dataclass(value):
+        return str(value)
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}
 
 
 def versions() -> dict[str, str]:

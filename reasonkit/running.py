@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, processes, runs
 from reasonkit.config import CommonConfig, Invocation, from_mapping, to_mapping
-from reasonkit.errors import ReasonkitError, RunError
+from reasonkit.errors import ReasonkitError, RefusedError, RunError
 from reasonkit.report import terminal
 from reasonkit.sandbox import isolation
 from reasonkit.tasks.wordings import WORDINGS
@@ -25,11 +25,32 @@ if TYPE_CHECKING:
     from reasonkit.generation import Engine
 
 
-def begin(command: str, config: CommonConfig, invocation: Invocation) -> runs.Run:
+def require_same_data(invocation: Invocation, data: str) -> None:
+    """Refuses to go on with a run whose data has changed since it began.
+
+    Args:
+        data: a hash of all that the run reads beside models (`reasonkit.provenance.fingerprint`).
+
+    Raises:
+        RefusedError: it has, or ``--resume`` names no run.
+    """
+    if not invocation.resume:
+        return
+    assert invocation.run_dir is not None
+    held = runs.open_run(invocation.run_dir).record.get("data")
+    if held is not None and held != data:
+        raise RefusedError(
+            f"{invocation.run_dir} has begun with other data than there is now: put the files back "
+            "as they were, or begin anew in another --run-dir"
+        )
+
+
+def begin(command: str, config: CommonConfig, invocation: Invocation, data: str) -> runs.Run:
     """A new run directory, or the one that ``--resume`` goes on with; one for all processes.
 
     Args:
         config: fully resolved.
+        data: as of `require_same_data`.
 
     Raises:
         RefusedError: the directory can't be used.
@@ -40,7 +61,13 @@ def begin(command: str, config: CommonConfig, invocation: Invocation) -> runs.Ru
             assert invocation.run_dir is not None
             return runs.resume(invocation.run_dir)
         return runs.create(
-            command, config.model, config.task, to_mapping(config), invocation.run_dir, sys.argv
+            command,
+            config.model,
+            config.task,
+            to_mapping(config),
+            invocation.run_dir,
+            sys.argv,
+            data,
         )
 
     run = opened() if processes.is_main() else None

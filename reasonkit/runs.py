@@ -196,12 +196,14 @@ def create(
     config: dict[str, Any],
     run_dir: Path | None,
     argv: Sequence[str],
+    data: str | None = None,
 ) -> Run:
     """Makes a run directory and holds its lock.
 
     Args:
         config: fully resolved; plain values only, as YAML knows them.
         run_dir: a fresh directory under `RUNS`, named after time and arguments, if None.
+        data: a hash of the data that the run is made from.
 
     Raises:
         RefusedError: the directory isn't empty or can't be made. Nothing is left behind.
@@ -214,6 +216,7 @@ def create(
         "argv": list(argv),
         "versions": versions(),
         "git_commit": git_commit(),
+        "data": data,
         "hardware": hardware(),
         "seeds": {name: value for name, value in config.items() if "seed" in name},
         "status": "running",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Message = dict[str, str]
@@ -40,6 +40,8 @@ class Example:
         entry_point: the function that the tests call; None where a program reads standard input, or
             where the tests call functions by their names.
         setup: Python that runs before a program: what the question shows of imports and functions.
+        where: ``file:line`` or the like of the row that it was read from, for messages; empty where
+            there is none.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Example:
     tests: tuple[Mapping[str, Any], ...] | str = ()
     entry_point: str | None = None
     setup: str = ""
+    where: str = field(default="", compare=False)
 
     @property
     def question(self) -> str:

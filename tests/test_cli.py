@@ -121,3 +121,45 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(
     assert reasonkit("grpo", "--config", tmp_path / "settings.yaml", "--steps", 9).code == 0
     (config,) = seen
     assert (config.group_size, config.steps, config.seed) == (4, 9, 0)
+
+
+LONG = "n" * 300
+TOO_LONG = (
+    ("grpo", "--task", LONG),
+    ("grpo", "--task", f"{LONG}.jsonl"),
+    ("grpo", "--model", LONG),
+    ("grpo", "--run-dir", LONG),
+    ("grpo", "--run-dir", LONG, "--resume"),
+    ("grpo", "--config", LONG),
+    ("grpo", "--reward", f"{LONG}.py:f"),
+    ("distill", "--traces", LONG),
+    ("distill", "--teacher", LONG),
+    ("vote", "--completions", LONG),
+    ("runs", LONG),
+    ("report", LONG),
+)
+
+
+@pytest.mark.parametrize("argv", TOO_LONG, ids=" ".join)
+def test_a_name_that_no_file_can_have_is_refused(
+    argv: tuple[str, ...], reasonkit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = reasonkit(*argv)
+    assert ended.code == 2, ended.err
+    assert "error: " in ended.err and "nnnn" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("grpo", "--task", "caf\udce9"), ("grpo", "--run-dir", "caf\udce9"), ("vote", "caf\udce9?"),
+        ("grpo", "--system-prompt", "caf\udce9"), ("report", "caf\udce9"),
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_an_argument_that_is_no_text_is_refused(argv: tuple[str, ...], reasonkit: Callable) -> None:
+    ended = reasonkit(*argv)
+    assert ended.code == 2
+    assert "is not UTF-8 text" in ended.err and "\\udce9" in ended.err

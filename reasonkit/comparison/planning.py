@@ -19,7 +19,8 @@ ABACUS = ("abacus", "abacus-mini", "abacus-reasoner")
 TEACHER, SMALLER = "abacus-reasoner", "abacus-mini"
 QUICK_QUESTIONS = 200
 
-INPUTS = ("model", "task", "teacher", "verifier", "traces", "general_chats")
+DATA = ("task", "general_task", "traces", "general", "general_chats", "completions")
+INPUTS = ("model", "teacher", "verifier", *DATA)
 """Settings that may name a file, a folder or a run."""
 
 PASSED_ON = [f.name for f in dataclasses.fields(CommonConfig) if f.name not in ("model", "seed")]
@@ -160,6 +161,11 @@ def key_of(job: Job, settings: Mapping[str, Any], keys: Mapping[str, str]) -> st
     }
     text = json.dumps(told, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def data_of(jobs: Sequence[Job]) -> list[str | None]:
+    """Hashes of the data that settings of jobs name, in their order."""
+    return [_content(job.settings[k]) for job in jobs for k in DATA if job.settings.get(k)]
 
 
 def _content(name: str) -> str | None:

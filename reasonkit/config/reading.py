@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import sys
 import types
 from collections.abc import Mapping
 from contextlib import suppress
@@ -47,7 +48,7 @@ def _read(value: Any, hint: Any, annotated: Any, where: str) -> Any:
         hint = next(arg for arg in get_args(hint) if arg is not type(None))
     if get_origin(hint) is list:
         items = value if isinstance(value, list) else [value]
-        return [str(item) for item in items]
+        return [_text(str(item), where) for item in items]
     if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
         if value not in list(hint):
             raise UnknownNameError("value", str(value), list(hint), f"({where})")
@@ -59,12 +60,25 @@ def _read(value: Any, hint: Any, annotated: Any, where: str) -> Any:
     fits = isinstance(value, (int, float) if hint is float else hint)
     if not fits or (isinstance(value, bool) and hint is not bool):
         raise RefusedError(f"{where}: expected {hint.__name__}, got {value!r}")
+    if hint is str:
+        return _text(value, where)
+    if hint is float and not abs(value) <= sys.float_info.max:
+        raise RefusedError(f"{where}: expected a finite number, got {value}")
     option = annotated.__metadata__[0]
     if option.min is not None and value < option.min:
         raise RefusedError(f"{where}: {value} is below {option.min}")
     if option.max is not None and value > option.max:
         raise RefusedError(f"{where}: {value} is above {option.max}")
     return hint(value)
+
+
+def _text(value: str, where: str) -> str:
+    """The text, which files can hold: YAML spells halves of surrogate pairs too."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RefusedError(f"{where}: {value!r} is no Unicode text") from None
+    return value
 
 
 def read_assignment(spec: str) -> tuple[str, str, Any]:
@@ -81,7 +95,7 @@ def read_assignment(spec: str) -> tuple[str, str, Any]:
         raise RefusedError(f"--set {spec}: expected PLACE.SETTING=VALUE, as in grpo.steps=40")
     try:
         return place, setting.replace("-", "_"), yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise RefusedError(f"--set {spec}: {text!r} is no value") from None
 
 
@@ -97,7 +111,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise RefusedError(
             f"{path}: {error.strerror}; `reasonkit recipes ls` names the ones inside"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # Its numbers and dates may be none, and its lists nested too deeply.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise RefusedError(f"{path}:{mark.line + 1 if mark else 1}: not YAML") from error
     if loaded is None:

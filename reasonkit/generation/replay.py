@@ -18,7 +18,7 @@ from reasonkit.answers.extraction import extract_answer
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Sampling
 from reasonkit.tasks.files import records
-from reasonkit.tasks.rows import USUAL, Row
+from reasonkit.tasks.rows import USUAL, Row, cell
 from reasonkit.types import Completion, Example, Group
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -188,19 +188,12 @@ def _text(record: Mapping[str, Any], name: str, where: str) -> str:
     value = _value(record, name, where)
     if not isinstance(value, str):
         raise DataError(f"{where}: no text in field {name!r}")
-    return _whole(value)
-
-
-def _whole(text: str) -> str:
-    """The text without the half characters that JSON can spell and no file takes."""
-    return text.encode(errors="replace").decode()
+    return value
 
 
 def _reference(record: Mapping[str, Any], name: str, where: str) -> str:
     value = _value(record, name, where)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise DataError(f"{where}: no reference answer in field {name!r}")
-    text = _whole(str(value)).strip()
+    text = "" if isinstance(value, bool) else cell(value)
     if any(sign in text for sign in ("\n", "####", "\\boxed")):
         text = extract_answer(text) or ""
     if not text:
@@ -227,7 +220,7 @@ def _completions(
     if "tokens" in named:
         counts = _numbers(record, named["tokens"], len(texts), where)
     return [
-        Completion(_whole(text), (), "stop", count=int(count))
+        Completion(text, (), "stop", count=int(count))
         for text, count in zip(texts, counts, strict=True)
     ]
 

@@ -23,7 +23,7 @@ from reasonkit.comparison.budget import COINS, Budget, Prices
 from reasonkit.comparison.costs import Spent, parameters_of, sampled, trained
 from reasonkit.comparison.curves import curve
 from reasonkit.comparison.parts import BASE, STUDENT
-from reasonkit.comparison.planning import Job, jobs, key_of, left_out, resolved
+from reasonkit.comparison.planning import Job, data_of, jobs, key_of, left_out, resolved
 from reasonkit.comparison.process import Workshop
 from reasonkit.comparison.rows import Finished, Models, probe_name, rows, spent_by
 from reasonkit.config import CompareConfig, Invocation
@@ -31,6 +31,7 @@ from reasonkit.errors import RefusedError
 from reasonkit.evaluation import Evaluation
 from reasonkit.models.loading import ResolvedModel, resolve
 from reasonkit.plan import Plan, led_by, load_policy, settle
+from reasonkit.provenance import fingerprint
 from reasonkit.types import Example
 
 COMMAND = "compare"
@@ -48,12 +49,14 @@ class Prepared:
         jobs: in the order in which they are run.
         models: with their sizes.
         budget: what each way may spend; None for its usual settings.
+        data: a hash of all that its parts read.
     """
 
     plan: Plan[CompareConfig]
     jobs: list[Job]
     models: Models
     budget: Budget | None
+    data: str
 
 
 def run(config: CompareConfig, invocation: Invocation) -> None:
@@ -66,13 +69,14 @@ def run(config: CompareConfig, invocation: Invocation) -> None:
     if running.is_done(config, invocation):
         return
     prepared = _prepare(config)
+    running.require_same_data(invocation, prepared.data)
     if not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
     if not invocation.resume:
         _look_ahead(prepared)
     if invocation.dry_run:
         return
-    made = running.begin(COMMAND, prepared.plan.config, invocation)
+    made = running.begin(COMMAND, prepared.plan.config, invocation, prepared.data)
     running.carry_out(made, lambda: _compare(made, prepared), invocation.json)
 
 
@@ -100,7 +104,8 @@ def _prepare(config: CompareConfig) -> Prepared:
     unknown = [name for name, parameters in models.parameters.items() if not parameters]
     if unknown and spending is not None:
         raise RefusedError(f"--budget: nobody knows how many parameters {unknown[0]} has")
-    return Prepared(plan, made, models, spending)
+    data = fingerprint(plan.data, data_of(made))
+    return Prepared(plan, made, models, spending, data)
 
 
 def _teacher_spent(model: ResolvedModel, path: Path) -> Spent | None:

@@ -15,7 +15,9 @@ from reasonkit import console, running, runs
 from reasonkit.config import Distillation, DistillConfig, DType, Invocation, Only, to_mapping
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Engine
+from reasonkit.models.loading import load_tokenizer
 from reasonkit.plan import Plan, load_policy, without_overlong
+from reasonkit.provenance import fingerprint
 from reasonkit.stages import filtering, lessons, teacher, traces
 from reasonkit.stages.filtering import Sifted
 from reasonkit.stages.lessons import Lessons
@@ -42,6 +44,7 @@ class Prepared:
         model: the student.
         teacher: None where the traces are there already and no teacher is named.
         groups: traces that are there already; None where they have to be sampled.
+        data: a hash of all that was read.
     """
 
     plan: Plan[DistillConfig]
@@ -49,6 +52,7 @@ class Prepared:
     model: PreTrainedModel
     teacher: Teacher | None
     groups: list[Group] | None
+    data: str
 
 
 def run(config: DistillConfig, invocation: Invocation) -> None:
@@ -66,7 +70,7 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
         _look_ahead(prepared)
     if invocation.dry_run:
         return
-    made = running.begin(COMMAND, prepared.plan.config, invocation)
+    made = running.begin(COMMAND, prepared.plan.config, invocation, prepared.data)
     running.carry_out(made, lambda: _teach(made, prepared), invocation.json)
 
 
@@ -91,7 +95,10 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     found = teacher.find(config)
     groups = None
     if config.traces is not None:
-        groups = _given(Path(config.traces), plan)
+        groups = _given(Path(config.traces), plan, found)
+    chats = [] if config.general is None else recorded.read(Path(config.general), ())
+    data = fingerprint(plan.data, groups, chats)
+    running.require_same_data(invocation, data)
     keep = config.keep or _usual_filters(config, found)
     reads_answers = any(t.reward.needs_answer for t in filtering.thresholds(keep))
     if groups is not None and reads_answers and not any(g.example.answer for g in groups):
@@ -110,15 +117,18 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     plan = without_overlong(dataclasses.replace(plan, config=filled), tokenizer)
     if config.general is not None:
         lessons.general(config.general, plan, tokenizer)
-    return Prepared(plan, tokenizer, model, found, groups)
+    return Prepared(plan, tokenizer, model, found, groups, data)
 
 
-def _given(path: Path, plan: Plan[DistillConfig]) -> list[Group]:
+def _given(path: Path, plan: Plan[DistillConfig], found: Teacher | None) -> list[Group]:
     """The traces of a file or of an earlier run."""
     if path.is_dir():
         return traces.of_run(path)
     splits = plan.splits
-    return recorded.read(path, (*splits.train, *splits.validation, *splits.test))
+    ends = [str(load_tokenizer(plan.model)[0].eos_token)]
+    if found is not None and found.model is not None:
+        ends.append(str(found.tokenizer().eos_token))
+    return recorded.read(path, (*splits.train, *splits.validation, *splits.test), ends)
 
 
 def _usual_filters(config: DistillConfig, found: Teacher | None) -> list[str]:

@@ -39,6 +39,8 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     if running.is_done(config, invocation):
         return
     plan = resolve_settings(config)
+    data = plan.data
+    running.require_same_data(invocation, data)
     if processes.is_main() and not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
     # Adapters leave the base weights alone, which then need no float32.
@@ -49,7 +51,7 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
         _look_ahead(plan, tokenizer, model)
     if invocation.dry_run:
         return
-    made = running.begin(COMMAND, plan.config, invocation)
+    made = running.begin(COMMAND, plan.config, invocation, data)
     running.carry_out(
         made, lambda: _measure_and_train(made, plan, tokenizer, model), invocation.json
     )

@@ -12,6 +12,8 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ from reasonkit.errors import RefusedError
 from reasonkit.files import write_atomically
 from reasonkit.models.loading import load_model, resolve
 from reasonkit.plan import Plan, load_policy, settle, without_overlong
+from reasonkit.provenance import fingerprint
 from reasonkit.rewards.guard import Guard
 from reasonkit.stages import (
     appraisal,
@@ -60,6 +63,9 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
     if running.is_done(config, invocation):
         return
     plan = resolve_settings(config)
+    chats = plan.config.general_chats
+    data = fingerprint(plan.data, recorded.read(Path(chats), ()) if chats else [])
+    running.require_same_data(invocation, data)
     console.err.print(console.table("plan", ("", ""), _rows(plan)))
     if invocation.dry_run:
         return
@@ -67,7 +73,7 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         runs.require_free(invocation.run_dir)
     tokenizer, base = load_policy(plan)
     plan = without_overlong(plan, tokenizer)
-    made = running.begin(COMMAND, plan.config, invocation)
+    made = running.begin(COMMAND, plan.config, invocation, data)
     made.write_config(to_mapping(plan.config))
     running.carry_out(made, lambda: _make(made, plan, tokenizer, base), invocation.json)
 
@@ -205,21 +211,24 @@ def _do(
     """
     settings = pipeline.settings(plan.config, stage, plan.model.entry, inputs)
     hashes = {inputs.policy: last} if last else {}
-    if inputs.chats is not None:
-        hashes[inputs.chats] = hashlib.sha256(Path(inputs.chats).read_bytes()).hexdigest()
     console.note(f"{stage.name}: {stage.summary}")
-
-    def work(run: runs.Run) -> dict[str, Any]:
-        if isinstance(settings, GrpoConfig):
-            return _reinforced(run, plan, settings)
-        return _supervised(run, plan, settings)
-
-    digest = nested.digest(settings, hashes)
+    work: Callable[[runs.Run], dict[str, Any]]
+    if isinstance(settings, GrpoConfig):
+        rl = reinforcement.resolve_settings(settings)
+        work, data = partial(_reinforced, plan=plan, settings=settings, own=rl), rl.data
+    else:
+        if settings.general is not None:
+            chats = Path(settings.general).read_bytes()
+            hashes[settings.general] = hashlib.sha256(chats).hexdigest()
+        sft = supervision.resolve_settings(settings)
+        work, data = partial(_supervised, plan=plan, settings=settings, own=sft), sft.data
+    digest = nested.digest(settings, hashes, data)
     return nested.do(made, stage.name, stage.command, settings, digest, work)
 
 
-def _supervised(run: runs.Run, plan: Plan[SftRlConfig], settings: DistillConfig) -> dict[str, Any]:
-    own = supervision.resolve_settings(settings)
+def _supervised(
+    run: runs.Run, plan: Plan[SftRlConfig], settings: DistillConfig, own: Plan[DistillConfig]
+) -> dict[str, Any]:
     tokenizer, model = load_policy(own)
     own = without_overlong(own, tokenizer)
     found = teacher.find(own.config)
@@ -243,8 +252,9 @@ def _supervised(run: runs.Run, plan: Plan[SftRlConfig], settings: DistillConfig)
     }
 
 
-def _reinforced(run: runs.Run, plan: Plan[SftRlConfig], settings: GrpoConfig) -> dict[str, Any]:
-    own = reinforcement.resolve_settings(settings)
+def _reinforced(
+    run: runs.Run, plan: Plan[SftRlConfig], settings: GrpoConfig, own: Plan[GrpoConfig]
+) -> dict[str, Any]:
     tokenizer, model = load_policy(own)
     own = without_overlong(own, tokenizer)
     guard = Guard(own.rewards, own.config.reward_timeout)

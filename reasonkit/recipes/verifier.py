@@ -30,6 +30,8 @@ def run(config: VerifierConfig, invocation: Invocation) -> None:
     if running.is_done(config, invocation):
         return
     plan = resolve_settings(config)
+    data = plan.data
+    running.require_same_data(invocation, data)
     if not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
     tokenizer, generator = load_policy(plan)
@@ -37,7 +39,7 @@ def run(config: VerifierConfig, invocation: Invocation) -> None:
     if invocation.dry_run:
         console.err.print(console.table("plan", ("", ""), _rows(plan)))
         return
-    made = running.begin(COMMAND, plan.config, invocation)
+    made = running.begin(COMMAND, plan.config, invocation, data)
     running.carry_out(made, lambda: _make(made, plan, tokenizer, generator), invocation.json)
 
 

@@ -18,6 +18,7 @@ from reasonkit import console, running, runs
 from reasonkit.config import Invocation, VoteConfig
 from reasonkit.evaluation import Evaluation, paired
 from reasonkit.generation.store import Store
+from reasonkit.provenance import fingerprint
 from reasonkit.stages.asking import askings, is_scored, rules_of, score_of, tokens_sampled
 from reasonkit.stages.refusals import named, require_enough, require_possible, require_scores
 from reasonkit.stages.sources import QUESTION, Source, open_engine, settle
@@ -48,6 +49,8 @@ def run(config: VoteConfig, invocation: Invocation) -> None:
         return
     require_possible(config)
     settled = settle(config)
+    data = fingerprint(settled.splits, settled.recorded)
+    running.require_same_data(invocation, data)
     require_enough(settled.config, settled.splits)
     if not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
@@ -58,7 +61,7 @@ def run(config: VoteConfig, invocation: Invocation) -> None:
         console.err.print(console.table("plan", ("", ""), _plan(source)))
     if invocation.dry_run:
         return
-    made = running.begin(COMMAND, source.config, invocation)
+    made = running.begin(COMMAND, source.config, invocation, data)
     work = _answer if config.question is not None else _evaluate
     running.carry_out(made, lambda: work(made, source, score), invocation.json)
 

@@ -255,8 +255,8 @@ REWARDS: dict[str, Reward] = {
 def parse(specs: Sequence[str]) -> list[WeightedReward]:
     """The rewards that ``NAME``, ``NAME:PARAMETER`` or ``FILE.py:FUNCTION`` stand for.
 
-    Each may be followed by ``=WEIGHT``. A user's own function is named by its function name; see
-    `reasonkit.rewards.own`.
+    Each may be followed by ``=WEIGHT`` (`split`). A user's own function is named by its function
+    name; see `reasonkit.rewards.own`.
 
     Raises:
         UnknownNameError: no such reward, or no such function in the file.
@@ -266,13 +266,11 @@ def parse(specs: Sequence[str]) -> list[WeightedReward]:
     """
     weighted: list[WeightedReward] = []
     for spec in specs:
-        name, equals, weight = spec.rpartition("=")
-        if not equals:
-            name, weight = spec, "1"
+        name, weight = split(spec)
         reward = _resolve(name.strip())
         if any(reward.name == other.reward.name for other in weighted):
             raise RefusedError(f"reward {reward.name!r} is given twice: give it once, or rename it")
-        weighted.append(WeightedReward(reward, _weight(spec, weight)))
+        weighted.append(WeightedReward(reward, _weight(spec, "1" if weight is None else weight)))
     return _in_one_isolation(weighted)
 
 
@@ -296,6 +294,16 @@ def _in_one_isolation(rewards: list[WeightedReward]) -> list[WeightedReward]:
         else w
         for w in rewards
     ]
+
+
+def split(spec: str) -> tuple[str, str | None]:
+    """``NAME=NUMBER`` as its two halves, the second None where there is none.
+
+    An equals sign that a path or an address follows is a part of it. One that ends in ``=NUMBER``
+    itself needs a number of ours behind it.
+    """
+    name, equals, number = spec.rpartition("=")
+    return (name, number) if equals and not {":", "/"} & set(number) else (spec, None)
 
 
 def _resolve(name: str) -> Reward:

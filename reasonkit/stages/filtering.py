@@ -5,6 +5,7 @@ The filters themselves are in `reasonkit.stages.sieve`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, quantiles
@@ -13,7 +14,7 @@ from typing import Any
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError
 from reasonkit.plan import Plan
-from reasonkit.rewards import WeightedReward, parse
+from reasonkit.rewards import WeightedReward, parse, split
 from reasonkit.rewards.guard import Guard
 from reasonkit.stages.sieve import QUARTERS, Candidate, Threshold, filters
 from reasonkit.tasks import describe
@@ -83,10 +84,12 @@ def thresholds(specs: Sequence[str]) -> list[Threshold]:
         RefusedError: no such reward, given twice, or a value that is no number.
     """
     made = []
-    split = [spec.rpartition("=") if "=" in spec else (spec, "", "") for spec in specs]
-    for weighted, (name, _, value) in zip(parse([n for n, _, _ in split]), split, strict=True):
+    halves = [split(spec) for spec in specs]
+    for weighted, (name, value) in zip(parse([f"{n}=1" for n, _ in halves]), halves, strict=True):
         try:
             least = float(value) if value else weighted.reward.range[1]
+            if math.isnan(least):
+                raise ValueError
         except ValueError:
             raise RefusedError(
                 f"--keep {name}={value}: expected a number, as in answer=1"

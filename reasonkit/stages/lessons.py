@@ -5,8 +5,6 @@ Leaves out training: `reasonkit.stages.supervision`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from reasonkit.stages import filtering, traces
 from reasonkit.stages.filtering import OVERLONG, Sifted, Step
 from reasonkit.stages.teacher import Teacher, sampling
 from reasonkit.tasks import recorded
-from reasonkit.types import Group, Trace
+from reasonkit.types import Example, Group, Trace
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,8 +57,7 @@ def gather(
         tokenizer: the student's.
 
     Raises:
-        RunError: no trace survives the filters, and which took them; or a run that is resumed has
-            begun with other traces.
+        RunError: no trace survives the filters, and which took them.
     """
     config = plan.config
     tokens, seconds = 0, 0.0
@@ -82,24 +79,12 @@ def gather(
         chats = general(config.general, plan, tokenizer)
         console.note(f"{len(chats)} general chats are learned beside {len(rows)} traces")
         rows += chats
-    _require_the_same(run, rows)
     traces.write_kept(run, sifted.traces)
     return Lessons(rows, sifted, tokens, seconds)
 
 
-def _require_the_same(run: Run, rows: Sequence[Row]) -> None:
-    """That a file of traces is as it was when the run began to learn from it."""
-    digest = hashlib.sha256(json.dumps([row.ids for row in rows]).encode()).hexdigest()
-    if run.record.setdefault("lessons", digest) != digest:
-        raise RunError(
-            f"{run.path} has begun with other traces than these: put the file back as it was, or "
-            "pass another --run-dir"
-        )
-    run.update(lessons=digest)
-
-
 def general(path: str, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizerBase) -> list[Row]:
-    """The chats of a file as the student learns them: as they are, but for the system prompt.
+    """The chats of a file as the student learns them: as they are, but for a system prompt.
 
     Raises:
         DataError: the file can't be read, or one of its chats can't be learned whole.
@@ -108,12 +93,11 @@ def general(path: str, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizer
 
     config = plan.config
     assert config.max_completion_tokens
-    groups = recorded.read(Path(path), ())
+    groups = recorded.read(Path(path), (), [str(tokenizer.eos_token)])
+    examples = _under(config.system_prompt, [group.example for group in groups])
     chats = [
         Trace(example, completion)
-        for group, example in zip(
-            groups, led_by(config.system_prompt, [g.example for g in groups]), strict=True
-        )
+        for group, example in zip(groups, examples, strict=True)
         for completion in group.completions
     ]
     rows = []
@@ -125,6 +109,18 @@ def general(path: str, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizer
             )
         rows.append(row)
     return rows
+
+
+def _under(system_prompt: str | None, examples: Sequence[Example]) -> list[Example]:
+    """The examples under the student's system prompt, as it will be asked.
+
+    Several of their own are part of what was asked, and are kept; a single one was the teacher's.
+    """
+    own = [next((m for m in e.messages if m["role"] == "system"), None) for e in examples]
+    led = led_by(system_prompt, examples)
+    if len({said and said["content"] for said in own}) < 2:
+        return led
+    return [e if said else other for e, said, other in zip(examples, own, led, strict=True)]
 
 
 def fitting(
@@ -141,13 +137,10 @@ def fitting(
     assert config.max_completion_tokens
     if not sifted.traces:
         return [], sifted
+    examples = _under(config.system_prompt, [trace.example for trace in sifted.traces])
     asked = [
         Trace(example, trace.completion)
-        for trace, example in zip(
-            sifted.traces,
-            led_by(config.system_prompt, [trace.example for trace in sifted.traces]),
-            strict=True,
-        )
+        for trace, example in zip(sifted.traces, examples, strict=True)
     ]
     encoded = encoding.encode(tokenizer, asked)
     written = [(trace, row) for trace, row in zip(sifted.traces, encoded, strict=True) if row]

@@ -21,17 +21,18 @@ from reasonkit.running import complete
 from reasonkit.training.checkpoints import MANIFEST
 
 
-def digest(settings: DistillConfig | GrpoConfig, files: Mapping[str, str]) -> str:
+def digest(settings: DistillConfig | GrpoConfig, files: Mapping[str, str], data: str) -> str:
     """A hash of all that settles what a stage comes to.
 
     Args:
         files: what stands in the settings for a path: a hash of what is there.
+        data: a hash of its examples.
     """
     known = {
         name: files.get(value, value) if isinstance(value, str) else value
         for name, value in to_mapping(settings).items()
     }
-    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([known, data], sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(final: Path) -> str:

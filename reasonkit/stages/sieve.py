@@ -126,15 +126,13 @@ def _apart(
     questions = {normal(example.question) for example in held_out}
     grams = {g for e in held_out for g in _grams(e.question)} if shared_words else set()
 
-    def keep(candidates: Sequence[Candidate]) -> list[Candidate]:
-        return [
-            c
-            for c in candidates
-            if normal(c.trace.example.question) not in questions
-            and grams.isdisjoint(_grams(c.trace.example.question))
-        ]
+    def meets(example: Example) -> bool:
+        asked = [m["content"] for m in example.messages if m["role"] == "user"]
+        return any(
+            normal(text) in questions or not grams.isdisjoint(_grams(text)) for text in asked
+        )
 
-    return keep
+    return lambda candidates: [c for c in candidates if not meets(c.trace.example)]
 
 
 def _grams(question: str) -> Iterable[tuple[str, ...]]:

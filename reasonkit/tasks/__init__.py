@@ -1,20 +1,22 @@
 """The tasks: generated, from the hub, or from a file; every one ends up as three splits.
 
 An official test split stays test and validation is cut from train by a stable hash of the
-question. What has no splits of its own is cut 80/8/12 by the same hash. A question that occurs
-twice counts once.
+question. What has no splits of its own is cut 80/8/12 by the same hash. A row that is there twice
+counts once, and a question with two reference answers not at all; what is left out is said. Splits
+share no question, whatever its case and spacing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reasonkit import console
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.hub import is_id
 from reasonkit.tasks import files, generated, gym, hub
-from reasonkit.tasks.rows import Row, bucket, part_of
+from reasonkit.tasks.rows import Row, agree, bucket, part_of
 from reasonkit.types import Example, Part
 
 TRAIN, VALIDATION, TEST = 4000, 300, 600
@@ -204,16 +206,22 @@ def require_trainable(name: str, splits: Splits) -> None:
 def _split(
     name: str, rows: Mapping[str, list[Row]], train: int | None, validation: int, test: int
 ) -> Splits:
-    held: set[str] = set()
+    held: dict[str, str] = {}
+    shared: list[Row] = []
     parts: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
     # Test first: a question that it shares with train is no question to train on.
     for split in ("test", "validation", "train", "all"):
-        for row in rows.get(split, ()):
+        for row in _distinct(rows.get(split, ())):
             key = " ".join(row.question.lower().split())
-            if key in held:
+            if held.setdefault(key, split) != split:
+                shared.append(row)
                 continue
-            held.add(key)
             parts[_part(split, key, "validation" in rows)].append(row.example(name))
+    if shared:
+        console.warn_once(
+            f"{shared[0].where}: its question belongs to another split too; "
+            f"{len(shared)} row(s) of that kind are left out"
+        )
     if not parts["test"]:
         raise DataError(f"{name}: the test split is empty")
     if rows.get("train") and not parts["train"]:
@@ -225,6 +233,35 @@ def _split(
     kept = validation_part[:validation]
     spare = [] if "validation" in rows else validation_part[validation:]
     return Splits((parts["train"] + spare)[:train], kept, test_part[:test])
+
+
+def _distinct(rows: Sequence[Row]) -> list[Row]:
+    """The rows without repetitions, and without questions that have two reference answers."""
+    first: dict[str, Row] = {}
+    again: list[Row] = []
+    disputed: dict[str, Row] = {}
+    for row in rows:
+        held = first.setdefault(row.question, row)
+        if held is row:
+            continue
+        same = held.tests == row.tests and (bool(row.tests) or agree(held.answer, row.answer))
+        if same:
+            again.append(row)
+        else:
+            disputed.setdefault(row.question, row)
+    if again:
+        row = again[0]
+        console.warn_once(
+            f"{row.where} repeats {first[row.question].where}; {len(again)} of {len(rows)} rows "
+            "repeat one before and are left out"
+        )
+    if disputed:
+        row = next(iter(disputed.values()))
+        console.warn_once(
+            f"{row.where} and {first[row.question].where} ask the same and are checked by other "
+            f"answers or tests; {len(disputed)} question(s) of that kind are left out"
+        )
+    return [row for question, row in first.items() if question not in disputed]
 
 
 def _part(split: str, key: str, has_validation: bool) -> str:

@@ -1,64 +1,87 @@
-"""Reads local data: a JSONL, JSON, CSV or Parquet file, or a folder with a file a split."""
+"""Reads local data: a JSONL, JSON, CSV or Parquet file, or a folder with a file a split.
+
+A whole number with more digits than Python converts is read as the text of its digits. Half of a
+surrogate pair, which JSON can spell and no file takes, is read as a question mark. Leaves out
+compressed files and encodings other than UTF-8.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from reasonkit import console
 from reasonkit.errors import DataError
 from reasonkit.tasks.rows import Row, make_row, pick_columns
 
 Records = Iterator[tuple[str, dict[str, Any]]]
 """Where a record stands (``file:line``) and its columns."""
 
+LONGEST_CELL = 2**31 - 1
+"""Characters of a CSV cell: the most that the reader takes on every platform."""
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def _lines(path: Path, newline: str | None = None) -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their numbers."""
+    # A byte that is no UTF-8 becomes half a surrogate pair, and so is found with its line.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
+        for number, line in enumerate(file, 1):
+            if _HALF.search(line):
+                raise DataError(f"{path}:{number}: not UTF-8 text")
+            yield number, line
+
 
 def _jsonl(path: Path) -> Records:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield f"{path}:{number}", _object(f"{path}:{number}", line)
+    for number, line in _lines(path):
+        if line.strip():
+            where = f"{path}:{number}"
+            record = _parsed(path, line.strip(), number)
+            if not isinstance(record, dict):
+                raise DataError(f"{where}: expected an object, got {type(record).__name__}")
+            yield where, record
 
 
 def _json(path: Path) -> Records:
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-    except RecursionError as error:
-        raise DataError(f"{path}: nested too deeply") from error
+    loaded = _parsed(path, "".join(line for _, line in _lines(path)))
     if not isinstance(loaded, list) or not all(isinstance(record, dict) for record in loaded):
         raise DataError(f"{path}: expected a list of objects")
     for number, record in enumerate(loaded, 1):
         yield f"{path}: row {number}", record
 
 
-def _object(where: str, line: str) -> dict[str, Any]:
+def _parsed(path: Path, text: str, first: int = 1) -> Any:
+    """The JSON of a text that begins at line ``first`` of a file."""
     try:
-        record = json.loads(line)
+        return json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not JSON: {error.msg}") from error
-    except ValueError as error:
-        raise DataError(f"{where}: not JSON: {error}") from error
+        line = first + error.lineno - 1
+        raise DataError(f"{path}:{line}: not JSON: {error.msg}") from error
     except RecursionError as error:
-        raise DataError(f"{where}: nested too deeply") from error
-    if not isinstance(record, dict):
-        raise DataError(f"{where}: expected an object, got {type(record).__name__}")
-    return record
+        raise DataError(f"{path}:{first}: nested too deeply") from error
+
+
+def _integer(digits: str) -> int | str:
+    most = sys.get_int_max_str_digits()
+    return int(digits) if not most or len(digits) <= most else digits
 
 
 def _csv(path: Path) -> Records:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        try:
-            for record in reader:
-                if None in record:
-                    raise DataError(f"{path}:{reader.line_num}: more cells than the header has")
-                yield f"{path}:{reader.line_num}", dict(record)
-        except csv.Error as error:
-            raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+    csv.field_size_limit(LONGEST_CELL)
+    reader = csv.DictReader(line for _, line in _lines(path, newline=""))
+    try:
+        for record in reader:
+            if None in record:
+                raise DataError(f"{path}:{reader.line_num}: more cells than the header has")
+            yield f"{path}:{reader.line_num}", dict(record)
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from error
 
 
 def _parquet(path: Path) -> Records:
@@ -67,7 +90,7 @@ def _parquet(path: Path) -> Records:
     try:
         records = parquet.read_table(path).to_pylist()
     except ArrowException as error:
-        raise DataError(f"{path}: not Parquet: {error}") from error
+        raise DataError(f"{path}: not Parquet: {' '.join(str(error).split())}") from error
     for number, record in enumerate(records, 1):
         yield f"{path}: row {number}", record
 
@@ -109,16 +132,41 @@ def records(path: Path) -> Records:
     if reader is None:
         raise DataError(f"{path}: expected one of {', '.join(READERS)}")
     empty = True
+    mended: list[str] = []
     try:
-        for found in reader(path):
+        for where, record in reader(path):
             empty = False
-            yield found
+            if _mend(record):
+                mended.append(where)
+            yield where, record
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
+        raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text") from error
     if empty:
         raise DataError(f"{path}: no rows")
+    if mended:
+        console.warn_once(
+            f"{mended[0]}: half a surrogate pair is read as a question mark; so in {len(mended)} "
+            "row(s) of this file"
+        )
+
+
+def _mend(record: dict[str, Any]) -> bool:
+    """Puts a question mark for each half of a surrogate pair; whether there was one."""
+    found = False
+    inside: list[Any] = [record]
+    while inside:
+        holder = inside.pop()
+        pairs = holder.items() if isinstance(holder, dict) else enumerate(holder)
+        for key, value in list(pairs):
+            if isinstance(value, dict | list):
+                inside.append(value)
+            if isinstance(value, str) and _HALF.search(value):
+                holder[key], found = _HALF.sub("?", value), True
+            if isinstance(key, str) and _HALF.search(key):
+                holder[_HALF.sub("?", key)], found = holder.pop(key), True
+    return found
 
 
 def _read(path: Path, wanted: Mapping[str, str]) -> list[Row]:

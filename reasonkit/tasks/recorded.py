@@ -7,24 +7,36 @@ A record is one of
 - a question with its worked ``generations`` (OpenR1-Math's columns) or a single ``solution``.
 
 The reference answer is a column of its own, or that of the task's question with the same text.
+A trace is read as a model of ours would have written it: a thought that only ends in ``</think>``,
+because a chat template had opened it, is opened, and the token that ends a turn is taken off.
 Leaves out several turns of an assistant: only the last one is a trace.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from reasonkit import console
 from reasonkit.errors import DataError
 from reasonkit.tasks.files import records
-from reasonkit.tasks.rows import USUAL
+from reasonkit.tasks.rows import USUAL, agree, cell, final, id_of
 from reasonkit.types import Completion, Example, FinishReason, Group, Message
 
 ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant"}
 """ShareGPT's names of the roles; others are left as they are."""
+
+ENDS = (
+    *("<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>"),
+    *("<|eot|>", "<|return|>", "<|END_OF_TURN_TOKEN|>", "<｜end▁of▁sentence｜>", "</s>", "<eos>"),
+    *("<end_of_turn>", "<turn|>", "[EOS]"),
+)
+"""What ends a turn in the usual families of models."""
+
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+"""Where servers put a thought that they keep apart from the content."""
 
 ANSWERS = tuple(name for name in USUAL["answer"] if name != "solution")
 
@@ -37,23 +49,41 @@ class _Recorded:
     answer: str | None = None
 
 
-def read(path: Path, known: Iterable[Example]) -> list[Group]:
-    """The groups of a file, one a question.
+def read(path: Path, known: Iterable[Example], ends: Iterable[str] = ()) -> list[Group]:
+    """The groups of a file, one a prompt; those with two reference answers are left out, and named.
 
     Args:
-        known: examples whose references stand in where the file brings none.
+        known: examples whose references stand in for what the file brings.
+        ends: tokens that end a turn, beside `ENDS`.
 
     Raises:
         DataError: it can't be read, or a record has none of the shapes; says which.
     """
-    references = {normal(example.question): example for example in known}
+    references = _References(known)
+    all_ends = tuple(filter(None, (*ENDS, *ends)))
     examples: dict[str, Example] = {}
     completions: dict[str, list[Completion]] = {}
+    disputed: dict[str, str] = {}
     for where, record in records(path):
-        group = _group(where, record, references)
-        examples.setdefault(group.example.id, group.example)
-        completions.setdefault(group.example.id, []).extend(group.completions)
-    return [Group(example, completions[id]) for id, example in examples.items()]
+        group = _group(where, record, references, all_ends)
+        example = group.example
+        first = examples.setdefault(example.id, example)
+        if not first.answer:
+            examples[example.id] = example
+        elif example.answer and not agree(first.answer, example.answer):
+            disputed.setdefault(
+                example.id,
+                f"{where} says {example.answer!r}, {first.where} {first.answer!r}",
+            )
+        completions.setdefault(example.id, []).extend(group.completions)
+    if disputed:
+        console.warn_once(
+            f"{len(disputed)} prompt(s) with two reference answers are left out: "
+            f"{next(iter(disputed.values()))}"
+        )
+    if disputed and len(disputed) == len(examples):
+        raise DataError(f"{path}: every prompt has two reference answers")
+    return [Group(e, completions[id]) for id, e in examples.items() if id not in disputed]
 
 
 def normal(question: str) -> str:
@@ -61,7 +91,32 @@ def normal(question: str) -> str:
     return "".join(question.lower().split())
 
 
-def _group(where: str, record: Mapping[str, Any], references: Mapping[str, Example]) -> Group:
+class _References:
+    """Finds the known example that a prompt asks: the same question, or the only one like it."""
+
+    def __init__(self, known: Iterable[Example]) -> None:
+        self._same: dict[str, Example] = {}
+        self._like: dict[str, Example | None] = {}
+        for example in known:
+            self._same[example.question] = example
+            key = normal(example.question)
+            self._like[key] = None if key in self._like else example
+
+    def find(self, messages: Sequence[Message]) -> Example | None:
+        """The example, with these messages if they have more than its question."""
+        asked = [message for message in messages if message["role"] != "system"]
+        if len(asked) > 1:
+            return None
+        question = asked[0]["content"]
+        found = self._same.get(question) or self._like.get(normal(question))
+        if found is None or len(messages) == 1:
+            return found
+        return replace(found, id=id_of(messages), messages=tuple(messages))
+
+
+def _group(
+    where: str, record: Mapping[str, Any], references: _References, ends: tuple[str, ...]
+) -> Group:
     shape = next((shape for needed, shape in SHAPES if needed <= record.keys()), None)
     if shape is None:
         there = ", ".join(record) or "none"
@@ -75,17 +130,28 @@ def _group(where: str, record: Mapping[str, Any], references: Mapping[str, Examp
         raise DataError(f"{where}: there is no user message to answer")
     if not any(text.strip() for text in found.texts):
         raise DataError(f"{where}: the trace is empty")
-    key = normal(question)
-    if key in references:
-        example = references[key]
-    else:
-        id = hashlib.sha256(question.encode()).hexdigest()[:12]
-        example = Example(id, "recorded", found.messages, found.answer or "")
-    finishes: Sequence[FinishReason] = found.finishes or ["stop" for _ in found.texts]
-    return Group(
-        example,
-        [Completion(text, (), end) for text, end in zip(found.texts, finishes, strict=True)],
+    messages = tuple({**m, "content": _without_end(m["content"], ends)} for m in found.messages)
+    example = references.find(messages) or Example(
+        id_of(messages), "recorded", messages, found.answer or "", where=where
     )
+    texts = [_opened(_without_end(text, ends)) for text in found.texts]
+    finishes: Sequence[FinishReason] = found.finishes or ["stop" for _ in texts]
+    return Group(
+        example, [Completion(text, (), end) for text, end in zip(texts, finishes, strict=True)]
+    )
+
+
+def _without_end(text: str, ends: tuple[str, ...]) -> str:
+    """A text without the tokens that end its turn."""
+    while (bare := text.rstrip()).endswith(ends):
+        text = bare.removesuffix(next(end for end in ends if bare.endswith(end)))
+    return text
+
+
+def _opened(text: str) -> str:
+    """A text with its thought opened, if it is only closed."""
+    before, closed, _ = text.partition("</think>")
+    return f"<think>{text}" if closed and "<think>" not in before else text
 
 
 def _chat(where: str, record: Mapping[str, Any]) -> _Recorded:
@@ -145,29 +211,23 @@ def _messages(where: str, value: Any) -> tuple[Message, ...]:
             raise DataError(f"{where}: expected messages with role and content")
         role = message.get("role", message.get("from"))
         content = message.get("content", message.get("value"))
-        thought = message.get("reasoning_content")
+        thought = next(filter(None, map(message.get, THOUGHTS)), None)
         if not isinstance(role, str) or not isinstance(content, str):
             raise DataError(f"{where}: expected messages with role and content, both text")
         if isinstance(thought, str) and thought and "<think>" not in content:
             content = f"<think>{thought}</think>{content}"
-        made.append({"role": ROLES.get(role, role), "content": _whole(content)})
+        made.append({"role": ROLES.get(role, role), "content": content})
     return tuple(made)
 
 
 def _text(where: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise DataError(f"{where}: {name} is no text")
-    return _whole(value)
-
-
-def _whole(text: str) -> str:
-    """The text without the half characters that JSON can spell and no file takes."""
-    return text.encode(errors="replace").decode()
+    return value
 
 
 def _reference(record: Mapping[str, Any]) -> str | None:
     for name in ANSWERS:
-        value = record.get(name)
-        if isinstance(value, str | int | float) and str(value).strip():
-            return str(value).rpartition("####")[2].strip()
+        if found := final(cell(record.get(name))):
+            return found
     return None

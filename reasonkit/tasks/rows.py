@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reasonkit.errors import DataError
 from reasonkit.tasks import programs
-from reasonkit.types import Example, Part
+from reasonkit.types import Example, Message, Part
 
 USUAL = {
     "question": ("question", "problem", "prompt", "instruction", "query", "text"),
@@ -51,12 +53,36 @@ class Row:
     setup: str = ""
 
     def example(self, task: str) -> Example:
-        """The example; its id is a hash of the question."""
-        digest = hashlib.sha256(self.question.encode()).hexdigest()[:12]
-        message = {"role": "user", "content": self.question}
+        """The example."""
+        messages = ({"role": "user", "content": self.question},)
         return Example(
-            digest, task, (message,), self.answer, self.tests, self.entry_point, self.setup
+            id_of(messages),
+            task,
+            messages,
+            self.answer,
+            self.tests,
+            self.entry_point,
+            self.setup,
+            self.where,
         )
+
+
+def id_of(messages: Sequence[Message]) -> str:
+    """Tells a prompt from all others: a hash of its question, or of all messages if there are more.
+
+    The splits of a file are sorted by it.
+    """
+    alone = len(messages) == 1 and messages[0]["role"] == "user"
+    text = messages[0]["content"] if alone else json.dumps(list(messages), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def agree(one: str, other: str) -> bool:
+    """Whether two reference answers are the same, however they are written."""
+    # Listing the tasks doesn't need it.
+    from reasonkit.answers.comparison import equal
+
+    return one == other or equal(one, other) is True
 
 
 def bucket(key: str) -> int:
@@ -111,10 +137,24 @@ def make_row(record: Mapping[str, Any], columns: Mapping[str, str], where: str) 
     if "tests" in columns:
         made = programs.make_program(record, columns, question, where)
         return Row(where, made.question, made.answer, made.tests, made.entry_point, made.setup)
-    answer = record.get(columns["answer"])
-    if answer is None or isinstance(answer, (dict, list)) or not str(answer).strip():
+    answer = cell(record.get(columns["answer"]))
+    if not answer:
         raise DataError(f"{where}: no reference answer in column {columns['answer']!r}")
-    reference = str(answer).rpartition("####")[2].strip()
+    reference = final(answer)
     if not reference:
         raise DataError(f"{where}: no reference answer after ####")
     return Row(where, question.strip(), reference)
+
+
+def cell(value: Any) -> str:
+    """What a cell says; empty where it holds no text and no finite number.
+
+    Tables stand NaN where nothing is.
+    """
+    holds = isinstance(value, float) and not math.isfinite(value)
+    return "" if value is None or holds or isinstance(value, dict | list) else str(value).strip()
+
+
+def final(answer: str) -> str:
+    """What follows the ``####`` of a worked solution, or the whole answer."""
+    return answer.rpartition("####")[2].strip()

@@ -131,7 +131,7 @@ class Rollout:
     """TRL's ``rollout_func``: samples groups, scores them, records them.
 
     Attributes:
-        examples: the training split of the task; prompts of others are general ones.
+        examples: the training split of the task; prompts of another task are general ones.
         laid: the prompts of the whole run (`mixed`).
         config: settings of the run, fully resolved.
         guard: the rewards.
@@ -153,7 +153,7 @@ class Rollout:
     newest: list[Drawn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._own = frozenset(example.id for example in self.examples)
+        self._tasks = frozenset(example.task for example in self.examples)
 
     def __call__(self, prompts: list[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """Completions for prompts that come repeated group by group.
@@ -211,7 +211,7 @@ class Rollout:
         laid = self.laid[step * count : (step + 1) * count]
         if self.curriculum is None:
             return laid
-        general = [example for example in laid if example.id not in self._own]
+        general = [example for example in laid if example.task not in self._tasks]
         return [*self.curriculum.draw(step, count - len(general)), *general]
 
     def _draw(
@@ -221,19 +221,17 @@ class Rollout:
         assert config.max_completion_tokens is not None
         sampling = Sampling(config.max_completion_tokens, config.temperature, seed=seed)
         started = time.perf_counter()
-        distinct = list({example.id: example for example in examples}.values())
-        groups = {group.example.id: group for group in engine.sample(distinct, size, sampling)}
+        distinct = list({(e.task, e.id): e for e in examples}.values())
+        groups = list(engine.sample(distinct, size, sampling))
         sampled = time.perf_counter()
         guard, drawn = self.guard, {}
-        scored = guard.score_all(list(groups.values()))
-        for (id, group), scores in zip(groups.items(), scored, strict=True):
-            drawn[id] = Drawn(group, scores, guard.total(scores), guard.right(scores))
-        self.counters.tokens_sampled += sum(
-            c.tokens for group in groups.values() for c in group.completions
-        )
+        for group, scores in zip(groups, guard.score_all(groups), strict=True):
+            made = Drawn(group, scores, guard.total(scores), guard.right(scores))
+            drawn[group.example.task, group.example.id] = made
+        self.counters.tokens_sampled += sum(c.tokens for group in groups for c in group.completions)
         self.counters.rollout_seconds += sampled - started
         self.counters.reward_seconds += time.perf_counter() - sampled
-        return [drawn[example.id] for example in examples]
+        return [drawn[example.task, example.id] for example in examples]
 
     def _columns(self, trainer: GRPOTrainer, size: int, drawn: Sequence[Drawn]) -> dict[str, Any]:
         """Of the groups that this process has drawn."""
@@ -255,7 +253,7 @@ class Rollout:
 
     def _reasoning(self) -> list[Drawn]:
         """The newest rollout's groups without those of general prompts."""
-        return [d for d in self.newest if d.group.example.id in self._own]
+        return [d for d in self.newest if d.group.example.task in self._tasks]
 
     def seen(self) -> list[Scored]:
         """The newest rollout's completions with their rewards, those of general prompts left out.

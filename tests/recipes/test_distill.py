@@ -190,20 +190,6 @@ def test_ctrl_c_saves_and_says_how_to_go_on(right_traces: Path, tmp_path: Path) 
     assert (tmp_path / f"run/checkpoints/checkpoint-{done}").exists()
 
 
-def test_a_run_is_not_resumed_on_other_traces(
-    reasonkit: Callable, right_traces: Path, tmp_path: Path
-) -> None:
-    argv = ("--traces", "traces.jsonl", *SMALL, "--run-dir", "run")
-    assert reasonkit("distill", *argv).code == 0
-    (tmp_path / "run/summary.json").rename(tmp_path / "gone.json")
-    record = tmp_path / "run/run.json"
-    record.write_text(record.read_text().replace("finished", "interrupted"))
-    right_traces.write_text("\n".join(right_traces.read_text().splitlines()[:-1]))
-    resumed = reasonkit("distill", "--run-dir", "run", "--resume")
-    assert resumed.code == 1
-    assert "other traces" in resumed.err
-
-
 @contextmanager
 def teaching(port: int, most: int | None = None) -> Iterator[list[str]]:
     """A chat-completions server of a good teacher, which is gone after so many answers."""
@@ -381,10 +367,11 @@ def test_general_chats_are_learned_beside_the_traces(
     assert "3 general chats are learned beside" in ended.err
     kept = (tmp_path / "run/traces.jsonl").read_text()
     assert "Hello" not in kept
-    settings = {"run": json.loads((tmp_path / "run/run.json").read_text())["lessons"]}
     without = reasonkit("distill", "--traces", right_traces, "--run-dir", "without", *SMALL)
     assert without.code == 0, without.err
-    assert json.loads((tmp_path / "without/run.json").read_text())["lessons"] != settings["run"]
+    trained = [json.loads((tmp_path / run / "summary.json").read_text())["tokens_trained"]
+               for run in ("run", "without")]  # fmt: skip
+    assert trained[0] > trained[1]
 
 
 def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from reasonkit.errors import RefusedError
 from reasonkit.rewards import REWARDS, parse
+from reasonkit.stages.filtering import thresholds
 from reasonkit.types import Completion, Example, Group
 
 GROUP = Group(
@@ -212,3 +213,14 @@ def test_a_file_that_is_no_python_is_refused(tmp_path: Path) -> None:
     path.write_text("hello")
     with pytest.raises(RefusedError, match=r"\.py"):
         parse([f"{path}:score=1"])
+
+
+@pytest.mark.parametrize("weight", ["", "=0.1"])
+def test_the_path_of_an_own_reward_may_hold_an_equals_sign(tmp_path: Path, weight: str) -> None:
+    path = tmp_path / "a=b" / "r=1.py"
+    path.parent.mkdir()
+    path.write_text("def f(group):\n    return [1.0 for _ in group.completions]\n")
+    (weighted,) = parse([f"{path}:f{weight}"])
+    assert (weighted.reward.name, weighted.weight) == ("f", 0.1 if weight else 1.0)
+    (threshold,) = thresholds([f"{path}:f=0.5"])
+    assert (threshold.reward.name, threshold.least) == ("f", 0.5)

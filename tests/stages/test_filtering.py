@@ -17,7 +17,7 @@ from reasonkit.models.loading import ResolvedModel
 from reasonkit.plan import Plan
 from reasonkit.rewards import parse
 from reasonkit.stages import filtering
-from reasonkit.stages.filtering import Sifted, sift
+from reasonkit.stages.filtering import Sifted, sift, thresholds
 from reasonkit.tasks import Splits
 from reasonkit.types import Completion, Example, FinishReason, Group
 
@@ -81,6 +81,20 @@ def test_a_generated_question_is_held_out_by_its_text_alone() -> None:
     result = sifted([group("what  is 2+3?", "5"), group("What is 3+2?", "5")], held_out=[held])
     assert [t.example.question for t in result.traces] == ["What is 3+2?"]
     assert lost(result) == {"held out": 1}
+
+
+def test_a_held_out_question_is_found_in_an_earlier_turn() -> None:
+    held = example("What is 2+3?")
+    asked, said = held.messages[0], {"role": "assistant", "content": "5"}
+    chat = Example("chat", "t", (asked, said, {"role": "user", "content": "Are you sure?"}), "5")
+    result = sifted([Group(chat, [completion("5")]), group("What is 3+2?", "5")], held_out=[held])
+    assert lost(result) == {"held out": 1}
+
+
+def test_a_threshold_that_is_no_number_is_refused() -> None:
+    for value in ("nan", "x"):
+        with pytest.raises(RefusedError, match="expected a number"):
+            thresholds([f"answer={value}"])
 
 
 LONG = "Natalia sold clips to forty eight of her friends in April"

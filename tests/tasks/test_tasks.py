@@ -23,6 +23,13 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data"
 GENERATED = [task.name for task in TASKS.values() if task.source == "generated"]
 ROWS = [{"question": f"What is {i}+1?", "answer": str(i + 1)} for i in range(300)]
 
+FIRST_ARITHMETIC = ["arithmetic/9+6*7", "arithmetic/6-4", "arithmetic/(8+2-9)*(7-1)"]
+FIRST_OF_A_FILE = [
+    ("b5639e8e36f7", "What is 77+1?"),
+    ("df010af72633", "What is 263+1?"),
+    ("0a9357f0f80d", "What is 160+1?"),
+]
+
 
 def write_jsonl(path: Path, rows: list[dict]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -188,3 +195,49 @@ def test_a_train_split_too_small_to_halve_is_refused() -> None:
     (other,) = {Part.sft, Part.rl} - {part_of(splits.train[0].id)}
     with pytest.raises(DataError, match="halve"):
         half("arithmetic", splits, other)
+
+
+def test_questions_that_differ_in_case_are_different_and_share_a_split(tmp_path: Path) -> None:
+    names = [f"{a}{b}" for a in "BCDFGHKLMN" for b in "aeiou"]
+    rows = [
+        {"question": f"What is the code of {said}?", "answer": str(i)}
+        for i, name in enumerate(names)
+        for said in (name, name.upper())
+    ]
+    splits = load(str(write_jsonl(tmp_path / "d.jsonl", rows)))
+    parts = [splits.train, splits.validation, splits.test]
+    assert sum(map(len, parts)) == 100
+    assert len({e.id for part in parts for e in part}) == 100
+    keys = [{normal(e.question) for e in part} for part in parts]
+    assert not keys[0] & keys[1] | keys[0] & keys[2] | keys[1] & keys[2]
+
+
+def test_what_is_left_out_is_said_with_its_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    rows = [*ROWS, ROWS[0], ROWS[1], {**ROWS[2], "answer": "99"}, {**ROWS[3], "answer": "4.0"}]
+    path = write_jsonl(tmp_path / "d.jsonl", rows)
+    splits = load(str(path), validation=99, test=99)
+    asked = {e.question for e in splits.train + splits.validation + splits.test}
+    assert asked == {row["question"] for row in ROWS} - {ROWS[2]["question"]}
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{path}:301 repeats {path}:1; 3 of 304 rows repeat one before" in said
+    assert f"{path}:303 and {path}:3 ask the same" in said
+
+
+def test_rows_of_two_splits_are_left_out_of_train_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    write_jsonl(tmp_path / "train.jsonl", [{**r, "question": r["question"].upper()} for r in ROWS])
+    write_jsonl(tmp_path / "test.jsonl", ROWS[:20])
+    splits = load(str(tmp_path))
+    assert len(splits.test) == 20 and len(splits.train) + len(splits.validation) == 280
+    assert "20 row(s) of that kind are left out" in " ".join(capsys.readouterr().err.split())
+
+
+def test_splits_and_ids_are_as_they_were_published(tmp_path: Path) -> None:
+    task = load("arithmetic")
+    first = [part[0].id for part in (task.train, task.validation, task.test)]
+    assert first == FIRST_ARITHMETIC
+    splits = load(str(write_jsonl(tmp_path / "d.jsonl", ROWS)), test=3)
+    assert [(e.id, e.question) for e in splits.test] == FIRST_OF_A_FILE
