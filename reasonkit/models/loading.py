@@ -14,20 +14,31 @@ import yaml
 from reasonkit import processes
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
 from reasonkit.hub import is_id, reachable
-from reasonkit.models import MODELS, OTHER, Model, entry_for
+from reasonkit.models import MODELS, OTHER, Model, chat, entry_for
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import (
+        GenerationConfig,
+        PreTrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )
 
 PACKAGED = Path(__file__).parent / "weights"
 
-PLAIN_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{{ message['role'].capitalize() + ': ' + message['content'] + '\n' }}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ 'Assistant: ' }}{%- endif -%}"
+SAMPLING_ONLY = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "top_h",
+    "min_p",
+    "typical_p",
+    "epsilon_cutoff",
+    "eta_cutoff",
 )
-"""For tokenizers that bring none: a line a message, the assistant's opened."""
+BEAMS_ONLY = ("early_stopping", "length_penalty")
+TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+"""Fields of a generation_config.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +123,10 @@ def _require_available(hub_id: str) -> None:
 
 
 def load_tokenizer(resolved: ResolvedModel) -> tuple[PreTrainedTokenizerBase, str]:
-    """The tokenizer, and a remark for the user: empty, or which chat template stands in.
+    """The tokenizer with a template that takes any chat, and a remark for the user, or none.
 
     Raises:
-        RefusedError: it can't be read.
+        RefusedError: it can't be read, or it doesn't fit its template or its weights.
     """
     from transformers import AutoTokenizer
 
@@ -125,17 +136,13 @@ def load_tokenizer(resolved: ResolvedModel) -> tuple[PreTrainedTokenizerBase, st
         )
     except Exception as error:
         raise _broken(resolved, error) from error
-    remark = ""
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
-        remark = (
-            f"{resolved.entry.name} has no chat template: a plain one is used, "
-            "`User: …` and `Assistant: …` on lines of their own"
-        )
+    name = resolved.entry.name
+    remark = chat.settle(name, tokenizer)
     if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.pad_token_id = chat.turn_end(tokenizer)
     if tokenizer.pad_token is None:
-        raise RefusedError(f"{resolved.entry.name}: its tokenizer has no end-of-sequence token")
+        raise RefusedError(f"{name}: its tokenizer has no end-of-sequence token")
+    chat.require_rows(name, tokenizer, read_config(resolved).get_text_config().vocab_size)
     tokenizer.padding_side = "left"
     return tokenizer, remark
 
@@ -209,7 +216,27 @@ def load_model(
             f"{resolved.entry.name}: {len(missing)} tensors are missing in {resolved.source}, "
             f"{missing[0]} first"
         )
+    if model.can_generate():
+        model.generation_config = _that_can_be_saved(model.generation_config)
     return model.to(device)
+
+
+def _that_can_be_saved(config: GenerationConfig) -> GenerationConfig:
+    """How a model is to be sampled, without the settings that say nothing.
+
+    Those are of sampling without ``do_sample`` and of beams without any: transformers reads them,
+    and refuses to write them. Where more than that is wrong, only the token ids are kept.
+    """
+    if config.do_sample is not True:
+        config.update(**dict.fromkeys(SAMPLING_ONLY))
+    if config.num_beams in (None, 1):
+        config.update(**dict.fromkeys(BEAMS_ONLY))
+    try:
+        config.validate(strict=True)
+    except ValueError:
+        ids = {name: value for name in TOKEN_IDS if (value := getattr(config, name)) is not None}
+        return type(config)(**ids)
+    return config
 
 
 def _local_only(resolved: ResolvedModel) -> bool:

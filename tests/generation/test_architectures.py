@@ -14,7 +14,7 @@ from reasonkit.generation import Sampling
 from reasonkit.generation.local import evaluating
 from reasonkit.generation.local.batch import Batch, Prompt, Row
 from reasonkit.generation.local.forward import PATIENCE, Forward
-from reasonkit.generation.local.stopping import end_tokens
+from reasonkit.models.chat import end_tokens
 
 VOCABULARY = 97
 SMALL = {
