@@ -5,6 +5,7 @@ Weights are read from safetensors only and no code of a model's author is ever r
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,6 +198,7 @@ def load_model(
             f"--device cuda: there are more processes than GPUs, {torch.cuda.device_count()}: "
             "start as many as there are, or try --device cpu"
         )
+    options = {"generation_config": _generation_config(resolved)} if kind == "CausalLM" else {}
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
     try:
@@ -207,6 +209,7 @@ def load_model(
             trust_remote_code=False,
             local_files_only=_local_only(resolved),
             output_loading_info=True,
+            **options,
         )
     except Exception as error:
         raise _broken(resolved, error) from error
@@ -216,26 +219,48 @@ def load_model(
             f"{resolved.entry.name}: {len(missing)} tensors are missing in {resolved.source}, "
             f"{missing[0]} first"
         )
-    if model.can_generate():
-        model.generation_config = _that_can_be_saved(model.generation_config)
     return model.to(device)
 
 
-def _that_can_be_saved(config: GenerationConfig) -> GenerationConfig:
-    """How a model is to be sampled, without the settings that say nothing.
+def _generation_config(resolved: ResolvedModel) -> GenerationConfig:
+    """How a model is to be sampled by its files, without what they say to no end.
 
-    Those are of sampling without ``do_sample`` and of beams without any: transformers reads them,
-    and refuses to write them. Where more than that is wrong, only the token ids are kept.
+    That is what sets sampling without ``do_sample``, or beams without any: transformers reads it,
+    and refuses to write it. Where more is wrong than that, the ids of tokens are all that is kept.
+
+    Raises:
+        RefusedError: a file can't be read, or it names no token where it should.
     """
-    if config.do_sample is not True:
-        config.update(**dict.fromkeys(SAMPLING_ONLY))
-    if config.num_beams in (None, 1):
-        config.update(**dict.fromkeys(BEAMS_ONLY))
+    from transformers import GenerationConfig
+    from transformers.utils import cached_file
+
+    # Old models have these settings among those of config.json.
+    for name in ("generation_config.json", "config.json"):
+        path = cached_file(
+            resolved.source,
+            name,
+            local_files_only=_local_only(resolved),
+            _raise_exceptions_for_missing_entries=False,
+        )
+        if path is not None:
+            break
     try:
+        known = GenerationConfig().to_dict().keys()
+        read = json.loads(Path(path).read_text(encoding="utf-8"))
+        settings = {key: value for key, value in read.items() if key in known}
+        ids = {key: settings[key] for key in TOKEN_IDS if settings.get(key) is not None}
+        for key, value in ids.items():
+            if not all(type(id) is int for id in (value if isinstance(value, list) else [value])):
+                raise ValueError(f"{key} is {value!r}, and no token's id")
+    except (OSError, ValueError, AttributeError) as error:
+        raise RefusedError(f"{resolved.entry.name}: {path} can't be read: {error}") from error
+    unused = set(SAMPLING_ONLY) if settings.get("do_sample") is not True else set()
+    unused |= set(BEAMS_ONLY) if settings.get("num_beams") in (None, 1) else set()
+    try:
+        config = GenerationConfig(**{k: v for k, v in settings.items() if k not in unused})
         config.validate(strict=True)
-    except ValueError:
-        ids = {name: value for name in TOKEN_IDS if (value := getattr(config, name)) is not None}
-        return type(config)(**ids)
+    except (TypeError, ValueError, AttributeError):
+        return GenerationConfig(**ids)
     return config
 
 

@@ -12,9 +12,9 @@ import pytest
 from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoTokenizer,
-    MambaConfig,
     GPT2Config,
     LlamaConfig,
+    MambaConfig,
     MptConfig,
     OPTConfig,
     PreTrainedTokenizerBase,

@@ -187,7 +187,7 @@ def with_generation_config(folder: Path, to: Path, settings: object) -> Path:
 @pytest.mark.parametrize(
     ("settings", "kept"),
     [
-        ({"do_sample": False, "temperature": 0.6, "top_p": 0.9}, {}),
+        ({"do_sample": False, "temperature": 0.6, "top_p": 0.9}, {"do_sample": False}),
         ({"temperature": 0.6, "top_k": 20, "min_p": 0.1, "typical_p": 0.9, "top_h": 0.4}, {}),
         ({"epsilon_cutoff": 3e-4, "eta_cutoff": 2e-3, "temperature": 0.0}, {}),
         ({"early_stopping": True, "length_penalty": 2.0}, {}),
@@ -211,7 +211,7 @@ def test_a_model_can_be_saved_whatever_its_generation_config_says(
 
 @pytest.mark.parametrize(
     "settings",
-    [["a", "list"], {"eos_token_id": "end"}, {"eos_token_id": [[2]]}, {"temperature": "hot"}],
+    [["a", "list"], {"eos_token_id": "end"}, {"eos_token_id": [[2]]}, {"pad_token_id": 1.5}],
 )
 def test_a_generation_config_that_makes_no_sense_is_refused_in_a_line(
     random_qwen3: Path, tmp_path: Path, settings: object
