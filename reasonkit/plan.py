@@ -264,7 +264,7 @@ def prompt_room(model: ResolvedModel, config: CommonConfig) -> int:
     Raises:
         RefusedError: completions alone are as long as what it can read.
     """
-    longest, completion = chat.positions(read_config(model)), config.max_completion_tokens
+    longest, completion = chat.readable(read_config(model)), config.max_completion_tokens
     if longest is None or completion is None:
         return config.max_prompt_tokens
     if completion >= longest:

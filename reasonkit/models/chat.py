@@ -72,7 +72,7 @@ POSITIONS = (
     "max_seq_len",
     "max_sequence_length",
 )
-"""What configurations call the number of tokens that a model can read."""
+"""What configurations call the number of tokens that a model is made for."""
 
 
 def settle(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -246,8 +246,18 @@ def save_ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Non
     model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
 
 
+def readable(config: PreTrainedConfig) -> int | None:
+    """How many tokens a model can read at most; None where only its quality has a limit.
+
+    Positions that are rotations or slopes have no end; those that are looked up in a table have.
+    """
+    text = config.get_text_config()
+    endless = getattr(text, "rope_parameters", None) or getattr(text, "alibi", False)
+    return None if endless else positions(config)
+
+
 def positions(config: PreTrainedConfig) -> int | None:
-    """How many tokens a model can read; None where its configuration sets no limit."""
+    """For how many tokens a model is made; None where its configuration doesn't tell."""
     text = config.get_text_config()
     named: list[Any] = [getattr(text, name, None) for name in POSITIONS]
     return next((n for n in named if isinstance(n, int) and n > 0), None)

@@ -12,7 +12,10 @@ import pytest
 from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoTokenizer,
+    FalconConfig,
     GPT2Config,
+    GPTJConfig,
+    GPTNeoXConfig,
     LlamaConfig,
     MambaConfig,
     MptConfig,
@@ -255,6 +258,14 @@ def test_how_much_a_model_can_read_is_known_by_each_of_its_names() -> None:
     assert chat.positions(MptConfig(max_seq_len=64)) == 64
     assert chat.positions(LlamaConfig(max_position_embeddings=32)) == 32
     assert chat.positions(MambaConfig()) is None
+
+
+def test_only_positions_that_are_looked_up_are_a_limit() -> None:
+    assert chat.readable(GPT2Config(n_positions=128)) == 128
+    assert chat.readable(OPTConfig(max_position_embeddings=96)) == 96
+    assert chat.readable(GPTJConfig(n_positions=64)) == 64
+    for endless in (LlamaConfig(), GPTNeoXConfig(), FalconConfig(alibi=True), MambaConfig()):
+        assert chat.readable(endless) is None
 
 
 def test_tokens_without_a_row_are_refused_before_weights_are_read(

@@ -15,7 +15,7 @@ from reasonkit.generation import Sampling
 from reasonkit.generation.local.drawing import Drawing, uniforms
 from reasonkit.generation.local.forward import Forward, evaluating
 from reasonkit.generation.local.stopping import Ending
-from reasonkit.models.chat import positions
+from reasonkit.models.chat import readable
 from reasonkit.types import FinishReason
 
 REFILL = 4
@@ -72,7 +72,7 @@ class Batch:
         self.model, self.prompts, self.n = model, prompts, n
         self.longest = sampling.max_tokens
         widest = max((len(p.ids) for p in prompts), default=0)
-        self.readable = positions(model.config) or widest + self.longest
+        self.readable = readable(model.config) or widest + self.longest
         if widest > self.readable:
             raise RunError(f"a prompt has {widest} tokens, and the model can read {self.readable}")
         self.forward = Forward(model, widest + self.longest)
