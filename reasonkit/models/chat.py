@@ -209,7 +209,9 @@ def _read(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[frozenset[
     said = {id for id in special if MEANING.search(str(tokenizer.convert_ids_to_tokens(id)))}
     added = tokenizer.added_tokens_decoder.keys() | special
     end = tokenizer.eos_token_id
-    if _fault(tokenizer, [USER, ASSISTANT]):
+    probed = ([SYSTEM, USER, ASSISTANT, AGAIN], [USER, ASSISTANT, AGAIN], [USER, ASSISTANT])
+    turns = next((chat for chat in probed if not _fault(tokenizer, chat)), None)
+    if turns is None or _fault(tokenizer, [USER, ASSISTANT]):
         return frozenset(named), end
 
     def tokens(chat: list[Message], opened: bool) -> list[int]:
@@ -221,7 +223,7 @@ def _read(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[frozenset[
 
     behind = tokens([USER, ASSISTANT], False)
     end = next((id for id in behind if id in added and id not in said), end)
-    marks = {id for id in (*tokens([USER, ASSISTANT, AGAIN], True), *behind) if id in special}
+    marks = {id for id in (*tokens(turns, True), *behind) if id in special}
     return frozenset({*named, end} | marks - said), end
 
 
