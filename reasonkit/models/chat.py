@@ -197,7 +197,8 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int:
 
     The tokenizer's own end of sequence where that is none.
     """
-    return _read(tokenizer, str(tokenizer.chat_template))[1]
+    template, end = tokenizer.chat_template, tokenizer.eos_token_id
+    return end if template is None else _read(tokenizer, str(template))[1]
 
 
 @functools.lru_cache(maxsize=16)

@@ -78,6 +78,7 @@ PROMPTS = [[7, 8, 9], [11], [13, 14, 15, 16, 17, 18, 19, 20, 21, 22], [30, 31, 3
 class Ends:
     """As much of a tokenizer as token ids need."""
 
+    chat_template = None
     eos_token_id = 5
 
 
