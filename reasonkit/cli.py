@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 

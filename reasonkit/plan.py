@@ -17,8 +17,14 @@ from reasonkit import console
 from reasonkit.answers.comparison import check_reference
 from reasonkit.config import CommonConfig, Config, DType
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
-from reasonkit.models import Model
-from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
+from reasonkit.models import Model, chat
+from reasonkit.models.loading import (
+    ResolvedModel,
+    load_model,
+    load_tokenizer,
+    read_config,
+    resolve,
+)
 from reasonkit.provenance import fingerprint
 from reasonkit.rewards import WeightedReward, allow_weaker, parse
 from reasonkit.rewards.guard import Guard
@@ -194,13 +200,15 @@ def load_policy(
         dtype: of the weights; ones that are all trained are kept in float32.
 
     Raises:
-        RefusedError: they can't be read, or the device isn't there.
+        RefusedError: they can't be read or don't fit each other, or the device isn't there.
     """
     quiet()
     tokenizer, remark = load_tokenizer(plan.model)
     if remark:
         console.note(remark)
-    return tokenizer, load_model(plan.model, str(plan.config.device), str(dtype))
+    model = load_model(plan.model, str(plan.config.device), str(dtype))
+    chat.save_ends(model, tokenizer)
+    return tokenizer, model
 
 
 def quiet() -> None:
@@ -225,25 +233,28 @@ def led_by(system_prompt: str | None, examples: Sequence[Example]) -> list[Examp
 def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> Plan[Config]:
     """The plan with the system prompt put before each question, and overlong prompts dropped.
 
+    Those are also the ones that leave the model no room for a completion.
+
     Raises:
+        RefusedError: no prompt does, or the model's chat template can't write one.
         DataError: nothing is left of a split.
     """
-    config = plan.config
+    config = dataclasses.replace(
+        plan.config, max_prompt_tokens=prompt_room(plan.model, plan.config)
+    )
     general = plan.general and _without_overlong(plan.general, "general", config, tokenizer)
     splits = _without_overlong(plan.splits, config.task, config, tokenizer)
-    return dataclasses.replace(plan, splits=splits, general=general)
+    return dataclasses.replace(plan, config=config, splits=splits, general=general)
 
 
 def _without_overlong(
     splits: Splits, task: str, config: CommonConfig, tokenizer: PreTrainedTokenizerBase
 ) -> Splits:
-    from reasonkit.generation.local import encode_prompts
-
     limit = config.max_prompt_tokens
     kept: dict[str, list[Example]] = {}
     for field in dataclasses.fields(splits):
         examples = led_by(config.system_prompt, getattr(splits, field.name))
-        ids, _ = encode_prompts(tokenizer, examples) if examples else ([], [])
+        ids, _ = chat.encode_prompts(tokenizer, examples)
         kept[field.name] = [
             e for e, tokens in zip(examples, ids, strict=True) if len(tokens) <= limit
         ]
@@ -251,5 +262,25 @@ def _without_overlong(
         if dropped:
             console.warn(f"{dropped} of {len(examples)} {field.name} prompts exceed {limit} tokens")
         if examples and not kept[field.name]:
-            raise DataError(f"{task}: no {field.name} prompt fits --max-prompt-tokens {limit}")
+            raise DataError(
+                f"{task}: no {field.name} prompt fits --max-prompt-tokens {limit}, beside "
+                f"--max-completion-tokens {config.max_completion_tokens}"
+            )
     return Splits(**kept)
+
+
+def prompt_room(model: ResolvedModel, config: CommonConfig) -> int:
+    """Tokens that a prompt may have: as the settings say, and so that the model can read all.
+
+    Raises:
+        RefusedError: completions alone are as long as what it can read.
+    """
+    longest, completion = chat.readable(read_config(model)), config.max_completion_tokens
+    if longest is None or completion is None:
+        return config.max_prompt_tokens
+    if completion >= longest:
+        raise RefusedError(
+            f"{model.entry.name} can read {longest} tokens, and --max-completion-tokens "
+            f"{completion} leaves none of them for a prompt: pass fewer"
+        )
+    return min(config.max_prompt_tokens, longest - completion)

@@ -17,7 +17,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.config import Aggregate
 from reasonkit.errors import RefusedError
-from reasonkit.generation.local import encode_prompts, evaluating
+from reasonkit.generation.local import evaluating
+from reasonkit.models import chat
+from reasonkit.models.chat import encode_prompts
 from reasonkit.models.loading import (
     ResolvedModel,
     load_model,
@@ -182,7 +184,7 @@ class Verifier:
 
         Rows that are the same are computed once, so that they can't differ by rounding.
         """
-        limit = getattr(self.model.config, "max_position_embeddings", None) or math.inf
+        limit = chat.positions(self.model.config) or math.inf
         keys = [tuple(fields["input_ids"]) for fields, _ in rows]
         distinct = dict(zip(keys, rows, strict=True))
         fitting = sorted((key for key in distinct if len(key) <= limit), key=len)
@@ -236,16 +238,10 @@ def load(
     config = model.config
     if config.num_labels > 2:
         raise RefusedError(f"{name} has {config.num_labels} labels: a verifier has one or two")
-    rows = model.get_input_embeddings().weight.size(0)
-    if len(tokenizer) > rows:
-        raise RefusedError(
-            f"{name}: its tokenizer, of {len(tokenizer)} tokens, doesn't fit its weights, which "
-            f"know {rows}"
-        )
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
     reading = _reading(name, getattr(config, SETTINGS, None))
-    return Verifier(model, tokenizer, reading, generator, paired=bool(remark))
+    return Verifier(model, tokenizer, reading, generator, paired=chat.NO_TEMPLATE in remark)
 
 
 def _kind(resolved: ResolvedModel) -> str:

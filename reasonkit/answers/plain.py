@@ -149,8 +149,8 @@ def agree(given: object, wanted: object) -> bool:
         given_values, wanted_values = without_names(given), without_names(wanted)
         if bool(given_values) is bool(wanted_values):
             return _agree_as_sets(given, wanted)
-        bare, other = (given_values, wanted) if given_values else (wanted_values, given)
-        return any(isinstance(v, frozenset) and _agree_as_sets(v, other) for v in bare)
+        bare = [v for v in given_values or wanted_values if isinstance(v, frozenset)]
+        return any(_agree_as_sets(v, wanted if given_values else given) for v in bare)
     for one, other in ((given, wanted), (wanted, given)):
         if isinstance(one, Quantity) and isinstance(other, Fraction):
             return other == one.shown or (one.is_share and other == one.shown / 100)

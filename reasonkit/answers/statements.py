@@ -114,7 +114,8 @@ _YES_OR_NO = re.compile(
 )
 _PLAINLY = re.compile(r"[*_\s]*(yes|no|true|false)[*_.!\s]*", re.IGNORECASE)
 _CALLED = re.compile(
-    r"\b(?:(?:is|are) (?:called|named|known as) (?:an? |the )?|is an? )[*_]*([^\W\d_]+(?: [^\W\d_]+)?)[*_.!]*$",
+    r"\b(?:(?:is|are) (?:called|named|known as) (?:an? |the )?|is an? )[*_]*"
+    r"([^\W\d_]+(?: [^\W\d_]+)?)[*_.!]*$",
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"\\?[A-Za-z]\w*(?:\([^()]*\))?")

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine, encode_prompts
+from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.local.drawing import seed_of
+from reasonkit.models.chat import encode_prompts
 from reasonkit.types import Completion, Example, Group
 
 MOST_STEPS = 64
@@ -21,12 +22,18 @@ MOST_STEPS = 64
 
 @dataclass(frozen=True, slots=True)
 class _Beam:
-    """A completion that is being written: its text, tokens, and their log-probabilities' sum."""
+    """A completion that is being written: its text, tokens, and their log-probabilities' sum.
+
+    Attributes:
+        ended: by itself.
+        full: whether there is no room for more.
+    """
 
     text: str = ""
     tokens: int = 0
     logprob: float = 0.0
     ended: bool = False
+    full: bool = False
 
 
 @dataclass(slots=True)
@@ -87,7 +94,7 @@ class BeamEngine:
                 break
             self._step(going, n, replace(sampling, stop=self.ends), step)
             for search in going:
-                self._prune(search, n, sampling.max_tokens)
+                self._prune(search, n)
         for search in searches:
             yield Group(search.example, _completions(search, n))
 
@@ -120,11 +127,12 @@ class BeamEngine:
             tokens,
             beam.logprob + (made.mean_logprob or 0.0) * made.tokens,
             ended and tokens <= limit,
+            made.finish_reason == "length" or tokens >= limit,
         )
 
-    def _prune(self, search: _Search, n: int, limit: int) -> None:
+    def _prune(self, search: _Search, n: int) -> None:
         """Puts aside what has ended or is too long, and keeps the best of the rest."""
-        over = [beam for beam in search.live if beam.ended or beam.tokens >= limit]
+        over = [beam for beam in search.live if beam.ended or beam.full]
         search.done += over[: n - len(search.done)]
         going = [beam for beam in search.live if beam not in over]
         places = n - len(search.done)

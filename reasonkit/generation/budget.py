@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine, encode_prompts
+from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.local.drawing import seed_of
+from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group
 
 OPEN, CLOSE = "<think>", "</think>"
@@ -118,8 +119,9 @@ class BudgetEngine:
         for i, (made,) in self.engine.sample_ids(ids, 1, longest, seeds):
             if made.tokens > left[i]:
                 kept = made.token_ids[: left[i]]
-                text = str(tokenizer.decode(kept, skip_special_tokens=True))
-                made = replace(made, text=text, token_ids=kept, finish_reason="length")
+                made = replace(
+                    made, text=text_of(tokenizer, kept), token_ids=kept, finish_reason="length"
+                )
             yield thoughts[i], left[i], made
 
     def _completion(self, thought: _Thought, opened: str) -> Completion:

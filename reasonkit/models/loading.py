@@ -5,6 +5,7 @@ Weights are read from safetensors only and no code of a model's author is ever r
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,20 +15,31 @@ import yaml
 from reasonkit import processes
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
 from reasonkit.hub import is_id, reachable
-from reasonkit.models import MODELS, OTHER, Model, entry_for
+from reasonkit.models import MODELS, OTHER, Model, chat, entry_for
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import (
+        GenerationConfig,
+        PreTrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )
 
 PACKAGED = Path(__file__).parent / "weights"
 
-PLAIN_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{{ message['role'].capitalize() + ': ' + message['content'] + '\n' }}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ 'Assistant: ' }}{%- endif -%}"
+SAMPLING_ONLY = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "top_h",
+    "min_p",
+    "typical_p",
+    "epsilon_cutoff",
+    "eta_cutoff",
 )
-"""For tokenizers that bring none: a line a message, the assistant's opened."""
+BEAMS_ONLY = ("early_stopping", "length_penalty")
+TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+"""Fields of a generation_config.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +124,10 @@ def _require_available(hub_id: str) -> None:
 
 
 def load_tokenizer(resolved: ResolvedModel) -> tuple[PreTrainedTokenizerBase, str]:
-    """The tokenizer, and a remark for the user: empty, or which chat template stands in.
+    """The tokenizer with a template that takes any chat, and a remark for the user, or none.
 
     Raises:
-        RefusedError: it can't be read.
+        RefusedError: it can't be read, or it doesn't fit its template or its weights.
     """
     from transformers import AutoTokenizer
 
@@ -125,17 +137,13 @@ def load_tokenizer(resolved: ResolvedModel) -> tuple[PreTrainedTokenizerBase, st
         )
     except Exception as error:
         raise _broken(resolved, error) from error
-    remark = ""
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
-        remark = (
-            f"{resolved.entry.name} has no chat template: a plain one is used, "
-            "`User: …` and `Assistant: …` on lines of their own"
-        )
+    name = resolved.entry.name
+    remark = chat.settle(name, tokenizer)
     if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.pad_token_id = chat.turn_end(tokenizer)
     if tokenizer.pad_token is None:
-        raise RefusedError(f"{resolved.entry.name}: its tokenizer has no end-of-sequence token")
+        raise RefusedError(f"{name}: its tokenizer has no end-of-sequence token")
+    chat.require_rows(name, tokenizer, read_config(resolved).get_text_config().vocab_size)
     tokenizer.padding_side = "left"
     return tokenizer, remark
 
@@ -190,6 +198,7 @@ def load_model(
             f"--device cuda: there are more processes than GPUs, {torch.cuda.device_count()}: "
             "start as many as there are, or try --device cpu"
         )
+    options = {"generation_config": _generation_config(resolved)} if kind == "CausalLM" else {}
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
     try:
@@ -200,6 +209,7 @@ def load_model(
             trust_remote_code=False,
             local_files_only=_local_only(resolved),
             output_loading_info=True,
+            **options,
         )
     except Exception as error:
         raise _broken(resolved, error) from error
@@ -210,6 +220,48 @@ def load_model(
             f"{missing[0]} first"
         )
     return model.to(device)
+
+
+def _generation_config(resolved: ResolvedModel) -> GenerationConfig:
+    """How a model is to be sampled by its files, without what they say to no end.
+
+    That is what sets sampling without ``do_sample``, or beams without any: transformers reads it,
+    and refuses to write it. Where more is wrong than that, the ids of tokens are all that is kept.
+
+    Raises:
+        RefusedError: a file can't be read, or it names no token where it should.
+    """
+    from transformers import GenerationConfig
+    from transformers.utils import cached_file
+
+    # Old models have these settings among those of config.json.
+    for name in ("generation_config.json", "config.json"):
+        path = cached_file(
+            resolved.source,
+            name,
+            local_files_only=_local_only(resolved),
+            _raise_exceptions_for_missing_entries=False,
+        )
+        if path is not None:
+            break
+    try:
+        known = GenerationConfig().to_dict().keys()
+        read = json.loads(Path(path).read_text(encoding="utf-8"))
+        settings = {key: value for key, value in read.items() if key in known}
+        ids = {key: settings[key] for key in TOKEN_IDS if settings.get(key) is not None}
+        for key, value in ids.items():
+            if not all(type(id) is int for id in (value if isinstance(value, list) else [value])):
+                raise ValueError(f"{key} is {value!r}, and no token's id")
+    except (OSError, ValueError, AttributeError) as error:
+        raise RefusedError(f"{resolved.entry.name}: {path} can't be read: {error}") from error
+    unused = set(SAMPLING_ONLY) if settings.get("do_sample") is not True else set()
+    unused |= set(BEAMS_ONLY) if settings.get("num_beams") in (None, 1) else set()
+    try:
+        config = GenerationConfig(**{k: v for k, v in settings.items() if k not in unused})
+        config.validate(strict=True)
+    except (TypeError, ValueError, AttributeError):
+        return GenerationConfig(**ids)
+    return config
 
 
 def _local_only(resolved: ResolvedModel) -> bool:

@@ -29,8 +29,8 @@ from reasonkit.comparison.rows import Finished, Models, probe_name, rows, spent_
 from reasonkit.config import CompareConfig, Invocation
 from reasonkit.errors import RefusedError
 from reasonkit.evaluation import Evaluation
-from reasonkit.models.loading import ResolvedModel, resolve
-from reasonkit.plan import Plan, led_by, load_policy, settle
+from reasonkit.models.loading import ResolvedModel, load_tokenizer, resolve
+from reasonkit.plan import Plan, by_model, led_by, load_policy, prompt_room, quiet, settle
 from reasonkit.provenance import fingerprint
 from reasonkit.types import Example
 
@@ -92,6 +92,10 @@ def _prepare(config: CompareConfig) -> Prepared:
             f"programs are asked for, as of {config.task}: pass --set instead"
         )
     found = {name: resolve(name) for name in (config.model, config.teacher, config.student) if name}
+    quiet()
+    for model in found.values():
+        load_tokenizer(model)
+        prompt_room(model, by_model(config, model.entry))
     made = jobs(config, programs)
     teacher = config.teacher or ""
     models = Models(

@@ -60,7 +60,8 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
 def _look_ahead(
     plan: Plan[GrpoConfig], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
 ) -> None:
-    from reasonkit.generation.local import ROWS, LocalEngine, encode_prompts
+    from reasonkit.generation.local import ROWS, LocalEngine
+    from reasonkit.models.chat import encode_prompts
     from reasonkit.training import memory, preflight
 
     config, splits = plan.config, plan.splits

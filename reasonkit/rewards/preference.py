@@ -109,6 +109,8 @@ def _load(source: str) -> tuple[Any, Any, list[str]]:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, logging
 
+    from reasonkit.models.chat import settle
+
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     cuda = torch.cuda.is_available()
@@ -118,6 +120,8 @@ def _load(source: str) -> tuple[Any, Any, list[str]]:
         "local_files_only": not Path(source).exists() and not reachable(),
     }
     tokenizer = AutoTokenizer.from_pretrained(source, truncation_side="left", **options)
+    if tokenizer.chat_template is not None:
+        settle(source, tokenizer)
     model, found = AutoModelForSequenceClassification.from_pretrained(
         source,
         use_safetensors=True,
@@ -159,15 +163,17 @@ class Preference:
         """The model's logit for each text that answers an example; one given twice is read once."""
         import torch
 
+        from reasonkit.models.chat import positions
+
         distinct = list(dict.fromkeys(texts))
         if not distinct:
             return []
         tokenizer = self.tokenizer
-        positions = getattr(self.model.config, "max_position_embeddings", LONGEST)
+        longest = positions(self.model.config) or LONGEST
         rows = tokenizer(
             *_texts(tokenizer, example, distinct),
             truncation=True,
-            max_length=min(LONGEST, positions, tokenizer.model_max_length),
+            max_length=min(LONGEST, longest, tokenizer.model_max_length),
             add_special_tokens=tokenizer.chat_template is None,
         )
         values: dict[str, float] = {}
@@ -204,7 +210,9 @@ def _texts(tokenizer: Any, example: Example, texts: Sequence[str]) -> list[list[
 
 
 def _spelt_out(tokenizer: Any, text: str) -> str:
-    """The text with no special token in it: one that a policy spells would end its own turn."""
-    for token in tokenizer.all_special_tokens:
+    """The text with no token in it that is none: one that a policy spells would end its turn."""
+    from reasonkit.models.chat import controls
+
+    for token in tokenizer.convert_ids_to_tokens(sorted(controls(tokenizer))):
         text = text.replace(token, " ".join(token))
     return text

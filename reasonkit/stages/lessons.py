@@ -102,10 +102,15 @@ def general(path: str, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizer
     ]
     rows = []
     for chat, row in zip(chats, encoding.encode(tokenizer, chats), strict=True):
-        if row is None or len(row.learned) > config.max_completion_tokens:
+        if (
+            row is None
+            or len(row.learned) > config.max_completion_tokens
+            or row.prompt > config.max_prompt_tokens
+        ):
             raise DataError(
                 f"{path}: the student can't write this answer, or not within "
-                f"{config.max_completion_tokens} tokens: {chat.completion.text[:80]!r}"
+                f"{config.max_completion_tokens} tokens after {config.max_prompt_tokens} of the "
+                f"prompt: {chat.completion.text[:80]!r}"
             )
         rows.append(row)
     return rows

@@ -15,14 +15,11 @@ from rich.text import Text
 from transformers import PreTrainedTokenizerBase
 
 from reasonkit.errors import RunError
-from reasonkit.generation.local import encode_prompts
+from reasonkit.models.chat import controls, encode_prompts, turn_end
 from reasonkit.types import Trace
 
 IGNORED = -100
 """The label of a token that is not learned."""
-
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-"""Tokens of a trace, whatever a tokenizer calls them."""
 
 SHOWN = 200
 """Tokens of a row that are shown of its prompt, and of its trace."""
@@ -60,29 +57,23 @@ def encode(tokenizer: PreTrainedTokenizerBase, traces: Sequence[Trace]) -> list[
     text, and one without a thought where the template has opened one.
     """
     prompts, opened = encode_prompts(tokenizer, [trace.example for trace in traces])
-    tags = tokenizer.convert_tokens_to_ids(list(TAGS))
-    special = set(tokenizer.all_special_ids) - set(tags)
     return [
-        _encode(tokenizer, trace.completion.text, prompt, tag.strip(), special)
+        _encode(tokenizer, trace.completion.text, prompt, tag.strip())
         for trace, prompt, tag in zip(traces, prompts, opened, strict=True)
     ]
 
 
 def _encode(
-    tokenizer: PreTrainedTokenizerBase,
-    text: str,
-    prompt: list[int],
-    opened: str,
-    special: set[int],
+    tokenizer: PreTrainedTokenizerBase, text: str, prompt: list[int], opened: str
 ) -> Row | None:
     if opened:
         if not text.lstrip().startswith(opened):
             return None
         text = text.lstrip().removeprefix(opened).lstrip()
     ids = tokenizer(text, add_special_tokens=False).input_ids
-    if not ids or not special.isdisjoint(ids):
+    if not ids or not controls(tokenizer).isdisjoint(ids):
         return None
-    return Row(text, (*prompt, *ids, tokenizer.eos_token_id), len(prompt))
+    return Row(text, (*prompt, *ids, turn_end(tokenizer)), len(prompt))
 
 
 def check(tokenizer: PreTrainedTokenizerBase, row: Row, labels: Sequence[int]) -> None:
@@ -92,7 +83,7 @@ def check(tokenizer: PreTrainedTokenizerBase, row: Row, labels: Sequence[int]) -
         RunError: something is missing; says what.
     """
     learned = [label for label in labels if label != IGNORED]
-    if not learned or learned[-1] != tokenizer.eos_token_id:
+    if not learned or learned[-1] != turn_end(tokenizer):
         raise RunError("a trace is cut off before its end: the end of sequence is not learned")
     wanted = _as_written(tokenizer, row.text)
     got = _as_written(tokenizer, str(tokenizer.decode(learned[:-1], skip_special_tokens=False)))

@@ -19,8 +19,9 @@ from reasonkit import processes
 from reasonkit.answers.work import rechecks, shows_work
 from reasonkit.config import GrpoConfig
 from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine, encode_prompts
+from reasonkit.generation.local import LocalEngine
 from reasonkit.judging import extract
+from reasonkit.models.chat import encode_prompts
 from reasonkit.objectives import RewardScaling
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run

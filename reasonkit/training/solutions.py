@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from reasonkit.generation.local import encode_prompts
+from reasonkit.models.chat import encode_prompts
 from reasonkit.rewards import Score
 from reasonkit.types import Group
 

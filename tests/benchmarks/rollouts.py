@@ -27,7 +27,8 @@ import torch
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine, encode_prompts
+from reasonkit.generation.local import LocalEngine
+from reasonkit.models.chat import encode_prompts
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.tasks import load
 

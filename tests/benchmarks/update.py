@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine, encode_prompts
+from reasonkit.generation.local import LocalEngine
+from reasonkit.models.chat import encode_prompts
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.tasks import load
 from reasonkit.training.padding import without_padding

@@ -14,7 +14,7 @@ from reasonkit.generation import Sampling
 from reasonkit.generation.local import evaluating
 from reasonkit.generation.local.batch import Batch, Prompt, Row
 from reasonkit.generation.local.forward import PATIENCE, Forward
-from reasonkit.generation.local.stopping import end_tokens
+from reasonkit.models.chat import end_tokens
 
 VOCABULARY = 97
 SMALL = {
@@ -78,6 +78,7 @@ PROMPTS = [[7, 8, 9], [11], [13, 14, 15, 16, 17, 18, 19, 20, 21, 22], [30, 31, 3
 class Ends:
     """As much of a tokenizer as token ids need."""
 
+    chat_template = None
     eos_token_id = 5
 
 

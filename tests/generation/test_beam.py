@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, GPT2Config
 
 from reasonkit.generation import Sampling
 from reasonkit.generation.beam import BeamEngine
@@ -63,3 +65,12 @@ def test_a_search_repeats_with_its_seed(local: LocalEngine) -> None:
     engine = BeamEngine(local, short, 2, ENDS)
     first, again = (list(engine.sample(QUESTIONS[:2], 4, SAMPLING)) for _ in range(2))
     assert first == again
+
+
+def test_a_search_ends_where_the_model_can_read_no_more(local: LocalEngine) -> None:
+    tokenizer = local.tokenizer
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=106, n_positions=96, n_embd=32, n_layer=1, n_head=2)
+    small = LocalEngine(AutoModelForCausalLM.from_config(config), tokenizer)
+    (group,) = BeamEngine(small, unsure, 2, ENDS).sample(QUESTIONS[:1], 4, SAMPLING)
+    assert len(group.completions) == 4

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 from scipy import stats
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPTJConfig,
+    OPTConfig,
+    PreTrainedConfig,
+)
 
+from reasonkit.errors import RunError
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine, sample_tokens
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
@@ -204,3 +212,37 @@ def test_sampling_leaves_training_mode_as_it_was(random_qwen3: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(random_qwen3)
     sample_tokens(model, tokenizer, [[5, 6, 7]], 2, Sampling(4), seed=0)
     assert model.training
+
+
+FEW = 24
+"""Positions of small models that look theirs up."""
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GPT2Config(vocab_size=106, n_positions=FEW, n_embd=32, n_layer=1, n_head=2),
+        GPTJConfig(
+            vocab_size=106, n_positions=FEW, n_embd=32, n_layer=1, n_head=2, rotary_dim=8
+        ),
+        OPTConfig(
+            vocab_size=106, max_position_embeddings=FEW, hidden_size=32, ffn_dim=32,
+            num_hidden_layers=1, num_attention_heads=2, word_embed_proj_dim=32,
+        ),
+    ],
+    ids=lambda config: config.model_type,
+)  # fmt: skip
+def test_a_completion_ends_where_the_model_can_read_no_more(config: PreTrainedConfig) -> None:
+    tokenizer = load_tokenizer(resolve("abacus"))[0]
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config)
+    prompts, seeds = [[5] * 10, [5] * 20], [1, 2]
+    engine, longest = LocalEngine(model, tokenizer), Sampling(40, seed=1)
+    both = dict(engine.sample_ids(prompts, 3, longest, seeds))
+    for i, completions in both.items():
+        cut = [c for c in completions if c.finish_reason == "length"]
+        assert cut and all(len(prompts[i]) + c.tokens == FEW for c in cut)
+    alone = dict(engine.sample_ids(prompts[:1], 3, longest, seeds))
+    assert [c.token_ids for c in alone[0]] == [c.token_ids for c in both[0]]
+    with pytest.raises(RunError, match=f"has 25 tokens, and the model can read {FEW}"):
+        next(engine.sample_ids([[5] * 25], 1, longest))

@@ -176,3 +176,54 @@ def test_a_run_that_names_itself_as_its_model_is_read_all_the_same(tmp_path: Pat
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "config.yaml").write_text(f"model: {tmp_path}\n")
     assert resolve(str(tmp_path)).entry.rl == OTHER.rl
+
+
+def with_generation_config(folder: Path, to: Path, settings: object) -> Path:
+    shutil.copytree(folder, to)
+    (to / "generation_config.json").write_text(json.dumps(settings))
+    return to
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"do_sample": False, "temperature": 0.6, "top_p": 0.9}, {"do_sample": False}),
+        ({"temperature": 0.6, "top_k": 20, "min_p": 0.1, "typical_p": 0.9, "top_h": 0.4}, {}),
+        ({"epsilon_cutoff": 3e-4, "eta_cutoff": 2e-3, "temperature": 0.0}, {}),
+        ({"early_stopping": True, "length_penalty": 2.0}, {}),
+        ({"temperature": 0.6, "repetition_penalty": 1.1}, {"repetition_penalty": 1.1}),
+        ({"do_sample": True, "temperature": 0.6}, {"do_sample": True, "temperature": 0.6}),
+        ({"num_beams": 4, "early_stopping": True}, {"num_beams": 4, "early_stopping": True}),
+        ({"num_return_sequences": 4}, {}),
+        ({"output_scores": True, "pad_token_id": 1}, {"pad_token_id": 1}),
+    ],
+)
+def test_a_model_can_be_saved_whatever_its_generation_config_says(
+    random_qwen3: Path, tmp_path: Path, settings: dict[str, object], kept: dict[str, object]
+) -> None:
+    ends = {"eos_token_id": [1, 300]}
+    folder = with_generation_config(random_qwen3, tmp_path / "m", settings | ends)
+    load_model(resolve(str(folder)), "cpu", "float32").save_pretrained(tmp_path / "final")
+    saved = json.loads((tmp_path / "final" / "generation_config.json").read_text())
+    del saved["transformers_version"]
+    assert {name: value for name, value in saved.items() if value is not None} == kept | ends
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [["a", "list"], {"eos_token_id": "end"}, {"eos_token_id": [[2]]}, {"pad_token_id": 1.5}],
+)
+def test_a_generation_config_that_makes_no_sense_is_refused_in_a_line(
+    random_qwen3: Path, tmp_path: Path, settings: object
+) -> None:
+    folder = with_generation_config(random_qwen3, tmp_path / "m", settings)
+    with pytest.raises(RefusedError, match=r"generation_config\.json") as error:
+        load_model(resolve(str(folder)), "cpu", "float32")
+    assert "\n" not in str(error.value)
+
+
+def test_a_generation_config_that_is_no_json_is_refused(random_qwen3: Path, tmp_path: Path) -> None:
+    folder = with_generation_config(random_qwen3, tmp_path / "m", {})
+    (folder / "generation_config.json").write_text("{oops")
+    with pytest.raises(RefusedError, match=r"generation_config\.json"):
+        load_model(resolve(str(folder)), "cpu", "float32")

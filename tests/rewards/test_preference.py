@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from reasonkit.errors import RefusedError
+from reasonkit.models.loading import resolve
 from reasonkit.rewards import parse, preference
 from reasonkit.rewards.preference import Preference, make, make_harmless, make_helpful
 from reasonkit.types import Completion, Example, Group
@@ -178,3 +179,16 @@ def test_what_is_no_preference_model_is_refused_in_one_line(
             make(str(path))
         assert said in str(refused.value)
         assert "\n" not in str(refused.value)
+
+
+def test_a_model_whose_template_takes_no_system_message_scores_a_chat_that_has_one(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(resolve(MODEL).source, tmp_path / "m")
+    refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    template = tmp_path / "m" / "chat_template.jinja"
+    template.write_text(refuses + template.read_text())
+    scored = make(str(tmp_path / "m")).score
+    led = ({"role": "system", "content": "Be kind."}, {"role": "user", "content": "Say hello."})
+    joined = ({"role": "user", "content": "Be kind.\n\nSay hello."},)
+    assert scored(Example("1", "g", led, ""), TEXTS) == scored(Example("1", "g", joined, ""), TEXTS)

@@ -9,7 +9,6 @@ that a group's rows share, and more than one device.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -20,32 +19,13 @@ from reasonkit.generation import Sampling
 from reasonkit.generation.local.batch import Batch, Prompt, Row
 from reasonkit.generation.local.drawing import seed_of
 from reasonkit.generation.local.forward import evaluating
+from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group
 
-__all__ = ["ROWS", "LocalEngine", "encode_prompts", "evaluating", "prompt_text", "sample_tokens"]
+__all__ = ["ROWS", "LocalEngine", "evaluating", "sample_tokens"]
 
 ROWS = 384
 """Completions that are sampled at once: enough to keep two cores busy, few enough for memory."""
-
-_OPENED_THOUGHT = re.compile(r"<think>\s*\Z")
-
-
-def prompt_text(tokenizer: PreTrainedTokenizerBase, example: Example) -> str:
-    """The prompt as the model sees it, the assistant's turn opened."""
-    rendered = tokenizer.apply_chat_template(
-        list(example.messages), tokenize=False, add_generation_prompt=True
-    )
-    return str(rendered)
-
-
-def encode_prompts(
-    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
-) -> tuple[list[list[int]], list[str]]:
-    """Token ids of each prompt, and the thinking tag that its template has already opened."""
-    texts = [prompt_text(tokenizer, example) for example in examples]
-    ids = tokenizer(texts, add_special_tokens=False).input_ids
-    opened = [m.group() if (m := _OPENED_THOUGHT.search(text)) else "" for text in texts]
-    return ids, opened
 
 
 class LocalEngine:
@@ -109,7 +89,7 @@ class LocalEngine:
             yield order[number], [self._completion(row) for row in rows]
 
     def _completion(self, row: Row) -> Completion:
-        text = str(self.tokenizer.decode(row.token_ids, skip_special_tokens=True))
+        text = text_of(self.tokenizer, row.token_ids)
         return Completion(text, tuple(row.token_ids), row.finish, fmean(row.logprobs))
 
 

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reasonkit.errors import RunError
 from reasonkit.generation import Sampling
 from reasonkit.generation.local.drawing import Drawing, uniforms
 from reasonkit.generation.local.forward import Forward, evaluating
 from reasonkit.generation.local.stopping import Ending
+from reasonkit.models.chat import readable
 from reasonkit.types import FinishReason
 
 REFILL = 4
@@ -51,6 +53,11 @@ class Batch:
 
     Args:
         prompts: in the order in which they are let in.
+
+    A row ends where the model can read no more, if that is before ``sampling.max_tokens``.
+
+    Raises:
+        RunError: a prompt alone is longer than that.
     """
 
     def __init__(
@@ -65,6 +72,9 @@ class Batch:
         self.model, self.prompts, self.n = model, prompts, n
         self.longest = sampling.max_tokens
         widest = max((len(p.ids) for p in prompts), default=0)
+        self.readable = readable(model.config) or widest + self.longest
+        if widest > self.readable:
+            raise RunError(f"a prompt has {widest} tokens, and the model can read {self.readable}")
         self.forward = Forward(model, widest + self.longest)
         self.draw = Drawing(sampling)
         self.ending = Ending(model, tokenizer, sampling.stop)
@@ -80,6 +90,7 @@ class Batch:
         self.tokens = torch.zeros((self.rows, self.longest), dtype=torch.long, device=model.device)
         self.logprobs = torch.zeros((self.rows, self.longest), device=model.device)
         self.u = torch.zeros_like(self.logprobs)
+        self.most = self.tokens.new_zeros(self.rows)
         # What follows is in the order of the slots.
         self.place, self.count, self.last = self.tokens.new_zeros((3, 0))
 
@@ -118,6 +129,8 @@ class Batch:
         places = [self.free.pop() for _ in rows]
         for place, (i, j) in zip(places, rows, strict=True):
             self.whose[place] = i, j
+        rooms = [max(1, self.readable - len(self.prompts[i].ids)) for i, _ in rows]
+        self.most[places] = self.most.new_tensor([min(self.longest, room) for room in rooms])
         if not self.draw.greedy:
             drawn = {i: uniforms(self.prompts[i].seed, self.n, self.longest) for i in numbers}
             self.u[places] = torch.stack([drawn[i][j] for i, j in rows]).to(self.u.device)
@@ -137,7 +150,7 @@ class Batch:
         count += 1
         self.last[first:] = drawn
         stopped = self.ending(drawn, self.tokens, place, count)
-        ended = stopped | (count == self.longest)
+        ended = stopped | (count == self.most[place])
         if ended.any():
             self._let_go(ended, stopped, first)
 

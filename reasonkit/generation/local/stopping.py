@@ -8,15 +8,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reasonkit.models.chat import end_tokens
+
 SLACK = 8
 """Tokens before a stop string that are decoded with it: some tokenizers read a first one apart."""
-
-
-def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """The ids of the tokens that end a completion."""
-    configured = model.generation_config.eos_token_id if model.generation_config else None
-    ids = configured if isinstance(configured, list) else [configured]
-    return {int(i) for i in (*ids, tokenizer.eos_token_id) if i is not None}
 
 
 class Ending:
