@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,53 @@ def key_of(example: Example, sampling: Sampling) -> str:
     """Tells the samples of one prompt, sampled in one way, from all others."""
     described = [example.id, list(example.messages), asdict(sampling)]
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the file of a store holds.
+
+    Attributes:
+        origin: where its samples are from; None where its first line isn't whole.
+        held: the completions under each key, by place.
+        size: bytes of the whole blocks, the first line included.
+    """
+
+    origin: Mapping[str, object] | None
+    held: dict[str, dict[int, Completion]] = field(default_factory=dict)
+    size: int = 0
+
+
+def read(path: Path) -> Content:
+    """The whole blocks of a store's file, which is left as it is.
+
+    Raises:
+        DataError: it is broken, elsewhere than at its end.
+    """
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    origin: Mapping[str, object] | None = None
+    held: dict[str, dict[int, Completion]] = {}
+    size = whole = 0
+    block: list[tuple[str, int, Completion]] = []
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n"):
+            break
+        size += len(line)
+        try:
+            record = json.loads(line)
+            if number == 1:
+                origin, whole = dict(record["origin"]), size
+                continue
+            block.append((record["key"], record["place"], _completion(record)))
+        except (ValueError, TypeError, LookupError) as error:
+            raise DataError(
+                f"{path}:{number}: no sample of ours: take the line out, or pass another --run-dir"
+            ) from error
+        if not record.get("more"):
+            for key, place, completion in block:
+                held.setdefault(key, {})[place] = completion
+            block, whole = [], size
+    return Content(origin, held, whole)
 
 
 class Store:
@@ -45,11 +92,12 @@ class Store:
 
     def __init__(self, path: Path, origin: Mapping[str, object]) -> None:
         self.path = path
-        self._held: dict[str, dict[int, Completion]] = {}
         self._lock = threading.Lock()
         header: dict[str, Any] = {"origin": json.loads(json.dumps(dict(origin)))}
-        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        self._size = self._read(lines, header["origin"])
+        content = read(path)
+        if content.origin is not None:
+            _require_same(path, content.origin, header["origin"])
+        self._held, self._size = content.held, content.size
         if path.exists():
             os.truncate(path, self._size)
         if not self._size:
@@ -93,32 +141,6 @@ class Store:
                 f"{self.path} can't be written ({error.strerror}): what it holds is kept"
             ) from error
         self._size += len(content)
-
-    def _read(self, lines: Sequence[bytes], origin: dict[str, Any]) -> int:
-        """Takes in the whole blocks: how many bytes those are, the header included."""
-        size = whole = 0
-        block: list[tuple[str, int, Completion]] = []
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                break
-            size += len(line)
-            try:
-                record = json.loads(line)
-                if number == 1:
-                    _require_same(self.path, record["origin"], origin)
-                    whole = size
-                    continue
-                block.append((record["key"], record["place"], _completion(record)))
-            except (ValueError, TypeError, LookupError) as error:
-                raise DataError(
-                    f"{self.path}:{number}: no sample of ours: take the line out, or pass another "
-                    "--run-dir"
-                ) from error
-            if not record.get("more"):
-                for key, place, completion in block:
-                    self._held.setdefault(key, {})[place] = completion
-                block, whole = [], size
-        return whole
 
 
 def _require_same(path: Path, held: Mapping[str, Any], origin: Mapping[str, Any]) -> None:

@@ -11,7 +11,13 @@ from reasonkit.errors import RefusedError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.models import MODELS, THINK_FIRST, Model, entry_for
-from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
+from reasonkit.models.loading import (
+    ResolvedModel,
+    load_model,
+    load_tokenizer,
+    read_config,
+    resolve,
+)
 from reasonkit.plan import led_by, quiet
 from reasonkit.stages.servers import connect
 from reasonkit.stages.sieve import is_finished
@@ -143,15 +149,14 @@ def require_same_tokens(
     """Refuses a teacher that can't grade the student's tokens, before its weights are loaded.
 
     Raises:
-        RefusedError: it is behind a server, or its tokenizer or its number of tokens is another.
+        RefusedError: it is behind a server, its files can't be read, or its tokenizer or its number
+            of tokens is another.
     """
-    from transformers import AutoConfig
-
     advice = "leave out --objective on-policy to learn from its traces"
     if teacher.model is None:
         raise RefusedError(f"a server doesn't grade the student's tokens: {advice}")
-    config = AutoConfig.from_pretrained(teacher.model.source, trust_remote_code=False)
-    sizes = [c.get_text_config().vocab_size for c in (config, student.config)]
+    configs = (read_config(teacher.model), student.config)
+    sizes = [config.get_text_config().vocab_size for config in configs]
     if teacher.tokenizer().get_vocab() != tokenizer.get_vocab() or sizes[0] != sizes[1]:
         raise RefusedError(
             f"{teacher.name} has another tokenizer than the student and can't grade its tokens: "

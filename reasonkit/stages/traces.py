@@ -15,7 +15,7 @@ from pathlib import Path
 from reasonkit import console
 from reasonkit.errors import DataError, ReasonkitError
 from reasonkit.files import write_atomically
-from reasonkit.generation import Engine, Sampling
+from reasonkit.generation import Engine, Sampling, store
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store, key_of
 from reasonkit.runs import Run
@@ -85,7 +85,7 @@ def sample(
 
 
 def of_run(path: Path) -> list[Group]:
-    """What a run has sampled, as far as it got.
+    """What a run has sampled, as far as it got; the run is left as it is, and may be under way.
 
     Raises:
         DataError: it has sampled nothing, or what it holds is broken.
@@ -93,13 +93,11 @@ def of_run(path: Path) -> list[Group]:
     samples, asked = path / SAMPLES, path / QUESTIONS
     if not (samples.exists() and asked.exists()):
         raise DataError(f"{path}: this run has sampled no traces")
-    with samples.open("rb") as file:
-        header = json.loads(file.readline() or b"{}")
-    store = Store(samples, header.get("origin", {}))
+    stored = store.read(samples)
     groups = []
     for line in asked.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
-        held = store.held(record["key"])
+        held = stored.held.get(record["key"], {})
         example = Example(record["id"], record["task"], tuple(record["messages"]), record["answer"])
         places = [place for place in range(record["n"]) if place in held]
         if places:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,23 @@ def test_another_run_reads_what_was_sampled_as_far_as_it_got(
     some = traces.of_run(run.path)
     assert 0 < len(some) < 10
     assert all(group in whole.groups for group in some)
+
+
+def test_reading_a_run_that_is_written_to_changes_none_of_its_files(
+    tmp_path: Path, engine: LocalEngine
+) -> None:
+    run = a_run(tmp_path / "run")
+    sampled(run, engine, 4)
+    path = run.path / traces.SAMPLES
+    whole = path.read_bytes()
+    for content in (whole + whole[-40:-1], whole[:-30], whole[:10], b""):
+        path.write_bytes(content)
+        path.chmod(0o444)
+        before = path.stat().st_mtime_ns
+        with suppress(DataError):
+            traces.of_run(run.path)
+        assert (path.read_bytes(), path.stat().st_mtime_ns) == (content, before)
+        path.chmod(0o644)
 
 
 def test_a_run_that_has_sampled_nothing_says_so(tmp_path: Path) -> None:
