@@ -30,7 +30,7 @@ FLOORS = (
     ("files",),
     ("config", "types"),
     ("processes", "signals"),
-    ("objectives", "errors"),
+    ("objectives", "errors", "server_errors"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

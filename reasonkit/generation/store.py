@@ -2,7 +2,8 @@
 
 ``samples.jsonl`` begins with a line on where its samples are from; each further line is one sample.
 The lines of a block, all but its last marked ``more``, are written together: an unfinished block
-at the end of the file is dropped when it is opened again. Leaves out deleting and replacing.
+at the end of the file is dropped when it is opened again. A sample that failed has a line too, and
+is wished for again when the file is opened again. Leaves out deleting and replacing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -36,11 +38,13 @@ class Content:
     Attributes:
         origin: where its samples are from; None where its first line isn't whole.
         held: the completions under each key, by place.
+        failures: why there is none, by key and place.
         size: bytes of the whole blocks, the first line included.
     """
 
     origin: Mapping[str, object] | None
     held: dict[str, dict[int, Completion]] = field(default_factory=dict)
+    failures: dict[tuple[str, int], str] = field(default_factory=dict)
     size: int = 0
 
 
@@ -53,6 +57,7 @@ def read(path: Path) -> Content:
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     origin: Mapping[str, object] | None = None
     held: dict[str, dict[int, Completion]] = {}
+    failures: dict[tuple[str, int], str] = {}
     size = whole = 0
     block: list[tuple[str, int, Completion]] = []
     for number, line in enumerate(lines, 1):
@@ -71,9 +76,23 @@ def read(path: Path) -> Content:
             ) from error
         if not record.get("more"):
             for key, place, completion in block:
-                held.setdefault(key, {})[place] = completion
+                if completion.finish_reason == "failed":
+                    failures[key, place] = completion.failure
+                else:
+                    held.setdefault(key, {})[place] = completion
+                    failures.pop((key, place), None)
             block, whole = [], size
-    return Content(origin, held, whole)
+    return Content(origin, held, failures, whole)
+
+
+def count_failures(path: Path) -> dict[str, int]:
+    """How many samples of a store's file there are none of, by kind of failure, most first.
+
+    Raises:
+        DataError: as of `read`.
+    """
+    kinds = Counter(why.partition(":")[0] for why in read(path).failures.values())
+    return dict(kinds.most_common())
 
 
 class Store:
@@ -98,6 +117,7 @@ class Store:
         if content.origin is not None:
             _require_same(path, content.origin, header["origin"])
         self._held, self._size = content.held, content.size
+        self._failed: dict[str, int] = {}
         if path.exists():
             os.truncate(path, self._size)
         if not self._size:
@@ -111,6 +131,21 @@ class Store:
     def tokens(self) -> int:
         """Of all samples that are there."""
         return sum(c.tokens for held in self._held.values() for c in held.values())
+
+    @property
+    def failed(self) -> int:
+        """Samples that failed since the file was opened."""
+        return sum(self._failed.values())
+
+    @property
+    def failed_keys(self) -> int:
+        """Keys that such a sample is under."""
+        return len(self._failed)
+
+    @property
+    def count(self) -> int:
+        """All samples that are there, those that failed among them."""
+        return sum(map(len, self._held.values()))
 
     def add(self, block: Sequence[Drawn], sampling: Sampling) -> None:
         """Writes a block, whole or not at all; samples whose place is taken are left out.
@@ -127,6 +162,8 @@ class Store:
             self._append(b"".join(map(to_line, records)))
             for key, drawn in new:
                 self._held.setdefault(key, {})[drawn.place] = drawn.completion
+                if drawn.completion.finish_reason == "failed":
+                    self._failed[key] = self._failed.get(key, 0) + 1
 
     def _append(self, content: bytes) -> None:
         try:
@@ -165,10 +202,13 @@ def _record(key: str, drawn: Drawn) -> dict[str, Any]:
     }
     if completion.token_ids:
         record["token_ids"] = completion.token_ids
+    if completion.failure:
+        record["failure"] = completion.failure
     return record
 
 
 def _completion(record: Mapping[str, Any]) -> Completion:
     ids = tuple(record.get("token_ids", ()))
     count = None if ids else int(record["tokens"])
-    return Completion(record["text"], ids, record["finish"], record["logprob"], count)
+    told = record["text"], ids, record["finish"], record["logprob"], count
+    return Completion(*told, record.get("failure", ""))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import DataError, RefusedError
-from reasonkit.generation import Engine
+from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.replay import Recorded, ReplayEngine, parse_fields, read_completions
 from reasonkit.models import MODELS, OTHER, Model, entry_for
 from reasonkit.models.loading import ResolvedModel, resolve
@@ -31,6 +31,9 @@ from reasonkit.tasks import Splits
 from reasonkit.types import Example
 from reasonkit.voting.ballots import BLANK, cast
 
+if TYPE_CHECKING:
+    from reasonkit.generation.endpoint import EndpointEngine
+
 RECORDED, QUESTION = "recorded", "question"
 """What stands for the model of recorded completions, and for the task of a single question."""
 
@@ -39,6 +42,10 @@ SAMPLES = 16
 
 AT_ONCE = "Answer at once: give only the final answer, between <answer> and </answer>."
 """Asks a model that thinks when it is told to for an answer without a thought."""
+
+
+GREEDY = ("greedy", "step-by-step")
+"""Strategies that take one greedy completion; measured beside every other as baselines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,20 @@ def open_engine(settled: Settled) -> Source:
     return Source(config, plan.splits, LocalEngine(weights, tokenizer), origin)
 
 
+def drawn_by(config: VoteConfig) -> Sampling:
+    """How the samples of a vote are drawn, by resolved settings."""
+    assert config.max_completion_tokens
+    return Sampling(
+        config.max_completion_tokens, config.temperature, top_p=config.top_p, seed=config.seed
+    )
+
+
+def greedy_by(config: VoteConfig) -> Sampling:
+    """How a greedy completion is sampled, by resolved settings."""
+    assert config.max_completion_tokens
+    return Sampling(config.max_completion_tokens, temperature=0)
+
+
 def _from_file(config: VoteConfig, path: str) -> Settled:
     fields = parse_fields(config.fields) if config.fields else {}
     recorded = tuple(read_completions(Path(path), fields))
@@ -172,8 +193,25 @@ def _from_server(config: VoteConfig, splits: Splits) -> Source:
         for field in dataclasses.fields(splits)
     }
     filled = dataclasses.replace(config, model=engine.model)
+    engine.require(drawn_by(filled))
     origin = {"endpoint": config.endpoint, "model": engine.model}
-    return Source(filled, Splits(**led), engine, origin)
+    return Source(_without_greedy(filled, engine), Splits(**led), engine, origin)
+
+
+def _without_greedy(config: VoteConfig, engine: EndpointEngine) -> VoteConfig:
+    """The settings without what needs greedy samples, where the server gives none.
+
+    Raises:
+        RefusedError: the strategies themselves need some.
+    """
+    names = {config.strategy, *(config.also or [])} & set(GREEDY)
+    if not (names or config.baselines) or engine.takes(greedy_by(config)):
+        return config
+    why = f"{config.endpoint} takes no temperature 0"
+    if names:
+        raise RefusedError(f"--strategy {min(names)} is greedy, and {why}: choose another")
+    console.warn(f"{why}: no greedy completion is measured beside the vote")
+    return dataclasses.replace(config, baselines=False)
 
 
 def _served(name: str) -> Model:

@@ -29,7 +29,8 @@ class Sampled:
     """What a teacher gave.
 
     Attributes:
-        groups: one an example, in the order of the examples.
+        groups: one an example, in the order of the examples; without the samples that failed, and
+            without the examples that have no other.
         seconds: of the sampling, in all sessions.
     """
 
@@ -59,7 +60,7 @@ def sample(
     n: int,
     sampling: Sampling,
 ) -> Sampled:
-    """One group of ``n`` completions an example, those that the run has already among them.
+    """A group of ``n`` completions an example, those that the run has already among them.
 
     Args:
         asked: the examples as the engine is asked, in the same order.
@@ -81,7 +82,22 @@ def sample(
     finally:
         spent = float(run.record.get("sampling_seconds", 0.0)) + time.perf_counter() - started
         run.update(sampling_seconds=spent)
-    return Sampled([Group(e, given[e.id].completions) for e in examples], spent)
+    return Sampled(given_ones([Group(e, given[e.id].completions) for e in examples]), spent)
+
+
+def given_ones(groups: Sequence[Group]) -> list[Group]:
+    """The groups without the samples that failed; those that hold no other are left out."""
+    made = []
+    for group in groups:
+        there = [c for c in group.completions if c.finish_reason != "failed"]
+        if there:
+            made.append(Group(group.example, there))
+    return made
+
+
+def failures(run: Run) -> dict[str, int]:
+    """How many of a run's samples could not be had, by kind."""
+    return store.count_failures(run.path / SAMPLES)
 
 
 def of_run(path: Path) -> list[Group]:
