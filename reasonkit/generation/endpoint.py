@@ -20,6 +20,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ REFUSED = (400, 422)
 LINGER = 10.0
 """Seconds that are waited for answers under way once no more are wanted."""
 
-CHAT = "/chat/completions"
+CHAT, TOKENIZE = "/chat/completions", "/../tokenize"
+"""Paths below the URL; servers that tokenize do so beside their ``/v1``."""
+
 HELLO: list[Message] = [{"role": "user", "content": "What is 2+2*6?"}]
 
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -178,6 +181,33 @@ class EndpointEngine:
         assert self._model is not None
         return self._model
 
+    def counts_prompt_tokens(self, example: Example) -> bool:
+        """Whether the server tells how many tokens a prompt has, as vLLM's ``/tokenize`` does."""
+        try:
+            self._prompt_tokens(example)
+        except UnansweredError:
+            return False
+        return True
+
+    def prompt_tokens(self, examples: Sequence[Example]) -> list[int]:
+        """How many tokens each prompt has.
+
+        Raises:
+            RefusedError: the server doesn't tell.
+        """
+        try:
+            with ThreadPoolExecutor(self.server.limits.concurrency) as pool:
+                return list(pool.map(self._prompt_tokens, examples))
+        except UnansweredError as error:
+            raise RefusedError(error.line) from error
+
+    def _prompt_tokens(self, example: Example) -> int:
+        body = {"model": self.model, "messages": list(example.messages)}
+        count: int = self.server.ask(
+            TOKENIZE, body, lambda answer: int(answer["count"]), threading.Event(), tries=FEW
+        )
+        return count
+
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example, those first that are complete first.
 
@@ -296,7 +326,8 @@ class EndpointEngine:
                 )
             except UnansweredError as error:
                 if error.scope is Scope.RUN or (
-                    error.scope is Scope.MOMENT and not self._answers_others(stop)
+                    error.scope is Scope.MOMENT
+                    and not self._answers_others(max_tokens, fields, stop)
                 ):
                     raise
                 refused[id(wish.example)] = f"{error.kind}: {error.line}"
@@ -306,10 +337,13 @@ class EndpointEngine:
                 yield Drawn(wish.example, place, completion)
             left = left[len(given) :]
 
-    def _answers_others(self, stop: threading.Event) -> bool:
-        """Whether the server answers a short request: if so, another fails by its own fault."""
+    def _answers_others(
+        self, max_tokens: int, fields: Mapping[str, float], stop: threading.Event
+    ) -> bool:
+        """Whether the server answers an easy question: if so, another fails by its own fault."""
+        one = replace(self.connect(), n=False)
         try:
-            self._ask_briefly(self.connect(), {}, stop, FEW)
+            self._ask_easily(max_tokens, one, fields, stop, FEW)
         except UnansweredError:
             return False
         return True
@@ -330,18 +364,22 @@ class EndpointEngine:
             body["logprobs"] = True
         return {**body, **self._extra}
 
-    def _ask_briefly(
+    def _ask_easily(
         self,
+        max_tokens: int,
         abilities: Abilities,
         fields: Mapping[str, float],
         stop: threading.Event,
         tries: float = math.inf,
     ) -> list[Completion]:
-        n, limit = 2 if abilities.n else 1, self._probe_tokens
-        body = self._body(HELLO, limit, n, abilities, fields)
+        n = 2 if abilities.n else 1
+        body = self._body(HELLO, max_tokens, n, abilities, fields)
         return self.server.ask(
-            CHAT, body, lambda answer: completions(answer, limit), stop, n * limit, tries
+            CHAT, body, lambda answer: completions(answer, max_tokens), stop, n * max_tokens, tries
         )
+
+    def _ask_briefly(self, abilities: Abilities, fields: Mapping[str, float]) -> list[Completion]:
+        return self._ask_easily(self._probe_tokens, abilities, fields, threading.Event())
 
     def _fields(self, sampling: Sampling) -> dict[str, float]:
         """The fields that make the server sample so; the first time it is asked.
@@ -364,7 +402,7 @@ class EndpointEngine:
         for left_out in ([], *([name] for name in idle), idle):
             fields = {name: value for name, value in wanted.items() if name not in left_out}
             try:
-                self._ask_briefly(one_by_one, fields, threading.Event())
+                self._ask_briefly(one_by_one, fields)
             except UnansweredError as error:
                 if error.status not in REFUSED:
                     raise
@@ -392,7 +430,7 @@ class EndpointEngine:
     def _found(self, abilities: Abilities) -> Abilities | None:
         """Which of these the server has; None where it refuses the request for one of them."""
         try:
-            given = self._ask_briefly(abilities, {}, threading.Event())
+            given = self._ask_briefly(abilities, {})
         except UnansweredError as error:
             if error.status not in REFUSED:
                 raise
@@ -407,7 +445,7 @@ class EndpointEngine:
             for limit in LIMITS:
                 plain = Abilities(False, False, limit)
                 try:
-                    self._ask_briefly(plain, {}, threading.Event())
+                    self._ask_briefly(plain, {})
                 except UnansweredError as error:
                     if error.status not in REFUSED:
                         raise

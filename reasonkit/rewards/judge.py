@@ -139,17 +139,19 @@ class Judge:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     requests: int = 0
+    _declined: str = field(default="", repr=False)
     _known: dict[str, float] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, group: Group) -> list[float | None]:
         """A value from 0 to 1 for each completion.
 
-        0 also where the reply was no verdict, since the completion may have seen to that.
+        0 also where the reply was no verdict, or where the endpoint declines to judge this one
+        completion, since that may have seen to it.
 
         Raises:
-            RunError: the endpoint doesn't answer, or with an error, or with no verdict on any of
-                the completions.
+            RunError: the endpoint doesn't answer, or with an error that isn't of one request alone,
+                or with no verdict on any of the completions.
         """
         texts = [completion.text for completion in group.completions]
         distinct = list(dict.fromkeys(texts))
@@ -157,7 +159,7 @@ class Judge:
             verdicts = pool.map(lambda text: self._verdict(group.example.question, text), distinct)
             found = dict(zip(distinct, verdicts, strict=True))
         if all(verdict is None for verdict in found.values()):
-            raise RunError(f"judge {self.endpoint.model}: no reply was a verdict")
+            raise RunError(f"judge {self.endpoint.model}: no reply was a verdict{self._declined}")
         return [found[text] or 0.0 for text in texts]
 
     @property
@@ -195,6 +197,7 @@ class Judge:
         return verdict
 
     def _ask(self, instructions: str, data: str) -> str:
+        """The reply; empty where the endpoint declines to judge this."""
         roles = {"system": instructions, "user": data}
         request = {
             "model": self.endpoint.model,
@@ -203,9 +206,13 @@ class Judge:
             "max_tokens": LONGEST_REPLY,
         }
         # Listing the rewards is no reason to import all that talks to servers.
-        from reasonkit.rewards.post import post
+        from reasonkit.rewards.post import DeclinedError, post
 
-        reply = post(f"{self.endpoint.url.rstrip('/')}/chat/completions", request, _key())
+        try:
+            reply = post(f"{self.endpoint.url.rstrip('/')}/chat/completions", request, _key())
+        except DeclinedError as error:
+            self._declined = f": {error}"
+            return ""
         try:
             content = reply["choices"][0]["message"]["content"]
             usage = reply.get("usage") or {}

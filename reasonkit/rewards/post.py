@@ -14,6 +14,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from reasonkit.errors import RunError
+from reasonkit.server_errors import Scope, read_error
 
 TIMEOUT = 60.0
 """Seconds that a server has for an answer, all tries together."""
@@ -25,8 +26,12 @@ PAUSE = 0.5
 LARGEST = 1 << 20
 """Bytes of an answer."""
 
-PASSING = (408, 429, 500, 502, 503, 504)
-"""Statuses that may be others in a moment."""
+MOST_SAID = 1 << 14
+"""Bytes of an error."""
+
+
+class DeclinedError(RunError):
+    """The server doesn't take this request; it may take others."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -41,7 +46,8 @@ def post(url: str, payload: Any, key: str | None = None) -> Any:
         key: sent as a bearer token, but never over plain http to another machine.
 
     Raises:
-        RunError: no answer, an error, or no JSON.
+        DeclinedError: an error that is of this request alone.
+        RunError: no answer, another error, or no JSON.
     """
     parts = urlsplit(url)
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
@@ -53,23 +59,28 @@ def post(url: str, payload: Any, key: str | None = None) -> Any:
     request = urllib.request.Request(url, json.dumps(payload).encode(), headers)
     deadline = time.monotonic() + TIMEOUT
     for attempt in range(TRIES):
+        scope = Scope.MOMENT
         try:
             with opener.open(request, timeout=max(0.01, deadline - time.monotonic())) as reply:
-                body = _read(reply, deadline)
-            return json.loads(body)
+                status, body = reply.status, _read(reply, deadline)
+            told = read_error(status, body)
+            if told is None:
+                return json.loads(body)
         except urllib.error.HTTPError as error:
-            said = " ".join(error.read(300).decode("utf-8", "replace").split())
-            failure, passing = f"HTTP {error.code}: {said[:200]}", error.code in PASSING
+            told = read_error(error.code, error.read(MOST_SAID))
         except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", error)
-            failure, passing = str(reason) or type(reason).__name__, True
+            told, failure = None, str(reason) or type(reason).__name__
         except (ValueError, RecursionError):
-            failure, passing = "the answer is no JSON", False
+            raise RunError(f"{url}: the answer is no JSON") from None
+        if told is not None:
+            scope, said = told.scope, " ".join(told.said.split())
+            failure = f"HTTP {told.status}: {said[:200]}"
         pause = PAUSE * 2**attempt
-        if not passing or attempt + 1 == TRIES or time.monotonic() + pause > deadline:
+        if scope is not Scope.MOMENT or attempt + 1 == TRIES or time.monotonic() + pause > deadline:
             break
         time.sleep(pause)
-    raise RunError(f"{url}: {failure}")
+    raise (DeclinedError if scope is Scope.REQUEST else RunError)(f"{url}: {failure}")
 
 
 def _read(reply: IO[bytes], deadline: float) -> bytes:

@@ -7,7 +7,9 @@ Names and data are settled first (`settle`); weights are loaded and servers aske
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +19,16 @@ from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.replay import Recorded, ReplayEngine, parse_fields, read_completions
 from reasonkit.models import MODELS, OTHER, Model, entry_for
-from reasonkit.models.loading import ResolvedModel, resolve
+from reasonkit.models.loading import ResolvedModel, load_tokenizer, resolve
 from reasonkit.plan import (
     Plan,
     by_model,
     check_references,
+    drop_overlong,
     led_by,
     load_policy,
     load_splits,
+    prompt_tokens,
     without_overlong,
 )
 from reasonkit.tasks import Splits
@@ -188,14 +192,39 @@ def _from_server(config: VoteConfig, splits: Splits) -> Source:
     from reasonkit.stages.servers import connect
 
     engine = connect(config, None if config.model == VoteConfig.model else config.model)
-    led = {
-        field.name: led_by(config.system_prompt, getattr(splits, field.name))
-        for field in dataclasses.fields(splits)
-    }
+    tuned_on, voted_on = splits.validation if config.tune else [], splits.test
+    led = Splits([], *(led_by(config.system_prompt, part) for part in (tuned_on, voted_on)))
     filled = dataclasses.replace(config, model=engine.model)
     engine.require(drawn_by(filled))
     origin = {"endpoint": config.endpoint, "model": engine.model}
-    return Source(_without_greedy(filled, engine), Splits(**led), engine, origin)
+    fitting = _without_overlong(filled, engine, led)
+    return Source(_without_greedy(filled, engine), fitting, engine, origin)
+
+
+def _without_overlong(config: VoteConfig, engine: EndpointEngine, splits: Splits) -> Splits:
+    """The splits without overlong prompts, where there is a way to count their tokens.
+
+    Raises:
+        RefusedError: there is none, and the settings set a limit of their own.
+        DataError: nothing is left of a split.
+    """
+    count: Callable[[Sequence[Example]], Sequence[int]] = engine.prompt_tokens
+    if not engine.counts_prompt_tokens(splits.test[0]):
+        if not Path(engine.model).is_dir():
+            return _as_they_are(config, splits)
+        count = partial(prompt_tokens, load_tokenizer(resolve(engine.model))[0])
+    return drop_overlong(splits, config.task, config.max_prompt_tokens, count)
+
+
+def _as_they_are(config: VoteConfig, splits: Splits) -> Splits:
+    silent = f"{config.endpoint} doesn't tell how many tokens a prompt has"
+    if config.max_prompt_tokens != VoteConfig.max_prompt_tokens:
+        raise RefusedError(
+            f"--max-prompt-tokens {config.max_prompt_tokens}: {silent}: leave it out; a prompt "
+            "that the server finds too long counts as without an answer"
+        )
+    console.note(f"{silent}: prompts of any length are sent")
+    return splits
 
 
 def _without_greedy(config: VoteConfig, engine: EndpointEngine) -> VoteConfig:

@@ -356,7 +356,7 @@ def test_a_server_that_is_too_slow_ends_the_run_with_a_line(
         finally:
             over.set()
     assert "within 0.3 s" in line
-    assert len(server.bodies) == 3 * 3
+    assert len(server.bodies) == 3 + 3
 
 
 @pytest.mark.parametrize("key", [None, "sk-secret"])
