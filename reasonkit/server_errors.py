@@ -20,13 +20,18 @@ class Scope(enum.Enum):
     RUN = "no request will be answered"
 
 
-OF_THE_PROMPT = re.compile(
-    r"content.?filter|content.?(management|policy)|moderation|flagged|safety|data_inspection"
-    r"|policy.?violation|invalid_prompt|(prohibited|inappropriate|sensitive).{0,20}content"
-    r"|context.{0,3}(length|window|size)|max_model_len|prompt.{0,20}too (long|large)"
-    r"|(prompt|input|messages).{0,60}(longer than|exceeds?)",
-    re.IGNORECASE | re.DOTALL,
-)
+OF_THE_PROMPT = {
+    "content filter": re.compile(
+        r"content.?filter|content.?(management|policy)|moderation|flagged|safety|data_inspection"
+        r"|policy.?violation|invalid_prompt|(prohibited|inappropriate|sensitive).{0,20}content",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    "prompt too long": re.compile(
+        r"context.{0,3}(length|window|size)|max_model_len|prompt.{0,20}too (long|large)"
+        r"|(prompt|input|messages).{0,60}(longer than|exceeds?)",
+        re.IGNORECASE | re.DOTALL,
+    ),
+}
 """Codes and words for a prompt that is filtered, or too long."""
 
 OF_THE_ACCOUNT = re.compile(
@@ -53,29 +58,29 @@ class ServerError:
     Attributes:
         status: HTTP's; in an answer of status 200 that of the error inside, where it tells one.
         said: in its words; may be empty.
-        code: its own name for it; may be empty.
+        kind: what it is, in a word or two, to count by.
         scope: whom it concerns.
     """
 
     status: int
     said: str
-    code: str
+    kind: str
     scope: Scope
 
 
 def read_error(status: int, raw: bytes) -> ServerError | None:
     """The error in an answer; None where it is none, whatever else it may be."""
     try:
-        told = json.loads(raw)
+        answer = json.loads(raw)
     except (ValueError, RecursionError):
-        told = raw.decode(errors="replace")
+        answer = raw.decode(errors="replace")
     if status == 200:
-        if not isinstance(told, dict) or not told.get("error") or told.get("choices"):
+        if not isinstance(answer, dict) or not answer.get("error") or answer.get("choices"):
             return None
-        inside = told["error"].get("code") if isinstance(told["error"], dict) else None
+        inside = answer["error"].get("code") if isinstance(answer["error"], dict) else None
         if re.fullmatch("[45][0-9][0-9]", str(inside)):
             status = int(str(inside))
-    error = told.get("error") or told if isinstance(told, dict) else told
+    error = answer.get("error") or answer if isinstance(answer, dict) else answer
     if not isinstance(error, dict):
         error = {"message": error}
     text = next((error[name] for name in ("message", "detail") if error.get(name)), None)
@@ -83,19 +88,23 @@ def read_error(status: int, raw: bytes) -> ServerError | None:
     names = [str(error[name]) for name in ("code", "type") if error.get(name)]
     named = next((name for name in names if not name.isdecimal()), "")
     param = str(error.get("param") or "").split(".")[0].split("[")[0]
-    return ServerError(status, said, named, _scope(status, f"{' '.join(names)} {said}", param))
+    told = f"{' '.join(names)} {said}"
+    of_prompt = next((kind for kind, words in OF_THE_PROMPT.items() if words.search(told)), "")
+    scope = _scope(status, told, param, of_prompt)
+    kind = of_prompt if scope is Scope.REQUEST and of_prompt else named or str(status)
+    return ServerError(status, said, kind, scope)
 
 
-def _scope(status: int, told: str, param: str) -> Scope:
+def _scope(status: int, told: str, param: str, of_prompt: str) -> Scope:
     if status in LARGE:
         return Scope.REQUEST
-    if status in LASTING and not (status == 403 and OF_THE_PROMPT.search(told)):
+    if status in LASTING and not (status == 403 and of_prompt):
         return Scope.RUN
     if status in PASSING:
         return Scope.RUN if OF_THE_ACCOUNT.search(told) else Scope.MOMENT
     if status >= 500:
         return Scope.MOMENT
-    if OF_THE_PROMPT.search(told):
+    if of_prompt:
         return Scope.REQUEST
     about_all = 300 <= status < 400 or OF_THE_ACCOUNT.search(told) or OF_THE_SETTINGS.search(told)
     if about_all or param not in PROMPTS:

@@ -100,7 +100,7 @@ def _failure(choice: Mapping[str, Any], reason: str) -> str:
     if message.get("refusal"):
         return f"refusal: the model says {str(message['refusal'])[:200]!r}"
     if _is_filtered(choice):
-        return f"content_filter: held back, with finish reason {reason!r}"
+        return f"content filter: held back, with finish reason {reason!r}"
     if message.get("content") is None and reason not in ("length", "max_tokens"):
         return f"no text: a message without content, with finish reason {reason!r}"
     return ""

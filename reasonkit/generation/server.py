@@ -242,10 +242,9 @@ class Server:
             line = f"{self.url} fails {says}: see the server's log"
         else:
             line = f"{self.url} refuses the request {says}"
-        kind = self._clean(told.code) or str(status)
         # In an answer of status 200 an error says nothing of how long it lasts.
         tries = FEW if status == 200 else math.inf
-        return UnansweredError(line, told.scope, kind, status, tries, after)
+        return UnansweredError(line, told.scope, self._clean(told.kind), status, tries, after)
 
     def _may_pass(self, error: BaseException) -> bool:
         if not isinstance(error, UnansweredError) or error.scope is not Scope.MOMENT:
