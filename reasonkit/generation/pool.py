@@ -25,7 +25,7 @@ FAILED = 20
 answers, so that the first to arrive may all be refusals."""
 
 MOST_FAILED = 0.5
-"""The share of all samples that may fail."""
+"""The share of a question's samples that may fail, in the mean."""
 
 
 class Pool:
@@ -118,7 +118,7 @@ class Pool:
             self.store.add([drawn], sampling)
             if drawn.completion.failure:
                 why = drawn.completion.failure
-                if self.store.failed_keys >= FAILED:
+                if len(self.store.failed) >= FAILED:
                     self._require_few_failed(why)
 
         for drawn in engine.draw(wishes, sampling, keep):
@@ -129,11 +129,11 @@ class Pool:
         self._require_few_failed(why)
 
     def _require_few_failed(self, why: str) -> None:
-        failed, count = self.store.failed, self.store.count
-        if failed > MOST_FAILED * count:
+        share = self.store.failed_share
+        if share > MOST_FAILED:
             raise RunError(
-                f"{failed} of {count} samples could not be had, which is too many to go on; "
-                f"last: {why}"
+                f"{sum(self.store.failed.values())} samples could not be had, {share:.0%} of a "
+                f"question's in the mean, which is too many to go on; last: {why}"
             )
 
     def _group(self, key: str, example: Example, n: int) -> Group:

@@ -133,19 +133,15 @@ class Store:
         return sum(c.tokens for held in self._held.values() for c in held.values())
 
     @property
-    def failed(self) -> int:
-        """Samples that failed since the file was opened."""
-        return sum(self._failed.values())
+    def failed(self) -> Mapping[str, int]:
+        """How many samples failed under each key since the file was opened; only where some did."""
+        return self._failed
 
     @property
-    def failed_keys(self) -> int:
-        """Keys that such a sample is under."""
-        return len(self._failed)
-
-    @property
-    def count(self) -> int:
-        """All samples that are there, those that failed among them."""
-        return sum(map(len, self._held.values()))
+    def failed_share(self) -> float:
+        """The share of the samples under a key that failed, in the mean over all keys."""
+        shares = [count / len(self._held[key]) for key, count in self._failed.items()]
+        return sum(shares) / max(1, len(self._held))
 
     def add(self, block: Sequence[Drawn], sampling: Sampling) -> None:
         """Writes a block, whole or not at all; samples whose place is taken are left out.
