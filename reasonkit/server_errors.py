@@ -42,7 +42,10 @@ OF_THE_ACCOUNT = re.compile(
 )
 """Codes and words for what no request gets round: money, the key, the model."""
 
-OF_THE_SETTINGS = re.compile(r"unsupported_(parameter|value)|unknown_parameter")
+OF_THE_SETTINGS = re.compile(
+    r"unsupported_(parameter|value)|unknown_parameter"
+    r"|\b(temperature|top_p|top_k|min_p|max_tokens|max_completion_tokens|logprobs)\b"
+)
 PROMPTS = ("", "messages", "prompt", "input")
 """What an error's ``param`` says where it isn't about a setting, which all requests share."""
 
@@ -110,3 +113,8 @@ def _scope(status: int, told: str, param: str, of_prompt: str) -> Scope:
     if about_all or param not in PROMPTS:
         return Scope.RUN
     return Scope.MOMENT if status == 200 else Scope.REQUEST
+
+
+def is_of_settings(error: ServerError) -> bool:
+    """Whether the same request with fewer settings may be answered."""
+    return error.status in (400, 422) and error.scope is Scope.RUN

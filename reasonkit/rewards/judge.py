@@ -46,6 +46,14 @@ LONGEST_ANSWER = 32_000
 LONGEST_REPLY = 2048
 """Tokens that the judge may write, its own thinking included."""
 
+SETTINGS: tuple[dict[str, int], ...] = (
+    {"temperature": 0, "max_tokens": LONGEST_REPLY},
+    {"max_tokens": LONGEST_REPLY},
+    {"max_completion_tokens": LONGEST_REPLY},
+)
+"""How it is asked: the first that the endpoint takes. Some take no temperature 0, some go by the
+other name of the limit."""
+
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 
@@ -139,6 +147,7 @@ class Judge:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     requests: int = 0
+    _settings: int = field(default=0, repr=False)
     _declined: str = field(default="", repr=False)
     _known: dict[str, float] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -198,21 +207,25 @@ class Judge:
 
     def _ask(self, instructions: str, data: str) -> str:
         """The reply; empty where the endpoint declines to judge this."""
-        roles = {"system": instructions, "user": data}
-        request = {
-            "model": self.endpoint.model,
-            "messages": [{"role": role, "content": content} for role, content in roles.items()],
-            "temperature": 0,
-            "max_tokens": LONGEST_REPLY,
-        }
         # Listing the rewards is no reason to import all that talks to servers.
-        from reasonkit.rewards.post import DeclinedError, post
+        from reasonkit.rewards.post import DeclinedError, SettingsError, post
 
-        try:
-            reply = post(f"{self.endpoint.url.rstrip('/')}/chat/completions", request, _key())
-        except DeclinedError as error:
-            self._declined = f": {error}"
-            return ""
+        roles = {"system": instructions, "user": data}
+        messages = [{"role": role, "content": content} for role, content in roles.items()]
+        url = f"{self.endpoint.url.rstrip('/')}/chat/completions"
+        for place in range(self._settings, len(SETTINGS)):
+            request = {"model": self.endpoint.model, "messages": messages, **SETTINGS[place]}
+            try:
+                reply = post(url, request, _key())
+            except DeclinedError as error:
+                self._declined = f": {error}"
+                return ""
+            except SettingsError:
+                if place + 1 == len(SETTINGS):
+                    raise
+            else:
+                self._settings = place
+                break
         try:
             content = reply["choices"][0]["message"]["content"]
             usage = reply.get("usage") or {}

@@ -14,7 +14,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from reasonkit.errors import RunError
-from reasonkit.server_errors import Scope, read_error
+from reasonkit.server_errors import Scope, is_of_settings, read_error
 
 TIMEOUT = 60.0
 """Seconds that a server has for an answer, all tries together."""
@@ -34,6 +34,10 @@ class DeclinedError(RunError):
     """The server doesn't take this request; it may take others."""
 
 
+class SettingsError(RunError):
+    """The server doesn't take the settings of this request, nor of others."""
+
+
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -47,6 +51,7 @@ def post(url: str, payload: Any, key: str | None = None) -> Any:
 
     Raises:
         DeclinedError: an error that is of this request alone.
+        SettingsError: one that fewer settings may mend.
         RunError: no answer, another error, or no JSON.
     """
     parts = urlsplit(url)
@@ -59,7 +64,7 @@ def post(url: str, payload: Any, key: str | None = None) -> Any:
     request = urllib.request.Request(url, json.dumps(payload).encode(), headers)
     deadline = time.monotonic() + TIMEOUT
     for attempt in range(TRIES):
-        scope = Scope.MOMENT
+        kind, passes = RunError, True
         try:
             with opener.open(request, timeout=max(0.01, deadline - time.monotonic())) as reply:
                 status, body = reply.status, _read(reply, deadline)
@@ -74,13 +79,17 @@ def post(url: str, payload: Any, key: str | None = None) -> Any:
         except (ValueError, RecursionError):
             raise RunError(f"{url}: the answer is no JSON") from None
         if told is not None:
-            scope, said = told.scope, " ".join(told.said.split())
-            failure = f"HTTP {told.status}: {said[:200]}"
+            failure = f"HTTP {told.status}: {' '.join(told.said.split())[:200]}"
+            passes = told.scope is Scope.MOMENT
+            if told.scope is Scope.REQUEST:
+                kind = DeclinedError
+            elif is_of_settings(told):
+                kind = SettingsError
         pause = PAUSE * 2**attempt
-        if scope is not Scope.MOMENT or attempt + 1 == TRIES or time.monotonic() + pause > deadline:
+        if not passes or attempt + 1 == TRIES or time.monotonic() + pause > deadline:
             break
         time.sleep(pause)
-    raise (DeclinedError if scope is Scope.REQUEST else RunError)(f"{url}: {failure}")
+    raise kind(f"{url}: {failure}")
 
 
 def _read(reply: IO[bytes], deadline: float) -> bytes:

@@ -226,11 +226,26 @@ def test_a_completion_that_the_judge_declines_is_worth_nothing_and_its_siblings_
         asks(group("bomb"))
 
 
+@pytest.mark.parametrize("unknown", ["temperature", "max_tokens"])
+def test_a_judge_is_asked_with_the_settings_that_it_takes(served: Served, unknown: str) -> None:
+    def picky(body: dict[str, Any]) -> Reply:
+        said = {"message": f"{unknown} is not supported", "param": unknown}
+        return (400, json.dumps({"error": said}).encode()) if unknown in body else strict(body)
+
+    served.answer = picky
+    asks = Judge(Endpoint(served.url, "small"))
+    assert asks(group("9")) == [1.0]
+    refused = len(served.asked) - 1
+    assert asks(group("8", "7")) == [0.1, 0.1]
+    assert len(served.asked) == refused + 3
+    assert all(unknown not in body for body in served.asked[-2:])
+
+
 @pytest.mark.parametrize(
     ("error", "times"),
     [
         ({"message": "pay", "code": "insufficient_quota"}, 1),
-        ({"message": "no such model", "code": "model_not_found"}, 1),
+        ({"message": "who are you?", "type": "authentication_error"}, 1),
         ({"message": "upstream failed", "code": 502}, 3),
     ],
 )
