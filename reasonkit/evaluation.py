@@ -88,7 +88,7 @@ class Verdict:
         correct: whether it is the reference answer, or passes all tests. No verdict counts as
             wrong.
         tokens: length of the completion.
-        finish: ``stop`` or ``length``.
+        finish: ``stop``, ``length``, or ``failed`` where a server gave no completion.
         format: whether the completion has the think-answer format.
         thought: whether it shows work (`shows_work`).
         text: the completion.

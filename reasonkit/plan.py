@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Generic
 
 from reasonkit import console
@@ -250,13 +251,37 @@ def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> 
 def _without_overlong(
     splits: Splits, task: str, config: CommonConfig, tokenizer: PreTrainedTokenizerBase
 ) -> Splits:
-    limit = config.max_prompt_tokens
+    led = Splits(
+        *(
+            led_by(config.system_prompt, getattr(splits, field.name))
+            for field in dataclasses.fields(splits)
+        )
+    )
+    return drop_overlong(led, task, config.max_prompt_tokens, partial(prompt_tokens, tokenizer))
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[int]:
+    """How many tokens each prompt has."""
+    return [len(ids) for ids in chat.encode_prompts(tokenizer, examples)[0]]
+
+
+def drop_overlong(
+    splits: Splits, task: str, limit: int, count: Callable[[Sequence[Example]], Sequence[int]]
+) -> Splits:
+    """The splits without the prompts of more than ``limit`` tokens; says how many those are.
+
+    Args:
+        count: how many tokens each prompt has.
+
+    Raises:
+        DataError: nothing is left of a split.
+    """
     kept: dict[str, list[Example]] = {}
     for field in dataclasses.fields(splits):
-        examples = led_by(config.system_prompt, getattr(splits, field.name))
-        ids, _ = chat.encode_prompts(tokenizer, examples)
+        examples = getattr(splits, field.name)
+        lengths = count(examples) if examples else []
         kept[field.name] = [
-            e for e, tokens in zip(examples, ids, strict=True) if len(tokens) <= limit
+            e for e, length in zip(examples, lengths, strict=True) if length <= limit
         ]
         dropped = len(examples) - len(kept[field.name])
         if dropped:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 Message = dict[str, str]
 """A chat message: ``{"role": "user" | "system" | "assistant", "content": text}``."""
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "failed"]
 Claim = Literal["correctness", "form", "shaping"]
 """What a reward claims to pay for: being right, the shape of the text, or neither."""
 
@@ -67,9 +67,11 @@ class Completion:
         text: decoded, with a thinking prefix that the prompt already opened put back in front.
         token_ids: as sampled, the end-of-sequence token included where there was one; empty where
             the engine knows only their number.
-        finish_reason: ``stop`` (the model ended it) or ``length`` (it was cut off).
+        finish_reason: ``stop`` (the model ended it), ``length`` (it was cut off) or ``failed`` (a
+            server gave none: its text is empty, and it counts as one without an answer).
         mean_logprob: mean log-probability of its tokens, in nats; None where the engine can't tell.
         count: how many tokens were sampled, where their ids aren't known.
+        failure: why there is none: a word for the kind, a colon, what was said; else empty.
     """
 
     text: str
@@ -77,6 +79,7 @@ class Completion:
     finish_reason: FinishReason
     mean_logprob: float | None = None
     count: int | None = None
+    failure: str = ""
 
     @property
     def tokens(self) -> int:

@@ -34,7 +34,7 @@ FLOORS = (
     ("files",),
     ("config", "types"),
     ("processes", "signals"),
-    ("objectives", "errors"),
+    ("objectives", "errors", "server_errors"),
 )
 ENDINGS = ("yaml", "json", "jsonl", "html")
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -20,6 +20,13 @@ from reasonkit.types import Example, Group
 BLOCK = 384
 """Completions a block: what a kill can cost, and at most what is sampled together."""
 
+FAILED = 20
+"""Questions with failed samples that it takes to end a call midway: a server refuses faster than it
+answers, so that the first to arrive may all be refusals."""
+
+MOST_FAILED = 0.5
+"""The share of a question's samples that may fail, in the mean."""
+
 
 class Pool:
     """The samples of an engine, kept in a store.
@@ -49,7 +56,7 @@ class Pool:
 
         Raises:
             ReasonkitError: of the engine, once all that it has given is stored.
-            RunError: the engine left samples out, or they can't be written.
+            RunError: the engine left samples out, too many failed, or they can't be written.
         """
         if isinstance(self.engine, PaidEngine):
             return self._singly(self.engine, examples, n, sampling)
@@ -104,11 +111,30 @@ class Pool:
                 yield self._group(key, example, n)
         if not wishes:
             return
-        for drawn in engine.draw(wishes, sampling, lambda drawn: self.store.add([drawn], sampling)):
+        why = ""
+
+        def keep(drawn: Drawn) -> None:
+            nonlocal why
+            self.store.add([drawn], sampling)
+            if drawn.completion.failure:
+                why = drawn.completion.failure
+                if len(self.store.failed) >= FAILED:
+                    self._require_few_failed(why)
+
+        for drawn in engine.draw(wishes, sampling, keep):
             key = key_of(drawn.example, sampling)
             awaited[key] -= 1
             if awaited[key] == 0:
                 yield self._group(key, drawn.example, n)
+        self._require_few_failed(why)
+
+    def _require_few_failed(self, why: str) -> None:
+        share = self.store.failed_share
+        if share > MOST_FAILED:
+            raise RunError(
+                f"{sum(self.store.failed.values())} samples could not be had, {share:.0%} of a "
+                f"question's in the mean, which is too many to go on; last: {why}"
+            )
 
     def _group(self, key: str, example: Example, n: int) -> Group:
         held = self.store.held(key)

@@ -22,7 +22,9 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponent
 from tenacity.nap import sleep_using_event
 
 from reasonkit.errors import RefusedError
+from reasonkit.generation.answer import IMPROPER
 from reasonkit.generation.pace import Limits, Pace
+from reasonkit.server_errors import Scope, ServerError, read_error
 
 LARGEST = 1 << 28
 """Bytes of an answer at most: a server that never ends is told from one that has much to say."""
@@ -31,8 +33,10 @@ FEW = 3
 """Times that is asked what costs time or money again: after a time-out, or an answer that can't be
 read."""
 
-IMPROPER = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What reading the parts of an answer raises that hasn't the shape of one."""
+SEVERAL = 6
+"""Times that is asked what fails again and again while other requests are answered."""
+
+DOWN, BROKEN_OFF = "can't be reached", "broken off"
 
 T = TypeVar("T")
 
@@ -42,20 +46,26 @@ class UnansweredError(Exception):
 
     Attributes:
         line: what happened and what to do.
-        status: HTTP's, where there was an answer.
-        tries: how often it is worth asking.
+        scope: whom it concerns; what has passed by no try is of a moment still.
+        kind: a word or two for it, to count by.
+        status: the server's, where there was an answer.
+        tries: how often it is worth asking, where it may pass.
         after: seconds to wait, where the server says so.
     """
 
     def __init__(
         self,
         line: str,
+        scope: Scope,
+        kind: str = "",
         status: int | None = None,
-        tries: float = 1,
+        tries: float = math.inf,
         after: float | None = None,
     ) -> None:
         super().__init__(line)
         self.line = line
+        self.scope = scope
+        self.kind = kind
         self.status = status
         self.tries = tries
         self.after = after
@@ -86,6 +96,7 @@ class Server:
         self.url = url.rstrip("/").removesuffix("/chat/completions")
         self.limits = limits
         self.works = False
+        self._answered = 0
         self._key = key
         self._pace = Pace(limits)
         self._client = httpx2.Client(
@@ -104,6 +115,7 @@ class Server:
         read: Callable[[Any], T],
         stop: threading.Event,
         tokens: int = 0,
+        tries: float = math.inf,
     ) -> T:
         """What ``read`` makes of the answer; may be called from several threads.
 
@@ -112,14 +124,21 @@ class Server:
             read: raises an error of `IMPROPER` where an answer isn't proper.
             stop: set from outside to ask no further: only what is under way is waited for.
             tokens: that the request may use, for the rate limit.
+            tries: at most.
 
         Raises:
             UnansweredError: there was no proper answer.
         """
+        answered = self._answered
+
+        def enough(state: RetryCallState) -> bool:
+            others = self._answered > answered
+            return stop.is_set() or self._too_often(state, tries, others)
+
         retrying = Retrying(
             retry=retry_if_exception(self._may_pass),
             wait=self._wait,
-            stop=lambda state: stop.is_set() or self._too_often(state),
+            stop=enough,
             sleep=sleep_using_event(stop),
             retry_error_callback=_give_up,
         )
@@ -135,19 +154,23 @@ class Server:
         tokens: int,
     ) -> T:
         if stop.wait(self._pace.book(tokens)):
-            raise UnansweredError(f"{self.url} wasn't asked")
+            raise UnansweredError(f"{self.url} wasn't asked", Scope.RUN)
         status, headers, raw = self._exchange(path, body)
-        if status != 200:
-            raise self._refusal(path, status, headers, raw)
+        if (told := read_error(status, raw)) is not None:
+            raise self._refusal(path, told, headers)
         try:
-            return read(json.loads(raw))
+            answer = read(json.loads(raw))
         except IMPROPER as error:
             raise UnansweredError(
                 f"{self.url} answers, but not as a chat-completions server does "
                 f"({_complaint(error)}): {self._clean(raw)!r}; does the URL end in /v1?",
+                Scope.MOMENT,
+                "no proper answer",
                 status,
                 FEW,
             ) from error
+        self._answered += 1
+        return answer
 
     def _exchange(
         self, path: str, body: dict[str, Any] | None
@@ -165,66 +188,66 @@ class Server:
                     if time.monotonic() > deadline:
                         raise httpx2.ReadTimeout("it is still sending")
                     if len(raw) > LARGEST:
-                        raise UnansweredError(f"{self.url}: an answer of over {LARGEST} bytes")
+                        raise UnansweredError(
+                            f"{self.url}: an answer of over {LARGEST} bytes",
+                            Scope.REQUEST,
+                            "too large an answer",
+                        )
                 return answer.status_code, answer.headers, bytes(raw)
         except httpx2.ConnectTimeout as error:
             raise UnansweredError(
-                f"{self.url} can't be reached: is the server up?", tries=math.inf
+                f"{self.url} can't be reached: is the server up?", Scope.MOMENT, DOWN
             ) from error
         except httpx2.TimeoutException as error:
             raise UnansweredError(
                 f"{self.url} gave no answer within {self.limits.timeout:g} s: allow it more time, "
                 "fewer tokens or fewer requests at once",
+                Scope.MOMENT,
+                "no answer in time",
                 tries=FEW,
             ) from error
         except httpx2.ConnectError as error:
             raise UnansweredError(
                 f"{self.url} can't be reached ({self._clean(str(error))}): is the server up?",
-                tries=math.inf,
+                Scope.MOMENT,
+                DOWN,
             ) from error
         except httpx2.RequestError as error:
             raise UnansweredError(
                 f"{self.url} broke off ({self._clean(str(error))}): see the server's log",
-                tries=math.inf,
+                Scope.MOMENT,
+                BROKEN_OFF,
             ) from error
 
-    def _refusal(
-        self, path: str, status: int, headers: httpx2.Headers, raw: bytes
-    ) -> UnansweredError:
-        said, code = _message(raw)
-        says = f"({status}: {self._clean(said)})" if said else f"({status})"
-        if status in (401, 403):
+    def _refusal(self, path: str, told: ServerError, headers: httpx2.Headers) -> UnansweredError:
+        status, after = told.status, _retry_after(headers)
+        says = f"({status}: {self._clean(told.said)})" if told.said else f"({status})"
+        if told.scope is Scope.REQUEST:
+            line = f"{self.url} refuses the request {says}"
+        elif status in (401, 403):
             held = "refuses the API key" if self._key else "wants an API key"
-            return UnansweredError(f"{self.url} {held} {says}: pass a file that holds one", status)
-        if status == 404:
-            return UnansweredError(
+            line = f"{self.url} {held} {says}: pass a file that holds one"
+        elif status == 404:
+            line = (
                 f"{self.url}{path} isn't there {says}: the URL should end in /v1, and the model be "
-                "one that is served",
-                status,
+                "one that is served"
             )
-        if 300 <= status < 400:
+        elif 300 <= status < 400:
             target = self._clean(headers.get("location", "elsewhere"))
-            return UnansweredError(f"{self.url} redirects to {target}: pass that URL", status)
-        if status == 429:
-            after = _retry_after(headers)
+            line = f"{self.url} redirects to {target}: pass that URL"
+        elif status == 429:
             self._pace.hold(after or 0.0)
-            return UnansweredError(
-                f"{self.url} takes no more requests {says}: lower the rate limits, or try later",
-                status,
-                1 if code == "insufficient_quota" else math.inf,
-                after,
-            )
-        if status in (408, 409, 425) or status >= 500:
-            return UnansweredError(
-                f"{self.url} fails {says}: see the server's log",
-                status,
-                math.inf,
-                _retry_after(headers),
-            )
-        return UnansweredError(f"{self.url} refuses the request {says}", status)
+            line = f"{self.url} takes no more requests {says}: lower the rate limits, or try later"
+        elif told.scope is Scope.MOMENT:
+            line = f"{self.url} fails {says}: see the server's log"
+        else:
+            line = f"{self.url} refuses the request {says}"
+        # In an answer of status 200 an error says nothing of how long it lasts.
+        tries = FEW if status == 200 else math.inf
+        return UnansweredError(line, told.scope, self._clean(told.kind), status, tries, after)
 
     def _may_pass(self, error: BaseException) -> bool:
-        if not isinstance(error, UnansweredError) or error.tries <= 1:
+        if not isinstance(error, UnansweredError) or error.scope is not Scope.MOMENT:
             return False
         busy = error.status == 429 or (error.status == 503 and error.after is not None)
         return self.works or busy
@@ -236,9 +259,13 @@ class Server:
             return after + random.uniform(0, first)
         return float(wait_exponential_jitter(first, 60 * first, jitter=first)(state))
 
-    def _too_often(self, state: RetryCallState) -> bool:
+    def _too_often(self, state: RetryCallState, tries: float, others: bool) -> bool:
+        error = _failure(state)
+        # What fails alone won't pass: a busy server does so for all.
+        if others and (error.status == 500 or error.kind == BROKEN_OFF):
+            tries = min(tries, SEVERAL)
         waited = state.idle_for + state.upcoming_sleep
-        return waited > self.limits.patience or state.attempt_number >= _failure(state).tries
+        return waited > self.limits.patience or state.attempt_number >= min(tries, error.tries)
 
     def _clean(self, said: str | bytes) -> str:
         """What a server said, as part of a line: short, printable and without the key."""
@@ -260,6 +287,9 @@ def _give_up(state: RetryCallState) -> Any:
     times = "once" if state.attempt_number == 1 else f"{state.attempt_number} times"
     waits = f"; it asks to wait {error.after:g} s" if error.after is not None else ""
     error.line += f" (tried {times}{waits})"
+    # What no patience gets past is said of all requests.
+    if error.kind == DOWN or error.status == 429:
+        error.scope = Scope.RUN
     raise error
 
 
@@ -274,20 +304,6 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
         date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
         return max(0.0, date.timestamp() - time.time())
     return None
-
-
-def _message(raw: bytes) -> tuple[str, str | None]:
-    """What an error says, and its code, in the shapes that servers give it."""
-    try:
-        said = json.loads(raw)
-    except (ValueError, RecursionError):
-        return raw.decode(errors="replace"), None
-    inner = said.get("error", said) if isinstance(said, dict) else said
-    if not isinstance(inner, dict):
-        return str(inner), None
-    code = inner.get("code")
-    text = next((inner[name] for name in ("message", "detail") if inner.get(name)), inner)
-    return str(text), str(code) if code is not None else None
 
 
 def _complaint(error: Exception) -> str:

@@ -2,7 +2,8 @@
 
 ``samples.jsonl`` begins with a line on where its samples are from; each further line is one sample.
 The lines of a block, all but its last marked ``more``, are written together: an unfinished block
-at the end of the file is dropped when it is opened again. Leaves out deleting and replacing.
+at the end of the file is dropped when it is opened again. A sample that failed has a line too, and
+is wished for again when the file is opened again. Leaves out deleting and replacing.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import hashlib
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,70 @@ def key_of(example: Example, sampling: Sampling) -> str:
     """Tells the samples of one prompt, sampled in one way, from all others."""
     described = [example.id, list(example.messages), asdict(sampling)]
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the file of a store holds.
+
+    Attributes:
+        origin: where its samples are from; None where its first line isn't whole.
+        held: the completions under each key, by place.
+        failures: why there is none, by key and place.
+        size: bytes of the whole blocks, the first line included.
+    """
+
+    origin: Mapping[str, object] | None
+    held: dict[str, dict[int, Completion]] = field(default_factory=dict)
+    failures: dict[tuple[str, int], str] = field(default_factory=dict)
+    size: int = 0
+
+
+def read(path: Path) -> Content:
+    """The whole blocks of a store's file, which is left as it is.
+
+    Raises:
+        DataError: it is broken, elsewhere than at its end.
+    """
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    origin: Mapping[str, object] | None = None
+    held: dict[str, dict[int, Completion]] = {}
+    failures: dict[tuple[str, int], str] = {}
+    size = whole = 0
+    block: list[tuple[str, int, Completion]] = []
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n"):
+            break
+        size += len(line)
+        try:
+            record = json.loads(line)
+            if number == 1:
+                origin, whole = dict(record["origin"]), size
+                continue
+            block.append((record["key"], record["place"], _completion(record)))
+        except (ValueError, TypeError, LookupError) as error:
+            raise DataError(
+                f"{path}:{number}: no sample of ours: take the line out, or pass another --run-dir"
+            ) from error
+        if not record.get("more"):
+            for key, place, completion in block:
+                if completion.finish_reason == "failed":
+                    failures[key, place] = completion.failure
+                else:
+                    held.setdefault(key, {})[place] = completion
+                    failures.pop((key, place), None)
+            block, whole = [], size
+    return Content(origin, held, failures, whole)
+
+
+def count_failures(path: Path) -> dict[str, int]:
+    """How many samples of a store's file there are none of, by kind of failure, most first.
+
+    Raises:
+        DataError: as of `read`.
+    """
+    kinds = Counter(why.partition(":")[0] for why in read(path).failures.values())
+    return dict(kinds.most_common())
 
 
 class Store:
@@ -45,11 +111,13 @@ class Store:
 
     def __init__(self, path: Path, origin: Mapping[str, object]) -> None:
         self.path = path
-        self._held: dict[str, dict[int, Completion]] = {}
         self._lock = threading.Lock()
         header: dict[str, Any] = {"origin": json.loads(json.dumps(dict(origin)))}
-        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        self._size = self._read(lines, header["origin"])
+        content = read(path)
+        if content.origin is not None:
+            _require_same(path, content.origin, header["origin"])
+        self._held, self._size = content.held, content.size
+        self._failed: dict[str, int] = {}
         if path.exists():
             os.truncate(path, self._size)
         if not self._size:
@@ -63,6 +131,17 @@ class Store:
     def tokens(self) -> int:
         """Of all samples that are there."""
         return sum(c.tokens for held in self._held.values() for c in held.values())
+
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """How many samples failed under each key since the file was opened; only where some did."""
+        return self._failed
+
+    @property
+    def failed_share(self) -> float:
+        """The share of the samples under a key that failed, in the mean over all keys."""
+        shares = [count / len(self._held[key]) for key, count in self._failed.items()]
+        return sum(shares) / max(1, len(self._held))
 
     def add(self, block: Sequence[Drawn], sampling: Sampling) -> None:
         """Writes a block, whole or not at all; samples whose place is taken are left out.
@@ -79,6 +158,8 @@ class Store:
             self._append(b"".join(map(to_line, records)))
             for key, drawn in new:
                 self._held.setdefault(key, {})[drawn.place] = drawn.completion
+                if drawn.completion.finish_reason == "failed":
+                    self._failed[key] = self._failed.get(key, 0) + 1
 
     def _append(self, content: bytes) -> None:
         try:
@@ -93,32 +174,6 @@ class Store:
                 f"{self.path} can't be written ({error.strerror}): what it holds is kept"
             ) from error
         self._size += len(content)
-
-    def _read(self, lines: Sequence[bytes], origin: dict[str, Any]) -> int:
-        """Takes in the whole blocks: how many bytes those are, the header included."""
-        size = whole = 0
-        block: list[tuple[str, int, Completion]] = []
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                break
-            size += len(line)
-            try:
-                record = json.loads(line)
-                if number == 1:
-                    _require_same(self.path, record["origin"], origin)
-                    whole = size
-                    continue
-                block.append((record["key"], record["place"], _completion(record)))
-            except (ValueError, TypeError, LookupError) as error:
-                raise DataError(
-                    f"{self.path}:{number}: no sample of ours: take the line out, or pass another "
-                    "--run-dir"
-                ) from error
-            if not record.get("more"):
-                for key, place, completion in block:
-                    self._held.setdefault(key, {})[place] = completion
-                block, whole = [], size
-        return whole
 
 
 def _require_same(path: Path, held: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
@@ -143,10 +198,13 @@ def _record(key: str, drawn: Drawn) -> dict[str, Any]:
     }
     if completion.token_ids:
         record["token_ids"] = completion.token_ids
+    if completion.failure:
+        record["failure"] = completion.failure
     return record
 
 
 def _completion(record: Mapping[str, Any]) -> Completion:
     ids = tuple(record.get("token_ids", ()))
     count = None if ids else int(record["tokens"])
-    return Completion(record["text"], ids, record["finish"], record["logprob"], count)
+    told = record["text"], ids, record["finish"], record["logprob"], count
+    return Completion(*told, record.get("failure", ""))

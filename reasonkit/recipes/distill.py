@@ -176,13 +176,19 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     taught = None
     if found is not None:
         engine = traces.pool(made, found.engine(config), found.origin(config))
-        asked = found.ask(test, config.wording)
+        asked, heat = found.ask(test, config.wording), found.temperature(longest)
         taught = running.measure(
-            made, "teacher", engine, asked, longest, allow_weaker=plan.allow_weaker
+            made,
+            "teacher",
+            engine,
+            asked,
+            longest,
+            allow_weaker=plan.allow_weaker,
+            temperature=heat,
         )
     if config.only == Only.traces:
         assert found is not None
-        return _told(prepared, lessons.gather(made, plan, tokenizer, found), taught)
+        return _told(made, prepared, lessons.gather(made, plan, tokenizer, found), taught)
     student = LocalEngine(prepared.model, tokenizer)
     before = running.measure_before(
         made, student, test, longest, config.baselines, plan.allow_weaker
@@ -204,13 +210,15 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     after = running.measure(made, "after", student, test, longest, allow_weaker=plan.allow_weaker)
     measured = [*before.all, after, *([taught] if taught else [])]
     counters = tuned.counters
-    told = _told(prepared, learned, taught)
+    told = _told(made, prepared, learned, taught)
+    beside = beside_the_teacher(config, before.asked, after, taught)
     seconds = counters.seconds + told["rollout_seconds"] + sum(e.seconds for e in measured)
     tokens = counters.tokens_sampled + told["tokens_sampled"]
     summary = {
         **told,
         **before.compared(after),
-        **beside_the_teacher(config, before.asked, after, taught),
+        **beside,
+        "remarks": [*told["remarks"], *beside["remarks"]],
         "seconds": seconds,
         "tokens_sampled": tokens,
         "rollout_seconds": told["rollout_seconds"] + counters.rollout_seconds,
@@ -229,9 +237,17 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     return summary
 
 
-def _told(prepared: Prepared, learned: Lessons | None, taught: Evaluation | None) -> dict[str, Any]:
+def _told(
+    made: runs.Run, prepared: Prepared, learned: Lessons | None, taught: Evaluation | None
+) -> dict[str, Any]:
     """What is known once the traces are there; on-policy there are none."""
-    config = prepared.plan.config
+    config, found = prepared.plan.config, prepared.teacher
+    assert config.max_completion_tokens
+    remarks = []
+    if found is not None and (heat := found.temperature(config.max_completion_tokens)):
+        remarks.append(
+            f"{found.name} is measured at temperature {heat:g}: its server takes no temperature 0."
+        )
     seconds = learned.seconds if learned else 0.0
     return {
         "command": COMMAND,
@@ -243,6 +259,8 @@ def _told(prepared: Prepared, learned: Lessons | None, taught: Evaluation | None
         "filters": learned.sifted.rows() if learned else [],
         "traces": len(learned.rows) if learned else 0,
         "reward_failures": learned.sifted.failures if learned else {},
+        "failed_samples": traces.failures(made),
+        "remarks": remarks,
         "seconds": seconds + (taught.seconds if taught else 0.0),
         "tokens_sampled": learned.tokens if learned else 0,
         "tokens_trained": 0,
@@ -263,7 +281,15 @@ def _warn_of_a_weak_teacher(
     longest = config.max_completion_tokens
     weaker, asked = prepared.plan.allow_weaker, found.ask(examples, config.wording)
     own = running.measure(made, "epoch-0", student, examples, longest, allow_weaker=weaker)
-    other = running.measure(made, "teacher-validation", taught, asked, longest, allow_weaker=weaker)
+    other = running.measure(
+        made,
+        "teacher-validation",
+        taught,
+        asked,
+        longest,
+        allow_weaker=weaker,
+        temperature=found.temperature(longest),
+    )
     if other.accuracy.accuracy <= own.accuracy.accuracy:
         console.warn(
             f"the teacher is not the better one: {found.name} is right in "

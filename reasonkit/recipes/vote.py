@@ -17,11 +17,11 @@ from typing import Any
 from reasonkit import console, running, runs
 from reasonkit.config import Invocation, VoteConfig
 from reasonkit.evaluation import Evaluation, paired
-from reasonkit.generation.store import Store
+from reasonkit.generation.store import Store, count_failures
 from reasonkit.provenance import fingerprint
 from reasonkit.stages.asking import askings, is_scored, rules_of, score_of, tokens_sampled
 from reasonkit.stages.refusals import named, require_enough, require_possible, require_scores
-from reasonkit.stages.sources import QUESTION, Source, open_engine, settle
+from reasonkit.stages.sources import GREEDY, QUESTION, Source, open_engine, settle
 from reasonkit.types import Group
 from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_wider, row
 from reasonkit.voting.drawing import Outcome, Poll, Score, evaluation_of
@@ -30,7 +30,6 @@ from reasonkit.voting.strategies import STRATEGIES, Rules, Way
 from reasonkit.voting.tuning import Tuned, tune
 
 COMMAND = "vote"
-BASELINES = ("greedy", "step-by-step")
 PLAIN, WORDED, BOTH = "as asked", "step by step", "both"
 """How questions were put, in the words of tables and plots."""
 
@@ -103,6 +102,7 @@ def _answer(made: runs.Run, source: Source, score: Score | None) -> dict[str, An
         "task": QUESTION,
         "strategy": strategy.name,
         **record(outcome),
+        "failed_samples": count_failures(store.path),
         "seconds": time.monotonic() - started,
     }
 
@@ -120,7 +120,7 @@ def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, 
     outcomes: dict[str, list[Outcome]] = {}
     for strategy in named(config):
         outcomes[strategy.name] = poll.carry_out(partial(strategy.procedure, rules, "asked"))
-    for name in BASELINES if config.baselines else ():
+    for name in GREEDY if config.baselines else ():
         if name not in outcomes:
             outcomes[name] = poll.carry_out(partial(STRATEGIES[name].procedure, rules, "asked"))
     first = Rules(1)
@@ -153,6 +153,7 @@ def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, 
         **_picture(poll, rules, config, evaluations, is_scored(source, score)),
         "tuned": tuned and dataclasses.asdict(tuned),
         "without_answer": _without_answer(poll),
+        "failed_samples": count_failures(store.path),
         "seconds": seconds,
         "tokens_sampled": tokens,
     }

@@ -48,6 +48,7 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
         f"{summary['tokens_trained']:,} trained, peak memory "
         f"{summary['peak_memory_bytes'] / 2**30:.2f} GiB"
     )
+    votes.say_failures(summary)
     for name, spent in summary.get("spent_on_rewards", {}).items():
         if name.endswith("/dollars"):
             console.say(f"{name.split('/')[1]}: {spent:.2f} dollars")

@@ -74,6 +74,7 @@ def _show_question(summary: Mapping[str, Any]) -> None:
         sure = f"; the model's likeliest answer with probability {summary['sureness']:.2f}"
     console.say(f"answer: {summary['elected'] or 'none'} (by {summary['strategy']}{sure})")
     console.say(f"best completion: {summary['completion']}")
+    say_failures(summary)
 
 
 def _show_task(summary: Mapping[str, Any]) -> None:
@@ -99,6 +100,17 @@ def _show_task(summary: Mapping[str, Any]) -> None:
         f"{summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled in all; "
         f"{summary['without_answer']:.1%} of the samples have no final answer"
     )
+    say_failures(summary)
+
+
+def say_failures(summary: Mapping[str, Any]) -> None:
+    """Says how many samples a server didn't give, if any, by kind of failure."""
+    if failed := summary.get("failed_samples"):
+        kinds = ", ".join(f"{count} × {kind}" for kind, count in failed.items())
+        console.say(
+            f"{sum(failed.values()):,} samples could not be had and count as without an answer: "
+            f"{kinds}; samples.jsonl says why"
+        )
 
 
 def _like(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

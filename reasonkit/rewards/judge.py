@@ -47,6 +47,14 @@ LONGEST_ANSWER = 32_000
 LONGEST_REPLY = 2048
 """Tokens that the judge may write, its own thinking included."""
 
+SETTINGS: tuple[dict[str, int], ...] = (
+    {"temperature": 0, "max_tokens": LONGEST_REPLY},
+    {"max_tokens": LONGEST_REPLY},
+    {"max_completion_tokens": LONGEST_REPLY},
+)
+"""How it is asked: the first that the endpoint takes. Some take no temperature 0, some go by the
+other name of the limit."""
+
 _FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 
 
@@ -139,17 +147,20 @@ class Judge:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     requests: int = 0
+    _settings: int = field(default=0, repr=False)
+    _declined: str = field(default="", repr=False)
     _known: dict[str, float] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, group: Group) -> list[float | None]:
         """A value from 0 to 1 for each completion.
 
-        0 also where the reply was no verdict, since the completion may have seen to that.
+        0 also where the reply was no verdict, or where the endpoint declines to judge this one
+        completion, since that may have seen to it.
 
         Raises:
-            RunError: the endpoint doesn't answer, or with an error, or with no verdict on any of
-                the completions.
+            RunError: the endpoint doesn't answer, or with an error that isn't of one request alone,
+                or with no verdict on any of the completions.
         """
         texts = [completion.text for completion in group.completions]
         distinct = list(dict.fromkeys(texts))
@@ -157,7 +168,7 @@ class Judge:
             verdicts = pool.map(lambda text: self._verdict(group.example.question, text), distinct)
             found = dict(zip(distinct, verdicts, strict=True))
         if all(verdict is None for verdict in found.values()):
-            raise RunError(f"judge {self.endpoint.model}: no reply was a verdict")
+            raise RunError(f"judge {self.endpoint.model}: no reply was a verdict{self._declined}")
         return [found[text] or 0.0 for text in texts]
 
     @property
@@ -195,17 +206,26 @@ class Judge:
         return verdict
 
     def _ask(self, instructions: str, data: str) -> str:
-        roles = {"system": instructions, "user": data}
-        request = {
-            "model": self.endpoint.model,
-            "messages": [{"role": role, "content": content} for role, content in roles.items()],
-            "temperature": 0,
-            "max_tokens": LONGEST_REPLY,
-        }
+        """The reply; empty where the endpoint declines to judge this."""
         # Listing the rewards is no reason to import all that talks to servers.
-        from reasonkit.rewards.post import post
+        from reasonkit.rewards.post import DeclinedError, SettingsError, post
 
-        reply = post(f"{self.endpoint.url.rstrip('/')}/chat/completions", request, _key())
+        roles = {"system": instructions, "user": data}
+        messages = [{"role": role, "content": content} for role, content in roles.items()]
+        url = f"{self.endpoint.url.rstrip('/')}/chat/completions"
+        for place in range(self._settings, len(SETTINGS)):
+            request = {"model": self.endpoint.model, "messages": messages, **SETTINGS[place]}
+            try:
+                reply = post(url, request, _key())
+            except DeclinedError as error:
+                self._declined = f": {error}"
+                return ""
+            except SettingsError:
+                if place + 1 == len(SETTINGS):
+                    raise
+            else:
+                self._settings = place
+                break
         try:
             content = reply["choices"][0]["message"]["content"]
             usage = reply.get("usage") or {}

@@ -14,6 +14,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from reasonkit.errors import RunError
+from reasonkit.server_errors import Scope, is_of_settings, read_error
 
 TIMEOUT = 60.0
 """Seconds that a server has for an answer, all tries together."""
@@ -25,8 +26,16 @@ PAUSE = 0.5
 LARGEST = 1 << 20
 """Bytes of an answer."""
 
-PASSING = (408, 429, 500, 502, 503, 504)
-"""Statuses that may be others in a moment."""
+MOST_SAID = 1 << 14
+"""Bytes of an error."""
+
+
+class DeclinedError(RunError):
+    """The server doesn't take this request; it may take others."""
+
+
+class SettingsError(RunError):
+    """The server doesn't take the settings of this request, nor of others."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -41,7 +50,9 @@ def post(url: str, payload: Any, key: str | None = None) -> Any:
         key: sent as a bearer token, but never over plain http to another machine.
 
     Raises:
-        RunError: no answer, an error, or no JSON.
+        DeclinedError: an error that is of this request alone.
+        SettingsError: one that fewer settings may mend.
+        RunError: no answer, another error, or no JSON.
     """
     parts = urlsplit(url)
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
@@ -53,23 +64,32 @@ def post(url: str, payload: Any, key: str | None = None) -> Any:
     request = urllib.request.Request(url, json.dumps(payload).encode(), headers)
     deadline = time.monotonic() + TIMEOUT
     for attempt in range(TRIES):
+        kind, passes = RunError, True
         try:
             with opener.open(request, timeout=max(0.01, deadline - time.monotonic())) as reply:
-                body = _read(reply, deadline)
-            return json.loads(body)
+                status, body = reply.status, _read(reply, deadline)
+            told = read_error(status, body)
+            if told is None:
+                return json.loads(body)
         except urllib.error.HTTPError as error:
-            said = " ".join(error.read(300).decode("utf-8", "replace").split())
-            failure, passing = f"HTTP {error.code}: {said[:200]}", error.code in PASSING
+            told = read_error(error.code, error.read(MOST_SAID))
         except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", error)
-            failure, passing = str(reason) or type(reason).__name__, True
+            told, failure = None, str(reason) or type(reason).__name__
         except (ValueError, RecursionError):
-            failure, passing = "the answer is no JSON", False
+            raise RunError(f"{url}: the answer is no JSON") from None
+        if told is not None:
+            failure = f"HTTP {told.status}: {' '.join(told.said.split())[:200]}"
+            passes = told.scope is Scope.MOMENT
+            if told.scope is Scope.REQUEST:
+                kind = DeclinedError
+            elif is_of_settings(told):
+                kind = SettingsError
         pause = PAUSE * 2**attempt
-        if not passing or attempt + 1 == TRIES or time.monotonic() + pause > deadline:
+        if not passes or attempt + 1 == TRIES or time.monotonic() + pause > deadline:
             break
         time.sleep(pause)
-    raise RunError(f"{url}: {failure}")
+    raise kind(f"{url}: {failure}")
 
 
 def _read(reply: IO[bytes], deadline: float) -> bytes:

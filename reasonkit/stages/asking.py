@@ -9,14 +9,13 @@ from functools import partial
 from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError
-from reasonkit.generation import Sampling
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
 from reasonkit.models import THINK_FIRST
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.stages.refusals import named
-from reasonkit.stages.sources import Source
+from reasonkit.stages.sources import Source, drawn_by, greedy_by
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example
 from reasonkit.voting.drawing import Asking, Score
@@ -43,11 +42,7 @@ def askings(source: Source, store: Store, score: Score | None) -> dict[Way, Aski
         store: of the source's samples; those that are made in a special way get one beside it.
     """
     config = source.config
-    assert config.max_completion_tokens
-    drawn = Sampling(
-        config.max_completion_tokens, config.temperature, top_p=config.top_p, seed=config.seed
-    )
-    greedy = Sampling(config.max_completion_tokens, temperature=0)
+    drawn, greedy = drawn_by(config), greedy_by(config)
     pool = Pool(store, source.engine) if not source.recorded else source.engine
     worded = partial(ask, wording=config.wording)
     made: dict[Way, Asking] = {

@@ -7,29 +7,36 @@ Names and data are settled first (`settle`); weights are loaded and servers aske
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import DataError, RefusedError
-from reasonkit.generation import Engine
+from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.replay import Recorded, ReplayEngine, parse_fields, read_completions
 from reasonkit.models import MODELS, OTHER, Model, entry_for
-from reasonkit.models.loading import ResolvedModel, resolve
+from reasonkit.models.loading import ResolvedModel, load_tokenizer, resolve
 from reasonkit.plan import (
     Plan,
     by_model,
     check_references,
+    drop_overlong,
     led_by,
     load_policy,
     load_splits,
+    prompt_tokens,
     without_overlong,
 )
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
 from reasonkit.voting.ballots import BLANK, cast
+
+if TYPE_CHECKING:
+    from reasonkit.generation.endpoint import EndpointEngine
 
 RECORDED, QUESTION = "recorded", "question"
 """What stands for the model of recorded completions, and for the task of a single question."""
@@ -39,6 +46,10 @@ SAMPLES = 16
 
 AT_ONCE = "Answer at once: give only the final answer, between <answer> and </answer>."
 """Asks a model that thinks when it is told to for an answer without a thought."""
+
+
+GREEDY = ("greedy", "step-by-step")
+"""Strategies that take one greedy completion; measured beside every other as baselines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,20 @@ def open_engine(settled: Settled) -> Source:
     return Source(config, plan.splits, LocalEngine(weights, tokenizer), origin)
 
 
+def drawn_by(config: VoteConfig) -> Sampling:
+    """How the samples of a vote are drawn, by resolved settings."""
+    assert config.max_completion_tokens
+    return Sampling(
+        config.max_completion_tokens, config.temperature, top_p=config.top_p, seed=config.seed
+    )
+
+
+def greedy_by(config: VoteConfig) -> Sampling:
+    """How a greedy completion is sampled, by resolved settings."""
+    assert config.max_completion_tokens
+    return Sampling(config.max_completion_tokens, temperature=0)
+
+
 def _from_file(config: VoteConfig, path: str) -> Settled:
     fields = parse_fields(config.fields) if config.fields else {}
     recorded = tuple(read_completions(Path(path), fields))
@@ -167,13 +192,55 @@ def _from_server(config: VoteConfig, splits: Splits) -> Source:
     from reasonkit.stages.servers import connect
 
     engine = connect(config, None if config.model == VoteConfig.model else config.model)
-    led = {
-        field.name: led_by(config.system_prompt, getattr(splits, field.name))
-        for field in dataclasses.fields(splits)
-    }
+    tuned_on, voted_on = splits.validation if config.tune else [], splits.test
+    led = Splits([], *(led_by(config.system_prompt, part) for part in (tuned_on, voted_on)))
     filled = dataclasses.replace(config, model=engine.model)
+    engine.require(drawn_by(filled))
     origin = {"endpoint": config.endpoint, "model": engine.model}
-    return Source(filled, Splits(**led), engine, origin)
+    fitting = _without_overlong(filled, engine, led)
+    return Source(_without_greedy(filled, engine), fitting, engine, origin)
+
+
+def _without_overlong(config: VoteConfig, engine: EndpointEngine, splits: Splits) -> Splits:
+    """The splits without overlong prompts, where there is a way to count their tokens.
+
+    Raises:
+        RefusedError: there is none, and the settings set a limit of their own.
+        DataError: nothing is left of a split.
+    """
+    count: Callable[[Sequence[Example]], Sequence[int]] = engine.prompt_tokens
+    if not engine.counts_prompt_tokens(splits.test[0]):
+        if not Path(engine.model).is_dir():
+            return _as_they_are(config, splits)
+        count = partial(prompt_tokens, load_tokenizer(resolve(engine.model))[0])
+    return drop_overlong(splits, config.task, config.max_prompt_tokens, count)
+
+
+def _as_they_are(config: VoteConfig, splits: Splits) -> Splits:
+    silent = f"{config.endpoint} doesn't tell how many tokens a prompt has"
+    if config.max_prompt_tokens != VoteConfig.max_prompt_tokens:
+        raise RefusedError(
+            f"--max-prompt-tokens {config.max_prompt_tokens}: {silent}: leave it out; a prompt "
+            "that the server finds too long counts as without an answer"
+        )
+    console.note(f"{silent}: prompts of any length are sent")
+    return splits
+
+
+def _without_greedy(config: VoteConfig, engine: EndpointEngine) -> VoteConfig:
+    """The settings without what needs greedy samples, where the server gives none.
+
+    Raises:
+        RefusedError: the strategies themselves need some.
+    """
+    names = {config.strategy, *(config.also or [])} & set(GREEDY)
+    if not (names or config.baselines) or engine.takes(greedy_by(config)):
+        return config
+    why = f"{config.endpoint} takes no temperature 0"
+    if names:
+        raise RefusedError(f"--strategy {min(names)} is greedy, and {why}: choose another")
+    console.warn(f"{why}: no greedy completion is measured beside the vote")
+    return dataclasses.replace(config, baselines=False)
 
 
 def _served(name: str) -> Model:

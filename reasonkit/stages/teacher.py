@@ -7,14 +7,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reasonkit.config import DistillConfig
-from reasonkit.errors import RefusedError
+from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.models import MODELS, THINK_FIRST, Model, entry_for
-from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, resolve
+from reasonkit.models.loading import (
+    ResolvedModel,
+    load_model,
+    load_tokenizer,
+    read_config,
+    resolve,
+)
 from reasonkit.plan import led_by, quiet
 from reasonkit.stages.servers import connect
 from reasonkit.stages.sieve import is_finished
+from reasonkit.stages.traces import given_ones
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example, Group
 
@@ -48,6 +55,15 @@ class Teacher:
     def asked_for_format(self) -> bool:
         """Whether its prompt asks for the think-answer format, or it was pre-trained on it."""
         return self.entry.system_prompt == THINK_FIRST or self.entry.source == "packaged"
+
+    def temperature(self, max_tokens: int) -> float:
+        """At which it is measured: 0, or 1 where its server takes no 0.
+
+        Raises:
+            RefusedError: the server can't be asked.
+        """
+        greedy = Sampling(max_tokens, temperature=0)
+        return 0.0 if self.server is None or self.server.takes(greedy) else 1.0
 
     def ask(self, examples: Sequence[Example], wording: str | None = None) -> list[Example]:
         """The examples as this teacher is asked: with its own system prompt, and in a wording."""
@@ -123,10 +139,17 @@ def look_ahead(teacher: Teacher, examples: Sequence[Example], config: DistillCon
     """Asks a few questions, so that what can't work is known before anything is made.
 
     Raises:
-        RefusedError: no completion is finished: cut off, or a thought that is never closed.
+        RefusedError: the server gives none, or no completion is finished: cut off, or a thought
+            that is never closed.
     """
+    if teacher.server is not None:
+        teacher.server.require(sampling(config))
     asked = teacher.ask(examples[:AHEAD], config.wording)
-    groups = list(teacher.engine(config).sample(asked, config.samples, sampling(config)))
+    try:
+        sampled = list(teacher.engine(config).sample(asked, config.samples, sampling(config)))
+    except RunError as error:
+        raise RefusedError(str(error)) from error
+    groups = given_ones(sampled)
     completions = [completion for group in groups for completion in group.completions]
     if not any(map(is_finished, completions)):
         raise RefusedError(
@@ -143,15 +166,14 @@ def require_same_tokens(
     """Refuses a teacher that can't grade the student's tokens, before its weights are loaded.
 
     Raises:
-        RefusedError: it is behind a server, or its tokenizer or its number of tokens is another.
+        RefusedError: it is behind a server, its files can't be read, or its tokenizer or its number
+            of tokens is another.
     """
-    from transformers import AutoConfig
-
     advice = "leave out --objective on-policy to learn from its traces"
     if teacher.model is None:
         raise RefusedError(f"a server doesn't grade the student's tokens: {advice}")
-    config = AutoConfig.from_pretrained(teacher.model.source, trust_remote_code=False)
-    sizes = [c.get_text_config().vocab_size for c in (config, student.config)]
+    configs = (read_config(teacher.model), student.config)
+    sizes = [config.get_text_config().vocab_size for config in configs]
     if teacher.tokenizer().get_vocab() != tokenizer.get_vocab() or sizes[0] != sizes[1]:
         raise RefusedError(
             f"{teacher.name} has another tokenizer than the student and can't grade its tokens: "

@@ -15,7 +15,7 @@ from pathlib import Path
 from reasonkit import console
 from reasonkit.errors import DataError, ReasonkitError
 from reasonkit.files import write_atomically
-from reasonkit.generation import Engine, Sampling
+from reasonkit.generation import Engine, Sampling, store
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store, key_of
 from reasonkit.runs import Run
@@ -29,7 +29,8 @@ class Sampled:
     """What a teacher gave.
 
     Attributes:
-        groups: one an example, in the order of the examples.
+        groups: one an example, in the order of the examples; without the samples that failed, and
+            without the examples that have no other.
         seconds: of the sampling, in all sessions.
     """
 
@@ -59,7 +60,7 @@ def sample(
     n: int,
     sampling: Sampling,
 ) -> Sampled:
-    """One group of ``n`` completions an example, those that the run has already among them.
+    """A group of ``n`` completions an example, those that the run has already among them.
 
     Args:
         asked: the examples as the engine is asked, in the same order.
@@ -81,11 +82,26 @@ def sample(
     finally:
         spent = float(run.record.get("sampling_seconds", 0.0)) + time.perf_counter() - started
         run.update(sampling_seconds=spent)
-    return Sampled([Group(e, given[e.id].completions) for e in examples], spent)
+    return Sampled(given_ones([Group(e, given[e.id].completions) for e in examples]), spent)
+
+
+def given_ones(groups: Sequence[Group]) -> list[Group]:
+    """The groups without the samples that failed; those that hold no other are left out."""
+    made = []
+    for group in groups:
+        there = [c for c in group.completions if c.finish_reason != "failed"]
+        if there:
+            made.append(Group(group.example, there))
+    return made
+
+
+def failures(run: Run) -> dict[str, int]:
+    """How many of a run's samples could not be had, by kind."""
+    return store.count_failures(run.path / SAMPLES)
 
 
 def of_run(path: Path) -> list[Group]:
-    """What a run has sampled, as far as it got.
+    """What a run has sampled, as far as it got; the run is left as it is, and may be under way.
 
     Raises:
         DataError: it has sampled nothing, or what it holds is broken.
@@ -93,13 +109,11 @@ def of_run(path: Path) -> list[Group]:
     samples, asked = path / SAMPLES, path / QUESTIONS
     if not (samples.exists() and asked.exists()):
         raise DataError(f"{path}: this run has sampled no traces")
-    with samples.open("rb") as file:
-        header = json.loads(file.readline() or b"{}")
-    store = Store(samples, header.get("origin", {}))
+    stored = store.read(samples)
     groups = []
     for line in asked.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
-        held = store.held(record["key"])
+        held = stored.held.get(record["key"], {})
         example = Example(record["id"], record["task"], tuple(record["messages"]), record["answer"])
         places = [place for place in range(record["n"]) if place in held]
         if places:

@@ -249,6 +249,76 @@ def test_a_failure_midway_loses_nothing_that_arrived(chat: SimpleNamespace, tmp_
     assert {len(group.completions) for group in groups} == {3}
 
 
+def refusing(
+    chat: SimpleNamespace, refuses: Callable[[int], bool]
+) -> Callable[[dict, int, BaseHTTPRequestHandler], None]:
+    """Answers questions but those with such a number."""
+
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        asked = body["messages"][0]["content"]
+        if refuses(int(asked.removeprefix("What is ").partition("+")[0])):
+            chat.send(to, {"error": {"message": "filtered", "code": "content_filter"}}, 400)
+        else:
+            chat.send(to, chat.answer(chat.choice(asked)))
+
+    return reply
+
+
+def paid(path: Path, url: str, concurrency: int = 2) -> Pool:
+    limits = Limits(concurrency, first_wait=0.001)
+    return Pool(Store(path, ORIGIN), EndpointEngine(url, "m", limits=limits))
+
+
+def test_what_a_server_refuses_is_in_its_group_and_asked_for_again_another_time(
+    chat: SimpleNamespace, tmp_path: Path
+) -> None:
+    path = tmp_path / "samples.jsonl"
+    with chat.serving(refusing(chat, lambda i: i % 3 == 0)) as server:
+        pool = paid(path, server.url)
+        groups = {g.example.id: g for g in pool.sample(questions(9), 2, SAMPLING)}
+        assert set(groups) == {f"e{i}" for i in range(9)}
+        assert [bool(c.failure) for g in groups.values() for c in g.completions].count(True) == 6
+        asked = len(server.bodies)
+        assert list(pool.sample(questions(9), 2, SAMPLING)) == [groups[f"e{i}"] for i in range(9)]
+        assert len(server.bodies) == asked
+    with chat.serving(refusing(chat, lambda i: i == 3)) as server:
+        again = {g.example.id: g for g in paid(path, server.url).sample(questions(9), 2, SAMPLING)}
+        assert {body["messages"][0]["content"] for body in server.bodies} == {
+            f"What is {i}+2*{i + 1}?" for i in (0, 3, 6)
+        }
+    assert [i for i in again if again[i].completions[0].failure] == ["e3"]
+    assert again["e1"] == groups["e1"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 16])
+def test_a_server_that_refuses_most_ends_the_run_which_can_be_resumed(
+    chat: SimpleNamespace, tmp_path: Path, concurrency: int
+) -> None:
+    path = tmp_path / "samples.jsonl"
+    with chat.serving(refusing(chat, lambda i: i >= 10)) as server:
+        with pytest.raises(
+            RunError, match=r"samples could not be had.* last: content filter: .*filtered"
+        ):
+            list(paid(path, server.url, concurrency).sample(questions(400), 1, SAMPLING))
+        assert len(server.bodies) < 100
+    with chat.serving(refusing(chat, lambda i: i % 5 == 0)) as server:
+        groups = list(paid(path, server.url, concurrency).sample(questions(400), 1, SAMPLING))
+    assert sum(bool(g.completions[0].failure) for g in groups) == 78
+
+
+def test_a_run_of_refusals_alone_ends_and_one_among_answers_does_not(
+    chat: SimpleNamespace, tmp_path: Path
+) -> None:
+    with chat.serving(refusing(chat, lambda i: i == 0)) as server:
+        with pytest.raises(RunError, match="4 samples could not be had, 100%"):
+            list(paid(tmp_path / "one", server.url).sample(questions(1), 4, SAMPLING))
+        pool = paid(tmp_path / "three", server.url)
+        assert len(list(pool.sample(questions(3), 2, SAMPLING))) == 3
+        # An adaptive vote goes on with the unsure ones, which never get sure.
+        for n in range(3, 30):
+            assert len(list(pool.sample(questions(1), n, SAMPLING))) == 1
+
+
 def test_a_complete_pool_needs_no_server(chat: SimpleNamespace, tmp_path: Path) -> None:
     store = Store(tmp_path / "samples.jsonl", ORIGIN)
     with chat.serving(lambda b, n, to: chat.send(to, chat.answer(chat.choice("4")))) as server:

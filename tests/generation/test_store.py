@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reasonkit.errors import DataError, RefusedError, RunError
 from reasonkit.generation import Drawn, Sampling
-from reasonkit.generation.store import Store, key_of
+from reasonkit.generation.store import Store, count_failures, key_of
 from reasonkit.types import Completion, Example
 
 EXAMPLE = Example("e0", "t", ({"role": "user", "content": "2+2?"},), "4")
@@ -43,6 +43,28 @@ def test_what_was_stored_is_read_again(
     Store(path, ORIGIN).add([Drawn(EXAMPLE, i, c) for i, c in enumerate(counted)], SAMPLING)
     held = Store(path, ORIGIN).held(key_of(EXAMPLE, SAMPLING))
     assert held == dict(enumerate(counted))
+
+
+def failed(place: int, failure: str) -> Drawn:
+    return Drawn(EXAMPLE, place, Completion("", (), "failed", None, 0, failure))
+
+
+def test_a_sample_that_failed_is_counted_and_wished_for_again(tmp_path: Path) -> None:
+    path, key = tmp_path / "samples.jsonl", key_of(EXAMPLE, SAMPLING)
+    store = Store(path, ORIGIN)
+    store.add([drawn(0)], SAMPLING)
+    for place, why in enumerate(("500: a: b", "content filter: no", "500: c"), 1):
+        store.add([failed(place, why)], SAMPLING)
+    assert (store.failed, store.failed_share) == ({key: 3}, 0.75)
+    store.add([drawn(0, example=OTHER)], SAMPLING)
+    assert store.failed_share == 0.375
+    assert store.held(key)[1].failure == "500: a: b"
+    again = Store(path, ORIGIN)
+    assert (list(again.held(key)), again.failed) == ([0], {})
+    assert count_failures(path) == {"500": 2, "content filter": 1}
+    again.add([drawn(1), drawn(2)], SAMPLING)
+    assert count_failures(path) == {"500": 1}
+    assert count_failures(tmp_path / "nowhere") == {}
 
 
 def test_prompts_and_ways_of_sampling_are_told_apart(tmp_path: Path) -> None:

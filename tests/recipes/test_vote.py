@@ -6,7 +6,9 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -261,6 +263,122 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
     assert expected in " ".join(ended.err.split())
     assert "Traceback" not in ended.err
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def numbers(path: Path, count: int) -> Path:
+    rows = [{"question": f"What is {i}+3?", "answer": i + 3} for i in range(count)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def added(body: dict[str, Any]) -> int:
+    question = body["messages"][-1]["content"]
+    return sum(int(n) for n in re.findall(r"\d+", question.partition("?")[0]))
+
+
+def sampled(server: Any) -> int:
+    """How often it was asked to complete, and not to count tokens."""
+    return sum("max_tokens" in body for body in server.bodies)
+
+
+def test_prompts_that_a_server_refuses_count_as_without_an_answer(
+    reasonkit: Callable, tmp_path: Path, chat: SimpleNamespace
+) -> None:
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        if added(body) % 5 == 0:
+            chat.send(to, {"error": {"message": "no", "code": "content_filter"}}, 400)
+        else:
+            chat.send(to, chat.answer(chat.choice(f"The answer is {added(body)}.")))
+
+    with chat.serving(reply) as server:
+        ended = reasonkit(
+            "vote", "--endpoint", server.url, "--task", numbers(tmp_path / "q.jsonl", 100),
+            "--n", 3, "--also", "adaptive", "--run-dir", "run",
+        )  # fmt: skip
+    assert ended.code == 0, ended.err
+    summary = summary_of(tmp_path / "run")
+    verdicts = json.loads((tmp_path / "run/evaluations/after.json").read_text())["verdicts"]
+    refused = [v for v in verdicts if int(v["answer"]) % 5 == 0]
+    assert 0 < len(refused) < len(verdicts)
+    assert all((v["extracted"], v["finish"]) == (None, "failed") for v in refused)
+    assert summary["after"]["n"] == len(verdicts)
+    assert summary["after"]["accuracy"] == (len(verdicts) - len(refused)) / len(verdicts)
+    # Three samples, and the two greedy ones that a vote is measured beside.
+    assert summary["failed_samples"] == {"content filter": 5 * len(refused)}
+    told = f"{5 * len(refused)} samples could not be had"
+    assert told in ended.out
+    assert told in (tmp_path / "run/report.html").read_text()
+    samples = (tmp_path / "run/samples.jsonl").read_bytes()
+    (tmp_path / "run/summary.json").unlink()
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    (tmp_path / "run/run.json").write_text(json.dumps({**record, "status": "failed"}))
+    with chat.serving(lambda b, n, to: chat.send(to, chat.answer(chat.choice("8")))) as server:
+        path = tmp_path / "run/config.yaml"
+        path.write_text(re.sub(r"http://\S+", server.url, path.read_text()))
+        path = tmp_path / "run/samples.jsonl"
+        path.write_bytes(re.sub(rb"http://[^\s\"]+/v1", server.url.encode(), samples))
+        again = reasonkit("vote", "--run-dir", "run", "--resume")
+        assert again.code == 0, again.err
+        assert sampled(server) == 5 * len(refused)
+    assert summary_of(tmp_path / "run")["failed_samples"] == {}
+    assert "could not be had" not in again.out
+
+
+def test_a_server_without_temperature_0_is_measured_without_greedy_baselines(
+    reasonkit: Callable, tmp_path: Path, chat: SimpleNamespace
+) -> None:
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        if body.get("temperature", 1) != 1:
+            chat.send(to, {"error": {"message": "1 only", "param": "temperature"}}, 400)
+        else:
+            chat.send(to, chat.answer(chat.choice(f"The answer is {added(body)}.")))
+
+    task = numbers(tmp_path / "q.jsonl", 20)
+    with chat.serving(reply, probe=reply) as server:
+        flags = ("--endpoint", server.url, "--task", task, "--n", 2)
+        ended = reasonkit("vote", *flags, "--run-dir", "run")
+        assert ended.code == 0, ended.err
+        assert "takes no temperature 0" in " ".join(ended.err.split())
+        asked = sampled(server)
+        for more, named in ((("--temperature", 0.7), "0.7"), (("--also", "greedy"), "greedy")):
+            refused = reasonkit("vote", *flags, *more, "--run-dir", "no")
+            assert refused.code == 2
+            assert named in refused.err
+        assert sampled(server) == asked
+    assert not (tmp_path / "no").exists()
+    assert {r["name"] for r in summary_of(tmp_path / "run")["strategies"]}.isdisjoint(
+        {"greedy", "step-by-step"}
+    )
+
+
+def test_overlong_prompts_are_dropped_where_the_server_counts_tokens(
+    reasonkit: Callable, tmp_path: Path, chat: SimpleNamespace
+) -> None:
+    def reply(counts: bool) -> Callable[[dict, int, BaseHTTPRequestHandler], None]:
+        def answer(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+            if to.path != "/tokenize":
+                chat.send(to, chat.answer(chat.choice(f"The answer is {added(body)}.")))
+            elif counts:
+                chat.send(to, {"count": added(body)})
+            else:
+                chat.send(to, {"detail": "Not Found"}, 404)
+
+        return answer
+
+    flags = ("--task", numbers(tmp_path / "q.jsonl", 100), "--n", 1, "--max-prompt-tokens", 50)
+    with chat.serving(reply(True)) as server:
+        ended = reasonkit("vote", *flags, "--endpoint", server.url, "--run-dir", "run")
+        assert ended.code == 0, ended.err
+        assert "prompts exceed 50 tokens" in ended.err
+        assert max(added(b) for b in server.bodies if "max_tokens" in b) <= 50
+    verdicts = json.loads((tmp_path / "run/evaluations/after.json").read_text())["verdicts"]
+    assert 0 < max(int(v["answer"]) for v in verdicts) <= 50
+    with chat.serving(reply(False)) as server:
+        refused = reasonkit("vote", *flags, "--endpoint", server.url, "--run-dir", "no")
+    assert refused.code == 2
+    assert "--max-prompt-tokens 50" in refused.err and "leave it out" in " ".join(
+        refused.err.split()
+    )
 
 
 def test_a_reward_that_does_not_read_the_answer_ranks(reasonkit: Callable, tmp_path: Path) -> None:

@@ -210,6 +210,54 @@ def test_a_passing_error_is_asked_again_and_a_lasting_one_is_an_error(served: Se
     assert len(served.asked) == 7
 
 
+def test_a_completion_that_the_judge_declines_is_worth_nothing_and_its_siblings_are_judged(
+    served: Served,
+) -> None:
+    def filtering(body: dict[str, Any]) -> Reply:
+        said = json.loads(body["messages"][1]["content"])["answer"]
+        filtered = b'{"error": {"message": "filtered", "code": "content_filter"}}'
+        return (400, filtered) if "bomb" in said else strict(body)
+
+    served.answer = filtering
+    asks = Judge(Endpoint(served.url, "small"))
+    assert asks(group("9", "bomb", "8")) == [1.0, 0.0, 0.1]
+    assert len(served.asked) == 3
+    with pytest.raises(RunError, match=r"no reply was a verdict.*HTTP 400: filtered"):
+        asks(group("bomb"))
+
+
+@pytest.mark.parametrize("unknown", ["temperature", "max_tokens"])
+def test_a_judge_is_asked_with_the_settings_that_it_takes(served: Served, unknown: str) -> None:
+    def picky(body: dict[str, Any]) -> Reply:
+        said = {"message": f"{unknown} is not supported", "param": unknown}
+        return (400, json.dumps({"error": said}).encode()) if unknown in body else strict(body)
+
+    served.answer = picky
+    asks = Judge(Endpoint(served.url, "small"))
+    assert asks(group("9")) == [1.0]
+    refused = len(served.asked) - 1
+    assert asks(group("8", "7")) == [0.1, 0.1]
+    assert len(served.asked) == refused + 3
+    assert all(unknown not in body for body in served.asked[-2:])
+
+
+@pytest.mark.parametrize(
+    ("error", "times"),
+    [
+        ({"message": "pay", "code": "insufficient_quota"}, 1),
+        ({"message": "who are you?", "type": "authentication_error"}, 1),
+        ({"message": "upstream failed", "code": 502}, 3),
+    ],
+)
+def test_an_error_of_all_requests_is_asked_once_wherever_it_stands(
+    served: Served, error: dict[str, Any], times: int
+) -> None:
+    served.answer = lambda body: (200, json.dumps({"error": error}).encode())
+    with pytest.raises(RunError, match=error["message"]):
+        Judge(Endpoint(served.url, "small"))(group("9"))
+    assert len(served.asked) == times
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from reasonkit import runs
 from reasonkit.errors import DataError
 from reasonkit.generation import Sampling
+from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
@@ -62,6 +66,46 @@ def test_another_run_reads_what_was_sampled_as_far_as_it_got(
     some = traces.of_run(run.path)
     assert 0 < len(some) < 10
     assert all(group in whole.groups for group in some)
+
+
+def test_reading_a_run_that_is_written_to_changes_none_of_its_files(
+    tmp_path: Path, engine: LocalEngine
+) -> None:
+    run = a_run(tmp_path / "run")
+    sampled(run, engine, 4)
+    path = run.path / traces.SAMPLES
+    whole = path.read_bytes()
+    for content in (whole + whole[-40:-1], whole[:-30], whole[:10], b""):
+        path.write_bytes(content)
+        path.chmod(0o444)
+        before = path.stat().st_mtime_ns
+        with suppress(DataError):
+            traces.of_run(run.path)
+        assert (path.read_bytes(), path.stat().st_mtime_ns) == (content, before)
+        path.chmod(0o644)
+
+
+def test_samples_that_failed_are_no_traces_and_are_counted(
+    tmp_path: Path, chat: SimpleNamespace
+) -> None:
+    examples = asked(6)
+
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        question = body["messages"][-1]["content"]
+        if question == examples[1].question:
+            chat.send(to, {"error": {"message": "no", "code": "content_filter"}}, 400)
+        else:
+            chat.send(to, chat.answer(chat.choice(question)))
+
+    run = a_run(tmp_path / "run")
+    with chat.serving(reply) as server:
+        engine = EndpointEngine(server.url, "m", logprobs=False)
+        pool = traces.pool(run, engine, {"model": "m"})
+        given = traces.sample(run, pool, examples, examples, 2, Sampling(12))
+    assert [g.example for g in given.groups] == [examples[0], *examples[2:]]
+    assert {len(g.completions) for g in given.groups} == {2}
+    assert traces.failures(run) == {"content filter": 2}
+    assert traces.of_run(run.path) == given.groups
 
 
 def test_a_run_that_has_sampled_nothing_says_so(tmp_path: Path) -> None:
