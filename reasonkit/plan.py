@@ -288,8 +288,8 @@ def drop_overlong(
             console.warn(f"{dropped} of {len(examples)} {field.name} prompts exceed {limit} tokens")
         if examples and not kept[field.name]:
             raise DataError(
-                f"{task}: no {field.name} prompt fits --max-prompt-tokens {limit}, beside "
-                f"--max-completion-tokens {config.max_completion_tokens}"
+                f"{task}: no {field.name} prompt has {limit} tokens or fewer, the least of "
+                "--max-prompt-tokens and of what completions leave the model to read"
             )
     return Splits(**kept)
 
