@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest, norm, t
 
+from reasonkit.answers.reading import is_well_formed
 from reasonkit.answers.work import shows_work
 from reasonkit.errors import DataError, RunError
 from reasonkit.files import write_json
 from reasonkit.generation import Engine, Sampling
-from reasonkit.judging import is_well_formed, judge
+from reasonkit.judging import judge
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Completion, Example
 

@@ -2,6 +2,6 @@
 
 from reasonkit.answers.classes import group_equal
 from reasonkit.answers.comparison import answers_match, check_reference
-from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.reading import extract_answer
 
 __all__ = ["answers_match", "check_reference", "extract_answer", "group_equal"]

@@ -25,7 +25,7 @@ import logging
 import re
 from fractions import Fraction
 
-from reasonkit.answers.extraction import extract_answer, is_sentence
+from reasonkit.answers.extraction import find, is_sentence
 from reasonkit.answers.latex import formula
 from reasonkit.answers.layout import LONGEST, tidy
 from reasonkit.answers.numbers import with_decimal_comma
@@ -55,7 +55,7 @@ def answers_match(reference: str, answer: str | None) -> bool:
     r"""Whether ``answer`` is the reference answer, however the two are written.
 
     Both may be bare, in ``$…$`` or in ``\boxed{}``; an answer with a sentence around it is read as
-    `reasonkit.answers.extraction.extract_answer` reads it. An answer that can't be read, or takes
+    `reasonkit.answers.extraction.find` reads it. An answer that can't be read, or takes
     longer to compare than `reasonkit.answers.worker.TIME_LIMIT`, doesn't match; None, no answer,
     never does. No text is evaluated as code, and nothing raises: where the process that compares
     formulas can't be started, formulas match only as texts, and a warning is logged once.
@@ -100,7 +100,8 @@ def _verdict(candidate: str, reference: str) -> bool | None:
         return None
     verdict = _compare(given, wanted)
     if verdict is False and not is_number(plain(given)) and is_sentence(candidate):
-        return _compare(tidy(extract_answer(candidate) or ""), wanted)
+        found = find(candidate)
+        return _compare(tidy(found.text) if found else "", wanted)
     return verdict
 
 

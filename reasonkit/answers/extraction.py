@@ -12,7 +12,7 @@ on noise. Stages, each of which says what it took:
 
 The same extractor reads every model before and after training, so that learning a format is never
 mistaken for learning to reason. Drawings and programs hold no answers. What a thought is, and where
-another turn begins, `reasonkit.judging` tells. Left out: weighing what an answer says against the
+another turn begins, `reasonkit.answers.reading` tells. Left out: weighing what an answer says against the
 words around it, but for a few that take it back ("not 12 but 15").
 """
 
@@ -89,12 +89,6 @@ _JUDGEMENT = frozenset(
 """What is said of an answer rather than in it."""
 
 
-def extract_answer(text: str) -> str | None:
-    """The final answer that a text without thoughts commits to, or None (`find`)."""
-    found = find(text)
-    return found.text if found else None
-
-
 @functools.lru_cache(maxsize=1 << 13)
 def find(text: str) -> Found | None:
     """The final answer of a text without thoughts and the stage that took it, or None."""
@@ -127,7 +121,7 @@ def find(text: str) -> Found | None:
 
 
 def is_sentence(text: str) -> bool:
-    """Whether it is an answer with a sentence around it, which `extract_answer` can take away."""
+    """Whether it is an answer with a sentence around it, which `find` can take away."""
     count = words(text)
     delimited = count > 1 and FORMULA.search(text) is not None
     return delimited or count >= _SENTENCE or bool(_MARKER.search(text) or _HASHES.search(text))

@@ -11,10 +11,10 @@ import random
 import time
 from collections.abc import Sequence
 
+from reasonkit.answers.reading import answer_part, is_well_formed, read
 from reasonkit.answers.work import shows_work
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.generation import Engine, Sampling
-from reasonkit.judging import answer_part, is_well_formed, read
 from reasonkit.tasks import TASKS, arithmetic, general
 from reasonkit.tasks.splits import split_of
 from reasonkit.types import Completion, Example

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonkit.answers.comparison import answers_match, check_reference
-from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.reading import extract_answer
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Sampling
 from reasonkit.tasks.files import records

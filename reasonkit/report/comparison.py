@@ -12,8 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from reasonkit.answers.reading import pieces
 from reasonkit.evaluation import Evaluation, Verdict
-from reasonkit.judging import pieces
 from reasonkit.report import frontier
 from reasonkit.runs import Run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reasonkit.judging import is_well_formed
+from reasonkit.answers.reading import is_well_formed
 from reasonkit.types import Group
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from reasonkit import judging
+from reasonkit.answers import reading
 from reasonkit.errors import RefusedError, RunError, UnknownNameError
 from reasonkit.files import write_json
 from reasonkit.types import Group
@@ -256,7 +256,7 @@ def read(reply: str, number: str) -> float | None:
 
     A judge's own thinking in front is passed over, and a fence around is taken off.
     """
-    reply = judging.read(reply).answer or ""
+    reply = reading.read(reply).answer or ""
     fenced = _FENCE.fullmatch(reply)
     try:
         verdict: Any = json.loads(fenced[1] if fenced else reply)

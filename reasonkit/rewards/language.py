@@ -13,8 +13,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from reasonkit.answers.reading import thought_of
 from reasonkit.errors import UnknownNameError
-from reasonkit.judging import thought_of
 from reasonkit.types import Group
 
 FREQUENT = {

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reasonkit.answers.reading import answer_part
 from reasonkit.errors import RefusedError
 from reasonkit.hub import reachable
-from reasonkit.judging import answer_part
 from reasonkit.types import Example, Group
 
 LONGEST = 4096

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from statistics import fmean
 
-from reasonkit.judging import thought_of
+from reasonkit.answers.reading import thought_of
 from reasonkit.types import Group
 
 _STEP = re.compile(r"[;\n]|[,.](?=\s|$)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from reasonkit.judging import TAGS
+from reasonkit.answers.reading import TAGS
 from reasonkit.types import Group
 
 _ANY_TAG = re.compile(r"</?(?:think|answer)\b[^>]*>?")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Indel
 
-from reasonkit.judging import read
+from reasonkit.answers.reading import read
 from reasonkit.rewards import Reward, WeightedReward
 from reasonkit.tasks.recorded import normal
 from reasonkit.types import Completion, Example, Trace

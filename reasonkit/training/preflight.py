@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from reasonkit.answers.reading import is_well_formed
 from reasonkit.config import GrpoConfig
 from reasonkit.generation import Engine, Sampling
-from reasonkit.judging import is_well_formed
 from reasonkit.rewards.guard import Guard
 from reasonkit.types import Example
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reasonkit.answers import comparison, group_equal
 from reasonkit.answers.comparison import answers_match, check_reference, equal
-from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.reading import extract_answer
 from reasonkit.answers.worker import TIME_LIMIT, Checker
 from reasonkit.errors import DataError, RunError
 

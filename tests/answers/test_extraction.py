@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.answers.comparison import equal
-from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.reading import extract_answer
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from reasonkit.answers.reading import read
 from reasonkit.answers.work import rechecks, shows_work
-from reasonkit.judging import read
 
 
 @pytest.mark.parametrize(

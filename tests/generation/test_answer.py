@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.reading import extract_answer
 from reasonkit.generation.answer import IMPROPER, completions, text_of
 
 JSON = st.recursive(

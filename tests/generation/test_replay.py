@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reasonkit.answers.comparison import answers_match
-from reasonkit.answers.extraction import extract_answer
+from reasonkit.answers.reading import extract_answer
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Sampling
 from reasonkit.generation.replay import ReplayEngine, parse_fields, read_completions

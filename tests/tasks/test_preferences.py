@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from reasonkit.answers.extraction import answer_part
+from reasonkit.answers.reading import answer_part
 from reasonkit.tasks import flaws, general
 from reasonkit.tasks.preferences import LESSER_EVILS, Pair, pairs
 from reasonkit.tasks.splits import Split, split_of

@@ -1,0 +1,189 @@
+r"""Takes a completion's text apart: its own turn, its thought, and what it says behind that.
+
+1. *Its own turn*: what a model goes on with in other roles ("User: …", a chat template's tags) is
+   not its answer. A line "Question: …" begins another turn only behind an answer.
+2. *Its thought*, in any of the tags of `THOUGHTS`, closed before the answer. A closing tag alone
+   belongs to a thought that the prompt opened. An open thought is no answer yet.
+
+Nothing else splits a thought from an answer. Left out: several thoughts, which count as one.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+from reasonkit.answers.extraction import between, find
+from reasonkit.answers.layout import boxes
+
+THINK, ANSWER = ("<think>", "</think>"), ("<answer>", "</answer>")
+TAGS = (*THINK, *ANSWER)
+
+
+THOUGHTS = (
+    THINK,
+    ("[THINK]", "[/THINK]"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("◁think▷", "◁/think▷"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+)
+"""How models write thoughts; the first is how it is written here."""
+
+SHORTEST_THOUGHT = 5
+"""Characters of a well-formed thought that are not white space; ``2+3=5`` has five."""
+
+_TAG = re.compile(r"</?(?:think|answer)\b")
+_SHAPE = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTALL)
+_PIECES = re.compile(r"(<think>.*?(?:</think>|\Z)|<answer>.*?(?:</answer>|\Z))", re.DOTALL)
+
+_ROLE = r"(?:user|human|customer|student|instruction|system|you)"
+_TURN = re.compile(
+    rf"<\|(?:im_start|im_end|endoftext|end_of_text|eot_id|end|user|start_header_id|eom_id)\|>"
+    r"|<(?:end_of_turn|start_of_turn|eos)>|</s>|\[/?INST\]|<\|start\|>(?!assistant)|<｜[^｜]*｜>"
+    rf"|(?:^|\n)[ \t]*(?:#{{1,6}}[ \t]*|\*\*|\[)?(?:{_ROLE}(?:\*\*|\])?[ \t]*:|{_ROLE}[ \t]*\n"
+    r"(?=[^\n])|(?:instruction|input)[ \t]*:)|(?:^|\n)[ \t]*\[(?:user|human)\]",
+    re.IGNORECASE,
+)
+_QUESTION = re.compile(
+    r"(?:^|\n)[ \t]*(?:#{1,6}[ \t]*|\*\*)?(?:(?:next |new |follow-?up |another )?"
+    r"(?:question|problem|exercise|q)(?:[ \t]*#?\d+)?(?:\*\*)?[ \t]*[:.](?!\d)|问题?[:：])"
+    r"|\n[ \t]*#{1,6}[ \t]*(?:question|problem|exercise|example)[ \t]*\d+[ \t]*(?=\n)"
+    r"|\n[ \t]*\d+[.)][ \t][^\n]+\n\s*(?:solution|answer)[ \t]*:",
+    re.IGNORECASE,
+)
+_SPEAKER = re.compile(
+    r"\s*(?:#{1,6}[ \t]*|\*\*)?(?:assistant|response|ai|bot|model)(?:\*\*)?[ \t]*:\**",
+    re.IGNORECASE,
+)
+_ENDED = re.compile(r"[.!?。](?=\s)|\n|</answer>")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A completion's text, taken apart.
+
+    Attributes:
+        thought: what stands in the tags of thoughts, closed or not; None where there are none.
+        answer: what the completion says behind them, in its own turn; None while it still thinks.
+    """
+
+    thought: str | None
+    answer: str | None
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def read(text: str, think: tuple[str, str] = THINK) -> Reading:
+    """Takes a completion's text apart.
+
+    Args:
+        think: the tags around a thought, where its model has others than those of `THOUGHTS`.
+    """
+    for opening, closing in (*THOUGHTS[1:], think):
+        if opening in text or closing in text:
+            text = text.replace(opening, THINK[0]).replace(closing, THINK[1])
+    opened, closed = text.find(THINK[0]), text.find(THINK[1])
+    if opened >= 0 and (closed < 0 or opened < closed):
+        before = text[:opened]
+        if before.strip() and (own := _own_turn(before)) != before:
+            return Reading(None, own)
+        if closed < 0:
+            return Reading(text[opened + len(THINK[0]) :], None)
+        start = opened + len(THINK[0])
+    elif closed >= 0:
+        start = 0
+    else:
+        return Reading(None, _own_turn(text))
+    thought, rest = text[start:closed], _own_turn(text[closed + len(THINK[1]) :])
+    if THINK[0] not in rest and THINK[1] not in rest:
+        return Reading(thought, rest)
+    later = read(rest)
+    return Reading("\n".join(filter(None, (thought, later.thought))), later.answer)
+
+
+def extract_answer(text: str) -> str | None:
+    """The final answer that a completion commits to, or None.
+
+    Looked for in what it says behind its thought, as `reasonkit.answers.extraction.find` does; an
+    unfinished thought is no answer.
+    """
+    said = read(text).answer
+    found = find(said) if said is not None else None
+    return found.text if found else None
+
+
+def answer_part(text: str) -> str | None:
+    """What a completion says in the end, of whatever kind it is; None while it is still thinking.
+
+    That is what stands in the last ``<answer>…</answer>`` after the thinking; without one, all that
+    follows the thought; without a thought, all of it.
+    """
+    said = read(text).answer
+    if said is None:
+        return None
+    tagged = between(said, *ANSWER)
+    return (said if tagged is None else tagged).strip()
+
+
+def thought_of(text: str) -> str:
+    """What stands inside the thinking tags, closed or not; the whole text where there are none."""
+    thought = read(text).thought
+    return text if thought is None else thought
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether a completion is one thought with work in it and then one answer.
+
+    The rule: the text is ``<think>…</think><answer>…</answer>`` with nothing but white space around
+    and between; neither part holds a tag of either kind; the answer has a letter or a digit, and so
+    has the thought; the thought has at least `SHORTEST_THOUGHT` characters that aren't white space,
+    and they are more than the answer, once or repeated.
+    """
+    match = _SHAPE.fullmatch(text)
+    if match is None or len(_TAG.findall(text)) != 4:
+        return False
+    thought, answer = ("".join(part.split()) for part in match.groups())
+    return (
+        any(map(str.isalnum, answer))
+        and any(map(str.isalnum, thought))
+        and len(thought) >= SHORTEST_THOUGHT
+        and thought.replace(answer, "") != ""
+    )
+
+
+def pieces(text: str) -> list[tuple[str, str]]:
+    """A completion cut at its tags, each piece after its kind: think, answer or plain."""
+    kinds = {THINK[0]: "think", ANSWER[0]: "answer"}
+    return [
+        (kinds.get(piece[: piece.find(">") + 1], "plain"), piece)
+        for piece in _PIECES.split(text)
+        if piece
+    ]
+
+
+def _own_turn(text: str) -> str:
+    """The text up to where another turn begins."""
+    if speaker := _SPEAKER.match(text):
+        text = text[speaker.end() :]
+    for turn in _TURN.finditer(text):
+        if text[: turn.start()].strip():
+            text = text[: turn.start()]
+            break
+    for asked in _QUESTION.finditer(text):
+        before = text[: asked.start()]
+        if before.strip() and ("```" in before or find(before) is not None):
+            return before
+    return text
+
+
+def ended_part(text: str) -> str:
+    """A text that was cut off, up to where it last ended something."""
+    ends = [match.end() for match in _ENDED.finditer(text)] + [end + 1 for _, _, end in boxes(text)]
+    for _, closing in THOUGHTS:
+        ends.append(text.rfind(closing) + len(closing) if closing in text else 0)
+    end = max(ends)
+    # An open thought stays open.
+    return text[:end] or (text if any(tag in text for tag, _ in THOUGHTS) else "")
