@@ -175,20 +175,23 @@ def require_trackers(names: Sequence[str]) -> None:
 
 
 def load_policy(
-    plan: Plan[Config], dtype: DType = DType.float32
+    plan: Plan[Config], dtype: DType | None = None
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """The tokenizer and the weights of the plan's model.
 
     Args:
-        dtype: of the weights; ones that are all trained are kept in float32.
+        dtype: of the weights; by default as `reasonkit.models.precision` has those to be trained.
 
     Raises:
         RefusedError: they can't be read, or the device isn't there.
     """
+    from reasonkit.models import precision
+
     quiet()
     tokenizer, remark = load_tokenizer(plan.model)
     if remark:
         console.note(remark)
+    dtype = dtype or precision.weights(plan.config)
     return tokenizer, load_model(plan.model, str(plan.config.device), str(dtype))
 
 

@@ -42,6 +42,7 @@ from reasonkit.stages.pipeline import Inputs, Stage
 from reasonkit.tasks import chats, recorded
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 COMMAND = "sft-rl"
@@ -128,10 +129,13 @@ def _make(
 
     config, test = plan.config, plan.splits.test
     assert config.max_completion_tokens
-    longest, engine = config.max_completion_tokens, LocalEngine(base, tokenizer)
+    longest, products = config.max_completion_tokens, _products(plan)
+    engine = LocalEngine(base, tokenizer, products=products)
     before = running.measure_before(made, engine, test, longest, config.baselines, plan.passes)
     general = {"before": appraisal.general(made, "general-before", engine, plan, "test")}
     rows = [{"name": "base", **appraisal.appraise(made, "base", engine, plan)}]
+    # The stages load what they begin with; whoever still holds this one holds no weights.
+    base.to("meta")
     written = _write_chats(made, config)
     policy, last = config.model, ""
     for stage in pipeline.chosen(config):
@@ -141,7 +145,7 @@ def _make(
         last = nested.fingerprint(made.stages / stage.name / "final")
     _forget_another_end(made, last)
     model = load_model(resolve(policy), str(config.device), str(DType.float32))
-    engine = LocalEngine(model, tokenizer)
+    engine = LocalEngine(model, tokenizer, products=products)
     after = running.measure(made, "after", engine, test, longest, passes=plan.passes)
     general["after"] = appraisal.general(made, "general-after", engine, plan, "test")
     measured = (*before.all, after)
@@ -172,6 +176,17 @@ def _make(
         tokens={"sampled": spent["tokens_sampled"], "trained": spent["tokens_trained"]},
     )
     return summary
+
+
+def _products(plan: Plan[SftRlConfig]) -> torch.dtype | None:
+    """What the base and every stage's policy are measured in, to be compared with each other."""
+    from reasonkit.models import precision
+
+    config = plan.config
+    inputs = Inputs(config.model, config.model, config.general_chats)
+    stages = pipeline.chosen(config)
+    adapted = any(pipeline.settings(config, s, plan.model.entry, inputs).lora for s in stages)
+    return None if adapted else precision.products(config)
 
 
 def _write_chats(made: runs.Run, config: SftRlConfig) -> str | None:
@@ -271,10 +286,12 @@ def _finished(
     from reasonkit.generation.local import LocalEngine
     from reasonkit.training import final
 
-    row = {**appraisal.appraise(run, "validation", LocalEngine(policy, tokenizer), plan), **spent}
+    model = final.to_measure(policy, run.final, settings.keep_adapter)
+    engine = LocalEngine(model, tokenizer, products=_products(plan))
+    row = {**appraisal.appraise(run, "validation", engine, plan), **spent}
     if not run.final.exists():
         card = final.stage_card(run.path.name, COMMAND, row, to_mapping(settings))
-        final.save(policy, tokenizer, run.final, card)
+        final.save(model, tokenizer, run.final, card)
     return {
         "command": run.record["command"],
         "model": settings.model,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
+from transformers import PreTrainedModel
 
 from reasonkit.config import TrainingConfig
+from reasonkit.models.precision import widen
 
 
 def adapter(config: TrainingConfig, targets: Sequence[str] | str) -> LoraConfig | None:
@@ -23,3 +25,15 @@ def adapter(config: TrainingConfig, targets: Sequence[str] | str) -> LoraConfig 
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
     )
+
+
+def merged(policy: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """A policy with its adapters, if any, merged into its weights, which are float32 then.
+
+    The policy itself is used up.
+    """
+    if not isinstance(policy, PeftModel):
+        return policy
+    widen(policy)
+    whole: PreTrainedModel = policy.merge_and_unload()
+    return whole

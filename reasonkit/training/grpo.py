@@ -27,6 +27,7 @@ from reasonkit import processes
 from reasonkit.config import GrpoConfig, OnCollapse
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine
+from reasonkit.models import precision
 from reasonkit.objectives import KlForm
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
@@ -167,7 +168,7 @@ def train(
         peft_config=adapter(config, lora_targets),
     )
     trainer.reward_weights = torch.tensor(list(guard.weights.values()))
-    engine = LocalEngine(trainer.model, tokenizer)
+    engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
 
     def publish(name: str, value: float) -> None:
         trainer._metrics["train"][name].append(value)

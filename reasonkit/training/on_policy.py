@@ -24,6 +24,7 @@ from trl import DistillationConfig, DistillationTrainer
 from reasonkit.config import DistillConfig
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import ROWS, LocalEngine, sample_tokens
+from reasonkit.models import precision
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, epochs
 from reasonkit.training.adapters import adapter
@@ -53,15 +54,15 @@ class Trainer(DistillationTrainer):  # type: ignore[misc]
         place = self.config.seed * 1_000_003 + self.state.global_step
         sampled: list[list[int]] = []
         for block, start in enumerate(range(0, len(prompt_ids), ROWS)):
-            with self.autocast_smart_context_manager():
-                drawn = sample_tokens(
-                    self.accelerator.unwrap_model(self.model),
-                    self.processing_class,
-                    prompt_ids[start : start + ROWS],
-                    1,
-                    sampling,
-                    (place << 20) + block,
-                )
+            drawn = sample_tokens(
+                self.accelerator.unwrap_model(self.model),
+                self.processing_class,
+                prompt_ids[start : start + ROWS],
+                1,
+                sampling,
+                (place << 20) + block,
+                precision.products(self.config),
+            )
             sampled += [ids for ids, _ in drawn]
         counters, tokens = self.watch.counters, sum(map(len, sampled))
         counters.rollout_seconds += time.perf_counter() - started
@@ -153,7 +154,7 @@ def train(
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
         peft_config=adapter(config, lora_targets),
     )
-    engine = LocalEngine(trainer.model, tokenizer)
+    engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
     trainer.run, trainer.config = run, config
     trainer.watch = epochs.Watch(
         run,

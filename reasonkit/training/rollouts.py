@@ -21,6 +21,7 @@ from reasonkit.answers.work import rechecks, shows_work
 from reasonkit.config import GrpoConfig
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine, encode_prompts
+from reasonkit.models import precision
 from reasonkit.objectives import RewardScaling
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
@@ -166,14 +167,14 @@ class Rollout:
         step = trainer.state.global_step // config.updates_per_rollout
         count = len(prompts) // size * processes.size()
         model = trainer.accelerator.unwrap_model(trainer.model)
-        engine = LocalEngine(model, trainer.processing_class)
+        products = precision.products(config)
+        engine = LocalEngine(model, trainer.processing_class, products=products)
         rounds = config.resample or 0
         before, spent = replace(self.counters), self.guard.spent
 
         def draw(examples: Sequence[Example], attempt: int) -> list[Drawn]:
             place = step * (rounds + 1) + attempt
-            with trainer.autocast_smart_context_manager():
-                return self._draw(engine, examples, size, config.seed * 1_000_003 + place)
+            return self._draw(engine, examples, size, config.seed * 1_000_003 + place)
 
         drawn = draw(processes.share(self._prompts(step, count)), 0)
         flat = sum(d.spreadless for d in drawn)

@@ -23,6 +23,7 @@ from reasonkit import console
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine, evaluating
+from reasonkit.models import precision
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, epochs
 from reasonkit.training.adapters import adapter
@@ -149,7 +150,7 @@ def train(
     )
     trainer.run, trainer.config = run, config
     _check_first(trainer, tokenizer, rows, layout)
-    engine = LocalEngine(trainer.model, tokenizer)
+    engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
     sizes = [
         sum(len(rows[n].ids) for pack in micro for n in pack) for micro in layout.micro_batches
     ]

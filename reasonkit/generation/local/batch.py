@@ -14,6 +14,7 @@ from reasonkit.generation import Sampling
 from reasonkit.generation.local.drawing import Drawing, uniforms
 from reasonkit.generation.local.forward import Forward, evaluating
 from reasonkit.generation.local.stopping import Ending
+from reasonkit.models.precision import computing
 from reasonkit.types import FinishReason
 
 REFILL = 4
@@ -51,6 +52,7 @@ class Batch:
 
     Args:
         prompts: in the order in which they are let in.
+        products: as of `reasonkit.generation.local.LocalEngine`.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Batch:
         n: int,
         sampling: Sampling,
         rows: int,
+        products: torch.dtype | None = None,
     ) -> None:
         self.model, self.prompts, self.n = model, prompts, n
+        self.products = products
         self.longest = sampling.max_tokens
         widest = max((len(p.ids) for p in prompts), default=0)
         self.forward = Forward(model, widest + self.longest)
@@ -86,7 +90,7 @@ class Batch:
     def __iter__(self) -> Iterator[tuple[int, list[Row]]]:
         """Yields a prompt's number and its completions once all of them have ended."""
         while self.waiting or len(self.place):
-            with evaluating(self.model):
+            with evaluating(self.model), computing(self.model.device, self.products):
                 while not self.finished:
                     self._advance()
             for i in self.finished:

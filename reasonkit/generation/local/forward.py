@@ -17,6 +17,13 @@ from reasonkit.generation.local.quick import Quick, quick
 PATIENCE = 4
 """Steps that a model takes by itself first: fewer are not worth making a quick one."""
 
+ROUNDING = {t: 4 * torch.finfo(t).eps for t in (torch.bfloat16, torch.float16)}
+"""By which share of their spread two ways to the same logits may differ: four roundings. Models of
+4 to 28 layers came to two of bfloat16's at most."""
+
+EXACT = 3e-4
+"""The same for wider formats."""
+
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
@@ -103,9 +110,16 @@ class Forward:
         logits = self._own(tokens, slots)
         expected = logits.float()
         difference = (given - expected).norm() / (expected - expected.mean()).norm()
-        if difference <= torch.finfo(logits.dtype).eps ** 0.5:
+        if difference <= ROUNDING.get(self._format(), EXACT):
             self.quick = made
         return logits
+
+    def _format(self) -> torch.dtype:
+        """What products are computed in."""
+        device = self.model.device.type
+        if torch.is_autocast_enabled(device):
+            return torch.get_autocast_dtype(device)
+        return cast(torch.dtype, self.model.dtype)
 
     def _own(self, tokens: Tensor, slots: Slots | Wave) -> Tensor:
         mask = slots.mask(slots.begin)
