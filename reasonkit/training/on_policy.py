@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DistillationConfig, DistillationTrainer
@@ -26,8 +25,9 @@ from reasonkit.generation import Sampling
 from reasonkit.generation.local import ROWS, LocalEngine, sample_tokens
 from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, epochs
+from reasonkit.training import epochs
 from reasonkit.training.adapters import adapter
+from reasonkit.training.checked import Checked
 from reasonkit.training.settings import shared
 from reasonkit.training.trackers import trl_trackers
 from reasonkit.types import Example
@@ -36,10 +36,9 @@ REVERSE_KL = 1.0
 """TRL's ``beta``: 0 is the forward divergence, 1 the reverse one."""
 
 
-class Trainer(DistillationTrainer):  # type: ignore[misc]
-    """DistillationTrainer with our sampling, and whose checkpoints appear whole or not at all."""
+class Trainer(Checked, DistillationTrainer):  # type: ignore[misc]
+    """DistillationTrainer with our sampling."""
 
-    run: Run
     config: DistillConfig
     watch: epochs.Watch
 
@@ -71,11 +70,9 @@ class Trainer(DistillationTrainer):  # type: ignore[misc]
         self._metrics["train"]["completion_tokens"].append(tokens / len(sampled))
         return sampled
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        with checkpoints.writing(self.run.checkpoints):
-            super()._save_checkpoint(model, trial)
-        name = f"checkpoint-{self.state.global_step}"
-        epochs.publish(self.run, self.config, Path(self.args.output_dir) / name)
+    def publish(self, written: Path) -> None:
+        """As a checkpoint; old ones go, but not the best."""
+        epochs.publish(self.run, self.config, written)
 
 
 def batches(config: DistillConfig, examples: int) -> tuple[int, int]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from statistics import fmean, pstdev
 from typing import Any
 
@@ -64,6 +64,12 @@ class Counters:
     reward_seconds: float = 0.0
     validation_seconds: float = 0.0
     seconds: float = 0.0
+
+    def recall(self, spent: Mapping[str, Any] | None) -> None:
+        """Goes on counting from what was spent before, if anything was."""
+        for counted in fields(self):
+            if spent is not None:
+                setattr(self, counted.name, spent[counted.name])
 
     def add(self, before: Counters, parts: Sequence[Counters]) -> None:
         """Takes in what a rollout has cost in all processes: their tokens, the longest time.

@@ -34,6 +34,7 @@ def shared(
         "warmup_steps": config.warmup_steps,
         "max_grad_norm": config.max_grad_norm,
         "remove_unused_columns": False,
+        "logging_nan_inf_filter": False,
         "seed": config.seed,
         "use_cpu": device == "cpu",
         "bf16": products == torch.bfloat16,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from datasets import Dataset
@@ -25,8 +24,9 @@ from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine, evaluating
 from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, epochs
+from reasonkit.training import epochs
 from reasonkit.training.adapters import adapter
+from reasonkit.training.checked import Checked
 from reasonkit.training.encoding import IGNORED, Row, check
 from reasonkit.training.packing import Layout, Pack, lay_out
 from reasonkit.training.settings import shared
@@ -38,20 +38,17 @@ SAME = 0.03
 """Logits that differ by less than this share of the largest are the same, in bfloat16 too."""
 
 
-class Trainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that keeps the order it is given, and whose checkpoints appear whole."""
+class Trainer(Checked, SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer that keeps the order it is given."""
 
-    run: Run
     config: DistillConfig
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
         return SequentialSampler(self.train_dataset)
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        with checkpoints.writing(self.run.checkpoints):
-            super()._save_checkpoint(model, trial)
-        name = f"checkpoint-{self.state.global_step}"
-        epochs.publish(self.run, self.config, Path(self.args.output_dir) / name)
+    def publish(self, written: Path) -> None:
+        """As a checkpoint; old ones go, but not the best."""
+        epochs.publish(self.run, self.config, written)
 
 
 class Collator:

@@ -16,15 +16,15 @@ from __future__ import annotations
 import copy
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
+from torch.optim import Optimizer
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import (
     AutoModelForTokenClassification,
@@ -37,11 +37,11 @@ from transformers import (
     TrainingArguments,
 )
 
-from reasonkit import console
 from reasonkit.config import VerifierConfig
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints
+from reasonkit.training import checkpoints, rollback
+from reasonkit.training.checked import Checked
 from reasonkit.training.interruption import Interruption
 from reasonkit.training.settings import shared
 from reasonkit.training.solutions import IGNORED, Collator, Solution, lay_out
@@ -88,14 +88,13 @@ def start_from(generator: PreTrainedModel) -> tuple[PreTrainedModel, Head]:
     return verifier, lambda hidden: linear(hidden, verifier.get_input_embeddings().weight)
 
 
-class Trainer(transformers.Trainer):  # type: ignore[misc]
-    """A trainer with this module's loss, whose checkpoints appear whole or not at all.
+class Trainer(Checked):
+    """A trainer with this module's loss.
 
     Attributes:
         parts: the sums of both terms since they were last logged.
     """
 
-    run: Run
     config: VerifierConfig
     head: Head
     parts: dict[str, float]
@@ -136,11 +135,9 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return SequentialSampler(self.train_dataset)
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        with checkpoints.writing(self.run.checkpoints):
-            super()._save_checkpoint(model, trial)
-        name = f"{checkpoints.PREFIX}{self.state.global_step}"
-        checkpoints.publish(Path(self.args.output_dir) / name, self.run.checkpoints / name)
+    def publish(self, written: Path) -> None:
+        """As a checkpoint; old ones go."""
+        checkpoints.publish(written, self.run.checkpoints / written.name)
         checkpoints.prune(self.run.checkpoints, self.config.keep_checkpoints)
 
 
@@ -160,14 +157,32 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.tokens = tokens
         self.report = report
         self.interruption = Interruption()
-        last = [{"step": 0, "seconds": 0.0}, *trainer.run.metrics()][-1]
-        self._logged: int = last["step"]
-        self._started: float = time.perf_counter() - last["seconds"]
+        self._logged = 0
+        self._started = time.perf_counter()
+
+    def recall(self, spent: Mapping[str, Any] | None) -> None:
+        """Goes on counting from what was spent before, if anything was."""
+        self._started = time.perf_counter() - (spent["seconds"] if spent else 0.0)
 
     @property
     def seconds(self) -> float:
         """Spent on training, by earlier sessions too."""
         return time.perf_counter() - self._started
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Optimizer,
+        lr_scheduler: Any,
+        **_: Any,
+    ) -> None:
+        """Slows down after a rollback; keeps what training starts from."""
+        self._logged, self.trainer.parts = state.global_step, {}
+        rollback.slow_down(self.trainer.run, args.learning_rate, optimizer, lr_scheduler)
+        if state.global_step == 0 and self.trainer.config.save_every:
+            self.trainer._save_checkpoint(self.trainer.model, None)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -252,6 +267,7 @@ def train(
     Raises:
         RefusedError: no verifier can be made of the generator.
         DataError: the solutions are all right, all wrong or none.
+        RunError: training diverges however slow it is.
     """
     assert config.micro_batch
     if len({solution.right for solution in solutions}) < 2:
@@ -275,15 +291,11 @@ def train(
         train_dataset=laid,
     )
     trainer.run, trainer.config, trainer.head, trainer.parts = run, config, head, {}
-    newest = checkpoints.latest(run.checkpoints)
-    for path in checkpoints.damaged_after(run.checkpoints, newest):
-        console.warn(f"{path} is damaged: going on from {newest or 'the start'}")
-    run.truncate_after(checkpoints.step_of(newest) if newest else -1)
     watch = Watch(trainer, sizes, report)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(watch)
     with watch.interruption.awaited():
-        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        rollback.train(trainer, lambda: {"seconds": watch.seconds}, watch.recall)
     shutil.rmtree(written, ignore_errors=True)
     done = trainer.state.global_step
     return Trained(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reasonkit.errors import NotFiniteError
 from reasonkit.generation import Sampling
 from reasonkit.generation.local.drawing import Drawing, uniforms
 from reasonkit.generation.local.forward import Forward, evaluating
@@ -150,7 +151,13 @@ class Batch:
         slots = gone + first
         places, counts = self.place[slots].tolist(), self.count[slots].tolist()
         tokens = self.tokens[places, : max(counts)].tolist()
-        logprobs = self.logprobs[places, : max(counts)].tolist()
+        found = self.logprobs[places, : max(counts)]
+        if not found.isfinite().all():
+            raise NotFiniteError(
+                "the model's log-probabilities are no numbers: its weights are broken, or --dtype "
+                "is too narrow for them"
+            )
+        logprobs = found.tolist()
         by_itself = stopped[gone].tolist()
         for k, (place, size) in enumerate(zip(places, counts, strict=True)):
             i, j = self.whose[place]
