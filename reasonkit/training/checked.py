@@ -46,6 +46,7 @@ class Checked(transformers.Trainer):  # type: ignore[misc]
         for name, nothing in (("_step", 0), ("_buffered_inputs", None)):
             if hasattr(self, name):
                 setattr(self, name, nothing)
+        self.optimizer = self.lr_scheduler = None
         for kept in getattr(self, "_metrics", {}).values():
             kept.clear()
 

@@ -84,12 +84,14 @@ def train(
     trainer: Checked,
     count: Callable[[], Mapping[str, Any]],
     recall: Callable[[Mapping[str, Any] | None], None],
+    restart: Callable[[], None] | None = None,
 ) -> None:
     """Trains from the run's newest whole checkpoint, back to it and slower where that diverges.
 
     Args:
         count: what has been spent until now.
         recall: called with what was spent before, as often as training begins.
+        restart: gives the model the weights it began with, where there is no checkpoint of those.
 
     Raises:
         RunError: it diverges however slow it is.
@@ -104,8 +106,11 @@ def train(
         except NotFiniteError as error:
             trainer.forget()
             latest = checkpoints.latest(run.checkpoints)
-            to = None if latest is None else checkpoints.step_of(latest)
+            begun = None if restart is None else 0
+            to = begun if latest is None else checkpoints.step_of(latest)
             after(error, run, trainer.state.global_step, to, count(), console.warn)
+            if latest is None and restart is not None:
+                restart()
 
 
 def slow_down(run: Run, peak: float, optimizer: Optimizer, scheduler: Any) -> None:

@@ -178,11 +178,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         lr_scheduler: Any,
         **_: Any,
     ) -> None:
-        """Slows down after a rollback; keeps what training starts from."""
+        """Slows down after a rollback."""
         self._logged, self.trainer.parts = state.global_step, {}
         rollback.slow_down(self.trainer.run, args.learning_rate, optimizer, lr_scheduler)
-        if state.global_step == 0 and self.trainer.config.save_every:
-            self.trainer._save_checkpoint(self.trainer.model, None)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -294,8 +292,12 @@ def train(
     watch = Watch(trainer, sizes, report)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(watch)
+
+    def restart() -> None:
+        trainer.model.load_state_dict(start_from(generator)[0].state_dict())
+
     with watch.interruption.awaited():
-        rollback.train(trainer, lambda: {"seconds": watch.seconds}, watch.recall)
+        rollback.train(trainer, lambda: {"seconds": watch.seconds}, watch.recall, restart)
     shutil.rmtree(written, ignore_errors=True)
     done = trainer.state.global_step
     return Trained(

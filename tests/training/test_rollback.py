@@ -98,9 +98,7 @@ def new(folder: Path) -> runs.Run:
 
 
 def assert_published_are_finite(run: runs.Run) -> None:
-    found = list(run.checkpoints.glob("checkpoint-*/model.safetensors"))
-    assert found
-    for path in found:
+    for path in run.checkpoints.glob("checkpoint-*/model.safetensors"):
         assert all(tensor.isfinite().all() for tensor in load_file(path).values())
 
 
@@ -138,7 +136,9 @@ def test_where_every_retry_diverges_the_run_ends_and_publishes_nothing_broken(
 ) -> None:
     monkeypatch.setattr(Checked, "_get_grad_norm", spoiled_from(0.0))
     run = new(tmp_path / "run")
-    with pytest.raises(RunError, match="diverged after step 2, 3 time.* last good checkpoint") as e:
+    with pytest.raises(
+        RunError, match=r"diverged after step 2, 3 time.* last good checkpoint"
+    ) as e:
         train(run)
     assert not isinstance(e.value, NotFiniteError) and "\n" not in str(e.value)
     assert_published_are_finite(run)
@@ -160,7 +160,7 @@ def test_weights_that_are_no_numbers_are_not_published(
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spoiling)
     run = new(tmp_path / "run")
-    with pytest.raises(RunError, match="diverged"):
+    with pytest.raises(RunError, match=r"diverged after step 1, 3 time"):
         train(run)
     assert_published_are_finite(run)
 
@@ -168,7 +168,18 @@ def test_weights_that_are_no_numbers_are_not_published(
 def test_nothing_to_go_back_to_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Checked, "_get_grad_norm", spoiled_from(0.0))
     with pytest.raises(RunError, match="no checkpoint was made"):
-        by_verifier(new(tmp_path / "run"), save_every=0)
+        by_grpo(new(tmp_path / "run"), save_every=0, validate_every=0)
+
+
+def test_a_verifier_begins_again_with_the_generators_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {"learning_rate": 0.5e-3}
+    slow = by_verifier(new(tmp_path / "slow"), save_every=0, **rates)
+    monkeypatch.setattr(Checked, "_get_grad_norm", spoiled_from(0.51e-3 * 0.5))
+    begun = by_verifier(new(tmp_path / "begun"), save_every=0)
+    both = zip(slow.verifier.parameters(), begun.verifier.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in both)
 
 
 def test_a_loss_that_is_no_number_ends_an_attempt(

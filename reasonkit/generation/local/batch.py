@@ -112,9 +112,17 @@ class Batch:
         rows: list[tuple[int, int]] = []
         numbers: dict[int, int] = {}
         widest = 0
+        if not self.forward.refills:
+            first = len(self.prompts[self.waiting[0][0]].ids)
+            others = [row for row in self.waiting if len(self.prompts[row[0]].ids) != first]
+            same = [row for row in self.waiting if len(self.prompts[row[0]].ids) == first]
+            self.waiting = deque([*same, *others])
         while self.waiting and len(rows) < most:
             i, j = self.waiting[0]
-            widest = max(widest, len(self.prompts[i].ids))
+            size = len(self.prompts[i].ids)
+            if not self.forward.refills and rows and size != widest:
+                break
+            widest = max(widest, size)
             if i not in numbers and rows and widest * (len(numbers) + 1) > PREFILL:
                 break
             numbers.setdefault(i, len(numbers))
