@@ -87,6 +87,8 @@ def _require_consistent(config: DistillConfig) -> None:
 
 
 def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
+    from reasonkit.training import adapters, head
+
     plan = resolve_settings(config)
     found = teacher.find(config)
     groups = None
@@ -102,9 +104,12 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     if not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
     tokenizer, model = load_policy(plan)
+    adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     if config.objective == Distillation.on_policy:
         assert found is not None
         teacher.require_same_tokens(found, tokenizer, model)
+        head.require_fused_right(model, plan.config.model)
+        head.require_fused_right(found.weights(plan.config), found.name)
     filled = dataclasses.replace(plan.config, teacher=found.name if found else None, keep=keep)
     plan = without_overlong(dataclasses.replace(plan, config=filled), tokenizer)
     if config.general is not None:

@@ -36,12 +36,15 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when training can't go on.
     """
+    from reasonkit.training import adapters
+
     if running.is_done(config, invocation):
         return
     plan = resolve_settings(config)
     if processes.is_main() and not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
     tokenizer, model = load_policy(plan)
+    adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     plan = without_overlong(plan, tokenizer)
     if processes.is_main() and not invocation.resume:
         _look_ahead(plan, tokenizer, model)

@@ -66,7 +66,11 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         return
     if not invocation.resume:
         runs.require_free(invocation.run_dir)
+    from reasonkit.training import adapters
+
     tokenizer, base = load_policy(plan)
+    for settings in _stages(plan):
+        adapters.adapter(settings, plan.model.entry.lora_targets, base)
     plan = without_overlong(plan, tokenizer)
     made = running.begin(COMMAND, plan.config, invocation)
     made.write_config(to_mapping(plan.config))
@@ -182,11 +186,18 @@ def _products(plan: Plan[SftRlConfig]) -> torch.dtype | None:
     """What the base and every stage's policy are measured in, to be compared with each other."""
     from reasonkit.models import precision
 
+    adapted = any(settings.lora for settings in _stages(plan))
+    return None if adapted else precision.products(plan.config)
+
+
+def _stages(plan: Plan[SftRlConfig]) -> list[DistillConfig | GrpoConfig]:
+    """The settings of all stages, as far as they are known before the first is done."""
     config = plan.config
     inputs = Inputs(config.model, config.model, config.general_chats)
-    stages = pipeline.chosen(config)
-    adapted = any(pipeline.settings(config, s, plan.model.entry, inputs).lora for s in stages)
-    return None if adapted else precision.products(config)
+    return [
+        pipeline.settings(config, stage, plan.model.entry, inputs)
+        for stage in pipeline.chosen(config)
+    ]
 
 
 def _write_chats(made: runs.Run, config: SftRlConfig) -> str | None:

@@ -31,7 +31,7 @@ from reasonkit.models import precision
 from reasonkit.objectives import KlForm
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, rollback
+from reasonkit.training import checkpoints, head, rollback
 from reasonkit.training.adapters import adapter
 from reasonkit.training.callbacks import Record, Watch
 from reasonkit.training.checked import Checked
@@ -153,6 +153,7 @@ def train(
     laid = mixed(examples, general, config)
     curriculum = Curriculum(examples, config.seed) if config.curriculum else None
     rollout = Rollout(examples, laid, config, guard, run, curriculum)
+    right = head.is_fused_right(model)
     trainer = Trainer(
         model=model,
         args=arguments(config, staging),
@@ -160,8 +161,9 @@ def train(
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
         reward_funcs=[lookup(name) for name in guard.weights],
         rollout_func=rollout,
-        peft_config=adapter(config, lora_targets),
+        peft_config=adapter(config, lora_targets, model),
     )
+    head.mend(trainer, right, config.temperature)
     trainer.reward_weights = torch.tensor(list(guard.weights.values()))
     engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
 

@@ -149,7 +149,7 @@ def train(
         args=arguments(config, updates, batch, micro_batch, written),
         processing_class=tokenizer,
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
-        peft_config=adapter(config, lora_targets),
+        peft_config=adapter(config, lora_targets, model),
     )
     engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
     trainer.run, trainer.config = run, config

@@ -24,7 +24,7 @@ from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine, evaluating
 from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import epochs
+from reasonkit.training import epochs, head
 from reasonkit.training.adapters import adapter
 from reasonkit.training.checked import Checked
 from reasonkit.training.encoding import IGNORED, Row, check
@@ -137,14 +137,16 @@ def train(
         packed=apart,
     )
     written = epochs.staging(run)
+    right = head.is_fused_right(model)
     trainer = Trainer(
         model=model,
         args=arguments(config, layout, written),
         processing_class=tokenizer,
         data_collator=collator,
         train_dataset=Dataset.from_dict({"packs": layout.micro_batches}),
-        peft_config=adapter(config, lora_targets),
+        peft_config=adapter(config, lora_targets, model),
     )
+    head.mend(trainer, right)
     trainer.run, trainer.config = run, config
     _check_first(trainer, tokenizer, rows, layout)
     engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
