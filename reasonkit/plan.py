@@ -68,12 +68,12 @@ def settle(config: Config, trains: bool = True) -> Plan[Config]:
     """
     model = resolve(config.model)
     task = describe(config.task)
-    rewards = parse(config.reward or [])
+    rewards = parse(config.reward or [], str(config.device))
     splits = load_splits(config)
     if trains:
         require_trainable(config.task, splits)
     named = config.reward or [f"{name}={w:g}" for name, w in usual_rewards(task, splits)]
-    rewards = rewards or parse(named)
+    rewards = rewards or parse(named, str(config.device))
     check_examples(config.task, splits, rewards)
     filled = dataclasses.replace(by_model(config, model.entry), reward=named)
     return Plan(filled, model, splits, rewards)

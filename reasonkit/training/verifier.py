@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 from torch.optim import Optimizer
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import (
     AutoModelForTokenClassification,
@@ -49,6 +50,9 @@ from reasonkit.training.solutions import IGNORED, Collator, Solution, lay_out
 LABELS = {0: "wrong", 1: "right"}
 LOG_EVERY = 10
 """Updates between two records."""
+
+LOGITS = 2**26
+"""Over the vocabulary, that are held at once in float32: a quarter of a gigabyte."""
 
 Record = dict[str, Any]
 """A line of ``metrics.jsonl``."""
@@ -88,6 +92,25 @@ def start_from(generator: PreTrainedModel) -> tuple[PreTrainedModel, Head]:
     return verifier, lambda hidden: linear(hidden, verifier.get_input_embeddings().weight)
 
 
+def said_loss(head: Head, hidden: Tensor, words: Tensor, piece: int) -> Tensor:
+    """The sum of -log P of words, with logits of no more than ``piece`` of them at once.
+
+    Args:
+        hidden: last hidden states, of shape (tokens, hidden width).
+        words: of shape (tokens,).
+    """
+
+    def of_piece(hidden: Tensor, words: Tensor) -> Tensor:
+        return cross_entropy(head(hidden).float(), words, reduction="sum")
+
+    if len(words) <= piece:
+        return of_piece(hidden, words)
+    # What a piece keeps for the backward pass is computed again there.
+    pieces = zip(torch.split(hidden, piece), torch.split(words, piece), strict=True)
+    sums = [checkpoint(of_piece, *both, use_reentrant=False) for both in pieces]
+    return torch.stack(sums).sum()
+
+
 class Trainer(Checked):
     """A trainer with this module's loss.
 
@@ -122,9 +145,9 @@ class Trainer(Checked):
         self._note("verdict_loss", loss)
         if self.config.lm_weight:
             predicted = judged[:, 1:]
-            logits = self.head(output.hidden_states[-1][:, :-1][predicted]).float()
-            total = cross_entropy(logits, ids[:, 1:][predicted], reduction="sum")
-            said = total / num_items_in_batch
+            hidden, words = output.hidden_states[-1][:, :-1][predicted], ids[:, 1:][predicted]
+            piece = max(1, LOGITS // self.model.config.vocab_size)
+            said = said_loss(self.head, hidden, words, piece) / num_items_in_batch
             self._note("lm_loss", said)
             loss = loss + self.config.lm_weight * said
         return loss
