@@ -87,7 +87,7 @@ def score_by_own_logits(model: PreTrainedModel | PeftModel, temperature: float) 
                 "num_items_in_batch": num_items_in_batch,
             }
             return fused(*args, **{k: v for k, v in named.items() if v is not None}, **more)
-        output = fused(*args, **more, use_cache=False)
+        output = fused(*args, **(more | {"use_cache": False}))
         logits = output.logits
         if shift_labels is None:
             assert labels is not None
