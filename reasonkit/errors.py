@@ -8,6 +8,7 @@
     │   ├── DataError          a data set that can't be read or used
     │   └── OfflineError       something would have to be downloaded and can't be
     ├── RunError          failed, or was found wanting, while running: exit code 1
+    │   └── NotFiniteError     what a model computes, or its weights, are no numbers any more
     └── StoppedError      stopped by the user: exit code 130
 
 Everything else that is raised is a defect of ours and keeps its traceback.
@@ -58,6 +59,10 @@ class OfflineError(RefusedError):
 
 class RunError(ReasonkitError):
     """Failed, or was found wanting, while running."""
+
+
+class NotFiniteError(RunError):
+    """What a model computes, or its weights, are infinite or no numbers at all."""
 
 
 class StoppedError(ReasonkitError):

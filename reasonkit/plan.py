@@ -81,12 +81,12 @@ def settle(config: Config, trains: bool = True) -> Plan[Config]:
     """
     model = resolve(config.model)
     task = describe(config.task)
-    rewards = parse(config.reward or [])
+    rewards = parse(config.reward or [], str(config.device))
     splits = load_splits(config)
     if trains:
         require_trainable(config.task, splits)
     named = config.reward or [f"{name}={w:g}" for name, w in usual_rewards(task, splits)]
-    rewards = rewards or parse(named)
+    rewards = rewards or parse(named, str(config.device))
     check_examples(config.task, splits, rewards)
     if getattr(config, "curriculum", False) and Guard(rewards).verifier is None:
         raise RefusedError(
@@ -193,20 +193,23 @@ def require_trackers(names: Sequence[str]) -> None:
 
 
 def load_policy(
-    plan: Plan[Config], dtype: DType = DType.float32
+    plan: Plan[Config], dtype: DType | None = None
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """The tokenizer and the weights of the plan's model.
 
     Args:
-        dtype: of the weights; ones that are all trained are kept in float32.
+        dtype: of the weights; by default as `reasonkit.models.precision` has those to be trained.
 
     Raises:
         RefusedError: they can't be read or don't fit each other, or the device isn't there.
     """
+    from reasonkit.models import precision
+
     quiet()
     tokenizer, remark = load_tokenizer(plan.model)
     if remark:
         console.note(remark)
+    dtype = dtype or precision.weights(plan.config)
     model = load_model(plan.model, str(plan.config.device), str(dtype))
     chat.save_ends(model, tokenizer)
     return tokenizer, model

@@ -12,8 +12,8 @@ on noise. Stages, each of which says what it took:
 
 The same extractor reads every model before and after training, so that learning a format is never
 mistaken for learning to reason. Drawings and programs hold no answers. What a thought is, and where
-another turn begins, `reasonkit.answers.reading` tells. Left out: weighing what an answer says against the
-words around it, but for a few that take it back ("not 12 but 15").
+another turn begins, `reasonkit.answers.reading` tells. Left out: weighing what an answer says
+against the words around it, but for a few that take it back ("not 12 but 15").
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ class TrainingConfig(CommonConfig):
     ] = None
     warmup_steps: Annotated[int, flag(UPDATE, "Updates until the peak is reached.", min=0)] = 3
     max_grad_norm: Annotated[float, flag(UPDATE, "Gradients are clipped here.", min=0.0)] = 1.0
+    gradient_checkpointing: Annotated[
+        bool | None, flag(UPDATE, "Save memory, compute activations twice. (default: on a GPU)")
+    ] = None
     lora: Annotated[bool, flag(UPDATE, "Train low-rank adapters, not all weights.")] = False
     lora_rank: Annotated[int, flag(UPDATE, "Rank of the adapters.", min=1)] = 16
     keep_adapter: Annotated[bool, flag(UPDATE, "Save the adapter beside the merged weights.")] = (

@@ -55,6 +55,9 @@ class VerifierConfig(CommonConfig):
     ] = None
     warmup_steps: Annotated[int, flag(UPDATE, "Updates until the peak is reached.", min=0)] = 20
     max_grad_norm: Annotated[float, flag(UPDATE, "Gradients are clipped here.", min=0.0)] = 1.0
+    gradient_checkpointing: Annotated[
+        bool | None, flag(UPDATE, "Save memory, compute activations twice. (default: on a GPU)")
+    ] = None
     save_every: Annotated[
         int, flag(EVALUATION, "Updates between checkpoints; 0 is never.", min=0)
     ] = 100

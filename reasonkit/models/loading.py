@@ -180,6 +180,8 @@ def load_model(
     import torch
     import transformers
 
+    from reasonkit.models import precision
+
     written = (read_config(resolved).architectures or [""])[0]
     # Transformers would lend it a language head: its own embedding.
     if kind == "CausalLM" and written.endswith("Classification"):
@@ -189,8 +191,7 @@ def load_model(
         )
     automatic = getattr(transformers, f"AutoModelFor{kind}")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        device = next((name for name in ("cuda", "mps") if there[name]), "cpu")
+    device = precision.device(device)
     if not there.get(device, True):
         raise RefusedError(f"--device {device}: there is none on this machine; try --device cpu")
     if device == "cuda" and processes.local_rank() >= torch.cuda.device_count():

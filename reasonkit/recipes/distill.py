@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, running, runs
-from reasonkit.config import Distillation, DistillConfig, DType, Invocation, Only, to_mapping
+from reasonkit.config import Distillation, DistillConfig, Invocation, Only, to_mapping
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Engine
 from reasonkit.models.loading import load_tokenizer
@@ -91,6 +91,8 @@ def _require_consistent(config: DistillConfig) -> None:
 
 
 def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
+    from reasonkit.training import adapters, head
+
     plan = resolve_settings(config)
     found = teacher.find(config)
     groups = None
@@ -108,11 +110,13 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
         )
     if not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
-    dtype = plan.config.dtype if plan.config.lora else DType.float32
-    tokenizer, model = load_policy(plan, dtype)
+    tokenizer, model = load_policy(plan)
+    adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     if config.objective == Distillation.on_policy:
         assert found is not None
         teacher.require_same_tokens(found, tokenizer, model)
+        head.require_fused_right(model, plan.config.model)
+        head.require_fused_right(found.weights(plan.config), found.name)
     filled = dataclasses.replace(plan.config, teacher=found.name if found else None, keep=keep)
     plan = without_overlong(dataclasses.replace(plan, config=filled), tokenizer)
     if config.general is not None:
@@ -167,6 +171,7 @@ def _look_ahead(prepared: Prepared) -> None:
 
 def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     from reasonkit.generation.local import LocalEngine
+    from reasonkit.models import precision
     from reasonkit.training import final
 
     plan, config, found = prepared.plan, prepared.plan.config, prepared.teacher
@@ -189,11 +194,13 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     if config.only == Only.traces:
         assert found is not None
         return _told(made, prepared, lessons.gather(made, plan, tokenizer, found), taught)
-    student = LocalEngine(prepared.model, tokenizer)
-    before = running.measure_before(
-        made, student, test, longest, config.baselines, plan.allow_weaker
-    )
+    products, weaker = precision.measured(config), plan.allow_weaker
+    with precision.in_float32(prepared.model):
+        student = LocalEngine(prepared.model, tokenizer, products=products)
+        before = running.measure_before(made, student, test, longest, config.baselines, weaker)
     if found is not None:
+        # The student's own look is the first of training, and computed as those are.
+        student = LocalEngine(prepared.model, tokenizer, products=precision.products(config))
         _warn_of_a_weak_teacher(made, prepared, found, engine, student)
     learned = None
     if config.objective == Distillation.on_policy:
@@ -206,8 +213,9 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
         if found is not None:
             found.release()
         tuned = supervise(made, plan, tokenizer, prepared.model, learned.rows)
-    student = LocalEngine(tuned.policy, tokenizer)
-    after = running.measure(made, "after", student, test, longest, allow_weaker=plan.allow_weaker)
+    policy = final.to_measure(tuned.policy, made.final, config.keep_adapter)
+    student = LocalEngine(policy, tokenizer, products=products)
+    after = running.measure(made, "after", student, test, longest, allow_weaker=weaker)
     measured = [*before.all, after, *([taught] if taught else [])]
     counters = tuned.counters
     told = _told(made, prepared, learned, taught)
@@ -229,7 +237,7 @@ def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     }
     if not made.final.exists():
         card = final.model_card(summary, to_mapping(config))
-        final.save(tuned.policy, tokenizer, made.final, card, config.keep_adapter)
+        final.save(policy, tokenizer, made.final, card)
     made.update(
         seconds={"total": seconds, "training": counters.seconds},
         tokens={"sampled": tokens, "trained": counters.tokens_trained},

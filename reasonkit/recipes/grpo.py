@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, processes, running, runs
-from reasonkit.config import DType, GrpoConfig, Invocation, to_mapping
+from reasonkit.config import GrpoConfig, Invocation, to_mapping
 from reasonkit.models import MODELS
 from reasonkit.objectives import PRESETS
 from reasonkit.plan import Plan, load_policy, without_overlong
@@ -36,6 +36,8 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when training can't go on.
     """
+    from reasonkit.training import adapters
+
     if running.is_done(config, invocation):
         return
     plan = resolve_settings(config)
@@ -43,9 +45,8 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     running.require_same_data(invocation, data)
     if processes.is_main() and not (invocation.dry_run or invocation.resume):
         runs.require_free(invocation.run_dir)
-    # Adapters leave the base weights alone, which then need no float32.
-    dtype = plan.config.dtype if plan.config.lora else DType.float32
-    tokenizer, model = load_policy(plan, dtype)
+    tokenizer, model = load_policy(plan)
+    adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     plan = without_overlong(plan, tokenizer)
     if processes.is_main() and not invocation.resume:
         _look_ahead(plan, tokenizer, model)
@@ -61,12 +62,14 @@ def _look_ahead(
     plan: Plan[GrpoConfig], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
 ) -> None:
     from reasonkit.generation.local import ROWS, LocalEngine
+    from reasonkit.models import precision
     from reasonkit.models.chat import encode_prompts
     from reasonkit.training import memory, preflight
 
     config, splits = plan.config, plan.splits
     guard = Guard(plan.rewards, config.reward_timeout)
-    seen = preflight.look_ahead(LocalEngine(model, tokenizer), splits.train, config, guard)
+    engine = LocalEngine(model, tokenizer, products=precision.products(config))
+    seen = preflight.look_ahead(engine, splits.train, config, guard)
     assert config.steps and config.group_size and config.prompts_per_step
     per_step = config.group_size * config.prompts_per_step
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
@@ -117,17 +120,21 @@ def _measure_and_train(
     model: PreTrainedModel,
 ) -> dict[str, Any]:
     from reasonkit.generation.local import LocalEngine
+    from reasonkit.models import precision
     from reasonkit.training import final
 
     config, test = plan.config, plan.splits.test
     assert config.max_completion_tokens
     longest, weaker = config.max_completion_tokens, plan.allow_weaker
-    engine = LocalEngine(model, tokenizer)
-    before = running.measure_before(made, engine, test, longest, config.baselines, weaker)
+    products = precision.measured(config)
+    with precision.in_float32(model):
+        engine = LocalEngine(model, tokenizer, products=products)
+        before = running.measure_before(made, engine, test, longest, config.baselines, weaker)
     guard = Guard(plan.rewards, config.reward_timeout)
     trained = reinforce(made, plan, tokenizer, model, guard)
     counters = trained.counters
-    engine = LocalEngine(trained.policy, tokenizer)
+    policy = final.to_measure(trained.policy, made.final, config.keep_adapter and made.leads)
+    engine = LocalEngine(policy, tokenizer, products=products)
     after = running.measure(made, "after", engine, test, longest, allow_weaker=weaker)
     measured = (*before.all, after)
     summary: dict[str, Any] = {
@@ -150,7 +157,7 @@ def _measure_and_train(
     }
     card = final.model_card(summary, to_mapping(config))
     if made.leads and not made.final.exists():
-        final.save(trained.policy, tokenizer, made.final, card, config.keep_adapter)
+        final.save(policy, tokenizer, made.final, card)
     made.update(
         seconds={"total": summary["seconds"], "training": counters.seconds},
         tokens={"sampled": counters.tokens_sampled, "trained": counters.tokens_trained},

@@ -45,6 +45,7 @@ from reasonkit.stages.pipeline import Inputs, Stage
 from reasonkit.tasks import chats, recorded
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 COMMAND = "sft-rl"
@@ -71,7 +72,11 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         return
     if not invocation.resume:
         runs.require_free(invocation.run_dir)
+    from reasonkit.training import adapters
+
     tokenizer, base = load_policy(plan)
+    for settings in _stages(plan):
+        adapters.adapter(settings, plan.model.entry.lora_targets, base)
     plan = without_overlong(plan, tokenizer)
     made = running.begin(COMMAND, plan.config, invocation, data)
     made.write_config(to_mapping(plan.config))
@@ -134,12 +139,13 @@ def _make(
 
     config, test = plan.config, plan.splits.test
     assert config.max_completion_tokens
-    longest, engine = config.max_completion_tokens, LocalEngine(base, tokenizer)
-    before = running.measure_before(
-        made, engine, test, longest, config.baselines, plan.allow_weaker
-    )
+    longest, products = config.max_completion_tokens, _products(plan)
+    engine, weaker = LocalEngine(base, tokenizer, products=products), plan.allow_weaker
+    before = running.measure_before(made, engine, test, longest, config.baselines, weaker)
     general = {"before": appraisal.general(made, "general-before", engine, plan, "test")}
     rows = [{"name": "base", **appraisal.appraise(made, "base", engine, plan)}]
+    # The stages load what they begin with; whoever still holds this one holds no weights.
+    base.to("meta")
     written = _write_chats(made, config)
     policy, last = config.model, ""
     for stage in pipeline.chosen(config):
@@ -149,8 +155,8 @@ def _make(
         last = nested.fingerprint(made.stages / stage.name / "final")
     _forget_another_end(made, last)
     model = load_model(resolve(policy), str(config.device), str(DType.float32))
-    engine = LocalEngine(model, tokenizer)
-    after = running.measure(made, "after", engine, test, longest, allow_weaker=plan.allow_weaker)
+    engine = LocalEngine(model, tokenizer, products=products)
+    after = running.measure(made, "after", engine, test, longest, allow_weaker=weaker)
     general["after"] = appraisal.general(made, "general-after", engine, plan, "test")
     measured = (*before.all, after)
     spent = {
@@ -180,6 +186,24 @@ def _make(
         tokens={"sampled": spent["tokens_sampled"], "trained": spent["tokens_trained"]},
     )
     return summary
+
+
+def _products(plan: Plan[SftRlConfig]) -> torch.dtype | None:
+    """What the base and every stage's policy are measured in, to be compared with each other."""
+    from reasonkit.models import precision
+
+    adapted = any(settings.lora for settings in _stages(plan))
+    return None if adapted else precision.products(plan.config)
+
+
+def _stages(plan: Plan[SftRlConfig]) -> list[DistillConfig | GrpoConfig]:
+    """The settings of all stages, as far as they are known before the first is done."""
+    config = plan.config
+    inputs = Inputs(config.model, config.model, config.general_chats)
+    return [
+        pipeline.settings(config, stage, plan.model.entry, inputs)
+        for stage in pipeline.chosen(config)
+    ]
 
 
 def _write_chats(made: runs.Run, config: SftRlConfig) -> str | None:
@@ -283,10 +307,12 @@ def _finished(
     from reasonkit.generation.local import LocalEngine
     from reasonkit.training import final
 
-    row = {**appraisal.appraise(run, "validation", LocalEngine(policy, tokenizer), plan), **spent}
+    model = final.to_measure(policy, run.final, settings.keep_adapter)
+    engine = LocalEngine(model, tokenizer, products=_products(plan))
+    row = {**appraisal.appraise(run, "validation", engine, plan), **spent}
     if not run.final.exists():
         card = final.stage_card(run.path.name, COMMAND, row, to_mapping(settings))
-        final.save(policy, tokenizer, run.final, card)
+        final.save(model, tokenizer, run.final, card)
     return {
         "command": run.record["command"],
         "model": settings.model,

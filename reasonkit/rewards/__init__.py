@@ -52,6 +52,7 @@ class Reward:
         parameter: what may follow the name on the command line, in brackets where it may be left
             out; empty for nothing.
         make: the score for a parameter, "" where none is given. Raises `RefusedError`.
+        on_device: whether it is a model, and ``make`` takes its device too.
     """
 
     name: str
@@ -65,7 +66,8 @@ class Reward:
     judges: bool = False
     waits: bool = False
     parameter: str = ""
-    make: Callable[[str], Score] | None = None
+    make: Callable[..., Score] | None = None
+    on_device: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,7 @@ REWARDS: dict[str, Reward] = {
             score=preference.score,
             parameter=":MODEL",
             make=preference.make,
+            on_device=True,
         ),
         Reward(
             name="helpful",
@@ -222,6 +225,7 @@ REWARDS: dict[str, Reward] = {
             score=preference.score,
             parameter=":MODEL",
             make=preference.make_helpful,
+            on_device=True,
         ),
         Reward(
             name="harmless",
@@ -234,6 +238,7 @@ REWARDS: dict[str, Reward] = {
             score=preference.score,
             parameter=":MODEL",
             make=preference.make_harmless,
+            on_device=True,
         ),
         Reward(
             name="judge",
@@ -252,11 +257,14 @@ REWARDS: dict[str, Reward] = {
 }
 
 
-def parse(specs: Sequence[str]) -> list[WeightedReward]:
+def parse(specs: Sequence[str], device: str = "auto") -> list[WeightedReward]:
     """The rewards that ``NAME``, ``NAME:PARAMETER`` or ``FILE.py:FUNCTION`` stand for.
 
     Each may be followed by ``=WEIGHT`` (`split`). A user's own function is named by its function
     name; see `reasonkit.rewards.own`.
+
+    Args:
+        device: where those that are models are loaded.
 
     Raises:
         UnknownNameError: no such reward, or no such function in the file.
@@ -267,7 +275,7 @@ def parse(specs: Sequence[str]) -> list[WeightedReward]:
     weighted: list[WeightedReward] = []
     for spec in specs:
         name, weight = split(spec)
-        reward = _resolve(name.strip())
+        reward = _resolve(name.strip(), device)
         if any(reward.name == other.reward.name for other in weighted):
             raise RefusedError(f"reward {reward.name!r} is given twice: give it once, or rename it")
         weighted.append(WeightedReward(reward, _weight(spec, "1" if weight is None else weight)))
@@ -306,10 +314,10 @@ def split(spec: str) -> tuple[str, str | None]:
     return (name, number) if equals and not {":", "/"} & set(number) else (spec, None)
 
 
-def _resolve(name: str) -> Reward:
+def _resolve(name: str, device: str) -> Reward:
     base, _, parameter = name.partition(":")
     if base in REWARDS:
-        return _with_parameter(REWARDS[base], parameter)
+        return _with_parameter(REWARDS[base], parameter, device)
     path, colon, function = name.rpartition(":")
     if not colon and not name.endswith(".py"):
         raise UnknownNameError("reward", name, REWARDS, hint="or your own as FILE.py:FUNCTION")
@@ -331,9 +339,10 @@ def _resolve(name: str) -> Reward:
     )
 
 
-def _with_parameter(reward: Reward, parameter: str) -> Reward:
+def _with_parameter(reward: Reward, parameter: str, device: str) -> Reward:
     if reward.make is not None:
-        return dataclasses.replace(reward, score=reward.make(parameter))
+        where = (device,) if reward.on_device else ()
+        return dataclasses.replace(reward, score=reward.make(parameter, *where))
     if parameter:
         raise RefusedError(f"reward {reward.name!r} takes no parameter: leave out :{parameter}")
     return reward

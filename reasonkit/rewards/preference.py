@@ -30,8 +30,11 @@ BATCH_TOKENS = 8 * LONGEST
 """Tokens a forward pass, padding included, at most."""
 
 
-def make(parameter: str) -> Preference:
+def make(parameter: str, device: str = "auto") -> Preference:
     """The reward of a model: a registry name, a local folder, a run or a hub id. Loaded at once.
+
+    Args:
+        device: as `reasonkit.models.loading.load_model` takes it.
 
     Raises:
         RefusedError: no model is named, or it can't be loaded or is no preference model.
@@ -43,11 +46,12 @@ def make(parameter: str) -> Preference:
             "registry name, a path or a hub id"
         )
     # Listing the rewards is no reason to import what reads models.
+    from reasonkit.models import precision
     from reasonkit.models.loading import resolve
 
     source = resolve(str(Path(parameter).expanduser())).source
     try:
-        tokenizer, model, missing = _load(source)
+        tokenizer, model, missing = _load(source, precision.device(device))
     except Exception as error:
         text = " ".join(str(error).split())[:200]
         raise RefusedError(f"preference model {parameter!r} can't be loaded: {text}") from error
@@ -63,14 +67,14 @@ def make(parameter: str) -> Preference:
     return Preference(tokenizer, model)
 
 
-def make_helpful(parameter: str) -> Callable[[Group], list[float | None]]:
+def make_helpful(parameter: str, device: str = "auto") -> Callable[[Group], list[float | None]]:
     """How good a model finds the answers, from 0 to 1; 0 for a thought that never ends.
 
     Raises:
         RefusedError: as `make`.
         OfflineError: as `make`.
     """
-    preferred = make(parameter)
+    preferred = make(parameter, device)
 
     def helpful(group: Group) -> list[float | None]:
         answers = [answer_part(completion.text) for completion in group.completions]
@@ -80,14 +84,14 @@ def make_helpful(parameter: str) -> Callable[[Group], list[float | None]]:
     return helpful
 
 
-def make_harmless(parameter: str) -> Callable[[Group], list[float | None]]:
+def make_harmless(parameter: str, device: str = "auto") -> Callable[[Group], list[float | None]]:
     """How good a model finds the completions, thoughts and all, from 0 to 1.
 
     Raises:
         RefusedError: as `make`.
         OfflineError: as `make`.
     """
-    preferred = make(parameter)
+    preferred = make(parameter, device)
 
     def harmless(group: Group) -> list[float | None]:
         texts = [completion.text for completion in group.completions]
@@ -101,7 +105,7 @@ def _chance(reward: float) -> float:
 
 
 @functools.lru_cache(maxsize=1)
-def _load(source: str) -> tuple[Any, Any, list[str]]:
+def _load(source: str, device: str) -> tuple[Any, Any, list[str]]:
     """Tokenizer, model, and the names of the weights that its files lack.
 
     Two rewards of one model share it.
@@ -113,7 +117,6 @@ def _load(source: str) -> tuple[Any, Any, list[str]]:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    cuda = torch.cuda.is_available()
     options = {
         "trust_remote_code": False,
         # A library that is offline would retry for minutes.
@@ -125,13 +128,13 @@ def _load(source: str) -> tuple[Any, Any, list[str]]:
     model, found = AutoModelForSequenceClassification.from_pretrained(
         source,
         use_safetensors=True,
-        dtype="auto" if cuda else torch.float32,
+        dtype="auto" if device == "cuda" else torch.float32,
         output_loading_info=True,
         **options,
     )
     # Which token is the last of a padded text is told by this one.
     model.config.pad_token_id = tokenizer.pad_token_id
-    return tokenizer, model.eval().to("cuda" if cuda else "cpu"), list(found["missing_keys"])
+    return tokenizer, model.eval().to(device), list(found["missing_keys"])
 
 
 def score(group: Group) -> list[float | None]:

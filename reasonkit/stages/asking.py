@@ -126,7 +126,7 @@ def score_of(source: Source) -> Score | None:
     """What ranks completions; None for their confidence."""
     config = source.config
     if config.reward:
-        guard = Guard(parse(config.reward), config.reward_timeout)
+        guard = Guard(parse(config.reward, str(config.device)), config.reward_timeout)
         return lambda group: guard.total(guard.score(group))
     if config.verifier:
         return _verifier(source, config.verifier)

@@ -32,7 +32,7 @@ def require_possible(config: VoteConfig) -> None:
         raise RefusedError(f"{' and '.join(given)} exclude each other: leave one out")
     if config.reward and config.verifier:
         raise RefusedError("--reward and --verifier both rank completions: leave one out")
-    for weighted in parse(config.reward or []):
+    for weighted in parse(config.reward or [], str(config.device)):
         if weighted.reward.needs_answer:
             raise RefusedError(
                 f"--reward {weighted.reward.name} reads the reference answer: a vote that does is "

@@ -128,7 +128,9 @@ def second_task(config: CommonConfig, name: str, reward: list[str] | None) -> Se
     if len(splits.validation) < 2:
         raise RefusedError(f"--general-task {name} has too few prompts to validate on: add some")
     named = reward or [f"{n}={w:g}" for n, w in usual_rewards(describe(name), splits)]
-    rewards = [dataclasses.replace(weighted, task=name) for weighted in parse(named)]
+    rewards = [
+        dataclasses.replace(weighted, task=name) for weighted in parse(named, str(config.device))
+    ]
     check_examples(name, splits, rewards)
     return SecondTask(splits, named, rewards)
 

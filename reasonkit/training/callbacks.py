@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from reasonkit.config import OnCollapse
+from reasonkit.training import rollback
+from reasonkit.training.checked import require_finite
 from reasonkit.training.collapse import Standing, standing
 from reasonkit.training.interruption import Interruption
 from reasonkit.training.rollouts import Rollout
@@ -46,7 +49,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.alarm = alarm
         self.publish = publish
         self.save_start: Callable[[], None] = lambda: None
-        self.rate_scale = 1.0
         self.interruption = Interruption()
         self.collapsed = False
         self.standing = Standing()
@@ -68,19 +70,30 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._started = time.perf_counter() - self.rollout.counters.seconds
         records = list(self.rollout.run.metrics())
         self.standing = standing(records)
-        if self.rate_scale != 1:
-            set_learning_rate(optimizer, lr_scheduler, args.learning_rate * self.rate_scale)
-        if self.rollout.config.validate_every and state.global_step == 0 and not records:
-            self._look(0)
-            record = {"step": 0, **self._validation, **self._spent()}
-            self.rollout.run.append_metrics(record)
-            self.report(record, [])
-            self.save_start()
+        rollback.slow_down(self.rollout.run, args.learning_rate, optimizer, lr_scheduler)
+        config = self.rollout.config
+        if state.global_step == 0 and not records:
+            if config.validate_every:
+                self._look(0)
+                record = {"step": 0, **self._validation, **self._spent()}
+                self.rollout.run.append_metrics(record)
+                self.report(record, [])
+            if config.validate_every or config.save_every:
+                self.save_start()
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: torch.nn.Module,
+        **_: Any,
     ) -> None:
-        """At a rollout's last update: validates if it is time; saves and stops if need be."""
+        """At a rollout's last update: validates if it is time; saves and stops if need be.
+
+        Raises:
+            NotFiniteError: there is nothing to validate.
+        """
         config = self.rollout.config
         step, rest = divmod(state.global_step, config.updates_per_rollout)
         self._validation = {}
@@ -88,6 +101,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             return
         every = config.validate_every
         if every and (step % every == 0 or step == config.steps):
+            require_finite(model)
             self._look(step)
             if self.standing.best_step == step:
                 control.should_save = True
@@ -142,14 +156,3 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def _spent(self) -> Record:
         self.rollout.counters.seconds = time.perf_counter() - self._started
         return asdict(self.rollout.counters)
-
-
-def set_learning_rate(optimizer: Optimizer, scheduler: Any, peak: float) -> None:
-    """Gives a running schedule another peak; a checkpoint brings its own with it."""
-    schedule = getattr(scheduler, "scheduler", scheduler)
-    schedule.base_lrs = [peak] * len(schedule.base_lrs)
-    for group, shape in zip(optimizer.param_groups, schedule.lr_lambdas, strict=True):
-        group["initial_lr"] = peak
-        group["lr"] = peak * shape(schedule.last_epoch)
-    # What is logged is what the schedule believes to have set.
-    schedule._last_lr = [group["lr"] for group in optimizer.param_groups]

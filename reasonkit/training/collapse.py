@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 IN_A_ROW = 2
-MOST_ROLLBACKS = 3
-"""After so many, training stops where it was best."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,25 +10,26 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.optim import Optimizer
 from transformers import (
     PreTrainedModel,
     PrinterCallback,
-    Trainer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
 )
 
-from reasonkit import console
 from reasonkit.config import TrainingConfig
 from reasonkit.errors import RunError
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints
+from reasonkit.training import checkpoints, rollback
+from reasonkit.training.checked import Checked, require_finite
 from reasonkit.training.collapse import standing
 from reasonkit.training.interruption import Interruption
 from reasonkit.training.rollouts import Counters
@@ -90,22 +91,39 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._started = time.perf_counter()
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Optimizer,
+        lr_scheduler: Any,
+        **_: Any,
     ) -> None:
-        """Validates the untrained model and keeps it, as the one to beat."""
+        """Slows down after a rollback; validates the untrained model, as the one to beat."""
         self._started = time.perf_counter() - self.counters.seconds
+        rollback.slow_down(self.run, args.learning_rate, optimizer, lr_scheduler)
         if state.global_step == 0 and not any(self.run.metrics()):
             self._look(0)
             self._log({"step": 0, "epoch": 0})
             self.save_start()
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: torch.nn.Module,
+        **_: Any,
     ) -> None:
-        """At an epoch's last update: validates and saves."""
+        """At an epoch's last update: validates and saves.
+
+        Raises:
+            NotFiniteError: there is nothing to validate.
+        """
         self._validation = {}
         epoch, rest = divmod(state.global_step, self.updates)
         if rest == 0:
+            require_finite(model)
             self._look(epoch)
             control.should_save = True
         if self.interruption.asked:
@@ -154,11 +172,11 @@ def staging(run: Run) -> Path:
     return checkpoints.staging(run.checkpoints / "trainer")
 
 
-def go_through(trainer: Trainer, watch: Watch, config: TrainingConfig, written: Path) -> Tuned:
+def go_through(trainer: Checked, watch: Watch, config: TrainingConfig, written: Path) -> Tuned:
     """Trains from the run's newest whole checkpoint to the end, and takes the best epoch.
 
     Raises:
-        RunError: the best checkpoint is damaged.
+        RunError: the best checkpoint is damaged, or training diverges however slow it is.
     """
     run = watch.run
     trainer.remove_callback(PrinterCallback)
@@ -167,15 +185,8 @@ def go_through(trainer: Trainer, watch: Watch, config: TrainingConfig, written: 
         trainer.add_callback(callback)
     watch.publish = lambda name, value: trainer._metrics["train"][name].append(value)
     watch.save_start = lambda: trainer._save_checkpoint(trainer.model, None)
-    newest = checkpoints.latest(run.checkpoints)
-    for path in checkpoints.damaged_after(run.checkpoints, newest):
-        console.warn(f"{path} is damaged: going on from {newest or 'the start'}")
-    run.truncate_after(checkpoints.step_of(newest) if newest else -1)
-    for record in run.metrics():
-        for field in fields(watch.counters):
-            setattr(watch.counters, field.name, record[field.name])
     with watch.interruption.awaited():
-        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        rollback.train(trainer, lambda: asdict(watch.counters), watch.counters.recall)
     shutil.rmtree(written, ignore_errors=True)
     last = watch.updates * watch.epochs
     interrupted = watch.interruption.asked and trainer.state.global_step < last

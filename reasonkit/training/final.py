@@ -1,4 +1,8 @@
-"""What a run leaves behind for others: weights, tokenizer and a model card made from the run."""
+"""What a run leaves behind for others: weights, tokenizer and a model card made from the run.
+
+``final/`` is the model that was measured, number for number: adapters are merged before it is
+measured, and what was saved is loaded again and compared before it is published.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,67 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reasonkit.errors import RunError
 from reasonkit.report.terminal import closed
+from reasonkit.training.adapters import merged
 from reasonkit.training.checkpoints import publish, writing
 
 
-def save(
-    policy: PreTrainedModel | PeftModel,
-    tokenizer: PreTrainedTokenizerBase,
-    folder: Path,
-    card: str,
-    keep_adapter: bool = False,
+def to_measure(
+    policy: PreTrainedModel | PeftModel, folder: Path, keep_adapter: bool = False
 ) -> PreTrainedModel:
-    """Writes ``final/``, whole or not at all; adapters are merged into the weights.
+    """The model that is measured and that `save` then writes; the policy is used up.
 
     Args:
+        folder: of `save`.
+        keep_adapter: also save the adapter, if there is one, in ``adapter/``.
+    """
+    if keep_adapter and isinstance(policy, PeftModel) and not folder.exists():
+        with writing(folder):
+            policy.save_pretrained(_staging(folder) / "adapter")
+    return merged(policy)
+
+
+def save(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, card: str
+) -> None:
+    """Writes ``final/``, whole or not at all.
+
+    Args:
+        model: as it was measured.
         folder: what is written; an existing one must not be there.
         card: text of its README.md.
-        keep_adapter: also save the adapter, in ``adapter/``.
 
-    Returns:
-        The model as saved.
+    Raises:
+        RunError: what was saved is another model.
     """
-    staging = folder.with_name(f".{folder.name}")
+    staging = _staging(folder)
     with writing(folder):
-        if isinstance(policy, PeftModel):
-            if keep_adapter:
-                policy.save_pretrained(staging / "adapter")
-            policy = policy.merge_and_unload()
-        policy.save_pretrained(staging)
+        model.save_pretrained(staging)
         tokenizer.save_pretrained(staging)
+    _require_same(model, staging)
     (staging / "README.md").write_text(card, encoding="utf-8")
     publish(staging, folder)
-    return policy
+
+
+def _staging(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}")
+
+
+def _require_same(model: PreTrainedModel, saved: Path) -> None:
+    loaded = type(model).from_pretrained(saved, dtype=model.dtype, use_safetensors=True)
+    there, ours = loaded.state_dict(), model.state_dict()
+    for name in there.keys() | ours.keys():
+        both = name in there and name in ours
+        if not (both and torch.equal(there[name].cpu(), ours[name].cpu())):
+            raise RunError(
+                f"{saved}: {name} is not what was measured once it is saved and loaded again; the "
+                "checkpoints are kept"
+            )
 
 
 def model_card(summary: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

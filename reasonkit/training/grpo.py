@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,19 @@ from trl import GRPOConfig
 
 from reasonkit import processes
 from reasonkit.config import GrpoConfig, OnCollapse
-from reasonkit.errors import RunError
+from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation.local import LocalEngine
+from reasonkit.models import precision
 from reasonkit.objectives import KlForm
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints
+from reasonkit.training import checkpoints, head, rollback
 from reasonkit.training.adapters import adapter
 from reasonkit.training.callbacks import Record, Watch
-from reasonkit.training.collapse import MOST_ROLLBACKS, judged, standing
+from reasonkit.training.checked import Checked
+from reasonkit.training.collapse import judged, standing
 from reasonkit.training.curriculum import Curriculum
+from reasonkit.training.rollback import MOST_ROLLBACKS, Note
 from reasonkit.training.rollouts import Counters, Rollout, lookup, mixed
 from reasonkit.training.settings import shared
 from reasonkit.training.signs import Sign
@@ -64,23 +67,15 @@ class Trained:
     rollbacks: list[dict[str, Any]]
 
 
-class Trainer(UpdateTrainer):
-    """The trainer of a run: checkpoints are whole or absent."""
+class Trainer(Checked, UpdateTrainer):
+    """The trainer of a run."""
 
-    run: Run
     watch: Watch
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        with checkpoints.writing(self.run.checkpoints):
-            super()._save_checkpoint(model, trial)
-        # Every process writes the state of its random numbers.
-        processes.gathered(None)
-        processes.from_main(self._publish)
-
-    def _publish(self) -> None:
-        name = f"checkpoint-{self.state.global_step}"
-        folder = self.run.path / "checkpoints"
-        checkpoints.publish(Path(self.args.output_dir) / name, folder / name)
+    def publish(self, written: Path) -> None:
+        """As a checkpoint; old ones go, but not the best."""
+        folder = self.run.checkpoints
+        checkpoints.publish(written, folder / written.name)
         config, best = self.watch.rollout.config, self.watch.standing.best_step
         kept = None if best is None else _checkpoint(self.run, config, best)
         checkpoints.prune(folder, config.keep_checkpoints, best=kept)
@@ -149,7 +144,8 @@ def train(
         note: called with a line that the user should see.
 
     Raises:
-        RunError: a reward failed too often, or the best checkpoint is damaged.
+        RunError: a reward failed too often, training diverges however slow it is, or the best
+            checkpoint is damaged.
     """
     assert config.prompts_per_step is not None and config.steps is not None
     folder = run.checkpoints
@@ -157,6 +153,7 @@ def train(
     laid = mixed(examples, general, config)
     curriculum = Curriculum(examples, config.seed) if config.curriculum else None
     rollout = Rollout(examples, laid, config, guard, run, curriculum)
+    right = head.is_fused_right(model)
     trainer = Trainer(
         model=model,
         args=arguments(config, staging),
@@ -164,10 +161,11 @@ def train(
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
         reward_funcs=[lookup(name) for name in guard.weights],
         rollout_func=rollout,
-        peft_config=adapter(config, lora_targets),
+        peft_config=adapter(config, lora_targets, model),
     )
+    head.mend(trainer, right, config.temperature)
     trainer.reward_weights = torch.tensor(list(guard.weights.values()))
-    engine = LocalEngine(trainer.model, tokenizer)
+    engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
 
     def publish(name: str, value: float) -> None:
         trainer._metrics["train"][name].append(value)
@@ -182,14 +180,20 @@ def train(
     watch.standing = standing(run.metrics())
     with watch.interruption.awaited():
         while run.record.get("stopped_at") is None:
-            newest = processes.from_main(lambda: _taken_up(run, config, note))
+            every = config.updates_per_rollout
+            newest = processes.from_main(partial(rollback.taken_up, run, note, every))
             _recall(rollout, run)
-            watch.rate_scale = 0.5 ** len(_rollbacks(run))
-            trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-            if not watch.collapsed:
-                break
-            fallen = partial(_back_to_the_best, run, watch, trainer.state.global_step, note)
-            processes.from_main(fallen)
+            try:
+                trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+            except NotFiniteError as error:
+                trainer.forget()
+                back = partial(_after_divergence, error, run, watch)
+            else:
+                if not watch.collapsed:
+                    break
+                back = partial(_after_collapse, run, watch)
+            step = trainer.state.global_step // every
+            processes.from_main(partial(back, step, note))
             if watch.interruption.agreed():
                 break
     if run.leads:
@@ -208,7 +212,7 @@ def train(
         step=last if best is None else best,
         interrupted=interrupted,
         stopped=run.record.get("stopped_at"),
-        rollbacks=_rollbacks(run),
+        rollbacks=rollback.history(run),
     )
 
 
@@ -218,31 +222,13 @@ def _cleared(folder: Path) -> Path:
     return checkpoints.staging(folder / "trainer")
 
 
-def _taken_up(run: Run, config: GrpoConfig, note: Callable[[str], None]) -> Path | None:
-    """The checkpoint to go on from, if any; the logs end where it was written."""
-    newest = checkpoints.latest(run.checkpoints)
-    for path in checkpoints.damaged_after(run.checkpoints, newest):
-        note(f"{path} is damaged: going on from {newest or 'the start'}")
-    run.truncate_after(checkpoints.step_of(newest) // config.updates_per_rollout if newest else -1)
-    return newest
-
-
 def _checkpoint(run: Run, config: GrpoConfig, step: int) -> Path:
     return run.checkpoints / f"{checkpoints.PREFIX}{step * config.updates_per_rollout}"
 
 
-def _rollbacks(run: Run) -> list[dict[str, Any]]:
-    return list(run.record.get("rollbacks", []))
-
-
-def _back_to_the_best(run: Run, watch: Watch, update: int, note: Callable[[str], None]) -> None:
-    """After a collapse: forgets what came after the best checkpoint, or ends training.
-
-    What is forgotten goes first and the rollback is recorded last: whatever interrupts this, the
-    resumed run collapses in the same way and comes here again.
-    """
+def _after_collapse(run: Run, watch: Watch, step: int, note: Note) -> None:
+    """Forgets what came after the best checkpoint, or ends training."""
     config, best = watch.rollout.config, watch.standing
-    step = update // config.updates_per_rollout
     assert best.best_step is not None
     fallen = [
         (int(record["step"]), judged(record)[0])
@@ -250,34 +236,44 @@ def _back_to_the_best(run: Run, watch: Watch, update: int, note: Callable[[str],
         if "validation" in record and record["step"] > best.best_step
     ]
     said = f"validation fell from {best.best:.1%} at step {best.best_step} to {fallen[-1][1]:.1%}"
-    history = _rollbacks(run)
-    if config.on_collapse == OnCollapse.stop or len(history) >= MOST_ROLLBACKS:
+    if config.on_collapse == OnCollapse.stop or len(rollback.history(run)) >= MOST_ROLLBACKS:
         note(f"{said}: training stops, step {best.best_step} is kept")
         run.update(stopped_at=step)
         return
-    for path in (*run.evaluations.glob("step-*.json"), *run.evaluations.glob("general-*.json")):
-        if int(path.stem.rpartition("-")[2]) > best.best_step:
-            path.unlink()
-    checkpoints.drop_after(run.checkpoints, best.best_step * config.updates_per_rollout)
-    rollback = {
-        "from": step,
-        "to": best.best_step,
-        "best": best.best,
-        "validations": fallen,
-        "spent": asdict(watch.rollout.counters),
-    }
-    run.update(rollbacks=[*history, rollback])
+    _forget_after(run, config, best.best_step)
+    spent = asdict(watch.rollout.counters)
+    more = {"best": best.best, "validations": fallen}
+    rollback.keep(run, step, best.best_step, f"Collapse: {said}", spent, **more)
     note(f"{said}: back to step {best.best_step} with half the learning rate")
+
+
+def _after_divergence(error: NotFiniteError, run: Run, watch: Watch, step: int, note: Note) -> None:
+    """Goes back to the best checkpoint, or without validation to the newest, or ends training."""
+    config, to = watch.rollout.config, watch.standing.best_step
+    if to is not None and config.on_collapse == OnCollapse.stop:
+        note(f"training diverged after step {step}: {error}: it stops, step {to} is kept")
+        run.update(stopped_at=step)
+        return
+    newest = checkpoints.latest(run.checkpoints)
+    if to is None and newest is not None:
+        to = checkpoints.step_of(newest) // config.updates_per_rollout
+    if to is not None:
+        _forget_after(run, config, to)
+    rollback.after(error, run, step, to, asdict(watch.rollout.counters), note)
+
+
+def _forget_after(run: Run, config: GrpoConfig, step: int) -> None:
+    """Drops what was measured and saved of later steps."""
+    for path in (*run.evaluations.glob("step-*.json"), *run.evaluations.glob("general-*.json")):
+        if int(path.stem.rpartition("-")[2]) > step:
+            path.unlink()
+    checkpoints.drop_after(run.checkpoints, step * config.updates_per_rollout)
 
 
 def _recall(rollout: Rollout, run: Run) -> None:
     """Takes up what earlier sessions, and abandoned stretches, have spent and observed."""
     records = list(run.metrics())
-    spent = [*records[-1:], *(rollback["spent"] for rollback in _rollbacks(run))]
-    if spent:
-        most = max(spent, key=lambda record: record["seconds"])
-        for field in fields(rollout.counters):
-            setattr(rollout.counters, field.name, most[field.name])
+    rollout.counters.recall(rollback.spent(run))
     if rollout.curriculum is not None:
         rollout.curriculum = Curriculum(rollout.examples, rollout.config.seed)
         for record in records:

@@ -53,13 +53,14 @@ class ModelShape:
 def shape_of(model: PreTrainedModel) -> ModelShape:
     """The shape of a loaded model, from its configuration."""
     config = model.config
-    heads = config.num_attention_heads
+    # A model without attention keeps no keys and values.
+    heads = getattr(config, "num_attention_heads", None) or 0
     return ModelShape(
         parameters=sum(p.numel() for p in model.parameters()),
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
         kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-        head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
+        head_dim=getattr(config, "head_dim", None) or config.hidden_size // max(1, heads),
         vocab=config.vocab_size,
     )
 

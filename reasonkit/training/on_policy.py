@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DistillationConfig, DistillationTrainer
@@ -24,9 +23,11 @@ from trl import DistillationConfig, DistillationTrainer
 from reasonkit.config import DistillConfig
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import ROWS, LocalEngine, sample_tokens
+from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, epochs
+from reasonkit.training import epochs
 from reasonkit.training.adapters import adapter
+from reasonkit.training.checked import Checked
 from reasonkit.training.settings import shared
 from reasonkit.training.trackers import trl_trackers
 from reasonkit.types import Example
@@ -35,10 +36,9 @@ REVERSE_KL = 1.0
 """TRL's ``beta``: 0 is the forward divergence, 1 the reverse one."""
 
 
-class Trainer(DistillationTrainer):  # type: ignore[misc]
-    """DistillationTrainer with our sampling, and whose checkpoints appear whole or not at all."""
+class Trainer(Checked, DistillationTrainer):  # type: ignore[misc]
+    """DistillationTrainer with our sampling."""
 
-    run: Run
     config: DistillConfig
     watch: epochs.Watch
 
@@ -53,15 +53,15 @@ class Trainer(DistillationTrainer):  # type: ignore[misc]
         place = self.config.seed * 1_000_003 + self.state.global_step
         sampled: list[list[int]] = []
         for block, start in enumerate(range(0, len(prompt_ids), ROWS)):
-            with self.autocast_smart_context_manager():
-                drawn = sample_tokens(
-                    self.accelerator.unwrap_model(self.model),
-                    self.processing_class,
-                    prompt_ids[start : start + ROWS],
-                    1,
-                    sampling,
-                    (place << 20) + block,
-                )
+            drawn = sample_tokens(
+                self.accelerator.unwrap_model(self.model),
+                self.processing_class,
+                prompt_ids[start : start + ROWS],
+                1,
+                sampling,
+                (place << 20) + block,
+                precision.products(self.config),
+            )
             sampled += [ids for ids, _ in drawn]
         counters, tokens = self.watch.counters, sum(map(len, sampled))
         counters.rollout_seconds += time.perf_counter() - started
@@ -70,11 +70,9 @@ class Trainer(DistillationTrainer):  # type: ignore[misc]
         self._metrics["train"]["completion_tokens"].append(tokens / len(sampled))
         return sampled
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        with checkpoints.writing(self.run.checkpoints):
-            super()._save_checkpoint(model, trial)
-        name = f"checkpoint-{self.state.global_step}"
-        epochs.publish(self.run, self.config, Path(self.args.output_dir) / name)
+    def publish(self, written: Path) -> None:
+        """As a checkpoint; old ones go, but not the best."""
+        epochs.publish(self.run, self.config, written)
 
 
 def batches(config: DistillConfig, examples: int) -> tuple[int, int]:
@@ -151,9 +149,9 @@ def train(
         args=arguments(config, updates, batch, micro_batch, written),
         processing_class=tokenizer,
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
-        peft_config=adapter(config, lora_targets),
+        peft_config=adapter(config, lora_targets, model),
     )
-    engine = LocalEngine(trainer.model, tokenizer)
+    engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
     trainer.run, trainer.config = run, config
     trainer.watch = epochs.Watch(
         run,

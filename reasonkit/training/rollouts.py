@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from statistics import fmean, pstdev
 from typing import Any
 
@@ -21,6 +21,7 @@ from reasonkit.config import GrpoConfig
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.judging import extract
+from reasonkit.models import precision
 from reasonkit.models.chat import encode_prompts
 from reasonkit.objectives import RewardScaling
 from reasonkit.rewards.guard import Guard
@@ -64,6 +65,12 @@ class Counters:
     reward_seconds: float = 0.0
     validation_seconds: float = 0.0
     seconds: float = 0.0
+
+    def recall(self, spent: Mapping[str, Any] | None) -> None:
+        """Goes on counting from what was spent before, if anything was."""
+        for counted in fields(self):
+            if spent is not None:
+                setattr(self, counted.name, spent[counted.name])
 
     def add(self, before: Counters, parts: Sequence[Counters]) -> None:
         """Takes in what a rollout has cost in all processes: their tokens, the longest time.
@@ -167,14 +174,14 @@ class Rollout:
         step = trainer.state.global_step // config.updates_per_rollout
         count = len(prompts) // size * processes.size()
         model = trainer.accelerator.unwrap_model(trainer.model)
-        engine = LocalEngine(model, trainer.processing_class)
+        products = precision.products(config)
+        engine = LocalEngine(model, trainer.processing_class, products=products)
         rounds = config.resample or 0
         before, spent = replace(self.counters), self.guard.spent
 
         def draw(examples: Sequence[Example], attempt: int) -> list[Drawn]:
             place = step * (rounds + 1) + attempt
-            with trainer.autocast_smart_context_manager():
-                return self._draw(engine, examples, size, config.seed * 1_000_003 + place)
+            return self._draw(engine, examples, size, config.seed * 1_000_003 + place)
 
         drawn = draw(processes.share(self._prompts(step, count)), 0)
         flat = sum(d.spreadless for d in drawn)

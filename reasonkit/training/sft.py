@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from datasets import Dataset
@@ -23,9 +22,11 @@ from reasonkit import console
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine, evaluating
+from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, epochs
+from reasonkit.training import epochs, head
 from reasonkit.training.adapters import adapter
+from reasonkit.training.checked import Checked
 from reasonkit.training.encoding import IGNORED, Row, check
 from reasonkit.training.packing import Layout, Pack, lay_out
 from reasonkit.training.settings import shared
@@ -37,20 +38,17 @@ SAME = 0.03
 """Logits that differ by less than this share of the largest are the same, in bfloat16 too."""
 
 
-class Trainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that keeps the order it is given, and whose checkpoints appear whole."""
+class Trainer(Checked, SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer that keeps the order it is given."""
 
-    run: Run
     config: DistillConfig
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
         return SequentialSampler(self.train_dataset)
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        with checkpoints.writing(self.run.checkpoints):
-            super()._save_checkpoint(model, trial)
-        name = f"checkpoint-{self.state.global_step}"
-        epochs.publish(self.run, self.config, Path(self.args.output_dir) / name)
+    def publish(self, written: Path) -> None:
+        """As a checkpoint; old ones go, but not the best."""
+        epochs.publish(self.run, self.config, written)
 
 
 class Collator:
@@ -139,17 +137,19 @@ def train(
         packed=apart,
     )
     written = epochs.staging(run)
+    right = head.is_fused_right(model)
     trainer = Trainer(
         model=model,
         args=arguments(config, layout, written),
         processing_class=tokenizer,
         data_collator=collator,
         train_dataset=Dataset.from_dict({"packs": layout.micro_batches}),
-        peft_config=adapter(config, lora_targets),
+        peft_config=adapter(config, lora_targets, model),
     )
+    head.mend(trainer, right)
     trainer.run, trainer.config = run, config
     _check_first(trainer, tokenizer, rows, layout)
-    engine = LocalEngine(trainer.model, tokenizer)
+    engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
     sizes = [
         sum(len(rows[n].ids) for pack in micro for n in pack) for micro in layout.micro_batches
     ]

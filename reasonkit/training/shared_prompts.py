@@ -9,6 +9,7 @@ processes. Those are scored by `reasonkit.training.padding`.
 
 from __future__ import annotations
 
+import inspect
 from contextlib import AbstractContextManager
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedModel
 
+from reasonkit.generation.local.cache import windows
 from reasonkit.training.micro_batches import PASS_ROWS
 
 FULL = "full_attention"
@@ -32,11 +34,14 @@ def can_share(model: torch.nn.Module, unwrapped: PreTrainedModel) -> bool:
     config = unwrapped.config.get_text_config()
     kinds = getattr(config, "layer_types", None)
     windowed = getattr(config, "sliding_window", None) if kinds is None else set(kinds) - {FULL}
-    return (
+    accepted = inspect.signature(unwrapped.forward).parameters
+    keeps_keys_and_values = {"cache", "past_key_values"} & set(accepted) and windows(config)
+    return bool(
         model is unwrapped
         and not unwrapped.is_gradient_checkpointing
         and not unwrapped._is_stateful
         and not windowed
+        and keeps_keys_and_values
     )
 
 

@@ -16,15 +16,16 @@ from __future__ import annotations
 import copy
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
+from torch.optim import Optimizer
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import (
     AutoModelForTokenClassification,
@@ -37,11 +38,11 @@ from transformers import (
     TrainingArguments,
 )
 
-from reasonkit import console
 from reasonkit.config import VerifierConfig
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints
+from reasonkit.training import checkpoints, rollback
+from reasonkit.training.checked import Checked
 from reasonkit.training.interruption import Interruption
 from reasonkit.training.settings import shared
 from reasonkit.training.solutions import IGNORED, Collator, Solution, lay_out
@@ -49,6 +50,9 @@ from reasonkit.training.solutions import IGNORED, Collator, Solution, lay_out
 LABELS = {0: "wrong", 1: "right"}
 LOG_EVERY = 10
 """Updates between two records."""
+
+LOGITS = 2**26
+"""Over the vocabulary, that are held at once in float32: a quarter of a gigabyte."""
 
 Record = dict[str, Any]
 """A line of ``metrics.jsonl``."""
@@ -88,14 +92,32 @@ def start_from(generator: PreTrainedModel) -> tuple[PreTrainedModel, Head]:
     return verifier, lambda hidden: linear(hidden, verifier.get_input_embeddings().weight)
 
 
-class Trainer(transformers.Trainer):  # type: ignore[misc]
-    """A trainer with this module's loss, whose checkpoints appear whole or not at all.
+def said_loss(head: Head, hidden: Tensor, words: Tensor, piece: int) -> Tensor:
+    """The sum of -log P of words, with logits of no more than ``piece`` of them at once.
+
+    Args:
+        hidden: last hidden states, of shape (tokens, hidden width).
+        words: of shape (tokens,).
+    """
+
+    def of_piece(hidden: Tensor, words: Tensor) -> Tensor:
+        return cross_entropy(head(hidden).float(), words, reduction="sum")
+
+    if len(words) <= piece:
+        return of_piece(hidden, words)
+    # What a piece keeps for the backward pass is computed again there.
+    pieces = zip(torch.split(hidden, piece), torch.split(words, piece), strict=True)
+    sums = [checkpoint(of_piece, *both, use_reentrant=False) for both in pieces]
+    return torch.stack(sums).sum()
+
+
+class Trainer(Checked):
+    """A trainer with this module's loss.
 
     Attributes:
         parts: the sums of both terms since they were last logged.
     """
 
-    run: Run
     config: VerifierConfig
     head: Head
     parts: dict[str, float]
@@ -123,9 +145,9 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
         self._note("verdict_loss", loss)
         if self.config.lm_weight:
             predicted = judged[:, 1:]
-            logits = self.head(output.hidden_states[-1][:, :-1][predicted]).float()
-            total = cross_entropy(logits, ids[:, 1:][predicted], reduction="sum")
-            said = total / num_items_in_batch
+            hidden, words = output.hidden_states[-1][:, :-1][predicted], ids[:, 1:][predicted]
+            piece = max(1, LOGITS // self.model.config.vocab_size)
+            said = said_loss(self.head, hidden, words, piece) / num_items_in_batch
             self._note("lm_loss", said)
             loss = loss + self.config.lm_weight * said
         return loss
@@ -136,11 +158,9 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return SequentialSampler(self.train_dataset)
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        with checkpoints.writing(self.run.checkpoints):
-            super()._save_checkpoint(model, trial)
-        name = f"{checkpoints.PREFIX}{self.state.global_step}"
-        checkpoints.publish(Path(self.args.output_dir) / name, self.run.checkpoints / name)
+    def publish(self, written: Path) -> None:
+        """As a checkpoint; old ones go."""
+        checkpoints.publish(written, self.run.checkpoints / written.name)
         checkpoints.prune(self.run.checkpoints, self.config.keep_checkpoints)
 
 
@@ -160,14 +180,30 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.tokens = tokens
         self.report = report
         self.interruption = Interruption()
-        last = [{"step": 0, "seconds": 0.0}, *trainer.run.metrics()][-1]
-        self._logged: int = last["step"]
-        self._started: float = time.perf_counter() - last["seconds"]
+        self._logged = 0
+        self._started = time.perf_counter()
+
+    def recall(self, spent: Mapping[str, Any] | None) -> None:
+        """Goes on counting from what was spent before, if anything was."""
+        self._started = time.perf_counter() - (spent["seconds"] if spent else 0.0)
 
     @property
     def seconds(self) -> float:
         """Spent on training, by earlier sessions too."""
         return time.perf_counter() - self._started
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Optimizer,
+        lr_scheduler: Any,
+        **_: Any,
+    ) -> None:
+        """Slows down after a rollback."""
+        self._logged, self.trainer.parts = state.global_step, {}
+        rollback.slow_down(self.trainer.run, args.learning_rate, optimizer, lr_scheduler)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -252,6 +288,7 @@ def train(
     Raises:
         RefusedError: no verifier can be made of the generator.
         DataError: the solutions are all right, all wrong or none.
+        RunError: training diverges however slow it is.
     """
     assert config.micro_batch
     if len({solution.right for solution in solutions}) < 2:
@@ -275,15 +312,15 @@ def train(
         train_dataset=laid,
     )
     trainer.run, trainer.config, trainer.head, trainer.parts = run, config, head, {}
-    newest = checkpoints.latest(run.checkpoints)
-    for path in checkpoints.damaged_after(run.checkpoints, newest):
-        console.warn(f"{path} is damaged: going on from {newest or 'the start'}")
-    run.truncate_after(checkpoints.step_of(newest) if newest else -1)
     watch = Watch(trainer, sizes, report)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(watch)
+
+    def restart() -> None:
+        trainer.model.load_state_dict(start_from(generator)[0].state_dict())
+
     with watch.interruption.awaited():
-        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        rollback.train(trainer, lambda: {"seconds": watch.seconds}, watch.recall, restart)
     shutil.rmtree(written, ignore_errors=True)
     done = trainer.state.global_step
     return Trained(

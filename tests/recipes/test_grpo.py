@@ -72,6 +72,32 @@ def test_a_foreign_model_and_a_file_go_through_every_stage(
     assert [m["step"] for m in metrics] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("lora", [(), ("--lora",)])
+def test_the_model_that_is_saved_is_the_one_that_was_measured(
+    reasonkit: Callable, tmp_path: Path, lora: tuple, dtype: str
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    from reasonkit.generation import Sampling
+    from reasonkit.generation.local import LocalEngine
+    from reasonkit.models.loading import load_tokenizer, resolve
+    from reasonkit.tasks import load
+
+    ended = reasonkit(
+        "grpo", "--model", "abacus-mini", "--run-dir", "run", *SMALL, "--dtype", dtype, *lora,
+        "--learning-rate", 3e-3, "--warmup-steps", 0,
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    after = json.loads((tmp_path / "run/evaluations/after.json").read_text())["verdicts"]
+    wanted = {v["id"]: v["text"] for v in after}
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "run/final").eval()
+    engine = LocalEngine(model, load_tokenizer(resolve("run"))[0])
+    asked = [e for e in load("arithmetic", validation=4, test=8).test if e.id in wanted]
+    groups = engine.sample(asked, 1, Sampling(24, temperature=0))
+    assert {g.example.id: g.completions[0].text for g in groups} == wanted
+
+
 def test_a_run_killed_in_training_resumes_to_the_same_weights(
     reasonkit: Callable, tmp_path: Path
 ) -> None:

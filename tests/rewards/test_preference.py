@@ -141,6 +141,11 @@ def test_both_rewards_share_the_weights_of_one_model() -> None:
     assert preference._load.cache_info().misses == 1
 
 
+def test_a_model_is_loaded_where_it_is_told() -> None:
+    (weighted,) = parse([f"preference:{MODEL}"], device="meta")
+    assert weighted.reward.score.model.device.type == "meta"
+
+
 def test_the_chances_are_the_logistic_function_of_the_reward(models: dict[int, Path]) -> None:
     path = str(models[1])
     logits = torch.tensor(make(path)(GROUP))

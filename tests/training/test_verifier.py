@@ -169,6 +169,21 @@ def test_one_seed_gives_the_same_weights_and_another_one_others(tmp_path: Path) 
     assert not equal(first, other)
 
 
+def test_logits_in_pieces_have_the_same_loss_and_gradient() -> None:
+    model = generator()
+    hidden = torch.randn((7, model.config.hidden_size), requires_grad=True)
+    words = torch.arange(7) + 5
+    losses, gradients = [], []
+    for piece in (7, 3, 1):
+        loss = verifier.said_loss(model.lm_head, hidden, words, piece)
+        losses.append(loss.item())
+        gradients.append(torch.autograd.grad(loss, [hidden, model.lm_head.weight]))
+    assert losses == pytest.approx([losses[0]] * 3)
+    for other in gradients[1:]:
+        for one, same in zip(gradients[0], other, strict=True):
+            torch.testing.assert_close(one, same)
+
+
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=3)
     whole = train(tmp_path / "whole", config)

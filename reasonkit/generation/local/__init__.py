@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.generation import Sampling
@@ -35,14 +36,20 @@ class LocalEngine:
         model: any causal language model of transformers, already on its device.
         tokenizer: with a chat template.
         rows: completions sampled at once.
+        products: what products are computed in (`reasonkit.models.precision`).
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: int = ROWS
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        rows: int = ROWS,
+        products: torch.dtype | None = None,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.rows = rows
+        self.products = products
 
     def gives_logprobs(self) -> bool:
         """Always."""
@@ -85,7 +92,8 @@ class LocalEngine:
             seeds = [seed_of(sampling.seed, i) for i in range(len(prompts))]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         asked = [Prompt(prompts[i], seeds[i]) for i in order]
-        for number, rows in Batch(self.model, self.tokenizer, asked, n, sampling, self.rows):
+        batch = Batch(self.model, self.tokenizer, asked, n, sampling, self.rows, self.products)
+        for number, rows in batch:
             yield order[number], [self._completion(row) for row in rows]
 
     def _completion(self, row: Row) -> Completion:
@@ -100,11 +108,13 @@ def sample_tokens(
     n: int,
     sampling: Sampling,
     seed: int,
+    products: torch.dtype | None = None,
 ) -> list[tuple[list[int], float]]:
     """Samples ``n`` completions of each prompt, all at once.
 
     Args:
         prompts: token ids.
+        products: as of `LocalEngine`.
 
     Returns:
         For each prompt in turn ``n`` pairs: the token ids, the end-of-sequence token included,
@@ -112,6 +122,6 @@ def sample_tokens(
     """
     sampled: list[list[tuple[list[int], float]]] = [[] for _ in prompts]
     asked = [Prompt(prompt, seed_of(seed, i)) for i, prompt in enumerate(prompts)]
-    for i, rows in Batch(model, tokenizer, asked, n, sampling, len(prompts) * n):
+    for i, rows in Batch(model, tokenizer, asked, n, sampling, len(prompts) * n, products):
         sampled[i] = [(row.token_ids, sum(row.logprobs)) for row in rows]
     return [row for group in sampled for row in group]

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from reasonkit.errors import RunError
+from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation import Sampling
 from reasonkit.generation.local.drawing import Drawing, uniforms
 from reasonkit.generation.local.forward import Forward, evaluating
 from reasonkit.generation.local.stopping import Ending
 from reasonkit.models.chat import readable
+from reasonkit.models.precision import computing
 from reasonkit.types import FinishReason
 
 REFILL = 4
@@ -53,6 +54,7 @@ class Batch:
 
     Args:
         prompts: in the order in which they are let in.
+        products: as of `reasonkit.generation.local.LocalEngine`.
 
     A row ends where the model can read no more, if that is before ``sampling.max_tokens``.
 
@@ -68,8 +70,10 @@ class Batch:
         n: int,
         sampling: Sampling,
         rows: int,
+        products: torch.dtype | None = None,
     ) -> None:
         self.model, self.prompts, self.n = model, prompts, n
+        self.products = products
         self.longest = sampling.max_tokens
         widest = max((len(p.ids) for p in prompts), default=0)
         self.readable = readable(model.config) or widest + self.longest
@@ -97,7 +101,7 @@ class Batch:
     def __iter__(self) -> Iterator[tuple[int, list[Row]]]:
         """Yields a prompt's number and its completions once all of them have ended."""
         while self.waiting or len(self.place):
-            with evaluating(self.model):
+            with evaluating(self.model), computing(self.model.device, self.products):
                 while not self.finished:
                     self._advance()
             for i in self.finished:
@@ -118,9 +122,17 @@ class Batch:
         rows: list[tuple[int, int]] = []
         numbers: dict[int, int] = {}
         widest = 0
+        if not self.forward.refills:
+            first = len(self.prompts[self.waiting[0][0]].ids)
+            others = [row for row in self.waiting if len(self.prompts[row[0]].ids) != first]
+            same = [row for row in self.waiting if len(self.prompts[row[0]].ids) == first]
+            self.waiting = deque([*same, *others])
         while self.waiting and len(rows) < most:
             i, j = self.waiting[0]
-            widest = max(widest, len(self.prompts[i].ids))
+            size = len(self.prompts[i].ids)
+            if not self.forward.refills and rows and size != widest:
+                break
+            widest = max(widest, size)
             if i not in numbers and rows and widest * (len(numbers) + 1) > PREFILL:
                 break
             numbers.setdefault(i, len(numbers))
@@ -159,7 +171,13 @@ class Batch:
         slots = gone + first
         places, counts = self.place[slots].tolist(), self.count[slots].tolist()
         tokens = self.tokens[places, : max(counts)].tolist()
-        logprobs = self.logprobs[places, : max(counts)].tolist()
+        found = self.logprobs[places, : max(counts)]
+        if not found.isfinite().all():
+            raise NotFiniteError(
+                "the model's log-probabilities are no numbers: its weights are broken, or --dtype "
+                "is too narrow for them"
+            )
+        logprobs = found.tolist()
         by_itself = stopped[gone].tolist()
         for k, (place, size) in enumerate(zip(places, counts, strict=True)):
             i, j = self.whose[place]

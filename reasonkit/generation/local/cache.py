@@ -181,41 +181,44 @@ class Layer(DynamicLayer):  # type: ignore[misc]
 
 
 class Wave:
-    """Rows over transformers' own cache, for models that keep more than keys and values.
+    """Rows of one length over transformers' own cache, where that is more than keys and values.
 
-    All rows begin together: there is no room for others until the last has ended.
+    What a state space model keeps has no columns that could be masked, so there is no padding: rows
+    begin together, after prompts of one length, and others wait until the last has ended.
     """
 
-    def __init__(self) -> None:
-        self.cache: Cache
+    def __init__(self, config: PretrainedConfig) -> None:
+        self.cache: Cache = DynamicCache(config=config)
         self.live = self.end = 0
-        self.begin = 0
-        self.start = torch.zeros(0, dtype=torch.long)
 
-    def admit(self, prefilled: Cache, lengths: Tensor, prompt: Tensor) -> None:
-        """Takes the prompts' cache over, a copy for each new row."""
-        self.end = int(lengths.max())
-        self.live, self.start = len(prompt), self.end - lengths[prompt]
-        prefilled.reorder_cache(prompt)
-        self.cache = prefilled
+    def read(self, ids: Tensor) -> dict[str, Any]:
+        """What the model is called with to read ids, of shape (rows, new columns)."""
+        columns = torch.arange(self.end, self.end + ids.size(1), device=ids.device)
+        self.end = self.end + ids.size(1)
+        positions = columns.expand(len(ids), -1)
+        return {"input_ids": ids, "position_ids": positions, "cache": self.cache}
 
-    def keep(self, kept: Tensor) -> None:
-        """Drops all rows but those in slots ``kept``, which take the first slots in that order."""
-        self.live, self.start = len(kept), self.start[kept]
-        self.cache.reorder_cache(kept)
+    def admit(self, prompt: Tensor) -> None:
+        """Makes a copy of what was kept of the prompts for each row, by the number of its own."""
+        self.cache.reorder_cache(prompt)
 
-    def room(self) -> None:
-        """There always is: the cache grows by itself."""
+    keep = admit
 
-    def positions(self) -> Tensor:
-        """Of the tokens that the next step reads, of shape (live,)."""
-        return self.end - self.start
 
-    def mask(self, begin: int) -> Tensor:
-        """Which columns from ``begin`` on each row reads in the next step."""
-        columns = torch.arange(begin, self.end + 1, device=self.start.device)
-        return columns >= self.start[:, None]
+class Whole:
+    """Rows of one length that are read anew at every step: for models that keep nothing of use."""
 
-    def advance(self) -> None:
-        """Moves the clock on, after a step."""
-        self.end += 1
+    def __init__(self, config: PretrainedConfig) -> None:
+        self.ids: Tensor | None = None
+
+    def read(self, ids: Tensor) -> dict[str, Any]:
+        """As of `Wave`."""
+        self.ids = ids if self.ids is None else torch.cat([self.ids, ids], 1)
+        return {"input_ids": self.ids}
+
+    def admit(self, prompt: Tensor) -> None:
+        """As of `Wave`."""
+        assert self.ids is not None
+        self.ids = self.ids[prompt]
+
+    keep = admit

@@ -84,5 +84,7 @@ class Drawing:
             mass = (kept - kept.amax(-1, keepdim=True)).exp_()
         up_to = mass.cumsum(-1)
         drawn = torch.searchsorted(up_to, u[:, None] * up_to[:, -1:], right=True)
+        # Of logits that are no numbers none is found; their log-probability tells.
+        drawn.clamp_(max=logits.size(-1) - 1)
         taken = logits.gather(1, drawn) - highest - total.log()
         return drawn[:, 0], taken[:, 0]

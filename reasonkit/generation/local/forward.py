@@ -1,21 +1,48 @@
-"""A transformers model's own forward: prompts in one go, then a token a row and step."""
+"""A transformers model's own forward: prompts in one go, then a token a row and step.
+
+What a model keeps of what it has read, and what padding does to it, differs more than any list of
+names could say. So each model is asked once, on a few tokens: rows are decoded in the first way
+that gives what reading them whole gives.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from functools import cached_property
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache, PreTrainedModel
 
-from reasonkit.generation.local.cache import Slots, Wave, windows
+from reasonkit.generation.local.cache import Slots, Wave, Whole, windows
 from reasonkit.generation.local.quick import Quick, quick
 
 PATIENCE = 4
 """Steps that a model takes by itself first: fewer are not worth making a quick one."""
+
+ROUNDING = {t: 4 * torch.finfo(t).eps for t in (torch.bfloat16, torch.float16)}
+"""By which share of their spread two ways to the same logits may differ: four roundings. Models of
+4 to 28 layers came to two of bfloat16's at most."""
+
+EXACT = 3e-4
+"""The same for wider formats."""
+
+PROBE = 12
+"""Tokens of a row on which a way to decode is tried."""
+
+WRONG = {torch.bfloat16: 0.1, torch.float16: 0.1}
+"""By how much, as of `ROUNDING`, a way differs that is wrong: far more than any rounding."""
+
+WRONG_EXACT = 1e-3
+"""The same for wider formats."""
+
+Way = type[Slots] | type[Wave] | type[Whole]
+
+_ways: WeakKeyDictionary[torch.nn.Module, Way] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -38,27 +65,38 @@ class Forward:
     Args:
         model: on its device; may be wrapped by PEFT.
         longest: tokens a row may have, its prompt included.
-
-    Attributes:
-        refills: whether new rows may be let in while others are running.
+        way: of keeping what was read; by default the first that is right for the model.
     """
 
-    def __init__(self, model: PreTrainedModel, longest: int) -> None:
+    def __init__(self, model: PreTrainedModel, longest: int, way: Way | None = None) -> None:
         self.model = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.windows = windows(self.model.config)
-        self.refills = self.windows is not None
         self.longest = longest
-        self.slots: Slots | Wave | None = None
+        self.slots: Slots | None = None
+        self.wave: Wave | Whole | None = None
         self.quick: Quick | None = None
         self.steps = 0
+        self._given = way
         self._accepted = inspect.signature(self.model.forward).parameters
         self._cache = "cache" if "cache" in self._accepted else "past_key_values"
+
+    @cached_property
+    def way(self) -> Way:
+        """How what was read is kept. To be asked for where the model is evaluated."""
+        if self._given is None and self.model not in _ways:
+            _ways[self.model] = _right_way(self.model, self.windows is not None)
+        return self._given or _ways[self.model]
+
+    @property
+    def refills(self) -> bool:
+        """Whether rows may be let in while others run, and beside others of another length."""
+        return self.way is Slots
 
     def admit(self, prompts: Sequence[Sequence[int]], which: Tensor, rows: int) -> Tensor:
         """Reads prompts once each and gives slots to new rows, behind those in use.
 
         Args:
-            prompts: token ids.
+            prompts: token ids; of one length unless it `refills`.
             which: the number of each new row's prompt, of shape (new rows,).
             rows: slots there are in all.
 
@@ -67,25 +105,36 @@ class Forward:
         """
         device, width = self.model.device, max(map(len, prompts))
         ids = torch.tensor([[0] * (width - len(p)) + [*p] for p in prompts], device=device)
+        if not issubclass(self.way, Slots):
+            wave = self.wave = self.way(self.model.config)
+            logits = self._call(**wave.read(ids))
+            wave.admit(which)
+            return logits
         lengths = torch.tensor([len(p) for p in prompts], device=device)
         start = width - lengths[:, None]
         columns = torch.arange(width, device=device)
-        cache = DynamicCache(config=None if self.refills else self.model.config)
-        mask = (columns >= start).long()
-        logits = self._call(ids, mask, (columns - start).clamp(min=0), cache)
+        cache = DynamicCache()
+        logits = self._call(
+            input_ids=ids,
+            attention_mask=(columns >= start).long(),
+            position_ids=(columns - start).clamp(min=0),
+            cache=cache,
+        )
         if self.slots is None:
-            self.slots = Slots(rows, cache, self.longest) if self.refills else Wave()
+            self.slots = Slots(rows, cache, self.longest)
         self.slots.admit(cache, lengths, which)
         return logits
 
     def step(self, tokens: Tensor) -> Tensor:
         """Logits after one more token a row, of shape (live, vocabulary)."""
         slots = self.slots
-        assert slots is not None
+        if slots is None:
+            assert self.wave is not None
+            return self._call(**self.wave.read(tokens[:, None]))
         slots.room()
-        if self.quick is not None and isinstance(slots, Slots):
+        if self.quick is not None:
             logits = self.quick(tokens, slots)
-        elif self.steps == PATIENCE and isinstance(slots, Slots):
+        elif self.steps == PATIENCE:
             logits = self._quicken(tokens, slots)
         else:
             logits = self._own(tokens, slots)
@@ -98,31 +147,94 @@ class Forward:
         made = quick(self.model, self.windows, self.longest)
         if made is None:
             return self._own(tokens, slots)
-        given = made(tokens, slots).float()
+        given = made(tokens, slots)
         # Last, as it writes into the same column what is right in any case.
         logits = self._own(tokens, slots)
-        expected = logits.float()
-        difference = (given - expected).norm() / (expected - expected.mean()).norm()
-        if difference <= torch.finfo(logits.dtype).eps ** 0.5:
+        if _difference(given, logits) <= ROUNDING.get(_format(self.model), EXACT):
             self.quick = made
         return logits
 
-    def _own(self, tokens: Tensor, slots: Slots | Wave) -> Tensor:
-        mask = slots.mask(slots.begin)
-        return self._call(tokens[:, None], mask, slots.positions()[:, None], slots.cache)
+    def _own(self, tokens: Tensor, slots: Slots) -> Tensor:
+        return self._call(
+            input_ids=tokens[:, None],
+            attention_mask=slots.mask(slots.begin),
+            position_ids=slots.positions()[:, None],
+            cache=slots.cache,
+        )
 
     def keep(self, kept: Tensor) -> None:
         """Drops all rows but those in slots ``kept``, which take the first slots in that order."""
-        assert self.slots is not None
-        self.slots.keep(kept)
+        held = self.slots or self.wave
+        assert held is not None
+        held.keep(kept)
 
-    def _call(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Cache) -> Tensor:
-        given = {"position_ids": positions, "logits_to_keep": 1}
+    def _call(self, cache: Cache | None = None, **inputs: Tensor | None) -> Tensor:
+        given: dict[str, Any] = {"logits_to_keep": 1, "attention_mask": None, **inputs}
         output = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            use_cache=True,
-            **{self._cache: cache},
+            use_cache=cache is not None,
+            **({} if cache is None else {self._cache: cache}),
             **{name: value for name, value in given.items() if name in self._accepted},
         )
         return cast(Tensor, output.logits[:, -1])
+
+
+def _right_way(model: PreTrainedModel, plain_cache: bool) -> Way:
+    """The first way that gives the logits of rows that are read whole, each by itself."""
+    most = getattr(model.config.get_text_config(), "max_position_embeddings", None) or PROBE
+    length, vocabulary = min(PROBE, most), model.get_input_embeddings().weight.size(0)
+    spread = torch.arange(2 * length, device=model.device).view(2, -1) * 7 + 3
+    tokens, half = spread % vocabulary, length // 2
+    expected = torch.stack(
+        [model(input_ids=row[None], use_cache=False).logits[0] for row in tokens]
+    )
+    limit = WRONG.get(_format(model), WRONG_EXACT)
+    ways: list[Way] = [*([Slots] if plain_cache else []), Wave]
+    for way in ways:
+        trials = [(1, half)] if way is Slots else [(1, 1), (half, half)]
+        try:
+            wrong = [_astray(Forward(model, length, way), tokens, expected, t) for t in trials]
+        except Exception:
+            # A model that takes no such cache says so in words of its own.
+            continue
+        if not max(wrong) > limit:
+            return way
+    return Whole
+
+
+def _astray(forward: Forward, tokens: Tensor, expected: Tensor, widths: tuple[int, int]) -> float:
+    """How far decoding is from what is expected, with rows that share a prompt, end and move.
+
+    Args:
+        tokens: of two rows, of shape (2, length).
+        expected: logits after each of them.
+        widths: how many are the prompts'.
+    """
+    source = torch.tensor([0, 1, 1], device=tokens.device)
+    places = torch.tensor(widths, device=tokens.device)[source]
+    asked = [row[:width].tolist() for row, width in zip(tokens, widths, strict=True)]
+    logits = forward.admit(asked, source, 3)[source]
+    differences = [_difference(logits, expected[source, places - 1])]
+    steps = tokens.size(1) - max(widths)
+    for step in range(steps):
+        logits = forward.step(tokens[source, places])
+        differences.append(_difference(logits, expected[source, places]))
+        places = places + 1
+        if step == steps // 2:
+            kept = torch.tensor([2, 0], device=tokens.device)
+            forward.keep(kept)
+            source, places = source[kept], places[kept]
+    return max(differences)
+
+
+def _difference(given: Tensor, expected: Tensor) -> float:
+    """How far logits are from others, as a share of the spread of these."""
+    given, expected = given.float(), expected.float()
+    return float((given - expected).norm() / (expected - expected.mean()).norm())
+
+
+def _format(model: PreTrainedModel) -> torch.dtype:
+    """What products are computed in."""
+    device = model.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return cast(torch.dtype, model.dtype)

@@ -118,7 +118,9 @@ def quick(
         return None
     if decoder.rotary_emb.rope_type not in ROPE:
         return None
-    if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
+    # The embedding is called as it is, with the hook that gradient checkpointing gives it.
+    others = (module for module in model.modules() if module is not decoder.embed_tokens)
+    if any(module._forward_hooks or module._forward_pre_hooks for module in others):
         return None
     made = Quick(model, windows, longest)
     return made if made.cos.size(-1) == made.width else None
