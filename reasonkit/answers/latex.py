@@ -17,7 +17,7 @@ _REWRITES = tuple(
     (re.compile(pattern), latex)
     for pattern, latex in (
         (r"\\\$|\\?%|[$€£¥₹]|(?<![A-Za-z])USD(?![A-Za-z])", ""),
-        (r"\\(?:mathrm|text|mathit|mbox)\s*\{\s*(i|[\d.]+)\s*\}", r"\1"),
+        (r"\\(?:mathrm|text|mathit|mbox)\s*\{\s*(i|[\d.]+)\s*\}", r"{\1}"),
         (r"\[\s*(\[[^\[\]]*\](?:\s*,\s*\[[^\[\]]*\])*)\s*\]", lambda m: _matrix(m[1])),
         (r"\*\*", "^"),
         (r"\^(-\d+)", r"^{\1}"),

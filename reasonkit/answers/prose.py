@@ -114,6 +114,9 @@ _PROSE = frozenset(
     ]
 )
 _SCALES = frozenset(["dozen", "hundred", "thousand", "million", "billion", "trillion"])
+_LABEL = 20
+"""Characters that tell what a number counts."""
+
 _NOT_COUNTED = re.compile(
     r"\b(?:step|case|figure|fig|equation|eq|problem|question|part|example|theorem|lemma|chapter"
     r"|section|page|line|option|choice|method|solution|exercise|scenario|day|week|year|grade)\s+#?$",
@@ -263,16 +266,16 @@ def _runs(text: str, formulas: Sequence[str]) -> Iterator[tuple[int, int]]:
 def _belongs(part: _Part, text: str, run: Sequence[_Part]) -> bool:
     """Whether a token goes on with a run, or begins one."""
     kind, said = part.kind, part.text
-    before, ahead = text[: part.start][-1:], text[part.end :][:1]
+    before, ahead = text[max(0, part.start - 1) : part.start], text[part.end : part.end + 1]
     if kind in ("space", "other", "ordinal"):
         return False
     if kind == "latex":
         return said[1:] not in _PROSE or bool(run)
     if kind == "operator" and said in "-–":
         dash = ahead.isspace() and not before.isspace()
-        return not dash and re.search(r"[^\W\d_]{2}$", text[: part.start]) is None
+        return not dash and not text[max(0, part.start - 2) : part.start].isalpha()
     if kind == "operator" and said == ":":
-        return bool(run) and text[part.end :].lstrip()[:1].isdigit()
+        return bool(run) and text[part.end : part.end + 2].lstrip()[:1].isdigit()
     if (kind == "operator" and said == "*") or (kind == "script" and not said.strip("'")):
         return bool(run)
     if kind != "word":
@@ -290,7 +293,7 @@ def _belongs(part: _Part, text: str, run: Sequence[_Part]) -> bool:
 
 def _in_algebra(part: _Part, text: str) -> bool:
     """Whether a letter that may be a word stands by an operator."""
-    before, ahead = text[: part.start], text[part.end :]
+    before, ahead = text[max(0, part.start - 2) : part.start], text[part.end : part.end + 2]
     return bool(
         re.search(r"[\d^_=+*/<>(){}|√×·−-]$|[=+*/<>^(]\s$", before)
         or re.match(r"[\d^_=+*/<>)}|×·−-]|\s[=+*/<>^]", ahead)
@@ -304,7 +307,7 @@ def _unit_end(text: str, end: int) -> int:
     ahead = _UNIT_AHEAD.match(text, end)
     said = ahead[0] if ahead else ""
     while bare := said.strip().rstrip("."):
-        after = text[end + len(said) :]
+        after = text[end + len(said) : end + len(said) + _LABEL]
         lone = len(bare) == 1
         preposition = bare.casefold() in ("in", "at", "as") and re.match(r"\s+\w", after)
         attached = lone and not said[:1].isspace()
@@ -367,8 +370,8 @@ def _balanced(parts: list[_Part]) -> list[_Part]:
 def _says_how_much(parts: Sequence[_Part], text: str, formulas: Sequence[str]) -> bool:
     """Whether a run is a value or a relation, rather than a name or a number that counts lines."""
     if len(parts) == 1 and (
-        re.match(r"[-–][^\W\d_]{2}", text[parts[0].end :])
-        or _NOT_COUNTED.search(text[: parts[0].start])
+        re.match(r"[-–][^\W\d_]{2}", text[parts[0].end : parts[0].end + 3])
+        or _NOT_COUNTED.search(text[max(0, parts[0].start - _LABEL) : parts[0].start])
     ):
         return False
     for part in parts:

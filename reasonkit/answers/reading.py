@@ -85,23 +85,25 @@ def read(text: str, think: tuple[str, str] = THINK) -> Reading:
     for opening, closing in (*THOUGHTS[1:], think):
         if opening in text or closing in text:
             text = text.replace(opening, THINK[0]).replace(closing, THINK[1])
-    opened, closed = text.find(THINK[0]), text.find(THINK[1])
-    if opened >= 0 and (closed < 0 or opened < closed):
-        before = text[:opened]
-        if before.strip() and (own := _own_turn(before)) != before:
-            return Reading(None, own)
-        if closed < 0:
-            return Reading(text[opened + len(THINK[0]) :], None)
-        start = opened + len(THINK[0])
-    elif closed >= 0:
-        start = 0
-    else:
-        return Reading(None, _own_turn(text))
-    thought, rest = text[start:closed], _own_turn(text[closed + len(THINK[1]) :])
-    if THINK[0] not in rest and THINK[1] not in rest:
-        return Reading(thought, rest)
-    later = read(rest)
-    return Reading("\n".join(filter(None, (thought, later.thought))), later.answer)
+    thoughts: list[str] = []
+    while True:
+        opened, closed = text.find(THINK[0]), text.find(THINK[1])
+        if opened >= 0 and (closed < 0 or opened < closed):
+            before = text[:opened]
+            if before.strip() and (own := _own_turn(before)) != before:
+                return Reading(_joined(thoughts), own)
+            if closed < 0:
+                return Reading(_joined([*thoughts, text[opened + len(THINK[0]) :]]), None)
+            thoughts.append(text[opened + len(THINK[0]) : closed])
+        elif closed >= 0:
+            thoughts.append(text[:closed])
+        else:
+            return Reading(_joined(thoughts), _own_turn(text))
+        text = text[closed + len(THINK[1]) :]
+
+
+def _joined(thoughts: list[str]) -> str | None:
+    return "\n".join(thoughts) if thoughts else None
 
 
 def extract_answer(text: str) -> str | None:

@@ -263,7 +263,7 @@ def _is_exact(text: str) -> bool:
 
 
 def _is_aside(sentence: str) -> bool:
-    return sentence.startswith("(") and sentence.rstrip(".").endswith(")") and words(sentence) > 3
+    return sentence.startswith("(") and sentence.rstrip(".").endswith(")") and words(sentence) > 1
 
 
 def _chosen(sentence: str, found: list[Quantity], begins: int, opens: bool) -> str | None:

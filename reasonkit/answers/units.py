@@ -140,7 +140,7 @@ _GENERIC = frozenset(
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
 _PART = re.compile(
     r"(?P<per>/|(?<![^\W\d_])per(?![^\W\d_]))|(?P<times>[·*⋅.×-])"
-    r"|(?P<word>[^\W\d_]+|[%$€£¥₹¢°Ω])(?:\s*\^?\s*\{?\s*(?P<power>[-+]?\d)\s*\}?)?"
+    r"|(?P<word>[^\W\d_]+|[%$€£¥₹¢°Ω])(?:(?:\s*\^\s*\{?\s*)?(?P<power>[-+]?\d)\s*\}?)?"
 )
 _POWER_SIGNS = str.maketrans({"²": "^2", "³": "^3", "⁻": "^-", "¹": "1"})
 _IRREGULAR = {
