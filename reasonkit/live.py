@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reasonkit import console
+from reasonkit.answers.reading import TAGS, pieces
 from reasonkit.types import Scored
 
 Record = Mapping[str, Any]
@@ -25,8 +26,8 @@ PLAIN_EVERY = 10
 
 SPARK_WIDTH = 24
 _BLOCKS = "▁▂▃▄▅▆▇█"
-_PARTS = re.compile(r"(</?think>|</?answer>)")
-_STYLES = {"<think>": "cyan", "</think>": "", "<answer>": "bold", "</answer>": ""}
+_TAG = re.compile(f"({'|'.join(TAGS)})")
+_STYLES = {"think": "cyan", "answer": "bold", "plain": ""}
 
 SHARES = {
     "thinks": "thinks",
@@ -194,15 +195,13 @@ def sparkline(values: Sequence[float], width: int = SPARK_WIDTH) -> str:
 
 def coloured(text: str, right: bool | None) -> Text:
     """A completion with its thinking and its answer told apart, the answer by its reward."""
-    shown, style = Text(), ""
-    for part in _PARTS.split(text):
-        if part in _STYLES:
-            shown.append(part, style="dim")
-            style = _STYLES[part]
-            if part == "<answer>" and right is not None:
-                style += " green" if right else " red"
-        else:
-            shown.append(part, style=style)
+    shown = Text()
+    for kind, piece in pieces(text):
+        style = _STYLES[kind]
+        if kind == "answer" and right is not None:
+            style += " green" if right else " red"
+        for part in _TAG.split(piece):
+            shown.append(part, style="dim" if part in TAGS else style)
     return shown
 
 

@@ -33,6 +33,9 @@ THOUGHTS = (
 )
 """How models write thoughts; the first is how it is written here."""
 
+FIELDS = ("reasoning_content", "reasoning", "thinking")
+"""Where chats keep a thought that stands apart."""
+
 SHORTEST_THOUGHT = 5
 """Characters of a well-formed thought that are not white space; ``2+3=5`` has five."""
 
@@ -104,6 +107,17 @@ def read(text: str, think: tuple[str, str] = THINK) -> Reading:
 
 def _joined(thoughts: list[str]) -> str | None:
     return "\n".join(thoughts) if thoughts else None
+
+
+def opened(text: str) -> str:
+    """A text whose thought is only closed, as where a template opened it, with both of its tags."""
+    before, closed, _ = text.partition(THINK[1])
+    return THINK[0] + text if closed and THINK[0] not in before else text
+
+
+def with_thought(thought: str, said: str) -> str:
+    """A completion whose thought was kept apart, whole; one that says nothing still thinks."""
+    return f"{THINK[0]}{thought}{THINK[1]}{said}" if said else THINK[0] + thought
 
 
 def extract_answer(text: str) -> str | None:

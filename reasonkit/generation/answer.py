@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from reasonkit.answers.reading import FIELDS, opened, with_thought
 from reasonkit.types import Completion
-
-THOUGHTS = ("reasoning_content", "reasoning")
-"""Where servers put the thought that they split off."""
 
 ENDED = ("stop", "eos", "end_turn", "stop_sequence", "tool_calls", "function_call")
 
@@ -115,15 +113,12 @@ def text_of(message: Mapping[str, Any]) -> str:
     content = message.get("content") or ""
     if isinstance(content, list):
         content = "".join(part.get("text") or "" for part in content)
-    thought = next((message[name] for name in THOUGHTS if message.get(name)), "")
+    thought = next((message[name] for name in FIELDS if message.get(name)), "")
     # JSON can spell half a character, which no file takes.
     content, thought = (
         _a(str, part, "text").encode(errors="replace").decode() for part in (content, thought)
     )
-    if thought:
-        return f"<think>{thought}</think>{content}" if content else f"<think>{thought}"
-    before, closed, _ = content.partition("</think>")
-    return f"<think>{content}" if closed and "<think>" not in before else content
+    return with_thought(thought, content) if thought else opened(content)
 
 
 def _logprobs(choice: Mapping[str, Any]) -> list[float]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from reasonkit.answers.reading import THINK
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.local.drawing import seed_of
 from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group
 
-OPEN, CLOSE = "<think>", "</think>"
+OPEN, CLOSE = THINK
 
 
 @dataclass(slots=True)

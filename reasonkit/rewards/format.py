@@ -7,5 +7,5 @@ from reasonkit.types import Group
 
 
 def score(group: Group) -> list[float | None]:
-    """1.0 for each completion in the format, else 0.0 (`reasonkit.judging.is_well_formed`)."""
+    """1.0 for each completion that `reasonkit.answers.reading.is_well_formed` accepts, else 0.0."""
     return [float(is_well_formed(completion.text)) for completion in group.completions]

@@ -14,6 +14,7 @@ import string
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from reasonkit.answers.reading import TAGS
 from reasonkit.tasks import arithmetic, general
 from reasonkit.tasks.general import Request
 from reasonkit.tasks.splits import Split, split_of
@@ -29,7 +30,6 @@ THOUGHTS = (
 """Thoughts that fit every request."""
 
 AGREES = ("Sure.", "Of course.", "Good idea.", "Yes, let's do it.", "I'll help you with that.")
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 BLANKS = ("", "", " ", ".", "...", "!", "?", "-")
 NUMBERS = ("{}", "The answer is {}.", "A: {}", "#### {}")
 FRILLS = ("A: {}", "#### {}", "The answer is {}", '"{}"', "{}!!!", "- {}", "{} #", "well, {}")

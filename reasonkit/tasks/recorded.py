@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonkit import console
+from reasonkit.answers.reading import FIELDS, THINK, opened, with_thought
 from reasonkit.errors import DataError
 from reasonkit.tasks.files import records
 from reasonkit.tasks.rows import USUAL, agree, cell, final, id_of
@@ -34,9 +35,6 @@ ENDS = (
     *("<end_of_turn>", "<turn|>", "[EOS]"),
 )
 """What ends a turn in the usual families of models."""
-
-THOUGHTS = ("reasoning_content", "reasoning", "thinking")
-"""Where servers put a thought that they keep apart from the content."""
 
 ANSWERS = tuple(name for name in USUAL["answer"] if name != "solution")
 
@@ -134,7 +132,7 @@ def _group(
     example = references.find(messages) or Example(
         id_of(messages), "recorded", messages, found.answer or "", where=where
     )
-    texts = [_opened(_without_end(text, ends)) for text in found.texts]
+    texts = [opened(_without_end(text, ends)) for text in found.texts]
     finishes: Sequence[FinishReason] = found.finishes or ["stop" for _ in texts]
     return Group(
         example, [Completion(text, (), end) for text, end in zip(texts, finishes, strict=True)]
@@ -146,12 +144,6 @@ def _without_end(text: str, ends: tuple[str, ...]) -> str:
     while (bare := text.rstrip()).endswith(ends):
         text = bare.removesuffix(next(end for end in ends if bare.endswith(end)))
     return text
-
-
-def _opened(text: str) -> str:
-    """A text with its thought opened, if it is only closed."""
-    before, closed, _ = text.partition("</think>")
-    return f"<think>{text}" if closed and "<think>" not in before else text
 
 
 def _chat(where: str, record: Mapping[str, Any]) -> _Recorded:
@@ -211,11 +203,11 @@ def _messages(where: str, value: Any) -> tuple[Message, ...]:
             raise DataError(f"{where}: expected messages with role and content")
         role = message.get("role", message.get("from"))
         content = message.get("content", message.get("value"))
-        thought = next(filter(None, map(message.get, THOUGHTS)), None)
+        thought = next(filter(None, map(message.get, FIELDS)), None)
         if not isinstance(role, str) or not isinstance(content, str):
             raise DataError(f"{where}: expected messages with role and content, both text")
-        if isinstance(thought, str) and thought and "<think>" not in content:
-            content = f"<think>{thought}</think>{content}"
+        if isinstance(thought, str) and thought and THINK[0] not in content:
+            content = with_thought(thought, content)
         made.append({"role": ROLES.get(role, role), "content": content})
     return tuple(made)
 

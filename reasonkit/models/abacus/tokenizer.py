@@ -7,9 +7,10 @@ import string
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from reasonkit.answers.reading import TAGS
+
 SPECIAL = {"pad_token": "<|pad|>", "unk_token": "<|unk|>", "eos_token": "<|end|>"}
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 CHARACTERS = "\n" + "".join(sorted(set(string.printable) - set(string.whitespace) | {" "}))
 SYNONYMS = {"×": "*", "·": "*", "−": "-", "–": "-", "’": "'"}
 
