@@ -79,13 +79,9 @@ class Reading:
 
 
 @functools.lru_cache(maxsize=1 << 12)
-def read(text: str, think: tuple[str, str] = THINK) -> Reading:
-    """Takes a completion's text apart.
-
-    Args:
-        think: the tags around a thought, where its model has others than those of `THOUGHTS`.
-    """
-    for opening, closing in (*THOUGHTS[1:], think):
+def read(text: str) -> Reading:
+    """Takes a completion's text apart."""
+    for opening, closing in THOUGHTS[1:]:
         if opening in text or closing in text:
             text = text.replace(opening, THINK[0]).replace(closing, THINK[1])
     thoughts: list[str] = []

@@ -94,7 +94,6 @@ class Model:
         description: one line.
         shape: parameters, layers, hidden width, key-value heads, head width, vocabulary.
         system_prompt: put before each question; None for none.
-        think: the tags around its thoughts.
         wait: what it says when it thinks again.
         lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
         rl: defaults of reinforcement learning.
@@ -108,7 +107,6 @@ class Model:
     description: str
     shape: Shape
     system_prompt: str | None = THINK_FIRST
-    think: tuple[str, str] = ("<think>", "</think>")
     wait: str = "Wait"
     lora_targets: tuple[str, ...] | str = (
         "q_proj",

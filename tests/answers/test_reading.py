@@ -17,10 +17,6 @@ def test_thoughts_are_read_in_the_tags_of_every_kind_of_model(tags: tuple[str, s
     assert read(f"{opening}it is 5").answer is None
 
 
-def test_the_tags_of_another_model_can_be_given() -> None:
-    assert read("(hm)2+3(/hm)5", ("(hm)", "(/hm)")).answer == "5"
-
-
 @pytest.mark.parametrize(
     ("text", "thought", "answer"),
     [
