@@ -22,7 +22,7 @@ from dataclasses import replace
 from reasonkit.answers.comparison import equal
 from reasonkit.answers.extraction import between, find
 from reasonkit.answers.layout import tidy
-from reasonkit.answers.plain import plain
+from reasonkit.answers.plain import is_calculation, plain
 from reasonkit.answers.reading import ANSWER, ended_part, read
 from reasonkit.types import Completion, Example, Group, Judgement
 
@@ -65,7 +65,7 @@ def extract(example: Example, completion: Completion) -> Judgement:
     text = completion.text
     if completion.finish_reason == "length":
         text = ended_part(text)
-    reading = read(text)
+    reading = read(text, code=bool(example.tests))
     if reading.answer is None:
         return Judgement(reading.thought, None, None, None, "still thinking")
     if example.tests:
@@ -91,6 +91,11 @@ def program(said: str) -> str | None:
     if tagged is None and (start := _DEFINITION.search(inside)):
         inside = inside[start.start() :]
     return inside.strip() or None
+
+
+def is_undone(answer: str, example: Example) -> bool:
+    """Whether an answer equals its value and isn't it: a calculation, or `is_copied`."""
+    return is_calculation(tidy(answer)) or is_copied(answer, example)
 
 
 def is_copied(answer: str, example: Example) -> bool:

@@ -165,3 +165,27 @@ def test_the_verdicts_on_a_group_are_those_on_its_completions() -> None:
     asked = example("5")
     together = judge_group(Group(asked, [said(text) for text in texts]))
     assert together == [judge(asked, said(text)) for text in texts]
+
+
+@given(
+    st.lists(ANSWERS | st.just("2+3"), min_size=1, max_size=4), st.sampled_from(("5", "\\frac12"))
+)
+@settings(deadline=None)
+def test_a_calculation_left_undone_votes_for_itself_alone(
+    answers: list[str], reference: str
+) -> None:
+    asked = example(reference, "What is 2+3?")
+    given = [*answers, "2+3", "5"]
+    ballots = cast(Group(asked, [said(f"\\boxed{{{answer}}}") for answer in given]))
+    assert ballots.classes[-1] != ballots.classes[-2]
+    assert ballots.correct[-2:].tolist() == [False, reference == "5"]
+
+
+def test_a_program_is_not_cut_at_what_looks_like_another_turn() -> None:
+    asked = example("", tests="assert f()", entry_point="f")
+    doc = '"""Doc.\n\n    Input: a list\n    User: b\n    """'
+    program = f'def f(x):\n    {doc}\n    return ["<|im_end|>"]'
+    for text in (program, f"```python\n{program}\n```", f"<answer>\n{program}\n</answer>"):
+        assert extract(asked, said(text)).extracted == program
+    text = f"```python\n{program}\n```\nUser: another?\n```python\nwrong\n```"
+    assert extract(asked, said(text)).extracted == program

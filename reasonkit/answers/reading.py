@@ -1,7 +1,7 @@
 r"""Takes a completion's text apart: its own turn, its thought, and what it says behind that.
 
 1. *Its own turn*: what a model goes on with in other roles ("User: …", a chat template's tags) is
-   not its answer. A line "Question: …" begins another turn only behind an answer.
+   not its answer. A line such as "Question: …" begins another turn only behind an answer.
 2. *Its thought*, in any of the tags of `THOUGHTS`, closed before the answer. A closing tag alone
    belongs to a thought that the prompt opened. An open thought is no answer yet.
 
@@ -19,7 +19,6 @@ from reasonkit.answers.layout import boxes
 
 THINK, ANSWER = ("<think>", "</think>"), ("<answer>", "</answer>")
 TAGS = (*THINK, *ANSWER)
-
 
 THOUGHTS = (
     THINK,
@@ -43,21 +42,27 @@ _TAG = re.compile(r"</?(?:think|answer)\b")
 _SHAPE = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTALL)
 _PIECES = re.compile(r"(<think>.*?(?:</think>|\Z)|<answer>.*?(?:</answer>|\Z))", re.DOTALL)
 
-_ROLE = r"(?:user|human|customer|student|instruction|system|you)"
-_TURN = re.compile(
-    rf"<\|(?:im_start|im_end|endoftext|end_of_text|eot_id|end|user|start_header_id|eom_id)\|>"
+_TOKEN = (
+    r"<\|(?:im_start|im_end|endoftext|end_of_text|eot_id|end|user|start_header_id|eom_id)\|>"
     r"|<(?:end_of_turn|start_of_turn|eos)>|</s>|\[/?INST\]|<\|start\|>(?!assistant)|<｜[^｜]*｜>"
-    rf"|(?:^|\n)[ \t]*(?:#{{1,6}}[ \t]*|\*\*|\[)?(?:{_ROLE}(?:\*\*|\])?[ \t]*:|{_ROLE}[ \t]*\n"
-    r"(?=[^\n])|(?:instruction|input)[ \t]*:)|(?:^|\n)[ \t]*\[(?:user|human)\]",
+)
+_HEAD = r"(?:^|\n)[ \t]*(?:#{1,6}[ \t]*|\*\*|\[)?"
+_ENDED_TOKEN = re.compile(rf"(?:{_TOKEN})(?=\s|\Z)")
+_TURN = re.compile(
+    rf"{_TOKEN}|{_HEAD}(?:user|human)(?:(?:\*\*|\])?[ \t]*:|\]|[ \t]*\n(?=[^\n]))"
+    rf"|{_HEAD}instruction[ \t]*:",
     re.IGNORECASE,
 )
 _QUESTION = re.compile(
-    r"(?:^|\n)[ \t]*(?:#{1,6}[ \t]*|\*\*)?(?:(?:next |new |follow-?up |another )?"
-    r"(?:question|problem|exercise|q)(?:[ \t]*#?\d+)?(?:\*\*)?[ \t]*[:.](?!\d)|问题?[:：])"
+    rf"{_HEAD}(?:(?:next |new |follow-?up |another )?"
+    r"(?:question|problem|exercise|q|input|customer|student)(?:[ \t]*#?\d+)?(?:\*\*)?[ \t]*"
+    r"[:.](?!\d)"
+    r"|问题?[:：])"
     r"|\n[ \t]*#{1,6}[ \t]*(?:question|problem|exercise|example)[ \t]*\d+[ \t]*(?=\n)"
-    r"|\n[ \t]*\d+[.)][ \t][^\n]+\n\s*(?:solution|answer)[ \t]*:",
+    r"|\n\n[ \t]*\d+[.)][ \t](?=[^\n]+\n\s*solution[ \t]*:)",
     re.IGNORECASE,
 )
+_FENCE = re.compile(r"```.*?```", re.DOTALL)
 _SPEAKER = re.compile(
     r"\s*(?:#{1,6}[ \t]*|\*\*)?(?:assistant|response|ai|bot|model)(?:\*\*)?[ \t]*:\**",
     re.IGNORECASE,
@@ -79,8 +84,13 @@ class Reading:
 
 
 @functools.lru_cache(maxsize=1 << 12)
-def read(text: str) -> Reading:
-    """Takes a completion's text apart."""
+def read(text: str, code: bool = False) -> Reading:
+    """Takes a completion's text apart.
+
+    Args:
+        code: whether a program is asked for, in which a line that looks like another turn is one
+            only where it stands outside of a code fence.
+    """
     for opening, closing in THOUGHTS[1:]:
         if opening in text or closing in text:
             text = text.replace(opening, THINK[0]).replace(closing, THINK[1])
@@ -97,8 +107,12 @@ def read(text: str) -> Reading:
         elif closed >= 0:
             thoughts.append(text[:closed])
         else:
-            return Reading(_joined(thoughts), _own_turn(text))
+            return Reading(_joined(thoughts), _own_turn(text) if _turns(text, code) else text)
         text = text[closed + len(THINK[1]) :]
+
+
+def _turns(text: str, code: bool) -> bool:
+    return not code or "```" in text or _ENDED_TOKEN.search(text) is not None
 
 
 def _joined(thoughts: list[str]) -> str | None:
@@ -177,18 +191,32 @@ def pieces(text: str) -> list[tuple[str, str]]:
 
 
 def _own_turn(text: str) -> str:
-    """The text up to where another turn begins."""
+    """The text up to where another turn begins. What stands in a code fence begins none."""
     if speaker := _SPEAKER.match(text):
         text = text[speaker.end() :]
-    for turn in _TURN.finditer(text):
+    masked = _FENCE.sub(lambda fence: "`" * len(fence[0]), text)
+    for turn in _TURN.finditer(masked):
         if text[: turn.start()].strip():
-            text = text[: turn.start()]
+            text, masked = text[: turn.start()], masked[: turn.start()]
             break
-    for asked in _QUESTION.finditer(text):
+    for asked in _QUESTION.finditer(masked):
         before = text[: asked.start()]
-        if before.strip() and ("```" in before or find(before) is not None):
+        parted = "\n\n" in text[max(0, asked.start() - 1) : asked.end()]
+        numbered = any(map(str.isdigit, asked[0]))
+        if before.strip() and _answers(before, parted or numbered):
             return before
     return text
+
+
+def _answers(text: str, parted: bool) -> bool:
+    """Whether a text answers, rather than goes on with its working or says the question again.
+
+    Args:
+        parted: whether a blank line or a number sets off what follows; a sentence alone is an
+            answer only then.
+    """
+    found = find(text)
+    return "```" in text or (found is not None and (parted or found.stage != "sentence"))
 
 
 def ended_part(text: str) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
-from reasonkit.answers.reading import answer_part, is_well_formed, read
-from reasonkit.answers.work import shows_work
-from reasonkit.evaluation import Evaluation, Verdict
+from reasonkit.answers.reading import answer_part
+from reasonkit.evaluation import Evaluation, Verdict, verdict_on
 from reasonkit.generation import Engine, Sampling
 from reasonkit.tasks import TASKS, arithmetic, general
 from reasonkit.tasks.splits import split_of
@@ -66,15 +66,5 @@ def answered(engine: Engine, examples: Sequence[Example], max_tokens: int) -> Ev
 
 def _verdict(example: Example, completion: Completion) -> Verdict:
     answer = answer_part(completion.text) or ""
-    return Verdict(
-        id=example.id,
-        question=example.question,
-        answer=example.answer,
-        extracted=answer,
-        correct=answer == example.answer,
-        tokens=completion.tokens,
-        finish=completion.finish_reason,
-        format=is_well_formed(completion.text),
-        thought=shows_work(completion.text, read(completion.text).thought, answer),
-        text=completion.text,
-    )
+    verdict = verdict_on(example, completion)
+    return replace(verdict, extracted=answer, correct=answer == example.answer, why="as a text")

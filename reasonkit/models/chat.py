@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from reasonkit.answers.reading import THOUGHTS
 from reasonkit.errors import RefusedError
 from reasonkit.types import Example, Message
 
@@ -61,7 +62,7 @@ ONE_QUESTION = ([SYSTEM, USER],)
 MEANING = re.compile(r"think|thought|reason|reflect|answer|solution", re.IGNORECASE)
 """Tokens of a template that say something wherever they stand."""
 
-OPENED_THOUGHT = re.compile(r"(?:<think>|\[THINK\])\s*\Z")
+OPENED_THOUGHT = re.compile(rf"(?:{'|'.join(re.escape(opening) for opening, _ in THOUGHTS)})\s*\Z")
 
 NAMED = ("bos", "eos", "pad", "unk", "sep", "cls", "mask")
 

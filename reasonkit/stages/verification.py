@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reasonkit.training.verifier import Trained
     from reasonkit.verifying import Verifier
 
-Labels = list[float | None]
+Labels = list[bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +145,7 @@ def make(
     guard = Guard(plan.rewards, config.reward_timeout)
 
     def right(group: Group) -> Labels:
-        scores = guard.score(group)
-        return scores[next(w.reward.name for w in plan.rewards if w.reward.needs_answer)]
+        return guard.right(guard.score(group))
 
     labelled = solutions.label(tokenizer, learned, right)
     trained = _train(run, config, tokenizer, generator, labelled)
@@ -230,7 +229,7 @@ def measure(
         areas, errors = [], []
         for scored, labelled in zip(steps, labels, strict=True):
             pairs = [
-                (combine(values), label > 0.5)
+                (combine(values), label)
                 for values, label in zip(scored, labelled, strict=True)
                 if values and label is not None
             ]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from reasonkit.answers.reading import TAGS
 from reasonkit.types import Scored
 
 RISE, FLAT = 0.1, 0.02
@@ -31,7 +32,7 @@ TAKEN_OVER = 0.2
 """Share of a step's n-grams that the commonest one makes up."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
-_TAG = re.compile(r"</?(?:think|answer)>")
+_TAG = re.compile("|".join(TAGS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from reasonkit.models.chat import encode_prompts
-from reasonkit.rewards import Score
 from reasonkit.types import Group
 
 IGNORED = -100
@@ -43,17 +42,19 @@ class Solution:
 
 
 def label(
-    tokenizer: PreTrainedTokenizerBase, groups: Sequence[Group], reward: Score
+    tokenizer: PreTrainedTokenizerBase,
+    groups: Sequence[Group],
+    right: Callable[[Group], Sequence[bool | None]],
 ) -> list[Solution]:
-    """The completions of groups, right where a reward in 0..1 is above 1/2.
+    """The completions of groups with what ``right`` says of them.
 
     Those of which it says nothing are left out.
     """
     prompts, _ = encode_prompts(tokenizer, [group.example for group in groups])
     return [
-        Solution(prompt, completion.token_ids, value > 0.5)
+        Solution(prompt, completion.token_ids, value)
         for group, prompt in zip(groups, prompts, strict=True)
-        for completion, value in zip(group.completions, reward(group), strict=True)
+        for completion, value in zip(group.completions, right(group), strict=True)
         if value is not None
     ]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from reasonkit.answers import group_equal
-from reasonkit.judging import extract, judge_group
-from reasonkit.types import Completion, Group
+from reasonkit.judging import is_undone, judge_group
+from reasonkit.types import Completion, Example, Group
 
 BLANK = -1
 """The class of a completion without a final answer; it is no vote."""
@@ -89,32 +89,38 @@ def cast(
         RefusedError: as it does.
         RunError: as it does.
     """
-    completions, example = group.completions, group.example
-    extracted = [extract(example, completion).extracted for completion in completions]
-    given = [answer for answer in extracted if answer is not None]
-    numbers = iter(_same_texts(given) if example.tests else group_equal(given))
-    classes = [BLANK if answer is None else next(numbers) for answer in extracted]
-    answers: dict[int, str] = {}
-    spoke: dict[int, Completion] = {}
-    for number, answer, completion in zip(classes, extracted, completions, strict=True):
-        if answer is not None:
-            answers.setdefault(number, answer)
-            spoke.setdefault(number, completion)
-    judged = judge_group(Group(example, list(spoke.values())))
+    completions = group.completions
+    judged = judge_group(group)
+    extracted = [one.extracted for one in judged]
+    classes = _classes(extracted, group.example)
+    first = {number: place for place, number in reversed(list(enumerate(classes)))}
+    spoke = [first[number] for number in range(max(classes, default=BLANK) + 1)]
     sure = [confidence(completion) for completion in completions]
     return Ballots(
         classes=np.array(classes, dtype=np.int64),
         tokens=np.array([completion.tokens for completion in completions], dtype=np.int64),
         confidence=_floats(sure),
         scores=_floats(sure if scores is None else scores),
-        answers=tuple(answers.values()),
-        right=tuple(one.right is True for one in judged),
+        answers=tuple(extracted[place] or "" for place in spoke),
+        right=tuple(judged[place].right is True for place in spoke),
     )
 
 
-def _same_texts(programs: Sequence[str]) -> list[int]:
-    numbers: dict[str, int] = {}
-    return [numbers.setdefault(text, len(numbers)) for text in programs]
+def _classes(extracted: Sequence[str | None], example: Example) -> list[int]:
+    """The class of each answer.
+
+    A program, a calculation that was left undone and a formula out of the question are equal to the
+    same text only: no other answer has their verdict.
+    """
+    said = [answer for answer in extracted if answer is not None]
+    alone = [bool(example.tests) or is_undone(answer, example) for answer in said]
+    equal = iter(group_equal([a for a, apart in zip(said, alone, strict=True) if not apart]))
+    keys: list[Hashable] = [
+        answer if apart else next(equal) for answer, apart in zip(said, alone, strict=True)
+    ]
+    numbers: dict[Hashable, int] = {}
+    named = iter([numbers.setdefault(key, len(numbers)) for key in keys])
+    return [BLANK if answer is None else next(named) for answer in extracted]
 
 
 def confidence(completion: Completion) -> float | None:

@@ -60,6 +60,7 @@ class Outcome:
             verdict_on(self.example, self.completion),
             extracted=self.elected.answer,
             correct=self.elected.right,
+            why="elected",
             tokens=self.tokens,
         )
 

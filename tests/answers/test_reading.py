@@ -51,7 +51,7 @@ def test_a_thought_and_the_answer_behind_it_are_told_apart(
         *("\n\nQuestion: What is 3+3?\nAnswer: 6", "\n\nQ: 3+3?\nA: 6", "\n**Problem 2:** 3+3\n6"),
         *(
             "\n\n## Problem 2\n3+3\n\n6",
-            "\n2. Find 3+3.\nSolution: 6",
+            "\n\n2. Find 3+3.\nSolution: 6",
             "\n### Instruction:\n3+3\n6",
         ),
         *("\n[USER]\nAnd 3+3?\n[ASSISTANT]\n6", "\n**User:** 3+3?\n**Assistant:** 6"),
@@ -71,6 +71,17 @@ def test_what_another_turn_says_is_not_the_answer(text: str, turn: str) -> None:
 )
 def test_a_turn_label_in_front_begins_no_other_turn(text: str) -> None:
     assert extract_answer(text) == "4"
+
+
+def test_working_in_numbered_steps_or_with_labels_is_one_turn() -> None:
+    for text in (
+        "Let's solve it.\n1. 2+3 = 5.\n2. 5*4 = 20.\nAnswer: 20",
+        "1. The first part costs 6 dollars.\n2. In all 6 * 3 = 18 dollars.\n\nAnswer: \\boxed{20}",
+        "Tom has 5 apples.\nProblem: how many in all?\n5+15=20\n#### 20",
+        "We compute 3+4=7.\nStudent: has 7 apples each.\nThe answer is 20",
+        "In all 12\nInput: 3\nThe answer is 20",
+    ):
+        assert extract_answer(text) == "20"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reasonkit.judging import judge_group
 from reasonkit.models.loading import load_tokenizer, resolve
-from reasonkit.rewards import answer
 from reasonkit.training.solutions import (
     IGNORED,
     Collator,
@@ -29,14 +29,18 @@ def group(question: str, reference: str, *texts: str) -> Group:
 
 
 def test_a_solution_has_the_label_of_its_final_answer() -> None:
-    made = label(TOKENIZER, [group("What is 2+3?", "5", "2+3=5", "2+3=6")], answer.score)
+    made = label(
+        TOKENIZER,
+        [group("What is 2+3?", "5", "2+3=5", "2+3=6")],
+        lambda g: [one.right for one in judge_group(g)],
+    )
     assert [solution.right for solution in made] == [True, False]
     assert TOKENIZER.decode(made[0].prompt) == "<|user|>What is 2+3?<|end|><|assistant|>"
     assert TOKENIZER.decode(made[0].completion) == "2+3=5<|end|>"
 
 
 def test_a_completion_without_a_verdict_is_no_solution() -> None:
-    made = label(TOKENIZER, [group("?", "5", "5", "6")], lambda group: [None, 0.0])
+    made = label(TOKENIZER, [group("?", "5", "5", "6")], lambda group: [None, False])
     assert [TOKENIZER.decode(solution.completion) for solution in made] == ["6<|end|>"]
 
 
