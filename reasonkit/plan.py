@@ -209,7 +209,7 @@ def load_policy(
     tokenizer, remark = load_tokenizer(plan.model)
     if remark:
         console.note(remark)
-    dtype = dtype or precision.weights(plan.config)
+    dtype = dtype or precision.weights(plan.config, plan.model.source)
     model = load_model(plan.model, str(plan.config.device), str(dtype))
     chat.save_ends(model, tokenizer)
     return tokenizer, model

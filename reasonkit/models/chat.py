@@ -202,6 +202,11 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int:
     return end if template is None else _read(tokenizer, str(template))[1]
 
 
+def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The text of that token."""
+    return str(tokenizer.convert_ids_to_tokens(turn_end(tokenizer)))
+
+
 @functools.lru_cache(maxsize=16)
 def _read(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[frozenset[int], int]:
     """The tokens that are no text, and which one ends a turn; they go with the template."""

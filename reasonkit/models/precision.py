@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import torch
 
@@ -30,10 +31,18 @@ def device(name: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def weights(config: CommonConfig) -> DType:
-    """What the weights of a model that is to be trained are loaded in."""
+def weights(config: CommonConfig, source: str) -> DType:
+    """What the weights of a model that is to be trained are loaded in.
+
+    What an earlier run left stays in float32 under adapters too: the last changes to it may be
+    smaller than a narrower format can hold.
+
+    Args:
+        source: the folder of the weights, or their id on the hub.
+    """
     adapted = isinstance(config, TrainingConfig) and config.lora
-    return config.dtype if adapted else DType.float32
+    trained_here = (Path(source).parent / "run.json").is_file()
+    return config.dtype if adapted and not trained_here else DType.float32
 
 
 def products(config: CommonConfig) -> torch.dtype | None:

@@ -15,6 +15,7 @@ from reasonkit import console, running, runs
 from reasonkit.config import Distillation, DistillConfig, Invocation, Only, to_mapping
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Engine
+from reasonkit.models import chat
 from reasonkit.models.loading import load_tokenizer
 from reasonkit.plan import Plan, load_policy, without_overlong
 from reasonkit.provenance import fingerprint
@@ -23,7 +24,7 @@ from reasonkit.stages.filtering import Sifted
 from reasonkit.stages.lessons import Lessons
 from reasonkit.stages.supervision import learn_on_policy, resolve_settings, supervise
 from reasonkit.stages.teacher import Teacher
-from reasonkit.tasks import describe, recorded
+from reasonkit.tasks import describe, recorded, usual_rewards
 from reasonkit.types import Group
 
 if TYPE_CHECKING:
@@ -101,8 +102,9 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     chats = [] if config.general is None else recorded.read(Path(config.general), ())
     data = fingerprint(plan.data, groups, chats)
     running.require_same_data(invocation, data)
-    keep = config.keep or _usual_filters(config, found)
-    reads_answers = any(t.reward.needs_answer for t in filtering.thresholds(keep))
+    keep = config.keep or _usual_filters(plan, found)
+    filters = filtering.thresholds(keep, str(config.device))
+    reads_answers = any(threshold.reward.needs_answer for threshold in filters)
     if groups is not None and reads_answers and not any(g.example.answer for g in groups):
         raise DataError(
             f"{config.traces}: no trace has a reference answer, and its question is none of "
@@ -129,14 +131,15 @@ def _given(path: Path, plan: Plan[DistillConfig], found: Teacher | None) -> list
     if path.is_dir():
         return traces.of_run(path)
     splits = plan.splits
-    ends = [str(load_tokenizer(plan.model)[0].eos_token)]
+    ends = [chat.end_of_turn(load_tokenizer(plan.model)[0])]
     if found is not None and found.model is not None:
-        ends.append(str(found.tokenizer().eos_token))
+        ends.append(chat.end_of_turn(found.tokenizer()))
     return recorded.read(path, (*splits.train, *splits.validation, *splits.test), ends)
 
 
-def _usual_filters(config: DistillConfig, found: Teacher | None) -> list[str]:
-    rewards = [name for name, _ in describe(config.task).rewards if name != "format"]
+def _usual_filters(plan: Plan[DistillConfig], found: Teacher | None) -> list[str]:
+    usual = usual_rewards(describe(plan.config.task), plan.splits)
+    rewards = [name for name, _ in usual if name != "format"]
     asked = found is not None and found.asked_for_format
     return [f"{name}=1" for name in (*rewards, *(["format"] if asked else []))]
 

@@ -77,15 +77,19 @@ class Sifted:
         return [asdict(step) for step in self.steps]
 
 
-def thresholds(specs: Sequence[str]) -> list[Threshold]:
+def thresholds(specs: Sequence[str], device: str = "auto") -> list[Threshold]:
     """What ``NAME=LEAST`` stands for; ``NAME`` alone asks for the reward's highest value.
+
+    Args:
+        device: where rewards that are models are loaded.
 
     Raises:
         RefusedError: no such reward, given twice, or a value that is no number.
     """
     made = []
     halves = [split(spec) for spec in specs]
-    for weighted, (name, value) in zip(parse([f"{n}=1" for n, _ in halves]), halves, strict=True):
+    rewards = parse([f"{name}=1" for name, _ in halves], device)
+    for weighted, (name, value) in zip(rewards, halves, strict=True):
         try:
             least = float(value) if value else weighted.reward.range[1]
             if math.isnan(least):
@@ -106,7 +110,7 @@ def sift(plan: Plan[DistillConfig], groups: Sequence[Group]) -> Sifted:
         RunError: a reward failed too often.
     """
     config, splits = plan.config, plan.splits
-    keep = thresholds(config.keep or [])
+    keep = thresholds(config.keep or [], str(config.device))
     sieve = filters(
         keep,
         held_out=(*splits.validation, *splits.test),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from reasonkit import console
 from reasonkit.config import DistillConfig
 from reasonkit.errors import DataError, RunError
+from reasonkit.models.chat import end_of_turn
 from reasonkit.plan import Plan, led_by
 from reasonkit.report import terminal
 from reasonkit.runs import Run
@@ -93,7 +94,7 @@ def general(path: str, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizer
 
     config = plan.config
     assert config.max_completion_tokens
-    groups = recorded.read(Path(path), (), [str(tokenizer.eos_token)])
+    groups = recorded.read(Path(path), (), [end_of_turn(tokenizer)])
     examples = _under(config.system_prompt, [group.example for group in groups])
     chats = [
         Trace(example, completion)

@@ -150,7 +150,7 @@ def settings(
 
 
 def _supervised(config: SftRlConfig, stage: Stage, inputs: Inputs) -> dict[str, Any]:
-    keep = _filters(config.reward or [])
+    keep = _filters(config.reward or [], str(config.device))
     if stage.name == StageName.cold_start:
         teacher = {"teacher": config.teacher or inputs.base}
         if config.teacher is None:
@@ -160,12 +160,12 @@ def _supervised(config: SftRlConfig, stage: Stage, inputs: Inputs) -> dict[str, 
     return {"model": start, "keep": keep, "teacher": inputs.policy, "general": inputs.chats}
 
 
-def _filters(rewards: Sequence[str]) -> list[str]:
+def _filters(rewards: Sequence[str], device: str) -> list[str]:
     """What a trace must be: right, in the format, in one language, and written out.
 
     A program's steps are expressions and state nothing, so that they aren't held to the last.
     """
-    known = [weighted.reward for weighted in parse(rewards)]
+    known = [weighted.reward for weighted in parse(rewards, device)]
     keep = [f"{r.name}={r.range[1]:g}" for r in known if r.claim != "shaping"]
     form = ["language"] if any(r.name == "code" for r in known) else ["language", "readability"]
     return keep + [f"{name}=1" for name in form]

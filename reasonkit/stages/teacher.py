@@ -50,6 +50,7 @@ class Teacher:
     server: EndpointEngine | None = None
     model: ResolvedModel | None = None
     _weights: PreTrainedModel | None = field(default=None, repr=False)
+    _heat: float | None = field(default=None, repr=False)
 
     @property
     def asked_for_format(self) -> bool:
@@ -62,8 +63,10 @@ class Teacher:
         Raises:
             RefusedError: the server can't be asked.
         """
-        greedy = Sampling(max_tokens, temperature=0)
-        return 0.0 if self.server is None or self.server.takes(greedy) else 1.0
+        if self._heat is None:
+            greedy = Sampling(max_tokens, temperature=0)
+            self._heat = 0.0 if self.server is None or self.server.takes(greedy) else 1.0
+        return self._heat
 
     def ask(self, examples: Sequence[Example], wording: str | None = None) -> list[Example]:
         """The examples as this teacher is asked: with its own system prompt, and in a wording."""

@@ -91,10 +91,10 @@ def resolve_settings(config: VerifierConfig) -> Plan[VerifierConfig]:
     """
     require_known(config.wording)
     plan = settle(config)
-    if not any(weighted.reward.needs_answer for weighted in plan.rewards):
+    if Guard(plan.rewards).verifier is None:
         raise RefusedError(
-            "no reward reads the reference answer, so nothing says which solutions are right: pass "
-            "--reward answer=1"
+            "no reward that claims correctness reads the reference answer, so nothing says which "
+            "solutions are right: pass --reward answer=1"
         )
     config, defaults = plan.config, plan.model.entry.verifier
     wanted = min(config.micro_batch or defaults.micro_batch, config.batch)

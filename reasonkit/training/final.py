@@ -6,6 +6,7 @@ measured, and what was saved is loaded again and compared before it is published
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ def to_measure(
         folder: of `save`.
         keep_adapter: also save the adapter, if there is one, in ``adapter/``.
     """
+    # A run that was killed may have left some of another model there.
+    shutil.rmtree(_staging(folder), ignore_errors=True)
     if keep_adapter and isinstance(policy, PeftModel) and not folder.exists():
         with writing(folder):
             policy.save_pretrained(_staging(folder) / "adapter")

@@ -201,7 +201,8 @@ def train(
     last = trainer.state.global_step // config.updates_per_rollout
     interrupted = watch.interruption.agreed() and last < config.steps
     best = watch.standing.best_step
-    if best is not None and best != last and not interrupted:
+    every = config.updates_per_rollout
+    if best is not None and best * every != trainer.state.global_step and not interrupted:
         path = _checkpoint(run, config, best)
         if not checkpoints.verify(path):
             raise RunError(f"{path}, the best checkpoint, is damaged")
@@ -255,6 +256,9 @@ def _after_divergence(error: NotFiniteError, run: Run, watch: Watch, step: int, 
         run.update(stopped_at=step)
         return
     newest = checkpoints.latest(run.checkpoints)
+    # A step can be the best before its checkpoint is written.
+    if to is not None and not checkpoints.verify(_checkpoint(run, config, to)):
+        to = None
     if to is None and newest is not None:
         to = checkpoints.step_of(newest) // config.updates_per_rollout
     if to is not None:

@@ -186,7 +186,12 @@ class Rollout:
         drawn = draw(processes.share(self._prompts(step, count)), 0)
         flat = sum(d.spreadless for d in drawn)
         for attempt in range(1, rounds + 1):
-            lacking = [i for i, d in enumerate(drawn) if d.spreadless]
+            # One of the other task would make that task's share of the step smaller.
+            lacking = [
+                i
+                for i, d in enumerate(drawn)
+                if d.spreadless and d.group.example.task in self._tasks
+            ]
             if not lacking:
                 break
             place = f"{step} {processes.rank()} {attempt}"

@@ -39,15 +39,21 @@ def test_before_and_after_are_measured_in_the_numbers_of_training(there: str) ->
         (DType.float32, None),
     ):
         config = GrpoConfig(dtype=dtype)
-        assert precision.weights(config) == DType.float32
+        assert precision.weights(config, "a/model") == DType.float32
         assert precision.products(config) == precision.measured(config) == products
 
 
 @pytest.mark.parametrize("there", ["cuda"], indirect=True)
 def test_what_adapters_have_learned_is_measured_in_float32(there: str) -> None:
     config = GrpoConfig(lora=True, dtype=DType.bfloat16)
-    assert precision.weights(config) == DType.bfloat16
+    assert precision.weights(config, "a/model") == DType.bfloat16
     assert precision.measured(config) is None
+
+
+def test_adapters_learn_on_what_an_earlier_run_left_as_it_was_measured(tmp_path: Path) -> None:
+    config = GrpoConfig(lora=True, dtype=DType.bfloat16)
+    (tmp_path / "run.json").write_text("{}")
+    assert precision.weights(config, str(tmp_path / "final")) == DType.float32
 
 
 def test_gradient_checkpointing_can_be_chosen() -> None:
