@@ -27,7 +27,7 @@ from fractions import Fraction
 
 from reasonkit.answers.extraction import find, is_sentence
 from reasonkit.answers.latex import formula
-from reasonkit.answers.layout import LONGEST, tidy
+from reasonkit.answers.layout import EQUALS, LONGEST, tidy
 from reasonkit.answers.numbers import with_decimal_comma
 from reasonkit.answers.plain import (
     NO_VALUE,
@@ -45,7 +45,6 @@ from reasonkit.errors import DataError, RunError
 _NAME = re.compile(
     r"\s*\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\s*\([A-Za-z\d](?:\s*,\s*[A-Za-z\d])*\))?\s*"
 )
-_EQUALS = re.compile(r"(?<![<>!:=\\])=(?![=>])")
 
 _log = logging.getLogger(__name__)
 _checker = Checker()
@@ -109,7 +108,7 @@ def _compare(given: str, wanted: str) -> bool | None:
     verdict = _as_written(given, wanted)
     if verdict is not False or max(len(given), len(wanted)) > LONGEST:
         return verdict
-    given_sides, wanted_sides = _EQUALS.split(given), _EQUALS.split(wanted)
+    given_sides, wanted_sides = EQUALS.split(given), EQUALS.split(wanted)
     if len(given_sides) == len(wanted_sides) == 2:
         if _same(given_sides[0], wanted_sides[1]) and _same(given_sides[1], wanted_sides[0]):
             return True

@@ -134,21 +134,12 @@ def between(text: str, opening: str, closing: str) -> str | None:
     return inner if closed and opened else None
 
 
-def last_boxed(text: str) -> str | None:
-    r"""The inside of the last ``\boxed{…}`` that isn't empty, brackets balanced.
+def _last_box(text: str) -> tuple[str, int] | None:
+    r"""The inside of the last ``\boxed{…}`` that isn't empty, and where it ends; empty if all are.
 
     Several boxes in one sentence, ``$\boxed{1}, \boxed{2}$``, are one answer, unless the words
     between them take the first one back.
-
-    Returns:
-        None where there is no box, and an empty text where each is empty.
     """
-    found = _last_box(text)
-    return found and found[0]
-
-
-def _last_box(text: str) -> tuple[str, int] | None:
-    """The same, with the place where it ends."""
     found = boxes(text)
     filled = [box for box in found if text[box[1] : box[2]].strip()]
     if not filled:
@@ -170,8 +161,8 @@ def _last_box(text: str) -> tuple[str, int] | None:
 
 def _inside(text: str) -> str:
     """What a box or a tag holds: the answer in it where it holds a sentence."""
-    boxed = last_boxed(text)
-    text = (boxed or text).strip()
+    boxed = _last_box(text)
+    text = (boxed[0] if boxed and boxed[0] else text).strip()
     if "\\boxed" in text or plain(tidy(text)) is not None or not is_sentence(_unwrapped(text)):
         return text
     found = find(_unwrapped(text))
@@ -254,7 +245,7 @@ def _alone(line: str) -> str | None:
     name, _, said = line.rpartition("=")
     if len(line) > 4 * LONGEST or (not block and (words(said) or words(name) > 1)):
         return None
-    value = committed(last_row(inside(block))) if block else committed(_plain_line(line))
+    value = committed(last_row(inside(block))) if block else committed(_bare(line) or "")
     if not value or len(value) > LONGEST:
         return None
     read = tidy(value)
@@ -268,10 +259,6 @@ def _alone(line: str) -> str | None:
 
 
 _ALGEBRA = re.compile(r"[A-Za-z√∛π∞∅∪∩≤≥≠<>=\\^_!|:]")
-
-
-def _plain_line(line: str) -> str:
-    return _bare(line) or ""
 
 
 def _haswords(value: object) -> bool:

@@ -12,6 +12,8 @@ import itertools
 import re
 import unicodedata
 
+EQUALS = re.compile(r"(?<![<>!:=\\])=(?![=>])")
+
 LONGEST = 1000
 """Answers of more characters are compared as text only."""
 

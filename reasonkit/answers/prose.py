@@ -78,41 +78,10 @@ _TOKEN = re.compile(
     r"|(?P<other>.)",
     re.ASCII | re.DOTALL,
 )
-_FUNCTIONS = frozenset(
-    [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "log",
-        "ln",
-        "exp",
-        "sqrt",
-        "pi",
-        "infinity",
-        "mod",
-    ]
+_FUNCTION = re.compile(
+    r"(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp|sqrt|pi|infinity|mod", re.IGNORECASE
 )
-_PROSE = frozenset(
-    [
-        "text",
-        "mbox",
-        "textbf",
-        "textit",
-        "textrm",
-        "item",
-        "quad",
-        "qquad",
-        "hspace",
-        "vspace",
-        "newline",
-    ]
-)
+_PROSE = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|item|q?quad|[hv]space|newline)")
 _SCALES = frozenset(["dozen", "hundred", "thousand", "million", "billion", "trillion"])
 _LABEL = 20
 """Characters that tell what a number counts."""
@@ -270,7 +239,7 @@ def _belongs(part: _Part, text: str, run: Sequence[_Part]) -> bool:
     if kind in ("space", "other", "ordinal"):
         return False
     if kind == "latex":
-        return said[1:] not in _PROSE or bool(run)
+        return _PROSE.fullmatch(said) is None or bool(run)
     if kind == "operator" and said in "-–":
         dash = ahead.isspace() and not before.isspace()
         return not dash and not text[max(0, part.start - 2) : part.start].isalpha()
@@ -283,7 +252,7 @@ def _belongs(part: _Part, text: str, run: Sequence[_Part]) -> bool:
     low = said.casefold()
     if low in ("and", "or") or (low in _SCALES and run and run[-1].kind in ("number", "space")):
         return bool(run)
-    if low in _FUNCTIONS:
+    if _FUNCTION.fullmatch(said):
         return True
     if said in ("a", "A", "I"):
         return _in_algebra(part, text)
@@ -346,7 +315,9 @@ def _can_begin(part: _Part) -> bool:
 
 def _can_end(part: _Part) -> bool:
     if part.kind == "word":
-        return part.text.casefold() not in {"and", "or", *_FUNCTIONS} - {"pi", "infinity"}
+        said = part.text.casefold()
+        function = _FUNCTION.fullmatch(said) is not None and said not in ("pi", "infinity")
+        return not function and said not in ("and", "or")
     return part.kind not in ("space", "comma", "open") and (
         part.kind != "operator" or part.text == "|"
     )

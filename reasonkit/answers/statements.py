@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reasonkit.answers.layout import tidy
+from reasonkit.answers.layout import EQUALS, tidy
 from reasonkit.answers.numbers import in_words
 from reasonkit.answers.plain import members, plain
 from reasonkit.answers.prose import Quantity, quantities, words
@@ -118,6 +118,7 @@ _CALLED = re.compile(
     r"([^\W\d_]+(?: [^\W\d_]+)?)[*_.!]*$",
     re.IGNORECASE,
 )
+_SIDES = re.compile(rf"{EQUALS.pattern}|\\equiv(?![a-z])|≡")
 _NAMED = re.compile(r"\\?[A-Za-z]\w*(?:\([^()]*\))?")
 
 
@@ -229,7 +230,7 @@ def _are_one_answer(parts: list[str]) -> bool:
 
     Values do, and equations for one name, or for several whose values are plain.
     """
-    sides = [re.split(r"(?<![<>!:=\\])=(?![=>])", part) for part in parts]
+    sides = [EQUALS.split(part) for part in parts]
     if any(len(side) > 2 for side in sides):
         return False
     names = [side[0].strip() for side in sides if len(side) == 2]
@@ -244,7 +245,7 @@ def _are_one_answer(parts: list[str]) -> bool:
 
 
 def _right_side(text: str) -> str:
-    sides = re.split(r"(?<![<>!:=\\])=(?![=>])|\\equiv(?![a-z])|≡", text)
+    sides = _SIDES.split(text)
     if len(sides) == 1:
         return text.strip()
     value, name = sides[-1].strip(" \t&*"), sides[-2].strip(" \t&*\\")
