@@ -157,8 +157,8 @@ def test_a_reader_that_goes_away_is_no_error(argv: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (("grpo", "--task", b"\xff.jsonl"), "isn't UTF-8: '\\udcff.jsonl'"),
-        (("runs", b"caf\xe9"), "isn't UTF-8"),
+        (("grpo", "--task", b"\xff.jsonl"), "'\\udcff.jsonl' is not UTF-8"),
+        (("runs", b"caf\xe9"), "is not UTF-8"),
         (("grpo", "--run-dir", "x" * 300), "too long"),
         (("runs", "x" * 300), "too long"),
         (("report", "x" * 300), "too long"),

@@ -275,13 +275,14 @@ def test_a_program_is_judged_by_its_tests_and_not_by_its_text() -> None:
 
 def test_the_question_copied_out_is_no_answer() -> None:
     copied = {"0": "<answer>0+1</answer>", "1": "<answer>1+1</answer>", "2": "<answer>3</answer>"}
-    made = evaluate(Scripted(copied), EXAMPLES, GREEDY, correct=lambda given, wanted: True)
+    made = evaluate(Scripted(copied), EXAMPLES, GREEDY)
     assert [v.correct for v in made.verdicts] == [False, False, True]
 
 
 def test_a_wording_is_asked_but_no_verdict_counts_as_wrong() -> None:
     engine = Scripted(TEXTS)
-    made = evaluate(engine, EXAMPLES, GREEDY, "show-work", correct=lambda given, wanted: None)
+    unknown = [replace(example, answer="") for example in EXAMPLES]
+    made = evaluate(engine, unknown, GREEDY, "show-work")
     assert all(question.endswith("? Show your work.") for question in engine.asked)
     assert made.accuracy.accuracy == 0
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.errors import DataError, RefusedError
-from reasonkit.rewards import REWARDS, code, parse
+from reasonkit.judging import extract
+from reasonkit.rewards import REWARDS, parse
 from reasonkit.sandbox import judge
 from reasonkit.sandbox.launcher import Launcher
 from reasonkit.tasks import load
@@ -121,6 +122,7 @@ PIECES = st.sampled_from(
 def test_looking_for_a_program_never_raises_and_never_finds_it_in_an_open_thought(
     text: str,
 ) -> None:
-    found = code.program(text)
+    found = extract(DOUBLE, Completion(text, (), "stop")).extracted
     assert found is None or found.strip() == found != ""
-    assert code.program(f"{text}<think>def f(x): return x") is None
+    thinking = Completion(f"{text}<think>def f(x): return x", (), "stop")
+    assert extract(DOUBLE, thinking).extracted is None
