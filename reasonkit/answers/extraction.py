@@ -96,7 +96,8 @@ def find(text: str) -> Found | None:
     if tagged is not None:
         inner = _bare(_inside(tagged))
         return Found(inner, "tag") if inner else None
-    text = _DRAWING.sub("\n", text)
+    if any(sign in text for sign in ("[asy]", "```", "\\begin")):
+        text = _DRAWING.sub("\n", text)
     box, declared = _last_box(text), _declared(text)
     if box is not None and (declared is None or box[1] > declared[1]):
         inner = _inside(box[0]).strip()

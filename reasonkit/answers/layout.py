@@ -75,6 +75,8 @@ def boxes(text: str) -> list[tuple[int, int, int]]:
     A box inside another is not listed, and neither is one that is never closed.
     """
     found: list[tuple[int, int, int]] = []
+    if "box" not in text and "\x08ox" not in text:
+        return found
     opened: list[re.Match[str]] = []
     for brace in _BRACE.finditer(text):
         if brace[0] == "}" and opened:

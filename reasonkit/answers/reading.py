@@ -62,6 +62,11 @@ _QUESTION = re.compile(
     r"|\n\n[ \t]*\d+[.)][ \t](?=[^\n]+\n\s*solution[ \t]*:)",
     re.IGNORECASE,
 )
+_TURN_WORDS = ("user", "human", "instruction", "<", "[")
+_ASKING = (
+    *("question", "problem", "exercise", "example", "input", "customer", "student", "solution"),
+    *("q:", "q.", "q1", "q2", "q ", "q*", "q#", "问"),
+)
 _FENCE = re.compile(r"```.*?```", re.DOTALL)
 _SPEAKER = re.compile(
     r"\s*(?:#{1,6}[ \t]*|\*\*)?(?:assistant|response|ai|bot|model)(?:\*\*)?[ \t]*:\**",
@@ -194,12 +199,14 @@ def _own_turn(text: str) -> str:
     """The text up to where another turn begins. What stands in a code fence begins none."""
     if speaker := _SPEAKER.match(text):
         text = text[speaker.end() :]
-    masked = _FENCE.sub(lambda fence: "`" * len(fence[0]), text)
-    for turn in _TURN.finditer(masked):
+    # Most texts hold none of these words, and are told so sooner than a pattern does.
+    low = text.lower()
+    masked = _FENCE.sub(lambda fence: "`" * len(fence[0]), text) if "```" in text else text
+    for turn in _TURN.finditer(masked) if any(word in low for word in _TURN_WORDS) else ():
         if text[: turn.start()].strip():
             text, masked = text[: turn.start()], masked[: turn.start()]
             break
-    for asked in _QUESTION.finditer(masked):
+    for asked in _QUESTION.finditer(masked) if any(word in low for word in _ASKING) else ():
         before = text[: asked.start()]
         parted = "\n\n" in text[max(0, asked.start() - 1) : asked.end()]
         numbered = any(map(str.isdigit, asked[0]))
