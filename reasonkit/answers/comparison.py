@@ -25,13 +25,13 @@ import logging
 import re
 from fractions import Fraction
 
+from reasonkit.answers.agreement import agree
 from reasonkit.answers.extraction import find, is_sentence
 from reasonkit.answers.latex import formula
 from reasonkit.answers.layout import EQUALS, LONGEST, tidy
 from reasonkit.answers.numbers import with_decimal_comma
 from reasonkit.answers.plain import (
     NO_VALUE,
-    agree,
     is_calculation,
     is_flat,
     is_number,
