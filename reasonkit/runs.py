@@ -72,6 +72,12 @@ class Run:
         return _status(self.record)
 
     @property
+    def names(self) -> dict[str, str]:
+        """Of command, model and task, as ``run.json`` has them."""
+        record = self.record
+        return {name: record[name] for name in ("command", "model", "task")}
+
+    @property
     def evaluations(self) -> Path:
         """Folder of the per-example verdicts."""
         return self.path / "evaluations"
@@ -90,6 +96,10 @@ class Run:
     def final(self) -> Path:
         """Folder of the finished model."""
         return self.path / "final"
+
+    def summary(self) -> dict[str, Any]:
+        """What ``summary.json`` of a finished run says."""
+        return dict(json.loads((self.path / "summary.json").read_text(encoding="utf-8")))
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The records of ``metrics.jsonl``, torn lines skipped."""

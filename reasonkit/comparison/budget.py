@@ -16,7 +16,7 @@ from typing import Any
 from reasonkit.comparison.costs import sampled, trained
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.models import Model
-from reasonkit.stages.pipeline import SPENT, STAGES
+from reasonkit.plan.sft_rl import SPENT, STAGES
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h)")
 _SECONDS = {"s": 1, "min": 60, "h": 3600}

@@ -17,7 +17,7 @@ from typing import Any
 from rich.status import Status
 from rich.text import Text
 
-from reasonkit import console, running, runs
+from reasonkit import console, measuring, running, runs
 from reasonkit.comparison import budget, findings, probes
 from reasonkit.comparison.budget import COINS, Budget, Prices
 from reasonkit.comparison.costs import Spent, parameters_of, sampled, trained
@@ -30,7 +30,8 @@ from reasonkit.config import CompareConfig, Invocation
 from reasonkit.errors import RefusedError
 from reasonkit.evaluation import Evaluation
 from reasonkit.models.loading import ResolvedModel, load_tokenizer, resolve
-from reasonkit.plan import Plan, by_model, led_by, load_policy, prompt_room, quiet, settle
+from reasonkit.plan import Plan, by_model, settle
+from reasonkit.plan.policy import led_by, load_policy, prompt_room, quiet
 from reasonkit.provenance import fingerprint
 from reasonkit.types import Example
 
@@ -69,9 +70,7 @@ def run(config: CompareConfig, invocation: Invocation) -> None:
     if running.is_done(config, invocation):
         return
     prepared = _prepare(config)
-    running.require_same_data(invocation, prepared.data)
-    if not (invocation.dry_run or invocation.resume):
-        runs.require_free(invocation.run_dir)
+    running.require_usable(invocation, prepared.data)
     if not invocation.resume:
         _look_ahead(prepared)
     if invocation.dry_run:
@@ -251,10 +250,11 @@ def _ask(
     longest = finished.run.config["max_completion_tokens"]
     for shown in (shown for shown in part.shown if shown.probed):
         if longer:
-            name, limit = probe_name("longer", shown), longest * probes.LONGER_TOKENS
-            running.measure(
-                finished.run, name, engine, led_by(prompt, longer), limit, shown.wording
-            )
+            limit = longest * probes.LONGER_TOKENS
+            asked_at = dataclasses.replace(config, max_completion_tokens=limit)
+            plan = dataclasses.replace(prepared.plan, config=asked_at)
+            name, examples = probe_name("longer", shown), led_by(prompt, longer)
+            measuring.measure(finished.run, name, engine, plan, examples, shown.wording)
         path = finished.run.evaluations / f"{probe_name('requests', shown)}.json"
         if not path.exists():
             asked = [ask(e, shown.wording) for e in requests] if shown.wording else requests
@@ -268,11 +268,7 @@ def _summary(
     found = rows(done, prepared.models, made.path.absolute())
     table = findings.Table(found, made.path.absolute())
     seconds = sum(float(finished.summary["seconds"]) for finished in done)
-    made.update(seconds={"total": seconds})
     return {
-        "command": COMMAND,
-        "model": config.model,
-        "task": config.task,
         "seeds": config.seeds,
         "budget": config.budget,
         "bought": bought,

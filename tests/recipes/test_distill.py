@@ -245,7 +245,7 @@ def test_a_server_that_goes_away_costs_nothing_that_it_gave(
     reasonkit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impatient = partial(Limits, patience=0.3, first_wait=0.05)
-    monkeypatch.setattr("reasonkit.stages.servers.Limits", impatient)
+    monkeypatch.setattr("reasonkit.generation.servers.Limits", impatient)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     argv = (

@@ -10,6 +10,7 @@ from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.endpoint import EndpointEngine
+from reasonkit.generation.servers import connect
 from reasonkit.models import MODELS, THINK_FIRST, Model, entry_for
 from reasonkit.models.loading import (
     ResolvedModel,
@@ -18,11 +19,11 @@ from reasonkit.models.loading import (
     read_config,
     resolve,
 )
-from reasonkit.plan import led_by, quiet
-from reasonkit.stages.servers import connect
-from reasonkit.stages.sieve import is_finished
-from reasonkit.stages.traces import given_ones
+from reasonkit.plan import drawn_by
+from reasonkit.plan.policy import led_by, quiet
 from reasonkit.tasks.wordings import ask
+from reasonkit.traces.filters import is_finished
+from reasonkit.traces.sampling import given_ones
 from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:
@@ -130,14 +131,6 @@ def find(config: DistillConfig) -> Teacher | None:
     return Teacher(config.teacher or DEFAULT, model.entry, model=model)
 
 
-def sampling(config: DistillConfig) -> Sampling:
-    """How traces are sampled."""
-    assert config.max_completion_tokens
-    return Sampling(
-        config.max_completion_tokens, config.temperature, top_p=config.top_p, seed=config.seed
-    )
-
-
 def look_ahead(teacher: Teacher, examples: Sequence[Example], config: DistillConfig) -> list[Group]:
     """Asks a few questions, so that what can't work is known before anything is made.
 
@@ -146,10 +139,10 @@ def look_ahead(teacher: Teacher, examples: Sequence[Example], config: DistillCon
             that is never closed.
     """
     if teacher.server is not None:
-        teacher.server.require(sampling(config))
+        teacher.server.require(drawn_by(config))
     asked = teacher.ask(examples[:AHEAD], config.wording)
     try:
-        sampled = list(teacher.engine(config).sample(asked, config.samples, sampling(config)))
+        sampled = list(teacher.engine(config).sample(asked, config.samples, drawn_by(config)))
     except RunError as error:
         raise RefusedError(str(error)) from error
     groups = given_ones(sampled)

@@ -11,7 +11,7 @@ import pytest
 from reasonkit import runs
 from reasonkit.config import GrpoConfig
 from reasonkit.errors import RunError
-from reasonkit.stages import nested
+from reasonkit.running import digest, do_stage
 
 SETTINGS = GrpoConfig(steps=3)
 
@@ -30,7 +30,7 @@ def do(
             raise RunError("stopped")
         return {"command": "grpo", "logged": len(list(stage.metrics()))}
 
-    return nested.do(run, "rl", "grpo", settings, nested.digest(settings, {}, ""), work)
+    return do_stage(run, "rl", "grpo", settings, digest(settings, {}, ""), work)
 
 
 def test_a_finished_stage_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -69,5 +69,5 @@ def test_a_stage_that_was_killed_while_it_was_made_is_made_anew(tmp_path: Path) 
 
 def test_a_path_counts_by_what_is_there() -> None:
     one, other = (replace(SETTINGS, model=path) for path in ("a/rl", "b/rl"))
-    assert nested.digest(one, {"a/rl": "7"}, "") == nested.digest(other, {"b/rl": "7"}, "")
-    assert nested.digest(one, {"a/rl": "7"}, "") != nested.digest(one, {"a/rl": "8"}, "")
+    assert digest(one, {"a/rl": "7"}, "") == digest(other, {"b/rl": "7"}, "")
+    assert digest(one, {"a/rl": "7"}, "") != digest(one, {"a/rl": "8"}, "")

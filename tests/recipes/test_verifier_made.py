@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,11 +16,12 @@ from reasonkit.config import Aggregate, VerifierConfig, to_mapping
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
-from reasonkit.plan import load_policy, without_overlong
-from reasonkit.stages import verification
+from reasonkit.plan import Plan, policy
+from reasonkit.plan.verifier import settle
+from reasonkit.recipes import verifier as recipe
 from reasonkit.training.solutions import split_by_question
 from reasonkit.types import Example, Group
-from reasonkit.verifying import load
+from reasonkit.verifying import Verifier, load
 
 SMALL = replace(VerifierConfig(), questions=120, samples=8, validation_size=1, test_size=1)
 
@@ -39,35 +41,33 @@ class Recording:
 
 def make(
     folder: Path, config: VerifierConfig
-) -> tuple[verification.Made, Recording, verification.Plan[VerifierConfig]]:
-    plan = verification.resolve_settings(config)
-    tokenizer, generator = load_policy(plan)
-    plan = without_overlong(plan, tokenizer)
+) -> tuple[Verifier, dict[str, Any], Recording, Plan[VerifierConfig]]:
+    plan, tokenizer, generator = policy.load(settle(config))
     run = runs.create("verifier", config.model, config.task, to_mapping(plan.config), folder, [])
     engine = Recording(LocalEngine(generator, tokenizer))
-    return verification.make(run, plan, tokenizer, generator, engine), engine, plan
+    return *recipe.make(run, plan, tokenizer, generator, engine), engine, plan
 
 
 def test_a_verifier_tells_right_from_wrong_within_a_question_and_is_saved_as_it_is(
     tmp_path: Path,
 ) -> None:
-    made, engine, plan = make(tmp_path / "run", replace(SMALL, held_out=0.4))
-    chosen = made.quality[made.verifier.reading.aggregate]
-    assert chosen.questions > 20
-    assert chosen.auc > 0.65
-    assert chosen.auc == max(quality.auc for quality in made.quality.values())
+    verifier, made, engine, plan = make(tmp_path / "run", replace(SMALL, held_out=0.4))
+    chosen = made["quality"][made["aggregate"]]
+    assert chosen["questions"] > 20
+    assert chosen["auc"] > 0.65
+    assert chosen["auc"] == max(quality["auc"] for quality in made["quality"].values())
     learned, held = split_by_question(engine.groups, 0.4)
-    assert made.solutions == 8 * len(learned)
-    assert made.tokens_sampled == sum(c.tokens for g in engine.groups for c in g.completions)
+    assert made["solutions"] == 8 * len(learned)
+    assert made["tokens_sampled"] == sum(c.tokens for g in engine.groups for c in g.completions)
     assert {g.example.id for g in engine.groups} <= {e.id for e in plan.splits.train}
-    assert made.tokens_trained > 0
+    assert made["tokens_trained"] > 0
     final = tmp_path / "run" / "final"
-    again = load(str(final), generator=made.verifier.tokenizer)
-    assert again.reading == made.verifier.reading
-    assert again.score(held[0]) == made.verifier.score(held[0])
+    again = load(str(final), generator=verifier.tokenizer)
+    assert again.reading == verifier.reading
+    assert again.score(held[0]) == verifier.score(held[0])
     plain = AutoModelForTokenClassification.from_pretrained(final).eval()
     completion = held[0].completions[0]
-    prompt = made.verifier.tokenizer.apply_chat_template(
+    prompt = verifier.tokenizer.apply_chat_template(
         list(held[0].example.messages), add_generation_prompt=True, return_dict=False
     )
     with torch.no_grad():
@@ -87,7 +87,7 @@ def test_a_run_made_twice_saves_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_given_aggregate_is_kept(tmp_path: Path) -> None:
     config = replace(SMALL, questions=12, samples=4, batch=16, aggregate=Aggregate.product)
-    assert make(tmp_path / "run", config)[0].verifier.reading.aggregate == Aggregate.product
+    assert make(tmp_path / "run", config)[0].reading.aggregate == Aggregate.product
 
 
 def test_one_question_is_too_few(tmp_path: Path) -> None:
@@ -97,15 +97,15 @@ def test_one_question_is_too_few(tmp_path: Path) -> None:
 
 def test_settings_that_cannot_work_are_refused() -> None:
     with pytest.raises(RefusedError, match="try 32"):
-        verification.resolve_settings(replace(SMALL, batch=64, micro_batch=48))
+        settle(replace(SMALL, batch=64, micro_batch=48))
     with pytest.raises(RefusedError, match="--reward answer=1"):
-        verification.resolve_settings(replace(SMALL, reward=["format=1"]))
+        settle(replace(SMALL, reward=["format=1"]))
     with pytest.raises(UnknownNameError, match="step-by-step"):
-        verification.resolve_settings(replace(SMALL, wording="step-by-stp"))
+        settle(replace(SMALL, wording="step-by-stp"))
 
 
 def test_open_settings_are_filled_in_by_the_model() -> None:
-    config = verification.resolve_settings(replace(SMALL, questions=None)).config
+    config = settle(replace(SMALL, questions=None)).config
     assert None not in (config.questions, config.learning_rate, config.lm_weight)
     assert "=" in (config.step_ends or [])
 
@@ -117,4 +117,4 @@ def test_open_settings_are_filled_in_by_the_model() -> None:
 def test_auc_is_the_share_of_pairs_in_order(
     right: list[float], wrong: list[float], expected: float | None
 ) -> None:
-    assert verification.auc(right, wrong) == expected
+    assert recipe.auc(right, wrong) == expected

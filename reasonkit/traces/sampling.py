@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from reasonkit import console
@@ -22,25 +21,6 @@ from reasonkit.runs import Run
 from reasonkit.types import Example, Group, Trace
 
 SAMPLES, QUESTIONS, TRACES = "samples.jsonl", "questions.jsonl", "traces.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """What a teacher gave.
-
-    Attributes:
-        groups: one an example, in the order of the examples; without the samples that failed, and
-            without the examples that have no other.
-        seconds: of the sampling, in all sessions.
-    """
-
-    groups: list[Group]
-    seconds: float
-
-    @property
-    def tokens(self) -> int:
-        """Sampled in all."""
-        return sum(c.tokens for group in self.groups for c in group.completions)
 
 
 def pool(run: Run, engine: Engine, origin: Mapping[str, object]) -> Pool:
@@ -59,16 +39,31 @@ def sample(
     asked: Sequence[Example],
     n: int,
     sampling: Sampling,
-) -> Sampled:
+) -> tuple[list[Group], float]:
     """A group of ``n`` completions an example, those that the run has already among them.
 
     Args:
         asked: the examples as the engine is asked, in the same order.
 
+    Returns:
+        The groups in the order of the examples, without the samples that failed and without the
+        examples that have no other; and the seconds of the sampling, in all sessions.
+
     Raises:
         ReasonkitError: the engine gives no more; what it gave is kept.
     """
-    _ask(run, examples, asked, n, sampling)
+    lines = [
+        {
+            "key": key_of(question, sampling),
+            "n": n,
+            "id": example.id,
+            "task": example.task,
+            "messages": list(example.messages),
+            "answer": example.answer,
+        }
+        for example, question in zip(examples, asked, strict=True)
+    ]
+    write_lines(run.path / QUESTIONS, lines)
     given: dict[str, Group] = {}
     started = time.perf_counter()
     try:
@@ -82,7 +77,7 @@ def sample(
     finally:
         spent = float(run.record.get("sampling_seconds", 0.0)) + time.perf_counter() - started
         run.update(sampling_seconds=spent)
-    return Sampled(given_ones([Group(e, given[e.id].completions) for e in examples]), spent)
+    return given_ones([Group(e, given[e.id].completions) for e in examples]), spent
 
 
 def given_ones(groups: Sequence[Group]) -> list[Group]:
@@ -135,30 +130,10 @@ def write_kept(run: Run, traces: Sequence[Trace]) -> None:
         }
         for trace in traces
     ]
-    _write_lines(run.path / TRACES, lines)
+    write_lines(run.path / TRACES, lines)
 
 
-def _ask(
-    run: Run,
-    examples: Sequence[Example],
-    asked: Sequence[Example],
-    n: int,
-    sampling: Sampling,
-) -> None:
-    lines = [
-        {
-            "key": key_of(question, sampling),
-            "n": n,
-            "id": example.id,
-            "task": example.task,
-            "messages": list(example.messages),
-            "answer": example.answer,
-        }
-        for example, question in zip(examples, asked, strict=True)
-    ]
-    _write_lines(run.path / QUESTIONS, lines)
-
-
-def _write_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
+def write_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
+    """Writes JSON objects, one a line, whole or not at all."""
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     write_atomically(path, text.encode())

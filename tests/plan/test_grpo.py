@@ -8,7 +8,7 @@ import pytest
 
 from reasonkit.config import GrpoConfig
 from reasonkit.errors import RefusedError
-from reasonkit.stages.reinforcement import resolve_settings
+from reasonkit.plan.grpo import settle
 from reasonkit.types import Part
 
 
@@ -23,20 +23,20 @@ from reasonkit.types import Part
 def test_a_task_that_takes_longer_is_given_longer_unless_told(
     settings: GrpoConfig, steps: int
 ) -> None:
-    assert resolve_settings(settings).config.steps == steps
+    assert settle(settings).config.steps == steps
 
 
 MIXED = GrpoConfig(general_task="general", part=Part.rl, test_size=8, validation_size=8)
 
 
 def test_a_second_task_brings_its_prompts_and_rewards_that_score_them_alone() -> None:
-    plan = resolve_settings(MIXED)
+    plan = settle(MIXED)
     assert plan.general is not None
     assert {w.reward.name: w.task for w in plan.rewards} == {
         "answer": "arithmetic", "format": "arithmetic", "helpful": "general", "harmless": "general",
     }  # fmt: skip
     assert plan.config.general_reward == ["helpful:abacus-judge=1", "harmless:abacus-judge=1"]
-    other = resolve_settings(replace(MIXED, part=Part.sft))
+    other = settle(replace(MIXED, part=Part.sft))
     assert other.general is not None
     for mine, others in (
         (plan.splits.train, other.splits.train),
@@ -61,4 +61,4 @@ def test_a_second_task_that_can_not_be_mixed_in_is_refused(
     changes: dict[str, object], said: str
 ) -> None:
     with pytest.raises(RefusedError, match=said):
-        resolve_settings(replace(MIXED, **changes))
+        settle(replace(MIXED, **changes))

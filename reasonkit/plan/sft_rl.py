@@ -1,7 +1,6 @@
-"""The stages of the full R1 recipe (DeepSeek-AI, arXiv:2501.12948, section 2.3), as settings.
+"""The plan of the full R1 recipe: its stages (DeepSeek-AI, arXiv:2501.12948, section 2.3).
 
 A stage is a run of ``distill`` or of ``grpo``, and what makes it this stage are its settings.
-Leaves out doing them: `reasonkit.recipes.sft_rl`.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from reasonkit.config import (
@@ -25,7 +25,11 @@ from reasonkit.config import (
 )
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.models import Model
+from reasonkit.plan import Plan, distill, grpo
+from reasonkit.plan import settle as settle_names
 from reasonkit.rewards import parse
+from reasonkit.tasks import recorded
+from reasonkit.traces import teacher
 
 LANGUAGE = "language=0.2"
 """What the R1 recipe adds to the rewards of a task (section 2.3.2)."""
@@ -90,19 +94,29 @@ STAGES: dict[StageName, Stage] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a stage begins with.
+def settle(config: SftRlConfig) -> Plan[SftRlConfig]:
+    """The plan, once all that any stage needs has been found and read.
 
-    Attributes:
-        base: the model of the whole recipe, by name or path.
-        policy: what the stages before have made of it; the base where there are none.
-        chats: the file of general chats; None where there are none.
+    Raises:
+        RefusedError: for whatever can't be used, by name.
     """
-
-    base: str
-    policy: str
-    chats: str | None
+    plan = settle_names(config)
+    if not config.reward:
+        rewards = [*(plan.config.reward or []), LANGUAGE]
+        plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, reward=rewards))
+    if config.general_task:
+        plan = grpo.with_general(plan, config.general_task, config.general_reward)
+    elif config.general_reward:
+        raise RefusedError("--general-reward needs --general-task: rewards of which prompts?")
+    if config.general_chats:
+        recorded.read(Path(config.general_chats), ())
+    for settings in all_settings(plan):
+        if isinstance(settings, GrpoConfig):
+            grpo.settle(settings)
+        else:
+            distill.settle(settings)
+            teacher.find(settings)
+    return plan
 
 
 def chosen(config: SftRlConfig) -> list[Stage]:
@@ -124,19 +138,25 @@ def chosen(config: SftRlConfig) -> list[Stage]:
     return stages
 
 
-def with_language(rewards: Sequence[str]) -> list[str]:
-    """The usual rewards of a task, and that for its language."""
-    return [*rewards, LANGUAGE]
+def all_settings(plan: Plan[SftRlConfig]) -> list[DistillConfig | GrpoConfig]:
+    """The settings of all stages, as far as they are known before the first is done."""
+    config, entry = plan.config, plan.model.entry
+    return [
+        stage_settings(config, stage, entry, config.model, config.general_chats)
+        for stage in chosen(config)
+    ]
 
 
-def settings(
-    config: SftRlConfig, stage: Stage, entry: Model, inputs: Inputs
+def stage_settings(
+    config: SftRlConfig, stage: Stage, entry: Model, policy: str, chats: str | None
 ) -> DistillConfig | GrpoConfig:
     """The settings of a stage, as of the command that it is a run of.
 
     Args:
         config: with its rewards filled in.
         entry: the registry's, of the base.
+        policy: what the stages before have made of the base; the base where there are none.
+        chats: the file of general chats; None where there are none.
 
     Raises:
         RefusedError: ``--set`` names a setting that there isn't, or a value that doesn't fit.
@@ -144,20 +164,20 @@ def settings(
     shared = {f.name for f in dataclasses.fields(CommonConfig)}
     values = {name: value for name, value in to_mapping(config).items() if name in shared}
     values |= stage.settings
-    values |= _supervised(config, stage, inputs) if stage.command == "distill" else {}
-    values |= _reinforced(config, stage, entry, inputs) if stage.command == "grpo" else {}
+    if stage.command == "grpo":
+        values |= {"model": policy, "steps": max(1, round(SPENT[stage.name] * entry.rl.steps))}
+        if stage.name == StageName.final_rl and config.general_task:
+            values["general_task"] = config.general_task
+            values["general_reward"] = config.general_reward
+    else:
+        values["keep"] = _filters(config.reward or [], str(config.device))
+        if stage.name == StageName.cold_start:
+            values["teacher"] = config.teacher or config.model
+            values["wording"] = None if config.teacher else WORDING
+        else:
+            start = config.model if config.rejection_from == Start.base else policy
+            values |= {"model": start, "teacher": policy, "general": chats}
     return from_mapping(COMMANDS[stage.command], values | _set(config, stage), "--set")
-
-
-def _supervised(config: SftRlConfig, stage: Stage, inputs: Inputs) -> dict[str, Any]:
-    keep = _filters(config.reward or [], str(config.device))
-    if stage.name == StageName.cold_start:
-        teacher = {"teacher": config.teacher or inputs.base}
-        if config.teacher is None:
-            teacher["wording"] = WORDING
-        return {"model": inputs.base, "keep": keep, **teacher}
-    start = inputs.base if config.rejection_from == Start.base else inputs.policy
-    return {"model": start, "keep": keep, "teacher": inputs.policy, "general": inputs.chats}
 
 
 def _filters(rewards: Sequence[str], device: str) -> list[str]:
@@ -169,16 +189,6 @@ def _filters(rewards: Sequence[str], device: str) -> list[str]:
     keep = [f"{r.name}={r.range[1]:g}" for r in known if r.claim != "shaping"]
     form = ["language"] if any(r.name == "code" for r in known) else ["language", "readability"]
     return keep + [f"{name}=1" for name in form]
-
-
-def _reinforced(config: SftRlConfig, stage: Stage, entry: Model, inputs: Inputs) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "model": inputs.policy,
-        "steps": max(1, round(SPENT[stage.name] * entry.rl.steps)),
-    }
-    if stage.name == StageName.final_rl and config.general_task:
-        values |= {"general_task": config.general_task, "general_reward": config.general_reward}
-    return values
 
 
 def _set(config: SftRlConfig, stage: Stage) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
-from reasonkit.stages.teacher import Teacher, find, look_ahead, require_same_tokens
+from reasonkit.traces.teacher import Teacher, find, look_ahead, require_same_tokens
 from reasonkit.types import Example
 
 ASKED = [Example(f"e{i}", "t", ({"role": "user", "content": f"{i}?"},), "0") for i in range(4)]

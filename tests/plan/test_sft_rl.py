@@ -7,19 +7,18 @@ import pytest
 from reasonkit.config import DistillConfig, GrpoConfig, SftRlConfig, StageName, Start
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.models import MODELS
-from reasonkit.stages.pipeline import STAGES, Inputs, chosen, settings, with_language
+from reasonkit.plan.sft_rl import LANGUAGE, STAGES, chosen, stage_settings
 from reasonkit.types import Part
-
-INPUTS = Inputs("abacus", "somewhere/rl", "chats.jsonl")
 
 
 def config(**changes: object) -> SftRlConfig:
-    reward = with_language(["answer=1", "format=0.2"])
+    reward = ["answer=1", "format=0.2", LANGUAGE]
     return SftRlConfig(**{"reward": reward, "general_reward": ["helpful:x=1"], **changes})
 
 
 def made(stage: StageName, **changes: object) -> DistillConfig | GrpoConfig:
-    return settings(config(**changes), STAGES[stage], MODELS["abacus"], INPUTS)
+    given = config(**changes)
+    return stage_settings(given, STAGES[stage], MODELS["abacus"], "somewhere/rl", "chats.jsonl")
 
 
 def test_stages_go_on_until_the_last_one_and_leave_out_what_is_skipped() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reasonkit.stages.lessons import _under
+from reasonkit.traces.lessons import _under
 from reasonkit.types import Example
 
 

@@ -16,9 +16,8 @@ from reasonkit.models import MODELS
 from reasonkit.models.loading import ResolvedModel
 from reasonkit.plan import Plan
 from reasonkit.rewards import parse
-from reasonkit.stages import filtering
-from reasonkit.stages.filtering import Sifted, sift, thresholds
 from reasonkit.tasks import Splits
+from reasonkit.traces.filters import Sifted, sift, thresholds
 from reasonkit.types import Completion, Example, FinishReason, Group
 
 RIGHT = "<think>{0}=5</think><answer>5</answer>"
@@ -177,8 +176,8 @@ def test_where_nothing_is_left_the_filter_that_took_most_is_named() -> None:
 
 
 def test_a_reward_alone_asks_for_its_highest_value() -> None:
-    (threshold,) = filtering.thresholds(["answer"])
-    assert (threshold.reward.name, threshold.least) == ("answer", 1.0)
+    ((reward, least),) = thresholds(["answer"])
+    assert (reward.name, least) == ("answer", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -186,4 +185,4 @@ def test_a_reward_alone_asks_for_its_highest_value() -> None:
 )
 def test_a_threshold_is_a_known_reward_and_a_number(spec: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        filtering.thresholds([spec])
+        thresholds([spec])
