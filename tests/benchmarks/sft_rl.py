@@ -24,6 +24,7 @@ from reasonkit.evaluation import Evaluation, Mean, interval_of_means
 from reasonkit.generation.local import LocalEngine
 from reasonkit.measuring import general, measure
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.plan.sft_rl import settle
 from reasonkit.rewards import language, readability
 from reasonkit.tasks import load
 
