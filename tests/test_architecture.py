@@ -15,7 +15,6 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("commands",),
-    ("options",),
     ("recipes",),
     ("comparison",),
     ("stages",),
