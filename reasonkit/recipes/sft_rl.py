@@ -42,7 +42,7 @@ from reasonkit.stages import (
     teacher,
 )
 from reasonkit.stages.pipeline import Inputs, Stage
-from reasonkit.tasks import chats, recorded
+from reasonkit.tasks import generated, recorded
 
 if TYPE_CHECKING:
     import torch
@@ -211,7 +211,7 @@ def _write_chats(made: runs.Run, config: SftRlConfig) -> str | None:
     if config.general_chats or config.general_task != GENERAL:
         return config.general_chats
     path = made.path / "chats.jsonl"
-    lines = [json.dumps({"messages": chat}, ensure_ascii=False) for chat in chats.draw(CHATS)]
+    lines = [json.dumps({"messages": chat}, ensure_ascii=False) for chat in generated.chats(CHATS)]
     write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
     return str(path)
 

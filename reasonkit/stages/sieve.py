@@ -14,7 +14,7 @@ from rapidfuzz.distance import Indel
 
 from reasonkit.answers.reading import read
 from reasonkit.rewards import Reward, WeightedReward
-from reasonkit.tasks.recorded import normal
+from reasonkit.tasks.splits import normal
 from reasonkit.types import Completion, Example, Trace
 
 WORDS = 8

@@ -16,7 +16,8 @@ from reasonkit import console
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.hub import is_id
 from reasonkit.tasks import files, generated, gym, hub
-from reasonkit.tasks.rows import Row, agree, bucket, part_of
+from reasonkit.tasks.rows import Row, agree
+from reasonkit.tasks.splits import bucket, normal, part_of
 from reasonkit.types import Example, Part
 
 TRAIN, VALIDATION, TEST = 4000, 300, 600
@@ -155,7 +156,7 @@ def load(
         sizes = {"train": TRAIN if train is None else train, "validation": validation, "test": test}
         return Splits(
             **{
-                split: generated.draw(name, split, min(n, task.sizes.get(split, n)))
+                split: list(generated.draw(name, split, min(n, task.sizes.get(split, n))))
                 for split, n in sizes.items()
             }
         )
@@ -212,7 +213,7 @@ def _split(
     # Test first: a question that it shares with train is no question to train on.
     for split in ("test", "validation", "train", "all"):
         for row in _distinct(rows.get(split, ())):
-            key = " ".join(row.question.lower().split())
+            key = normal(row.question, " ")
             if held.setdefault(key, split) != split:
                 shared.append(row)
                 continue

@@ -24,6 +24,7 @@ from reasonkit.answers.reading import FIELDS, THINK, opened, with_thought
 from reasonkit.errors import DataError
 from reasonkit.tasks.files import records
 from reasonkit.tasks.rows import USUAL, agree, cell, final, id_of
+from reasonkit.tasks.splits import normal
 from reasonkit.types import Completion, Example, FinishReason, Group, Message
 
 ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant"}
@@ -82,11 +83,6 @@ def read(path: Path, known: Iterable[Example], ends: Iterable[str] = ()) -> list
     if disputed and len(disputed) == len(examples):
         raise DataError(f"{path}: every prompt has two reference answers")
     return [Group(e, completions[id]) for id, e in examples.items() if id not in disputed]
-
-
-def normal(question: str) -> str:
-    """A question without regard to case and spacing."""
-    return "".join(question.lower().split())
 
 
 class _References:

@@ -12,7 +12,7 @@ from typing import Any
 
 from reasonkit.errors import DataError
 from reasonkit.tasks import programs
-from reasonkit.types import Example, Message, Part
+from reasonkit.types import Example, Message
 
 USUAL = {
     "question": ("question", "problem", "prompt", "instruction", "query", "text"),
@@ -83,16 +83,6 @@ def agree(one: str, other: str) -> bool:
     from reasonkit.answers.comparison import equal
 
     return one == other or equal(one, other) is True
-
-
-def bucket(key: str) -> int:
-    """A stable number from 0 to 99 for a normalised question."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % 100
-
-
-def part_of(id: str) -> Part:
-    """Which of the two halves of train an example belongs to."""
-    return Part.rl if bucket(f"half {id}") % 2 else Part.sft
 
 
 def pick_columns(found: list[str], wanted: Mapping[str, str], where: str) -> dict[str, str]:
