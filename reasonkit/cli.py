@@ -70,20 +70,8 @@ def list_runs(
     """Lists the runs in a folder."""
     from reasonkit import runs
 
-    rows = [
-        (
-            row.path.name,
-            row.command,
-            row.model,
-            row.task,
-            row.status,
-            row.started,
-            row.accuracy,
-        )
-        for row in runs.list_runs(folder)
-    ]
-    columns = ("run", "command", "model", "task", "status", "started", "accuracy")
-    console.show_table(f"runs in {folder}", columns, rows)
+    rows = [tuple(row.values()) for row in runs.list_runs(folder)]
+    console.show_table(f"runs in {folder}", runs.LISTED, rows)
 
 
 @app.command("report")

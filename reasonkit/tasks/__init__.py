@@ -207,6 +207,8 @@ def require_trainable(name: str, splits: Splits) -> None:
 def _split(
     name: str, rows: Mapping[str, list[Row]], train: int | None, validation: int, test: int
 ) -> Splits:
+    if rows.keys() == {"train"}:
+        rows = {"all": rows["train"]}
     held: dict[str, str] = {}
     shared: list[Row] = []
     parts: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
