@@ -11,6 +11,7 @@ out finer taste: of two faultless answers neither is preferred.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -110,15 +111,13 @@ def _form(rng: random.Random) -> str:
 def _renamed(rng: random.Random, pair: Pair) -> Pair:
     invented: dict[str, str] = {}
 
-    def new(name: str) -> str:
-        if name not in invented:
-            invented[name] = _invented(rng)
-        return invented[name]
+    def new(found: re.Match[str]) -> str:
+        if found[0] not in invented:
+            invented[found[0]] = _invented(rng)
+        return invented[found[0]]
 
-    prompt, chosen, rejected = (
-        flaws.NAME.sub(lambda match: new(match[0]), text)
-        for text in (pair.prompt, pair.chosen, pair.rejected)
-    )
+    texts = (pair.prompt, pair.chosen, pair.rejected)
+    prompt, chosen, rejected = (flaws.NAME.sub(new, text) for text in texts)
     return Pair(prompt, chosen, rejected, pair.flaw)
 
 
