@@ -26,6 +26,7 @@ from reasonkit.models.loading import (
     read_config,
     resolve,
 )
+from reasonkit.prompts import led_by
 from reasonkit.provenance import fingerprint
 from reasonkit.rewards import WeightedReward, allow_weaker, parse
 from reasonkit.rewards.guard import Guard
@@ -223,15 +224,6 @@ def quiet() -> None:
     transformers.logging.disable_progress_bar()
     # Libraries deprecate among themselves; a user can't act on it.
     warnings.filterwarnings("ignore", category=FutureWarning)
-
-
-def led_by(system_prompt: str | None, examples: Sequence[Example]) -> list[Example]:
-    """The examples with this system prompt, or none, in the place of any that they have."""
-    said = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    return [
-        dataclasses.replace(e, messages=(*said, *(m for m in e.messages if m["role"] != "system")))
-        for e in examples
-    ]
 
 
 def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> Plan[Config]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import console, processes, runs
 from reasonkit.config import CommonConfig, Invocation, from_mapping, to_mapping
 from reasonkit.errors import ReasonkitError, RefusedError, RunError
+from reasonkit.prompts import WORDINGS
 from reasonkit.report import terminal
 from reasonkit.sandbox import isolation
-from reasonkit.tasks.wordings import WORDINGS
 from reasonkit.types import Example
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ FLOORS = (
     ("console",),
     ("provenance",),
     ("files",),
+    ("prompts",),
     ("config", "types"),
     ("processes", "signals"),
     ("objectives", "errors", "server_errors"),

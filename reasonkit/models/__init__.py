@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from reasonkit.prompts import THINK_FIRST
+
 Shape = tuple[int, int, int, int, int, int]
 """Parameters, layers, hidden width, key-value heads, head width, vocabulary."""
 
@@ -16,12 +18,6 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 
 Made = tuple[int, int, float]
 """Tokens sampled and trained on, and seconds, of the run that has made a model."""
-
-THINK_FIRST = (
-    "Work the problem out before you answer. Put your reasoning between <think> and </think>, then "
-    "give only the final answer between <answer> and </answer>."
-)
-"""Asks for DeepSeek-R1-Zero's format (arXiv:2501.12948, table 1)."""
 
 
 @dataclass(frozen=True, slots=True)

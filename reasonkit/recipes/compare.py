@@ -30,7 +30,8 @@ from reasonkit.config import CompareConfig, Invocation
 from reasonkit.errors import RefusedError
 from reasonkit.evaluation import Evaluation
 from reasonkit.models.loading import ResolvedModel, load_tokenizer, resolve
-from reasonkit.plan import Plan, by_model, led_by, load_policy, prompt_room, quiet, settle
+from reasonkit.plan import Plan, by_model, load_policy, prompt_room, quiet, settle
+from reasonkit.prompts import led_by
 from reasonkit.provenance import fingerprint
 from reasonkit.types import Example
 
@@ -239,7 +240,7 @@ def _ask(
     prepared: Prepared, finished: Finished, longer: list[Example], requests: list[Example]
 ) -> None:
     from reasonkit.generation.local import LocalEngine
-    from reasonkit.tasks.wordings import ask
+    from reasonkit.prompts import ask
 
     config, part = prepared.plan.config, finished.part
     own = {BASE: config.model, STUDENT: config.student or ""}

@@ -11,12 +11,11 @@ from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
-from reasonkit.models import THINK_FIRST
+from reasonkit.prompts import THINK_FIRST, ask
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.stages.refusals import named
 from reasonkit.stages.sources import Source, drawn_by, greedy_by
-from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example
 from reasonkit.voting.drawing import Asking, Score
 from reasonkit.voting.strategies import Rules, Way

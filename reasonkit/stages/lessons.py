@@ -14,7 +14,8 @@ from reasonkit import console
 from reasonkit.config import DistillConfig
 from reasonkit.errors import DataError, RunError
 from reasonkit.models.chat import end_of_turn
-from reasonkit.plan import Plan, led_by
+from reasonkit.plan import Plan
+from reasonkit.prompts import led_by
 from reasonkit.report import terminal
 from reasonkit.runs import Run
 from reasonkit.stages import filtering, traces

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError, UnknownNameError
+from reasonkit.prompts import require_known
 from reasonkit.rewards import parse
 from reasonkit.tasks import Splits
-from reasonkit.tasks.wordings import require_known
 from reasonkit.voting.strategies import STRATEGIES, Strategy
 
 

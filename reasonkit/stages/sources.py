@@ -25,12 +25,12 @@ from reasonkit.plan import (
     by_model,
     check_references,
     drop_overlong,
-    led_by,
     load_policy,
     load_splits,
     prompt_tokens,
     without_overlong,
 )
+from reasonkit.prompts import led_by
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
 from reasonkit.voting.ballots import BLANK, cast

@@ -13,10 +13,10 @@ from reasonkit import console
 from reasonkit.config import Distillation, DistillConfig
 from reasonkit.live import Training
 from reasonkit.plan import Plan, require_trackers, settle
+from reasonkit.prompts import require_known
 from reasonkit.running import measure
 from reasonkit.runs import Run
 from reasonkit.tasks import half
-from reasonkit.tasks.wordings import require_known
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

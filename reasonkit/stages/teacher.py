@@ -10,7 +10,7 @@ from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.endpoint import EndpointEngine
-from reasonkit.models import MODELS, THINK_FIRST, Model, entry_for
+from reasonkit.models import MODELS, Model, entry_for
 from reasonkit.models.loading import (
     ResolvedModel,
     load_model,
@@ -18,11 +18,11 @@ from reasonkit.models.loading import (
     read_config,
     resolve,
 )
-from reasonkit.plan import led_by, quiet
+from reasonkit.plan import quiet
+from reasonkit.prompts import THINK_FIRST, ask, led_by
 from reasonkit.stages.servers import connect
 from reasonkit.stages.sieve import is_finished
 from reasonkit.stages.traces import given_ones
-from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from reasonkit.config import Aggregate, VerifierConfig, to_mapping
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.plan import Plan, settle
+from reasonkit.prompts import ask, require_known
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
-from reasonkit.tasks.wordings import ask, require_known
 from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ from reasonkit.evaluation import paired_counts, wilson
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.plan import load_policy, without_overlong
+from reasonkit.prompts import ask
 from reasonkit.rewards import answer
 from reasonkit.stages import verification
-from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example
 from reasonkit.verifying import AGGREGATES, Verifier, load
 

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from reasonkit.prompts import WORDINGS
 from reasonkit.tasks import arithmetic, general, tiny_code, word_arithmetic
 from reasonkit.tasks.arithmetic import Expression, render
 from reasonkit.tasks.splits import split_of
-from reasonkit.tasks.wordings import WORDINGS
 
 Part = Literal["textbook", "web"]
 Forms = tuple[tuple[str, int], ...]
