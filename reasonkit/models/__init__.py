@@ -69,16 +69,9 @@ class Model:
     """An entry of the registry.
 
     Attributes:
-        name: as on the command line.
         source: hub id, or ``packaged``.
-        description: one line.
-        shape: parameters, layers, hidden width, key-value heads, head width, vocabulary.
-        system_prompt: put before each question; None for none.
         wait: what it says when it thinks again.
         lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
-        rl: defaults of reinforcement learning.
-        sft: defaults of learning from traces.
-        verifier: defaults of training a verifier.
         made: what it took to make it of its base; None where that isn't known.
     """
 

@@ -15,7 +15,7 @@ import yaml
 
 from reasonkit import processes
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
-from reasonkit.hub import is_id, reachable
+from reasonkit.hub import is_id, local_only, reachable
 from reasonkit.models import MODELS, OTHER, Model, chat, entry_for
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _read(resolved: ResolvedModel, automatic: Any, **options: Any) -> Any:
         return automatic.from_pretrained(
             resolved.source,
             trust_remote_code=False,
-            local_files_only=_local_only(resolved),
+            local_files_only=local_only(resolved.source),
             **options,
         )
     except Exception as error:
@@ -231,7 +231,7 @@ def _generation_config(resolved: ResolvedModel) -> GenerationConfig:
         path = cached_file(
             resolved.source,
             name,
-            local_files_only=_local_only(resolved),
+            local_files_only=local_only(resolved.source),
             _raise_exceptions_for_missing_entries=False,
         )
         if path is not None:
@@ -254,8 +254,3 @@ def _generation_config(resolved: ResolvedModel) -> GenerationConfig:
             GenerationConfig(**kept, **{key: settings[key]}).validate(strict=True)
             kept[key] = settings[key]
     return GenerationConfig(**kept)
-
-
-def _local_only(resolved: ResolvedModel) -> bool:
-    """Whether the cache has to do: a library that is offline would retry for minutes."""
-    return not Path(resolved.source).exists() and not reachable()

@@ -51,13 +51,10 @@ RENAMED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two ways to answer a request.
+    """Two ways to answer a request, each an answer alone or a whole completion.
 
     Attributes:
-        prompt: the request.
-        chosen: the better one, an answer alone or a whole completion.
-        rejected: the worse one.
-        flaw: what is wrong with that, by its name in `flaws.ANSWERS` or `flaws.COMPLETIONS`.
+        flaw: of the rejected one, by its name in `flaws.ANSWERS` or `flaws.COMPLETIONS`.
     """
 
     prompt: str

@@ -16,13 +16,10 @@ INPUTS = (0, 1, 2, 3, 5, 8, 13, 20)
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One step of a function.
+    """One step of a function, with ``{k}`` for its constant and ``{x}`` for what it is applied to.
 
     Attributes:
-        words: the step in English, with ``{k}`` for its constant.
-        others: the step in other words; the same where there are none.
-        code: the step in Python, with ``{x}`` for what it is applied to and ``{k}``.
-        constants: the constants that it is drawn with.
+        others: the words in another way; the same where there are none.
     """
 
     words: str
@@ -52,8 +49,6 @@ class Problem:
     """A function to write.
 
     Attributes:
-        text: the sentence.
-        steps: its operations with their constants.
         stages: the expression after each step; the last one is the function's body.
         careless: a body that forgets the brackets that keep the steps in order.
         reversed: a body that takes the steps in the opposite order.

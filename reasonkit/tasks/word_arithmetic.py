@@ -20,12 +20,9 @@ class Problem:
     """A word problem with its solution.
 
     Attributes:
-        text: the problem, ending with the question.
         lines: the calculations that solve it, in order, e.g. ``("3*4=12", "5+12=17")``.
         careless: the calculations of a reader who overlooks the word "each" or "twice"; the same
             as ``lines`` where there is nothing to overlook.
-        answer: the right answer.
-        careless_answer: where ``careless`` ends.
     """
 
     text: str

@@ -37,14 +37,11 @@ class Build:
     """How one embedded model is made.
 
     Attributes:
-        hidden: width of the residual stream.
-        layers: number of transformer blocks.
-        mlp: width of the feed-forward layer.
-        heads: attention heads; half as many key-value heads.
+        heads: of attention; half as many key-value heads.
         steps: updates of `TOKENS_PER_STEP` tokens with the textbooks and with the web.
         seed: of the weights and of the corpus.
-        muon_learning_rate: peak learning rate of the matrices.
-        adamw_learning_rate: peak learning rate of embeddings and norms.
+        muon_learning_rate: at its peak, of the matrices.
+        adamw_learning_rate: at its peak, of embeddings and norms.
     """
 
     hidden: int
@@ -179,8 +176,8 @@ class Muon(torch.optim.Optimizer):
         self,
         params: Iterable[torch.Tensor],
         lr: float,
+        weight_decay: float,
         momentum: float = 0.95,
-        weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
@@ -210,13 +207,11 @@ def train(
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
-    optimizers: list[torch.optim.Optimizer] = [
-        Muon(matrices, lr=build.muon_learning_rate, momentum=0.95, weight_decay=0.02),
-        torch.optim.AdamW(
-            others, lr=build.adamw_learning_rate, betas=(0.9, 0.95), weight_decay=0.0
-        ),
-    ]
-    peaks = [build.muon_learning_rate, build.adamw_learning_rate]
+    peaks = (build.muon_learning_rate, build.adamw_learning_rate)
+    optimizers: tuple[torch.optim.Optimizer, ...] = (
+        Muon(matrices, lr=peaks[0], weight_decay=0.02),
+        torch.optim.AdamW(others, lr=peaks[1], betas=(0.9, 0.95), weight_decay=0.0),
+    )
     steps = build.steps[part]
     started, seen, losses = time.perf_counter(), 0, 0.0
     for step, (ids, labels) in enumerate(islice(batches(build.seed, part, tokenizer), steps)):
