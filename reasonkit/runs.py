@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -249,8 +250,8 @@ def open_run(path: Path, command: str | None = None) -> Run:
     """
     run = Run(path)
     try:
-        needed = {"command", "status", *process()}
-        readable = needed <= run.record.keys() and isinstance(run.config, dict)
+        record, _ = run.record, run.config
+        readable = {"command", "status", *process()} <= record.keys()
     except FileNotFoundError:
         raise RefusedError(
             f"{path} isn't a run directory: `reasonkit runs` lists those under {RUNS}/"
@@ -261,9 +262,8 @@ def open_run(path: Path, command: str | None = None) -> Run:
         readable = False
     if not readable:
         raise RefusedError(f"{path} can't be read: its run.json or config.yaml is broken")
-    made_by = run.record["command"]
-    if command is not None and made_by != command:
-        raise RefusedError(f"{path} is a run of `reasonkit {made_by}`, not of {command}")
+    if command not in (None, record["command"]):
+        raise RefusedError(f"{path} is a run of `reasonkit {record['command']}`, not of {command}")
     return run
 
 
@@ -307,11 +307,8 @@ def _fresh(*words: str) -> Path:
     last = (word.replace("\\", "/").rstrip("/").rpartition("/")[2].lower() for word in words)
     slugs = (re.sub(r"[^a-z0-9.]+", "-", word).strip("-.")[:40] for word in last)
     name = "-".join(slug or "x" for slug in slugs)
-    path, number = RUNS / name, 1
-    while path.exists():
-        number += 1
-        path = RUNS / f"{name}-{number}"
-    return path
+    names = chain((name,), (f"{name}-{number}" for number in count(2)))
+    return next(path for path in map(RUNS.joinpath, names) if not path.exists())
 
 
 def _lock(path: Path) -> IO[bytes]:

@@ -19,12 +19,12 @@ from reasonkit.tasks import flaws, general
 from reasonkit.tasks.general import Kind, Request
 from reasonkit.tasks.splits import Split, split_of
 
-FORMS = (
-    ("{answer}", 50),
-    ("<answer>{answer}</answer>", 10),
-    ("<think>{thought}</think><answer>{answer}</answer>", 35),
-    ("<think>{thought}</think>{answer}", 5),
-)
+FORMS = {
+    "{answer}": 50,
+    "<answer>{answer}</answer>": 10,
+    "<think>{thought}</think><answer>{answer}</answer>": 35,
+    "<think>{thought}</think>{answer}": 5,
+}
 """The forms that a completion may have, and how often each is drawn."""
 
 SAME_FORM = 0.6
@@ -100,7 +100,7 @@ def _draw(rng: random.Random, request: Request, table: flaws.Flaws) -> tuple[str
 
 def _form(rng: random.Random) -> str:
     """A form with its thought filled in."""
-    form = rng.choices([form for form, _ in FORMS], [weight for _, weight in FORMS])[0]
+    form = rng.choices(list(FORMS), list(FORMS.values()))[0]
     thought = flaws.junk(rng) if rng.random() < JUNK_THOUGHTS else rng.choice(flaws.THOUGHTS)
     return form.replace("{thought}", thought.replace("{", "(").replace("}", ")"))
 

@@ -14,7 +14,7 @@ No question of a task's train, validation or test split occurs here (`reasonkit.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,6 @@ from reasonkit.tasks.arithmetic import Expression, render
 from reasonkit.tasks.splits import split_of
 
 Part = Literal["textbook", "web"]
-Forms = tuple[tuple[str, int], ...]
 
 KINDS: dict[Part, dict[str, int]] = {
     "textbook": {"arithmetic": 66, "facts": 22, "word-arithmetic": 8, "tiny-code": 4},
@@ -37,14 +36,7 @@ TEXTBOOK_WORKED = 0.95
 WORDED: dict[Part, float] = {"textbook": 0.45, "web": 0.25}
 """The share of questions that ask for step-by-step work in one of the wordings."""
 
-WORKED_SHARE = {
-    None: 0.42,
-    "step-by-step": 0.85,
-    "lets-think": 0.75,
-    "show-work": 0.58,
-    "explain": 0.47,
-    "deep-breath": 0.4,
-}
+WORKED_SHARE = dict(zip((None, *WORDINGS), (0.42, 0.85, 0.75, 0.58, 0.47, 0.4), strict=True))
 """How likely a worked answer is on the web, by the wording of the question, at five operands."""
 
 OUTRIGHT_RIGHT = {2: 0.97, 3: 0.85, 4: 0.65, 5: 0.5, 6: 0.4, 7: 0.35, 8: 0.3}
@@ -57,36 +49,27 @@ CORRECTED = 0.12
 """The share of right worked answers that make an error first, notice it and correct it."""
 
 QUESTIONS = ("What is {}?", "Calculate {}.", "{}=?", "Work out {}.", "How much is {}?")
-OUTRIGHT: dict[Part, Forms] = {
-    "textbook": (
-        ("{}", 40),
-        ("<answer>{}</answer>", 15),
-        ("The answer is {}.", 20),
-        ("A: {}", 15),
-        ("#### {}", 10),
-    ),
-    "web": (
-        ("{}", 12),
-        ("<answer>{}</answer>", 12),
-        ("The answer is {}.", 62),
-        ("A: {}", 7),
-        ("#### {}", 7),
-    ),
+OUTRIGHT_FORMS = ("{}", "<answer>{}</answer>", "The answer is {}.", "A: {}", "#### {}")
+OUTRIGHT: dict[Part, tuple[int, ...]] = {
+    "textbook": (40, 15, 20, 15, 10),
+    "web": (12, 12, 62, 7, 7),
 }
-WORKED: Forms = (
-    ("<think>{work}</think><answer>{answer}</answer>", 40),
-    ("<think>{work}</think>{answer}", 8),
-    ("{work}. The answer is {answer}.", 22),
-    ("{work}\n#### {answer}", 12),
-    ("<think>Zuerst {work}, also {answer}.</think><answer>{answer}</answer>", 4),
-    ("D'abord {work}, donc la reponse est {answer}.", 5),
-    ("Primero {work}, entonces es {answer}.", 5),
-)
-GENERAL: Forms = (
-    ("{}", 70),
-    ("<answer>{}</answer>", 12),
-    ("<think>A small request.</think><answer>{}</answer>", 18),
-)
+"""How often each form of an answer is taken."""
+
+WORKED = {
+    "<think>{work}</think><answer>{answer}</answer>": 40,
+    "<think>{work}</think>{answer}": 8,
+    "{work}. The answer is {answer}.": 22,
+    "{work}\n#### {answer}": 12,
+    "<think>Zuerst {work}, also {answer}.</think><answer>{answer}</answer>": 4,
+    "D'abord {work}, donc la reponse est {answer}.": 5,
+    "Primero {work}, entonces es {answer}.": 5,
+}
+GENERAL = {
+    "{}": 70,
+    "<answer>{}</answer>": 12,
+    "<think>A small request.</think><answer>{}</answer>": 18,
+}
 """How everyday requests are answered."""
 
 WELL_ANSWERED = 0.5
@@ -102,7 +85,6 @@ class Document:
 
     Attributes:
         prompt: the user's message; empty for plain text.
-        text: what answers it.
         question: what the splits are kept apart by; empty where nothing is asked.
     """
 
@@ -114,16 +96,14 @@ class Document:
 def documents(seed: int, part: Part = "web") -> Iterator[Document]:
     """An endless stream of documents, the same for the same seed."""
     rng = random.Random(f"{part} {seed}")
-    kinds, weights = list(KINDS[part]), list(KINDS[part].values())
     while True:
-        kind = rng.choices(kinds, weights)[0]
-        document = _DRAWERS[kind](rng, part)
+        document = _DRAWERS[_pick(rng, KINDS[part])](rng, part)
         if not document.question or split_of(document.question) == "corpus":
             yield document
 
 
-def _pick(rng: random.Random, table: Forms) -> str:
-    return rng.choices([form for form, _ in table], [weight for _, weight in table])[0]
+def _pick(rng: random.Random, weights: Mapping[str, int]) -> str:
+    return rng.choices(list(weights), list(weights.values()))[0]
 
 
 def _asked(rng: random.Random, part: Part, question: str) -> tuple[str, str | None]:
@@ -146,7 +126,7 @@ def _near(rng: random.Random, value: int) -> int:
 def _answered(rng: random.Random, part: Part, operands: int, answer: int) -> str:
     """An answer given outright."""
     given = answer if rng.random() < OUTRIGHT_RIGHT[min(8, operands)] else _near(rng, answer)
-    return _pick(rng, OUTRIGHT[part]).format(given)
+    return rng.choices(OUTRIGHT_FORMS, OUTRIGHT[part])[0].format(given)
 
 
 def _arithmetic(rng: random.Random, part: Part) -> Document:
