@@ -26,7 +26,7 @@ from reasonkit.errors import DataError, RunError
 from reasonkit.files import write_json
 from reasonkit.generation import Engine, Sampling
 from reasonkit.judging import judge
-from reasonkit.tasks.wordings import ask
+from reasonkit.prompts import ask
 from reasonkit.types import Completion, Example
 
 ADDED = 2.0

@@ -16,11 +16,11 @@ from reasonkit import console, processes
 from reasonkit.evaluation import Evaluation, Mean, evaluate, interval_of_means, paired
 from reasonkit.generation import Engine, Sampling
 from reasonkit.plan import Plan
+from reasonkit.prompts import WORDINGS
 from reasonkit.rewards import language, readability
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.sandbox import isolation
-from reasonkit.tasks.wordings import WORDINGS
 from reasonkit.types import Example
 
 

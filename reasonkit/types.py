@@ -103,8 +103,7 @@ class Judgement:
         thought: what it thinks, without the tags; None where it doesn't.
         answer: what it says behind the thought; None while it is still thinking.
         extracted: its final answer, or its program; None where there is none.
-        right: whether that is the reference answer, or passes all tests; None, no verdict, where
-            none was asked for or the reference has no value.
+        right: None, no verdict, where none was asked for or the reference has no value.
         why: what was taken for the answer, and how it compared.
     """
 

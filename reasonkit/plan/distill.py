@@ -8,8 +8,8 @@ from reasonkit.config import Distillation, DistillConfig, Only
 from reasonkit.errors import RefusedError
 from reasonkit.plan import Plan, filled, require_trackers
 from reasonkit.plan import settle as settle_names
+from reasonkit.prompts import require_known
 from reasonkit.tasks import half
-from reasonkit.tasks.wordings import require_known
 
 
 def settle(config: DistillConfig) -> Plan[DistillConfig]:

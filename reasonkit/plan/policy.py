@@ -17,6 +17,7 @@ from reasonkit.errors import DataError, RefusedError
 from reasonkit.models import chat
 from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, read_config
 from reasonkit.plan import Plan
+from reasonkit.prompts import led_by
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
 
@@ -68,15 +69,6 @@ def quiet() -> None:
     transformers.logging.disable_progress_bar()
     # Libraries deprecate among themselves; a user can't act on it.
     warnings.filterwarnings("ignore", category=FutureWarning)
-
-
-def led_by(system_prompt: str | None, examples: Sequence[Example]) -> list[Example]:
-    """The examples with this system prompt, or none, in the place of any that they have."""
-    said = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    return [
-        dataclasses.replace(e, messages=(*said, *(m for m in e.messages if m["role"] != "system")))
-        for e in examples
-    ]
 
 
 def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> Plan[Config]:

@@ -8,8 +8,8 @@ from reasonkit.config import VerifierConfig
 from reasonkit.errors import RefusedError
 from reasonkit.plan import Plan, divisor, filled
 from reasonkit.plan import settle as settle_names
+from reasonkit.prompts import require_known
 from reasonkit.rewards.guard import Guard
-from reasonkit.tasks.wordings import require_known
 
 
 def settle(config: VerifierConfig) -> Plan[VerifierConfig]:

@@ -31,7 +31,8 @@ from reasonkit.errors import RefusedError
 from reasonkit.evaluation import Evaluation
 from reasonkit.models.loading import ResolvedModel, load_tokenizer, resolve
 from reasonkit.plan import Plan, by_model, settle
-from reasonkit.plan.policy import led_by, load_policy, prompt_room, quiet
+from reasonkit.plan.policy import load_policy, prompt_room, quiet
+from reasonkit.prompts import led_by
 from reasonkit.provenance import fingerprint
 from reasonkit.types import Example
 
@@ -238,7 +239,7 @@ def _ask(
     prepared: Prepared, finished: Finished, longer: list[Example], requests: list[Example]
 ) -> None:
     from reasonkit.generation.local import LocalEngine
-    from reasonkit.tasks.wordings import ask
+    from reasonkit.prompts import ask
 
     config, part = prepared.plan.config, finished.part
     own = {BASE: config.model, STUDENT: config.student or ""}

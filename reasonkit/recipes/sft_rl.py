@@ -33,7 +33,7 @@ from reasonkit.plan.sft_rl import Stage
 from reasonkit.provenance import fingerprint
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
-from reasonkit.tasks import chats, recorded
+from reasonkit.tasks import generated, recorded
 from reasonkit.traces import lessons, teacher
 from reasonkit.traces.sampling import write_lines
 
@@ -144,7 +144,7 @@ def _write_chats(made: Run, config: SftRlConfig) -> str | None:
     if config.general_chats or config.general_task != GENERAL:
         return config.general_chats
     path = made.path / "chats.jsonl"
-    write_lines(path, [{"messages": chat} for chat in chats.draw(CHATS)])
+    write_lines(path, [{"messages": chat} for chat in generated.chats(CHATS)])
     return str(path)
 
 

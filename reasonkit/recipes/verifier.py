@@ -21,9 +21,9 @@ from reasonkit.errors import DataError
 from reasonkit.generation import Engine
 from reasonkit.plan import Plan, drawn_by, policy
 from reasonkit.plan import verifier as planning
+from reasonkit.prompts import ask
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
-from reasonkit.tasks.wordings import ask
 from reasonkit.traces.sampling import pool
 from reasonkit.types import Example, Group
 

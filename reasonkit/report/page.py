@@ -17,9 +17,9 @@ from markupsafe import Markup
 
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
+from reasonkit.prompts import WORDINGS
 from reasonkit.report import ballots, comparison, pipeline, plots
 from reasonkit.runs import Run
-from reasonkit.tasks.wordings import WORDINGS
 
 PAIRS = 8
 """Test questions whose completions stand side by side."""

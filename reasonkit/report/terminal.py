@@ -9,8 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from reasonkit import console
+from reasonkit.prompts import WORDINGS
 from reasonkit.report import compared, votes
-from reasonkit.tasks.wordings import WORDINGS
 
 COLUMNS = ("", "accuracy", "tokens", "thinks", "if so", "format")
 """``if so`` is the accuracy of the completions that think."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from reasonkit.answers.reading import answer_part
 from reasonkit.errors import RefusedError
-from reasonkit.hub import reachable
+from reasonkit.hub import local_only
 from reasonkit.types import Example, Group
 
 LONGEST = 4096
@@ -119,8 +119,7 @@ def _load(source: str, device: str) -> tuple[Any, Any, list[str]]:
     logging.disable_progress_bar()
     options = {
         "trust_remote_code": False,
-        # A library that is offline would retry for minutes.
-        "local_files_only": not Path(source).exists() and not reachable(),
+        "local_files_only": local_only(source),
     }
     tokenizer = AutoTokenizer.from_pretrained(source, truncation_side="left", **options)
     if tokenizer.chat_template is not None:

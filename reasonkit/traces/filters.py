@@ -24,7 +24,7 @@ from reasonkit.plan import Plan
 from reasonkit.rewards import Reward, WeightedReward, parse, split
 from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import describe
-from reasonkit.tasks.recorded import normal
+from reasonkit.tasks.splits import normal
 from reasonkit.types import Completion, Example, Group, Trace
 
 WORDS = 8

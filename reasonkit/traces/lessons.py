@@ -15,7 +15,7 @@ from reasonkit.config import DistillConfig
 from reasonkit.errors import DataError, RunError
 from reasonkit.models.chat import end_of_turn
 from reasonkit.plan import Plan, drawn_by
-from reasonkit.plan.policy import led_by
+from reasonkit.prompts import led_by
 from reasonkit.report import terminal
 from reasonkit.runs import Run
 from reasonkit.tasks import recorded

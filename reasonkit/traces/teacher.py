@@ -11,7 +11,7 @@ from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.generation.servers import connect
-from reasonkit.models import MODELS, THINK_FIRST, Model, entry_for
+from reasonkit.models import MODELS, Model, entry_for
 from reasonkit.models.loading import (
     ResolvedModel,
     load_model,
@@ -20,8 +20,8 @@ from reasonkit.models.loading import (
     resolve,
 )
 from reasonkit.plan import drawn_by
-from reasonkit.plan.policy import led_by, quiet
-from reasonkit.tasks.wordings import ask
+from reasonkit.plan.policy import quiet
+from reasonkit.prompts import THINK_FIRST, ask, led_by
 from reasonkit.traces.filters import is_finished
 from reasonkit.traces.sampling import given_ones
 from reasonkit.types import Example, Group

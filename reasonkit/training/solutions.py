@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from reasonkit.models.chat import encode_prompts
+from reasonkit.tasks.splits import normal
 from reasonkit.types import Group
 
 IGNORED = -100
@@ -65,7 +66,7 @@ def split_by_question(groups: Sequence[Group], share: float) -> tuple[list[Group
     A stable hash of the question decides, so all of its completions are on one side, also where it
     occurs twice. Each side gets at least one of two different questions.
     """
-    keys = ["".join(group.example.question.lower().split()) for group in groups]
+    keys = [normal(group.example.question) for group in groups]
     ranked = sorted(set(keys), key=lambda key: hashlib.sha256(f"verifier {key}".encode()).digest())
     held = set(ranked[: max(1, round(share * len(ranked)))])
     sides: tuple[list[Group], list[Group]] = ([], [])

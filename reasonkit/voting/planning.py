@@ -13,9 +13,9 @@ from reasonkit.generation.replay import Recorded, ReplayEngine, parse_fields, re
 from reasonkit.models import MODELS, OTHER, entry_for
 from reasonkit.models.loading import ResolvedModel, resolve
 from reasonkit.plan import by_model, check_references, filled, load_splits
+from reasonkit.prompts import require_known
 from reasonkit.rewards import parse
 from reasonkit.tasks import Splits
-from reasonkit.tasks.wordings import require_known
 from reasonkit.types import Example
 from reasonkit.voting.ballots import BLANK, cast
 from reasonkit.voting.strategies import STRATEGIES, Strategy

@@ -20,13 +20,12 @@ from reasonkit.generation.pool import Pool
 from reasonkit.generation.replay import Recorded, ReplayEngine
 from reasonkit.generation.servers import connect
 from reasonkit.generation.store import Store
-from reasonkit.models import THINK_FIRST
 from reasonkit.models.loading import load_tokenizer, resolve
 from reasonkit.plan import Plan, drawn_by, policy
+from reasonkit.prompts import THINK_FIRST, ask
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import Splits
-from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example
 from reasonkit.voting.drawing import Asking, Score
 from reasonkit.voting.planning import VotePlan, named

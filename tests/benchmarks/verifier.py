@@ -28,9 +28,9 @@ from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.plan import policy
 from reasonkit.plan.verifier import settle
+from reasonkit.prompts import ask
 from reasonkit.recipes import verifier as recipe
 from reasonkit.rewards import answer
-from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example
 from reasonkit.verifying import AGGREGATES, Verifier, load
 

@@ -18,8 +18,8 @@ from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.prompts import ask
 from reasonkit.tasks import load, recorded
-from reasonkit.tasks.wordings import ask
 from reasonkit.traces import sampling
 from reasonkit.types import Example, Group, Trace
 

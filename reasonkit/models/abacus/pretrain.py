@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -22,13 +22,14 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config,
 
 from reasonkit.models.abacus import tokenizer as abacus_tokenizer
 from reasonkit.models.abacus.corpus import Document, Part, documents
-from reasonkit.models.abacus.muon import Muon
 
 THREADS = 2
 TOKENS_PER_STEP = 3072
 POOL = 4096
 WARM_UP = 50
 IGNORED = -100
+QUINTIC, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
+"""Of Muon's Newton-Schulz iteration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,11 @@ class Build:
     """How one embedded model is made.
 
     Attributes:
-        hidden: width of the residual stream.
-        layers: number of transformer blocks.
-        mlp: width of the feed-forward layer.
-        heads: attention heads; half as many key-value heads.
+        heads: of attention; half as many key-value heads.
         steps: updates of `TOKENS_PER_STEP` tokens with the textbooks and with the web.
         seed: of the weights and of the corpus.
-        muon_learning_rate: peak learning rate of the matrices.
-        adamw_learning_rate: peak learning rate of embeddings and norms.
+        muon_learning_rate: at its peak, of the matrices.
+        adamw_learning_rate: at its peak, of embeddings and norms.
     """
 
     hidden: int
@@ -151,6 +149,54 @@ def batches(
             )
 
 
+def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
+    """The nearest semi-orthogonal matrix, roughly: five Newton-Schulz iterations.
+
+    Args:
+        matrix: shape (rows, columns).
+    """
+    a, b, c = QUINTIC
+    tall = matrix.size(0) > matrix.size(1)
+    x = matrix.mT if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = torch.addmm(a * x, torch.addmm(b * gram, gram, gram, beta=1, alpha=c), x)
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalised, for matrices only, in float32.
+
+    torch's own orthogonalises in bfloat16, which a CPU without bfloat16 arithmetic emulates some
+    hundred times slower.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[torch.Tensor],
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.95,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of every matrix that has a gradient."""
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                if matrix.grad is None:
+                    continue
+                state = self.state[matrix]
+                buffer = state.setdefault("momentum", torch.zeros_like(matrix))
+                buffer.lerp_(matrix.grad, 1 - group["momentum"])
+                update = orthogonalise(matrix.grad.lerp(buffer, group["momentum"]))
+                scale = max(1.0, matrix.size(0) / matrix.size(1)) ** 0.5
+                matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                matrix.add_(update, alpha=-group["lr"] * scale)
+
+
 def train(
     model: Qwen3ForCausalLM, build: Build, part: Part, tokenizer: PreTrainedTokenizerFast
 ) -> None:
@@ -161,13 +207,11 @@ def train(
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
-    optimizers: list[torch.optim.Optimizer] = [
-        Muon(matrices, lr=build.muon_learning_rate, momentum=0.95, weight_decay=0.02),
-        torch.optim.AdamW(
-            others, lr=build.adamw_learning_rate, betas=(0.9, 0.95), weight_decay=0.0
-        ),
-    ]
-    peaks = [build.muon_learning_rate, build.adamw_learning_rate]
+    peaks = (build.muon_learning_rate, build.adamw_learning_rate)
+    optimizers: tuple[torch.optim.Optimizer, ...] = (
+        Muon(matrices, lr=peaks[0], weight_decay=0.02),
+        torch.optim.AdamW(others, lr=peaks[1], betas=(0.9, 0.95), weight_decay=0.0),
+    )
     steps = build.steps[part]
     started, seen, losses = time.perf_counter(), 0, 0.0
     for step, (ids, labels) in enumerate(islice(batches(build.seed, part, tokenizer), steps)):

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from reasonkit.models.abacus import tokenizer as abacus_tokenizer
-from reasonkit.models.abacus.muon import orthogonalise
+from reasonkit.models.abacus.pretrain import orthogonalise
 
 
 def test_two_builds_give_the_same_bytes(tmp_path: Path) -> None:
