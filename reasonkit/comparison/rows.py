@@ -16,14 +16,9 @@ from typing import Any
 
 from reasonkit.comparison.costs import Spent, cheaper_from, sampled, trained
 from reasonkit.comparison.parts import BASE, PARTS, STUDENT, Part, Shown
-from reasonkit.evaluation import (
-    Accuracy,
-    Evaluation,
-    interval_of_means,
-    paired,
-    wilson_of_means,
-)
+from reasonkit.evaluation import Evaluation, paired
 from reasonkit.runs import Run
+from reasonkit.statistics import Accuracy, interval_of_means, wilson_of_means
 
 
 @dataclass(frozen=True, slots=True)

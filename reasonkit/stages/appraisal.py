@@ -8,13 +8,14 @@ from statistics import fmean
 from typing import Any, Literal
 
 from reasonkit import processes
-from reasonkit.evaluation import Evaluation, Mean, interval_of_means
+from reasonkit.evaluation import Evaluation
 from reasonkit.generation import Engine, Sampling
 from reasonkit.plan import Plan
 from reasonkit.rewards import language, readability
 from reasonkit.rewards.guard import Guard
 from reasonkit.running import measure
 from reasonkit.runs import Run
+from reasonkit.statistics import Mean, interval_of_means
 from reasonkit.types import Example
 
 

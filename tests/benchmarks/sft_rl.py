@@ -20,13 +20,14 @@ from statistics import fmean
 
 from reasonkit import runs
 from reasonkit.config import SftRlConfig
-from reasonkit.evaluation import Evaluation, Mean, interval_of_means
+from reasonkit.evaluation import Evaluation
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.recipes.sft_rl import resolve_settings
 from reasonkit.rewards import language, readability
 from reasonkit.running import measure
 from reasonkit.stages.appraisal import general
+from reasonkit.statistics import Mean, interval_of_means
 from reasonkit.tasks import load
 
 SEEDS = (0, 1, 2)

@@ -23,12 +23,12 @@ import yaml
 from reasonkit import runs
 from reasonkit.answers import extract_answer, group_equal
 from reasonkit.config import VerifierConfig, from_mapping, to_mapping
-from reasonkit.evaluation import paired_counts, wilson
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.plan import load_policy, without_overlong
 from reasonkit.rewards import answer
 from reasonkit.stages import verification
+from reasonkit.statistics import paired_counts, wilson
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example
 from reasonkit.verifying import AGGREGATES, Verifier, load
