@@ -12,11 +12,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reasonkit import running
 from reasonkit.answers.reading import answer_part
+from reasonkit.comparison.parts import BASE, STUDENT, TRAINING
+from reasonkit.comparison.rows import Finished, probe_name
+from reasonkit.config import CompareConfig
 from reasonkit.evaluation import Evaluation, Verdict, verdict_on
 from reasonkit.generation import Engine, Sampling
+from reasonkit.models.loading import resolve
+from reasonkit.plan import Plan, led_by, load_policy
 from reasonkit.tasks import TASKS, arithmetic, general
 from reasonkit.tasks.splits import split_of
+from reasonkit.tasks.wordings import ask as worded_as
 from reasonkit.types import Completion, Example
 
 OPERANDS = (9, 10, 11)
@@ -51,6 +58,44 @@ def requests(count: int) -> list[Example]:
             said = ({"role": "user", "content": drawn.text},)
             found[drawn.text] = Example(f"requests/{drawn.text}", "requests", said, drawn.good)
     return list(found.values())
+
+
+def ask(
+    finished: Finished, plan: Plan[CompareConfig], longer: list[Example], requests: list[Example]
+) -> None:
+    """Asks a part's model, in each of its wordings; what was asked already is kept.
+
+    Args:
+        plan: of the comparison's own settings.
+        longer: expressions; none where the task is another one.
+    """
+    from reasonkit.generation.local import LocalEngine
+
+    asked = {"longer": longer, "requests": requests} if longer else {"requests": requests}
+    missing = [
+        (name, shown)
+        for shown in finished.part.shown
+        for name in asked
+        if shown.probed and not finished.evaluation(probe_name(name, shown)).exists()
+    ]
+    if not missing:
+        return
+    own = {BASE: plan.config.model, STUDENT: plan.config.student or ""}
+    trained = finished.part.command in TRAINING
+    model = resolve(str(finished.run.path) if trained else own[finished.part.model])
+    tokenizer, weights = load_policy(replace(plan, model=model), plan.config.dtype)
+    engine, settings = LocalEngine(weights, tokenizer), finished.run.config
+    longest = settings["max_completion_tokens"]
+    for name, shown in missing:
+        led = led_by(settings.get("system_prompt"), asked[name])
+        if name == "longer":
+            limit = longest * LONGER_TOKENS
+            running.measure(
+                finished.run, probe_name(name, shown), engine, led, limit, shown.wording
+            )
+        else:
+            worded = [worded_as(e, shown.wording) for e in led] if shown.wording else led
+            answered(engine, worded, longest).save(finished.evaluation(probe_name(name, shown)))
 
 
 def answered(engine: Engine, examples: Sequence[Example], max_tokens: int) -> Evaluation:
