@@ -55,7 +55,7 @@ USUAL: dict[str, dict[str, Any]] = {
 }
 """Settings of a command in a comparison: a base and its wordings are measured once, by a part."""
 
-QUICK = {
+QUICK: dict[str, dict[str, Any]] = {
     "grpo": {"steps": 40},
     "distill": {"questions": 1000},
     "sft-rl": {

@@ -15,7 +15,7 @@ from reasonkit.config import DistillConfig
 from reasonkit.errors import DataError, RunError
 from reasonkit.models.chat import end_of_turn
 from reasonkit.plan import Plan, led_by
-from reasonkit.report import terminal
+from reasonkit.report import results
 from reasonkit.runs import Run
 from reasonkit.stages import filtering, traces
 from reasonkit.stages.filtering import OVERLONG, Sifted, Step
@@ -72,7 +72,8 @@ def gather(
     else:
         groups = source
     rows, sifted = fitting(filtering.sift(plan, groups), plan, tokenizer)
-    console.err.print(terminal.filters(sifted.rows()))
+    lost = results.filters(sifted.rows())
+    console.err.print(console.table(lost.title, lost.heads, lost.rows))
     run.update(filters=sifted.rows())
     if not rows:
         raise RunError(sifted.complaint)
