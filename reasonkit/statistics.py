@@ -90,7 +90,8 @@ def wilson_of_means(values: Sequence[float], samples: int) -> Accuracy:
     effective, z2 = n * max(worth, 1), float(norm.ppf(0.975)) ** 2
     shrunk = 1 + z2 / effective
     centre = (mean + z2 / (2 * effective)) / shrunk
-    half = math.sqrt(z2 * (within / effective + z2 / (4 * effective**2))) / shrunk
+    spread = within / effective + z2 / (4 * effective * effective)
+    half = math.sqrt(z2) / shrunk * math.sqrt(spread)
     return Accuracy(mean, max(0.0, centre - half), min(1.0, centre + half), n)
 
 

@@ -98,7 +98,7 @@ class Shown:
     @property
     def probed(self) -> bool:
         """Whether what was not trained on is asked too (`reasonkit.comparison.probes`)."""
-        return self.way in ("base", *TRAINING)
+        return self.way in ("base", *TRAINING) and "before" not in self.evaluation
 
 
 @dataclass(frozen=True, slots=True)

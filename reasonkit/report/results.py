@@ -126,7 +126,7 @@ WAYS: Columns = {
     "s a query": lambda r: f"{r['question_seconds']:.4f}",
     "FLOPs a query": lambda r: f"{r['question_flops']:.2g}",
     "trained: FLOPs": lambda r: _or_dash(r["training"]["flops"] or None, ".2g"),
-    "trained: s": lambda r: _or_dash(r["training"]["seconds"] or None, ".0f"),
+    "in s": lambda r: _or_dash(r["training"]["seconds"] or None, ".0f"),
     "pays from query": lambda r: _or_dash(r["cheaper_from"], ","),
     "completion tokens": lambda r: f"{r['completion_tokens']:.1f}",
     "format": lambda r: f"{r['format']:.1%}",
@@ -138,7 +138,7 @@ WAYS: Columns = {
 """Of a comparison: the page has them in one table, the terminal some of them in three."""
 
 ACCURATE = ("accuracy", "less base", "less best")
-COSTLY = ("tokens a query", "s a query", "trained: FLOPs", "trained: s", "pays from query")
+COSTLY = ("tokens a query", "s a query", "trained: FLOPs", "in s", "pays from query")
 BEYOND = ("longer expressions", "everyday requests", "tokens there")
 
 PARTS: Columns = {

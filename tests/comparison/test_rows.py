@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reasonkit.comparison.rows import accuracy, difference
+from reasonkit.comparison.rows import UNMEASURED, accuracy, difference
 from reasonkit.evaluation import Evaluation, Verdict
 
 
@@ -60,3 +60,7 @@ def test_over_several_seeds_a_question_counts_with_its_mean(tmp_path: Path) -> N
     gap = difference({"verdicts": ["after", "again"]}, {"verdicts": ["before", "before"]}, tmp_path)
     assert gap["difference"] == pytest.approx(0.375)
     assert gap["low"] < 0.375 < gap["high"] and gap["p"] is None
+
+
+def test_what_a_trained_model_was_asked_is_not_shown_beside_its_base() -> None:
+    assert not any(shown.probed for shown in UNMEASURED)
