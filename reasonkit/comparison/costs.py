@@ -117,37 +117,21 @@ def parse(text: str) -> Budget:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What the arithmetic goes by.
+    """What the arithmetic goes by, in FLOPs.
 
     Attributes:
         entry: the registry's, of the model that the part starts from.
-        parameters: of that model.
-        teacher: parameters of the teacher; 0 where there is none.
-        completion: tokens of a worked completion.
-        prompt: tokens of a prompt, at most.
-        questions: in the test split.
-        scored: whether a verifier of the model's size scores each sample.
+        drawn: of sampling a completion.
+        taught: of sampling one of the teacher's.
+        learned: of training on a completion and its prompt once.
+        voted: of sampling, and scoring, a completion for each test question.
     """
 
     entry: Model
-    parameters: int
-    teacher: int
-    completion: float
-    prompt: float
-    questions: int
-    scored: bool = False
-
-    def drawn(self) -> float:
-        """FLOPs of sampling a completion."""
-        return sampled(self.parameters, self.completion)
-
-    def learned(self) -> float:
-        """FLOPs of training on a completion and its prompt once."""
-        return trained(self.parameters, self.completion + self.prompt)
-
-
-Price = Callable[[Prices, Mapping[str, Any]], float]
-"""FLOPs of one unit, by prices and the settings of the command."""
+    drawn: float
+    taught: float
+    learned: float
+    voted: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +140,13 @@ class Coin:
 
     Attributes:
         setting: what the budget decides.
-        price: of one unit of it.
+        price: FLOPs of one unit of it, by the settings of the command.
         arithmetic: of ``price``, in words.
         most: units, whatever the budget.
     """
 
     setting: str
-    price: Price
+    price: Callable[[Prices, Mapping[str, Any]], float]
     arithmetic: str
     most: float = math.inf
 
@@ -187,20 +171,19 @@ class Coin:
 def _of_a_step(prices: Prices, settings: Mapping[str, Any]) -> float:
     group = settings.get("group_size") or prices.entry.rl.group_size
     prompts = settings.get("prompts_per_step") or prices.entry.rl.prompts_per_step
-    learned = settings.get("updates_per_rollout", 1) * prices.learned()
-    return float(prompts * group * (prices.drawn() + learned))
+    updates = settings.get("updates_per_rollout", 1)
+    return float(prompts * group * (prices.drawn + updates * prices.learned))
 
 
 def _of_a_question(prices: Prices, settings: Mapping[str, Any]) -> float:
     samples = settings.get("samples", 2)
     kept = settings.get("per_question") or samples
     epochs = settings.get("epochs") or prices.entry.sft.epochs
-    drawn = sampled(prices.teacher, prices.completion)
-    return float(samples * drawn + kept * epochs * prices.learned())
+    return float(samples * prices.taught + kept * epochs * prices.learned)
 
 
 def _of_a_per_cent(prices: Prices, settings: Mapping[str, Any]) -> float:
-    own = replace(prices, teacher=prices.parameters)
+    own = replace(prices, taught=prices.drawn)
     each = (_usual(s, own.entry) * COINS[s.command].price(own, s.settings) for s in STAGES.values())
     return sum(each) / PER_CENT
 
@@ -241,7 +224,7 @@ COINS = {
     ),
     "vote": Coin(
         "n",
-        lambda prices, _: prices.questions * (2 if prices.scored else 1) * prices.drawn(),
+        lambda prices, _: prices.voted,
         "a sample is test questions × 2·P·completion, twice that where a verifier scores it",
         MOST_SAMPLES,
     ),

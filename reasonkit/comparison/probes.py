@@ -24,7 +24,7 @@ from reasonkit.plan import Plan, led_by, load_policy
 from reasonkit.tasks import TASKS, arithmetic, general
 from reasonkit.tasks.splits import split_of
 from reasonkit.tasks.wordings import ask as worded_as
-from reasonkit.types import Completion, Example
+from reasonkit.types import Example
 
 OPERANDS = (9, 10, 11)
 """Of expressions that are longer than any of the task ``arithmetic``, which has up to 8."""
@@ -101,15 +101,14 @@ def ask(
 def answered(engine: Engine, examples: Sequence[Example], max_tokens: int) -> Evaluation:
     """Greedy answers to requests, each judged by whether it is the good one."""
     started = time.perf_counter()
-    sampling = Sampling(max_tokens, temperature=0)
-    found = {
-        group.example.id: _verdict(group.example, group.completions[0])
-        for group in engine.sample(examples, 1, sampling)
-    }
+    found: dict[str, Verdict] = {}
+    for group in engine.sample(examples, 1, Sampling(max_tokens, temperature=0)):
+        (completion,) = group.completions
+        said, wanted = answer_part(completion.text) or "", group.example.answer
+        found[group.example.id] = replace(
+            verdict_on(group.example, completion),
+            extracted=said,
+            correct=said == wanted,
+            why="as a text",
+        )
     return Evaluation(tuple(found[e.id] for e in examples), time.perf_counter() - started)
-
-
-def _verdict(example: Example, completion: Completion) -> Verdict:
-    answer = answer_part(completion.text) or ""
-    verdict = verdict_on(example, completion)
-    return replace(verdict, extracted=answer, correct=answer == example.answer, why="as a text")

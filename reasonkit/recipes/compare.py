@@ -179,15 +179,15 @@ def _within(
     worded = Evaluation.load(base.evaluation("step-by-step"))
     drawn = costs.sampled(models.parameters[models.base], summary["tokens_sampled"])
     flops = budget.in_flops(drawn / summary["seconds"])
-    name = models.start(job.part)
+    parameters, tokens = models.parameters[models.start(job.part)], worded.mean_tokens
+    prompt = fmean(len(v.question) for v in worded.verdicts) + costs.TEMPLATE
+    reads = len(worded.verdicts) * (2 if job.part.verifier in job.needs else 1)
     prices = Prices(
-        resolve(name).entry,
-        models.parameters[name],
-        models.parameters.get(models.teacher, 0),
-        worded.mean_tokens,
-        fmean(len(v.question) for v in worded.verdicts) + costs.TEMPLATE,
-        len(worded.verdicts),
-        job.part.verifier in job.needs,
+        resolve(models.start(job.part)).entry,
+        drawn=costs.sampled(parameters, tokens),
+        taught=costs.sampled(models.parameters.get(models.teacher, 0), tokens),
+        learned=costs.trained(parameters, tokens + prompt),
+        voted=costs.sampled(parameters, tokens * reads),
     )
     value = coin.bought(job.name, flops, prices, job.settings)
     shown = " ".join(value) if isinstance(value, list) else value

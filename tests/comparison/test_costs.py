@@ -18,9 +18,7 @@ from reasonkit.errors import RefusedError, RunError
 from reasonkit.models import MODELS
 from reasonkit.models.loading import PACKAGED, ResolvedModel, resolve
 
-PRICES = Prices(
-    MODELS["abacus"], parameters=10**6, teacher=10**6, completion=50, prompt=30, questions=100
-)
+PRICES = Prices(MODELS["abacus"], drawn=1e8, taught=1e8, learned=48e7, voted=1e10)
 
 
 def test_training_costs_three_times_what_reading_does() -> None:
