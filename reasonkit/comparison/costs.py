@@ -62,10 +62,7 @@ def spent(record: Mapping[str, Any], parameters: int, sampler: int | None = None
 def cheaper_from(training: float, each: float, voting_each: float) -> int | None:
     """The number of queries from which training costs less than voting; None where it never does.
 
-    Args:
-        training: FLOPs spent once.
-        each: FLOPs a query of the trained model.
-        voting_each: FLOPs a query of the vote.
+    All in FLOPs: spent once, and a query of the trained model and of the vote.
     """
     saved = voting_each - each
     return math.ceil(training / saved) if saved > 0 else None
@@ -136,13 +133,9 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Coin:
-    """How a command spends.
+    """How a command spends: the setting that a budget decides, and FLOPs of one unit of it.
 
-    Attributes:
-        setting: what the budget decides.
-        price: FLOPs of one unit of it, by the settings of the command.
-        arithmetic: of ``price``, in words.
-        most: units, whatever the budget.
+    ``arithmetic`` says the price in words; no budget buys more than ``most`` units.
     """
 
     setting: str

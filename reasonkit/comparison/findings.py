@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from reasonkit.comparison.parts import TRAINING
 from reasonkit.comparison.rows import Row, difference
+from reasonkit.report.results import points
 
 Outcome = Literal["confirmed", "contradicted", "undecided"]
 Gap = Mapping[str, Any]
@@ -101,7 +102,7 @@ class Rule:
         evidence = self.evidence.format(
             one=one,
             other=other,
-            gap=_points(gap),
+            gap=points(gap, " points"),
             tokens=one["question_tokens"] / max(other["question_tokens"], 1),
             query=one["question_flops"] / max(other["question_flops"], 1),
             training=one["training"]["flops"] / max(other["training"]["flops"], 1),
@@ -233,11 +234,6 @@ def rules(rows: Sequence[Row], root: Path) -> list[dict[str, str]]:
     return [held for rule in RULES if (held := rule.held(rows, root)) is not None]
 
 
-def _points(gap: Gap) -> str:
-    low, high = gap["low"] * 100, gap["high"] * 100
-    return f"{gap['difference'] * 100:+.1f} points ({low:+.1f} to {high:+.1f})"
-
-
 def _share(of: Mapping[str, Any]) -> str:
     return f"{of['accuracy']:.1%} ({of['low']:.1%} to {of['high']:.1%}, n = {of['n']})"
 
@@ -250,7 +246,7 @@ def sentences(rows: Sequence[Row]) -> list[str]:
         base, best = ours[0], max(ours, key=lambda r: r["accuracy"])
         text = f"{best['name']} is the most accurate way with {group}: {_share(best)}"
         if best["to_base"] and best is not base:
-            gap = _points(best["to_base"])
+            gap = points(best["to_base"], " points")
             text += f", {gap} above asking it directly ({base['accuracy']:.1%})"
         alike = [r["name"] for r in ours if r is not best and r["to_best"]["high"] >= 0]
         if alike:

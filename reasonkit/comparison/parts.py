@@ -91,11 +91,6 @@ class Shown:
         return "step-by-step" if self.evaluation == "step-by-step" else None
 
     @property
-    def trained(self) -> bool:
-        """Whether the comparison has trained the model that answers."""
-        return self.way.startswith(TRAINING)
-
-    @property
     def probed(self) -> bool:
         """Whether what was not trained on is asked too (`reasonkit.comparison.probes`)."""
         return self.way in ("base", *TRAINING) and "before" not in self.evaluation
@@ -122,11 +117,6 @@ class Part:
     shown: tuple[Shown, ...] = ()
     model: str = BASE
     verifier: str = ""
-
-    @property
-    def measures(self) -> bool:
-        """Whether it only measures a model, and so has nothing to spend a budget on."""
-        return [row.way for row in self.shown] == ["base", "base"]
 
     @property
     def needs(self) -> list[str]:

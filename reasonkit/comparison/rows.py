@@ -52,14 +52,7 @@ UNMEASURED = (
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A job that is done.
-
-    Attributes:
-        part: the entry of the table.
-        run: what it has left.
-        peak_memory_bytes: of its process, as the system counts it.
-        needs: the jobs that came first, by part.
-    """
+    """A job that is done: what it has left, and the jobs that came first, by part."""
 
     part: Part
     run: Run
@@ -83,14 +76,9 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models of a comparison, with their parameters.
+    """The models of a comparison by name, empty for none, with their parameters, 0 for unknown.
 
-    Attributes:
-        base: its name.
-        student: that of the smaller one; empty for none.
-        teacher: that of the teacher; empty for none.
-        parameters: of each, by name; 0 where that isn't known.
-        teacher_spent: FLOPs and seconds that it took to train the teacher; None is not known.
+    ``teacher_spent``: FLOPs and seconds that it took to train the teacher; None is not known.
     """
 
     base: str
@@ -154,7 +142,7 @@ def _row(seeds: Sequence[Finished], shown: Shown, models: Models, root: Path) ->
     if shown.evaluation == "best-of-n":
         label += ", by a verifier" if scored else ", by confidence"
     parameters = models.parameters[models.teacher if shown.way == "teacher" else group]
-    training = [_training(f, models) if shown.trained else NOTHING for f in seeds]
+    training = [_training(f, models) if shown.way.startswith(TRAINING) else NOTHING for f in seeds]
     return {
         "name": label,
         "group": group,

@@ -37,15 +37,7 @@ PROBES, QUICK_PROBES = 200, 100
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything that is known before a run is made.
-
-    Attributes:
-        plan: of the comparison's own settings.
-        programs: whether answers are programs.
-        jobs: in the order in which they are run.
-        models: with their sizes.
-        budget: what each way may spend; None for its usual settings.
-    """
+    """Everything that is known before a run is made; no budget means the usual settings."""
 
     plan: Plan[CompareConfig]
     programs: bool
@@ -145,7 +137,8 @@ def _compare(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     bought: dict[str, str] = {}
     for number, job in enumerate(prepared.jobs, start=1):
         settings = dict(job.settings)
-        if prepared.budget and job.part.command in COINS and not job.part.measures:
+        measured = {shown.way for shown in job.part.shown} == {"base"}
+        if prepared.budget and job.part.command in COINS and not measured:
             settings |= _within(prepared.budget, job, prepared.models, done, bought)
         keys[job.name] = key_of(job, settings, keys)
         for part, name in job.needs.items():

@@ -19,6 +19,19 @@ SMOOTH = 0.8
 
 COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626")
 GREY = "#6b7280"
+THINKING = {
+    "share that thinks": {"thinks": ""},
+    "share that re-checks or backtracks": {"rechecks": ""},
+    "share right, given that": {"right_when_rechecking": "if so", "right": "all"},
+}
+HEALTH = {
+    "zero_spread": "groups with no spread",
+    "entropy": "entropy, nats a token",
+    "kl": "KL to the reference, nats a token",
+    "clipped": "share of tokens clipped",
+    "grad_norm": "gradient norm before clipping",
+    "truncated": "share cut off",
+}
 RECHECKING = (
     "Of the sampled completions. One re-checks if, before the last mention of its answer and after "
     "it has begun, it says one of a fixed list of phrases such as “wait”, “let me check” or "
@@ -35,13 +48,7 @@ class Chart(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Curves over the course of a run.
-
-    Attributes:
-        records: lines of ``metrics.jsonl``.
-        names: of the fields that are drawn, with their labels.
-        x: the field that they are drawn over.
-    """
+    """Fields of lines of ``metrics.jsonl``, with their labels, over another one."""
 
     title: str
     records: Sequence[Record]
@@ -66,34 +73,17 @@ def of_training(records: Sequence[Record]) -> list[Chart]:
         return [_curves("Learning", panels)]
     steps = [record for record in records if "reward" in record]
     rewards = {n: n.removeprefix("reward/") for n in last if n.startswith("reward/")}
-    thinking = [
-        Panel("share that thinks", steps, {"thinks": ""}, share=True),
-        Panel("share that re-checks or backtracks", steps, {"rechecks": ""}),
-        Panel(
-            "share right, given that",
-            steps,
-            {"right_when_rechecking": "if so", "right": "all"},
-            True,
-        ),
-    ]
-    health = {
-        "zero_spread": "groups with no spread",
-        "entropy": "entropy, nats a token",
-        "kl": "KL to the reference, nats a token",
-        "clipped": "share of tokens clipped",
-        "grad_norm": "gradient norm before clipping",
-        "truncated": "share cut off",
-    }
     learning = [
         Panel("mean reward of the rollouts", steps, rewards),
         _validation(records),
         Panel("mean completion length, tokens", steps, {"completion_tokens": ""}),
     ]
+    thinking = [Panel(t, steps, names, "rechecks" not in names) for t, names in THINKING.items()]
     return [
         _curves("Learning", learning),
         _curves("Thinking, and thinking again", thinking, note=RECHECKING),
         _advantages(steps),
-        _curves("Health", [Panel(title, steps, {n: ""}) for n, title in health.items()]),
+        _curves("Health", [Panel(title, steps, {n: ""}) for n, title in HEALTH.items()]),
     ]
 
 

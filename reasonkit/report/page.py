@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,8 +50,7 @@ class Pair(NamedTuple):
     sides: list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A test question and, by way, the verdict and the pieces of text, as of `pieces`."""
 
     text: str
@@ -229,12 +227,10 @@ def questions(evaluations: Mapping[str, Evaluation]) -> list[Question]:
     """Those that closest to half of the ways got right first."""
     found = []
     for verdicts in zip(*(e.verdicts for e in evaluations.values()), strict=True):
-        said = [
-            (name, verdict, pieces(_shortened(verdict.text, LONGEST)))
-            for name, verdict in zip(evaluations, verdicts, strict=True)
-        ]
-        right = sum(verdict.correct for verdict in verdicts)
-        found.append(Question(verdicts[0].question, verdicts[0].answer, right, said))
+        texts = [pieces(_shortened(verdict.text, LONGEST)) for verdict in verdicts]
+        said = list(zip(evaluations, verdicts, texts, strict=True))
+        right, first = sum(verdict.correct for verdict in verdicts), verdicts[0]
+        found.append(Question(first.question, first.answer, right, said))
     return sorted(found, key=lambda q: abs(q.right - len(evaluations) / 2))[:COMPARED]
 
 

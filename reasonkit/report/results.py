@@ -18,12 +18,7 @@ Columns = Mapping[str, Callable[[Record], object]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of texts.
-
-    Attributes:
-        numbers: whether every column but the first is right-aligned.
-        marked: numbers of the rows that the page shows in bold.
-    """
+    """A table of texts; of ``numbers``, or left-aligned; ``marked`` rows are bold on the page."""
 
     title: str
     heads: list[str]
@@ -51,13 +46,14 @@ def share(of: Record | None) -> str:
     return f"{of['accuracy']:.1%} ({of['low'] * 100:.1f}–{of['high'] * 100:.1f})"
 
 
-def points(gap: Record | None) -> str:
+def points(gap: Record | None, unit: str = "") -> str:
     """A difference in percentage points with its interval, where it has one."""
     if gap is None:
         return "–"
+    difference = f"{gap['difference'] * 100:+.1f}{unit}"
     if gap["low"] is None:
-        return f"{gap['difference'] * 100:+.1f}"
-    return f"{gap['difference'] * 100:+.1f} ({gap['low'] * 100:+.1f} to {gap['high'] * 100:+.1f})"
+        return difference
+    return f"{difference} ({gap['low'] * 100:+.1f} to {gap['high'] * 100:+.1f})"
 
 
 def closed(gap: Record) -> str:
@@ -248,23 +244,21 @@ def _elected(summary: Record) -> tuple[list[Table], list[str]]:
 
 
 def _voted(summary: Record, subject: str, whole: bool) -> tuple[list[Table], list[str]]:
-    """The chosen strategy at all sizes, and the largest of the others; or all of them."""
+    """The chosen strategy at all sizes, and the largest of the others."""
     rows, strategy = summary["strategies"], summary["strategy"]
     largest = {(r["name"], r["prompt"]): r["n"] for r in sorted(rows, key=lambda r: r["n"])}
     shown = [r for r in rows if r["name"] == strategy]
-    shown += [
-        r
-        for r in rows
-        if r["name"] != strategy and (whole or r["n"] == largest[r["name"], r["prompt"]])
-    ]
+    marked = [i for i, r in enumerate(shown) if r["n"] == summary["n"]]
+    others = (r for r in rows if r["name"] != strategy)
+    shown += [r for r in others if r["n"] == largest[r["name"], r["prompt"]]]
     title = f"{subject}, {summary['after']['n']} questions, 95 % intervals"
-    marked = [i for i, r in enumerate(shown) if (r["name"], r["n"]) == (strategy, summary["n"])]
     tables = [table(title, STRATEGIES, shown, marked=marked)]
-    if whole and summary["longer_against_wider"]:
-        title = "Longer against wider, at equal tokens"
-        tables.append(table(title, LONGER, summary["longer_against_wider"]))
-    others = {"one sample": summary["paired"], **summary["paired_with"]}
-    lines = [_pair(strategy, name, pair) for name, pair in others.items()]
+    if whole:
+        wider = "Longer against wider, at equal tokens"
+        tables.append(table("All strategies and sizes", STRATEGIES, rows))
+        tables.append(table(wider, LONGER, summary["longer_against_wider"]))
+    pairs = {"one sample": summary["paired"], **summary["paired_with"]}
+    lines = [_pair(strategy, name, pair) for name, pair in pairs.items()]
     if tuned := summary["tuned"]:
         lines.append(
             f"thresholds chosen on {tuned['questions']} validation questions: "
@@ -334,8 +328,7 @@ def warnings(summary: Record) -> list[str]:
 
 
 def _pair(one: str, other: str, pair: Record) -> str:
-    difference, _, interval = points(pair).partition(" ")
-    return f"{one} − {other}: {difference} points {interval}, exact McNemar p = {pair['p']:.2g}"
+    return f"{one} − {other}: {points(pair, ' points')}, exact McNemar p = {pair['p']:.2g}"
 
 
 def _mean(entry: Record) -> str:
