@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from reasonkit import console, processes
-from reasonkit.evaluation import Evaluation, Mean, evaluate, interval_of_means, paired
+from reasonkit.evaluation import Evaluation, evaluate, paired
 from reasonkit.generation import Engine, Sampling
 from reasonkit.plan import Plan
 from reasonkit.prompts import WORDINGS
@@ -21,6 +21,7 @@ from reasonkit.rewards import language, readability
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.sandbox import isolation
+from reasonkit.statistics import Mean, interval_of_means
 from reasonkit.types import Example
 
 

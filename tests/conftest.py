@@ -95,8 +95,6 @@ def gsm8k_like(tmp_path: Path) -> Path:
 @pytest.fixture
 def compared(tmp_path: Path) -> Path:
     """The run of a comparison: base, vote and grpo on 40 questions, right in 10, 20 and 30."""
-    from dataclasses import asdict
-
     from reasonkit import runs
     from reasonkit.comparison import findings
     from reasonkit.comparison.parts import PARTS
@@ -125,7 +123,7 @@ def compared(tmp_path: Path) -> Path:
         made.write_json(
             "summary.json", {"command": PARTS[part].command, "seconds": 20.0, "n": 8, **summary}
         )
-        return Finished(PARTS[part], made, peak_memory_bytes=2**30)
+        return Finished(PARTS[part], made, peak_memory_bytes=2**30, needs={})
 
     votes = [{"name": "majority", "n": 1, "tokens": 30.0}]
     done = [
@@ -139,14 +137,13 @@ def compared(tmp_path: Path) -> Path:
         ),
     ]
     found = rows(done, models, root)
-    table = findings.Table(found, root)
     points = [{"flops": x * 1e9, "validation": x / 10, "validation_low": 0.0, "validation_high": 1}
               for x in range(4)]  # fmt: skip
     summary = {
         "command": "compare", "model": "abacus", "task": "arithmetic", "seeds": 1, "budget": None,
-        "bought": {}, "rows": [asdict(row) for row in found], "curves": {"grpo": points},
-        "findings": findings.sentences(table),
-        "rules": [asdict(rule) for rule in findings.rules(table)],
+        "bought": {}, "rows": found, "curves": {"grpo": points},
+        "findings": findings.sentences(found),
+        "rules": findings.rules(found, root),
         "parts": [{"name": f.part.name, "command": f.part.command, "what": f.part.what,
                    "seconds": 20.0, "memory_bytes": 2**30} for f in done],
         "seconds": 60.0,

@@ -32,7 +32,7 @@ FLOORS = (
     ("files",),
     ("prompts",),
     ("config", "types"),
-    ("processes", "signals"),
+    ("processes", "signals", "statistics"),
     ("objectives", "errors", "server_errors"),
 )
 ENDINGS = ("yaml", "json", "jsonl", "html")

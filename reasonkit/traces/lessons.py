@@ -16,7 +16,7 @@ from reasonkit.errors import DataError, RunError
 from reasonkit.models.chat import end_of_turn
 from reasonkit.plan import Plan, drawn_by
 from reasonkit.prompts import led_by
-from reasonkit.report import terminal
+from reasonkit.report import results
 from reasonkit.runs import Run
 from reasonkit.tasks import recorded
 from reasonkit.traces import sampling
@@ -74,7 +74,8 @@ def gather(
     else:
         groups = list(source)
     rows, sifted = fitting(sift(plan, groups), plan, tokenizer)
-    console.err.print(terminal.filters(sifted.rows()))
+    lost = results.filters(sifted.rows())
+    console.err.print(console.table(lost.title, lost.heads, lost.rows))
     run.update(filters=sifted.rows())
     if not rows:
         raise RunError(sifted.complaint)

@@ -16,7 +16,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.errors import RunError
-from reasonkit.report.terminal import closed
+from reasonkit.report.results import closed
 from reasonkit.training.adapters import merged
 from reasonkit.training.checkpoints import publish, writing
 

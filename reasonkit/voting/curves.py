@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reasonkit.evaluation import Accuracy, interval_of_means, wilson_of_means
+from reasonkit.statistics import Accuracy, interval_of_means, wilson_of_means
 from reasonkit.voting.ballots import Ballots
 from reasonkit.voting.estimates import Estimate, estimate, pass_at_k, sizes
 from reasonkit.voting.strategies import STRATEGIES, Rules

@@ -20,12 +20,13 @@ from statistics import fmean
 
 from reasonkit import runs
 from reasonkit.config import SftRlConfig
-from reasonkit.evaluation import Evaluation, Mean, interval_of_means
+from reasonkit.evaluation import Evaluation
 from reasonkit.generation.local import LocalEngine
 from reasonkit.measuring import general, measure
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.plan.sft_rl import settle
 from reasonkit.rewards import language, readability
+from reasonkit.statistics import Mean, interval_of_means
 from reasonkit.tasks import load
 
 SEEDS = (0, 1, 2)

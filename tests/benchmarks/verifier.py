@@ -23,7 +23,6 @@ import yaml
 from reasonkit import runs
 from reasonkit.answers import extract_answer, group_equal
 from reasonkit.config import VerifierConfig, from_mapping, to_mapping
-from reasonkit.evaluation import paired_counts, wilson
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.plan import policy
@@ -31,6 +30,7 @@ from reasonkit.plan.verifier import settle
 from reasonkit.prompts import ask
 from reasonkit.recipes import verifier as recipe
 from reasonkit.rewards import answer
+from reasonkit.statistics import paired_counts, wilson
 from reasonkit.types import Example
 from reasonkit.verifying import AGGREGATES, Verifier, load
 
