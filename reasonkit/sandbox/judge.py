@@ -15,18 +15,18 @@ locks; numeric tolerance, other languages, packages beyond the standard library.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.sandbox.inside import values
 from reasonkit.sandbox.launcher import Launcher
 from reasonkit.sandbox.process import EndedError, LostError, Process
-from reasonkit.sandbox.tests import Calls, Runs, Source, read
+from reasonkit.sandbox.tests import Pairs, Source, read
 
 LARGEST_OUTPUT = 1 << 20
 """Bytes that a program may write beyond what is expected of it."""
@@ -110,15 +110,25 @@ def run_tests(
         RunError: no sandboxed process can be started.
     """
     require_isolation(allow_weaker)
-    limits = _Limits(timeout, memory)
-    match read(tests, entry_point):
-        case Source() as source:
-            verdict = _twice(lambda: _judge_source(code, source, limits))
-        case Calls() as calls:
-            verdict = _twice(lambda: _judge_function(code, calls, limits))
-        case Runs(pairs):
-            verdict = _twice(lambda: _judge_program(code, pairs, limits))
-    return Verdict(verdict is None, verdict or "passed", isolation())
+    made = read(tests, entry_point)
+    start = functools.partial(LAUNCHER.process, memory, timeout)
+    failure: str | None = "the sandbox was killed"
+    for _ in range(2):
+        try:
+            if isinstance(made, Source):
+                failure = _judge_source(code, made, start, timeout)
+            elif entry_point is not None:
+                failure = _judge_function(code, entry_point, made, start, timeout)
+            else:
+                failure = _judge_program(code, made, start, timeout)
+        except LostError:
+            continue
+        except TimeoutError:
+            failure = f"took longer than {timeout:g} s"
+        except EndedError as error:
+            failure = str(error)
+        break
+    return Verdict(failure is None, failure or "passed", isolation())
 
 
 def require_isolation(allow_weaker: bool = False) -> None:
@@ -136,78 +146,48 @@ def require_isolation(allow_weaker: bool = False) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    timeout: float
-    memory: int
-
-    def process(self, outputs: bool = False) -> Process:
-        return LAUNCHER.process(self.memory, self.timeout, outputs)
-
-    def deadline(self) -> float:
-        return time.monotonic() + self.timeout
-
-    @property
-    def late(self) -> str:
-        return f"took longer than {self.timeout:g} s"
-
-
-def _twice(judge: Callable[[], str | None]) -> str | None:
-    """What is wrong with a program; once more if the zygote was killed meanwhile."""
-    for _ in range(2):
-        with contextlib.suppress(LostError):
-            return judge()
-    return "the sandbox was killed"
-
-
-def _judge_function(code: str, tests: Calls, limits: _Limits) -> str | None:
-    with limits.process() as program:
-        deadline = limits.deadline()
-        try:
-            if failure := _load(program, code, deadline):
-                return failure
-            for number, (arguments, expected) in enumerate(tests.calls, start=1):
-                reply = _ask(program, [tests.name, "call", arguments, {"dict": []}], deadline)
-                if "value" not in reply:
-                    return f"test {number}: {_line(': '.join(_error(reply)))}"
-                if not values.matches(expected, reply["value"]):
-                    return f"test {number}: returned {_shown(reply['value'])}"
-        except TimeoutError:
-            return limits.late
-        except EndedError as error:
-            return str(error)
+def _judge_function(
+    code: str, name: str, calls: Pairs, start: Callable[[], Process], timeout: float
+) -> str | None:
+    with start() as program:
+        program.deadline = time.monotonic() + timeout
+        if failure := _load(program, code):
+            return failure
+        for number, (arguments, expected) in enumerate(calls, start=1):
+            reply = _ask(program, [name, "__call__", [arguments, {"dict": []}]])
+            if "value" not in reply:
+                return f"test {number}: {_line(': '.join(_error(reply)))}"
+            if not values.matches(expected, reply["value"]):
+                return f"test {number}: returned {_shown(reply['value'])}"
     return None
 
 
-def _judge_source(code: str, source: Source, limits: _Limits) -> str | None:
-    with limits.process() as program, limits.process() as tests:
-        deadline = limits.deadline()
-        try:
-            if failure := _load(program, code, deadline):
-                return failure
-            asked = {"source": source.text, "names": source.names, "check": source.check}
-            tests.send({"role": "tests", **asked}, deadline)
-            while "ask" in (message := tests.receive(deadline)):
-                tests.send(_ask(program, message["ask"], deadline), deadline)
-        except TimeoutError:
-            return limits.late
-        except EndedError as error:
-            return str(error)
+def _judge_source(
+    code: str, source: Source, start: Callable[[], Process], timeout: float
+) -> str | None:
+    with start() as program, start() as tests:
+        program.deadline = tests.deadline = time.monotonic() + timeout
+        if failure := _load(program, code):
+            return failure
+        tests.send({"role": "tests", **asdict(source)})
+        while "ask" in (message := tests.receive()):
+            tests.send(_ask(program, message["ask"]))
     if message["verdict"] is None and message["asked"] == 0:
         raise DataError("the tests never call the program, so that anything would pass")
     return None if message["verdict"] is None else _line(message["verdict"])
 
 
-def _judge_program(code: str, pairs: Sequence[tuple[str, str]], limits: _Limits) -> str | None:
-    deadline = limits.deadline()
-    for number, (given, expected) in enumerate(pairs, start=1):
-        with limits.process(outputs=True) as program:
+def _judge_program(
+    code: str, runs: Pairs, start: Callable[..., Process], timeout: float
+) -> str | None:
+    deadline = time.monotonic() + timeout
+    for number, (given, expected) in enumerate(runs, start=1):
+        with start(outputs=True) as program:
+            program.deadline = deadline
+            most = len(expected.encode("utf-8", "replace")) + LARGEST_OUTPUT
             try:
-                program.send({"role": "program", "code": code, "stdin": given}, deadline)
-                most = len(expected.encode("utf-8", "replace")) + LARGEST_OUTPUT
-                output, errors = _outputs(program, most, deadline)
-            except TimeoutError:
-                return limits.late
+                program.send({"role": "program", "code": code, "stdin": given})
+                output, errors = _outputs(program, most)
             except EndedError as error:
                 return f"test {number}: {error}"
             if program.close() != 0:
@@ -222,21 +202,19 @@ def _judge_program(code: str, pairs: Sequence[tuple[str, str]], limits: _Limits)
     return None
 
 
-def _load(program: Process, code: str, deadline: float) -> str | None:
-    program.send({"role": "functions", "code": code}, deadline)
-    reply = program.receive(deadline)
-    if reply == "loaded":
-        return None
-    return f"the program failed: {_line(': '.join(_error(reply)))}"
+def _load(program: Process, code: str) -> str | None:
+    program.send({"role": "functions", "code": code})
+    reply = program.receive()
+    return None if reply == "loaded" else f"the program failed: {_line(': '.join(_error(reply)))}"
 
 
-def _ask(program: Process, question: Any, deadline: float) -> dict[str, Any]:
+def _ask(program: Process, question: Any) -> dict[str, Any]:
     """What a call gives: a value, encoded but not to be trusted, or an error as two texts.
 
     Or a call in return, of a function that the tests have passed.
     """
-    program.send(question, deadline)
-    reply = program.receive(deadline)
+    program.send(question)
+    reply = program.receive()
     if isinstance(reply, dict) and (
         reply.keys() in ({"value"}, {"value", "changed"}, {"function"})
     ):
@@ -251,12 +229,12 @@ def _error(reply: Any) -> list[str]:
     raise EndedError("the answer is garbage")
 
 
-def _outputs(program: Process, most: int, deadline: float) -> tuple[bytes, bytes]:
+def _outputs(program: Process, most: int) -> tuple[bytes, bytes]:
     """All of standard output and the last of standard error, once the process has ended."""
     output, errors = bytearray(), b""
     open_ends = {program.output, program.errors}
     while open_ends:
-        for end in program.wait(sorted(open_ends), deadline):
+        for end in program.wait(sorted(open_ends)):
             piece = os.read(end, 1 << 16)
             if not piece:
                 open_ends.remove(end)
@@ -266,7 +244,7 @@ def _outputs(program: Process, most: int, deadline: float) -> tuple[bytes, bytes
                 output += piece
                 if len(output) > most:
                     raise EndedError("printed far more than was expected")
-    program.wait([program.end], deadline)
+    program.wait([program.end])
     return bytes(output), errors
 
 

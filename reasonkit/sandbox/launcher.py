@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,14 +24,6 @@ from reasonkit.errors import RunError
 from reasonkit.sandbox.inside import zygote
 from reasonkit.sandbox.inside.layers import ORDER
 from reasonkit.sandbox.process import START_LIMIT, EndedError, LostError, Process
-
-_BOOT = """
-import sys
-sys.path.insert(0, sys.argv.pop(1))
-import inside.zygote
-del sys.path[0]
-inside.zygote.main()
-"""
 
 
 class Launcher:
@@ -90,7 +81,7 @@ class Launcher:
                 leash_inside.close()
                 for _, write in ends:
                     os.close(write)
-            process.receive(time.monotonic() + START_LIMIT)
+            process.receive()
         except BaseException as error:
             with contextlib.suppress(LostError):
                 process.close()
@@ -127,14 +118,14 @@ class Launcher:
         # A Python built with a shared library may be found by this alone.
         libraries = {k: v for k, v in os.environ.items() if k == "LD_LIBRARY_PATH"}
         # As -I is, except that it would ignore the seed: sets should have one order in every run.
-        command = [sys.executable, "-P", "-s", "-S", "-X", "utf8", "-c", _BOOT]
+        command = [sys.executable, "-P", "-s", "-S", "-X", "utf8", "-m", "inside.zygote"]
         with inside:
             self._zygote = subprocess.Popen(
-                [*command, str(Path(__file__).parent), json.dumps(options)],
+                [*command, json.dumps(options)],
                 stdin=inside.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={"PYTHONHASHSEED": "0", **libraries},
+                env={"PYTHONPATH": str(Path(__file__).parent), "PYTHONHASHSEED": "0", **libraries},
                 cwd="/",
                 start_new_session=True,
             )

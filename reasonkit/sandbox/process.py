@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import select
 import socket
+import struct
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -33,6 +33,7 @@ class Process:
     """A sandboxed process. Closing it kills it and waits until it is gone.
 
     Attributes:
+        deadline: until when it is waited for, as of ``time.monotonic``.
         output: where its standard output can be read, if it was asked for.
         errors: the same for standard error.
     """
@@ -40,6 +41,7 @@ class Process:
     def __init__(
         self, pipe: socket.socket, leash: socket.socket, outputs: Sequence[int] = ()
     ) -> None:
+        self.deadline = time.monotonic() + START_LIMIT
         self.output, self.errors = outputs or (-1, -1)
         self._pipe, self._leash, self._outputs = pipe, leash, outputs
         self._code: int | None = None
@@ -50,14 +52,14 @@ class Process:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def send(self, message: Any, deadline: float) -> None:
+    def send(self, message: Any) -> None:
         """Sends a message on the private pipe.
 
         Raises:
-            TimeoutError: it isn't taken before the deadline, as of ``time.monotonic``.
+            TimeoutError: it isn't taken before the deadline.
             EndedError: the process is gone.
         """
-        self._pipe.settimeout(_left(deadline))
+        self._pipe.settimeout(self._left())
         try:
             self._pipe.sendall(frames.packed(message))
         except (BrokenPipeError, ConnectionResetError):
@@ -66,7 +68,7 @@ class Process:
             # An answer that could just be read, on its way to the tests.
             raise EndedError("the answer is nested too deeply") from None
 
-    def receive(self, deadline: float) -> Any:
+    def receive(self) -> Any:
         """The next message from the private pipe: any JSON at all.
 
         Raises:
@@ -75,20 +77,19 @@ class Process:
         """
 
         def some(size: int) -> bytes:
-            self._pipe.settimeout(_left(deadline))
+            self._pipe.settimeout(self._left())
             return self._pipe.recv(size)
 
         try:
-            (length,) = frames.HEADER.unpack(frames.exactly(some, frames.HEADER.size))
-            if length > LARGEST_ANSWER:
-                raise EndedError("the answer is too large, or no answer")
-            return json.loads(frames.exactly(some, length))
+            return frames.read(some, LARGEST_ANSWER)
+        except OverflowError:
+            raise EndedError("the answer is too large, or no answer") from None
         except (EOFError, ConnectionResetError):
             raise EndedError(self.explain()) from None
         except (ValueError, RecursionError):
             raise EndedError("the answer is garbage") from None
 
-    def wait(self, ready: Sequence[int], deadline: float) -> list[int]:
+    def wait(self, ready: Sequence[int]) -> list[int]:
         """Those of some descriptors that can be read, or are at their end, once one of them can.
 
         Raises:
@@ -97,7 +98,7 @@ class Process:
         poll = select.poll()
         for descriptor in ready:
             poll.register(descriptor, select.POLLIN)
-        found = poll.poll(math.ceil(_left(deadline) * 1000))
+        found = poll.poll(math.ceil(self._left() * 1000))
         if not found:
             raise TimeoutError
         return [descriptor for descriptor, _ in found]
@@ -118,9 +119,8 @@ class Process:
                 self._leash.settimeout(START_LIMIT)
                 with contextlib.suppress(OSError):
                     self._leash.send(b"kill")
-                status = frames.exactly(self._leash.recv, zygote.STATUS.size)
-                (self._code,) = zygote.STATUS.unpack(status)
-            except (EOFError, OSError):
+                (self._code,) = zygote.STATUS.unpack(self._leash.recv(zygote.STATUS.size))
+            except (struct.error, OSError):
                 raise LostError from None
             finally:
                 self._pipe.close()
@@ -139,9 +139,8 @@ class Process:
             return f"the program was ended by signal {-code}"
         return f"the program exited with status {code}"
 
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
+    def _left(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left

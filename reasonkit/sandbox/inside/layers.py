@@ -7,15 +7,14 @@ are taken in that order and can't be given back.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
-import signal
 import struct
 import sys
 from collections.abc import Callable, Sequence
 
 from . import landlock, seccomp
+from .kernel import call, die_with_parent
 from .namespaces import DEVICES, SCRATCH, Namespaces
 
 ORDER = ("namespaces", "landlock", "seccomp", "rlimits")
@@ -31,7 +30,7 @@ _OPEN_FILES = 64
 _PROCESSES = 128
 _STACK_BYTES = 64 << 20
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITIES_VERSION = 0x20080522
 
 
@@ -48,13 +47,7 @@ def usable(wanted: Sequence[str]) -> list[str]:
     """Those of the wanted layers that work here, each tried in a process of its own."""
     if sys.platform != "linux":
         return ["rlimits"]
-    trials = {
-        "namespaces": _try_namespaces,
-        "landlock": _try_landlock,
-        "seccomp": _try_seccomp,
-        "rlimits": lambda: None,
-    }
-    return [layer for layer in ORDER if layer in wanted and _works(trials[layer])]
+    return [layer for layer in ORDER if layer in wanted and _works(layer)]
 
 
 def new_namespaces() -> Namespaces:
@@ -78,50 +71,48 @@ def enter(
         OSError: a layer can't be taken.
     """
     os.setsid()
-    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-    if libc is not None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if sys.platform == "linux":
+        die_with_parent()
     if namespaces is not None:
         namespaces.enter()
         scratch = SCRATCH
     os.chdir(scratch)
     os.environ.clear()
     os.environ.update(HOME=scratch, TMPDIR=scratch)
-    _limit(memory, seconds, namespaces is not None)
-    if libc is not None:
-        _drop_privileges(libc)
+    limits = {
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_FSIZE: _FILE_BYTES[namespaces is not None],
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_NPROC: _PROCESSES,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+        # Deep recursion through C code needs more than the usual 8 MiB.
+        resource.RLIMIT_STACK: _STACK_BYTES,
+    }
+    for kind, most in limits.items():
+        limit(kind, most)
+    if sys.platform == "linux":
+        call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        call("capset", struct.pack("Ii", _CAPABILITIES_VERSION, 0), bytes(24))
     if "landlock" in layers:
         landlock.apply(readable(), [path for path in DEVICES if os.path.exists(path)], scratch)
     if "seccomp" in layers:
         seccomp.apply()
 
 
-def _limit(memory: int, seconds: int, bounded: bool) -> None:
-    limits = {
-        resource.RLIMIT_AS: memory,
-        resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_FSIZE: _FILE_BYTES[bounded],
-        resource.RLIMIT_NOFILE: _OPEN_FILES,
-        resource.RLIMIT_NPROC: _PROCESSES,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_MEMLOCK: 0,
-    }
-    for limit, value in limits.items():
-        hard = resource.getrlimit(limit)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (value, value))
-    # Deep recursion through C code needs more than the usual 8 MiB.
-    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-    if hard == resource.RLIM_INFINITY or hard >= _STACK_BYTES:
-        resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, _STACK_BYTES))
+def limit(kind: int, most: int) -> None:
+    """Lowers a limit of this process to so much, for good."""
+    hard = resource.getrlimit(kind)[1]
+    value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (value, value))
 
 
-def _drop_privileges(libc: ctypes.CDLL) -> None:
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "no_new_privs")
-    header = struct.pack("Ii", _CAPABILITIES_VERSION, 0)
-    if libc.capset(header, bytes(24)) != 0:
-        raise OSError(ctypes.get_errno(), "capset")
+def _works(layer: str) -> bool:
+    child = os.fork()
+    if not child:
+        _leave_with(_try_namespaces if layer == "namespaces" else lambda: _enter([layer], None))
+    return os.waitpid(child, 0)[1] == 0
 
 
 def _try_namespaces() -> None:
@@ -134,25 +125,12 @@ def _try_namespaces() -> None:
         if child := namespaces.fork():
             _expect_success(os.waitpid(child, 0)[1])
         else:
-            _leave_with(namespaces.enter)
+            _leave_with(lambda: _enter([], namespaces))
     os._exit(0)
 
 
-def _try_landlock() -> None:
-    _drop_privileges(ctypes.CDLL(None, use_errno=True))
-    landlock.apply(readable(), DEVICES, SCRATCH)
-
-
-def _try_seccomp() -> None:
-    _drop_privileges(ctypes.CDLL(None, use_errno=True))
-    seccomp.apply()
-
-
-def _works(trial: Callable[[], None]) -> bool:
-    child = os.fork()
-    if not child:
-        _leave_with(trial)
-    return os.waitpid(child, 0)[1] == 0
+def _enter(layers: Sequence[str], namespaces: Namespaces | None) -> None:
+    enter(layers, namespaces, "/", memory=1 << 40, seconds=1 << 20)
 
 
 def _expect_success(status: int) -> None:

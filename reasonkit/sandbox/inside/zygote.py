@@ -1,6 +1,6 @@
 """A clean interpreter that forks a sandboxed process for each request.
 
-It is started by path, with an empty environment and without site-packages, imports what programs
+It is started with an empty environment and without site-packages, imports what programs
 often use, and sees only descriptors and limits: programs, tests and answers pass between the
 launcher and the sandboxed process directly. It dies with its launcher, and all runs with it.
 
@@ -13,7 +13,6 @@ sent on the leash.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -28,8 +27,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from . import child, layers
+from . import child, frames, layers
+from .kernel import call, die_with_parent
 from .namespaces import Namespaces
 
 REQUEST = struct.Struct(">QI")
@@ -44,7 +45,6 @@ _OPEN_FILES = 4096
 _LOOK_AT_DISK = 50
 """Milliseconds between looks at scratch folders that nothing else bounds."""
 
-_PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8
 
 _PRELOADED = """
@@ -53,6 +53,15 @@ contextlib copy dataclasses datetime decimal difflib enum fractions functools ha
 inspect io itertools json keyword math numbers operator pathlib pprint queue random re statistics
 string struct textwrap threading time traceback types typing unittest uuid zlib
 """
+
+
+@dataclass
+class Run:
+    """A sandboxed process: its leash, its scratch folder where nothing bounds that, its excess."""
+
+    leash: int
+    scratch: str
+    full: bool = False
 
 
 class Zygote:
@@ -76,9 +85,7 @@ class Zygote:
     ) -> None:
         self._control, self._parent, self._folder = control, parent, folder
         self._layers, self._namespaces = taken, namespaces
-        self._leashes: dict[int, int] = {}
-        self._scratch: dict[int, str] = {}
-        self._full: set[int] = set()
+        self._runs: dict[int, Run] = {}
         self._poll = select.poll()
         self._woken, wake = os.pipe()
         os.set_blocking(self._woken, False)
@@ -92,25 +99,26 @@ class Zygote:
     def work(self) -> None:
         """Serves requests until the launcher is gone; then ends every run."""
         while True:
-            ready = {fd for fd, _ in self._poll.poll(_LOOK_AT_DISK if self._scratch else None)}
+            bounded = self._namespaces is not None or not self._runs
+            ready = {fd for fd, _ in self._poll.poll(None if bounded else _LOOK_AT_DISK)}
             if self._parent in ready:
                 break
             if self._woken in ready:
                 os.read(self._woken, 1 << 12)
-            for pid, leash in self._leashes.items():
-                if leash in ready:
-                    self._poll.unregister(leash)
+            for pid, run in self._runs.items():
+                if run.leash in ready:
+                    self._poll.unregister(run.leash)
                     _kill(pid)
             if self._control.fileno() in ready and not self._accept():
                 break
-            for pid, scratch in self._scratch.items():
-                if _too_large(scratch):
-                    self._full.add(pid)
+            for pid, run in self._runs.items():
+                if run.scratch and _too_large(run.scratch):
+                    run.full = True
                     _kill(pid)
             self._reap()
-        for pid in self._leashes:
+        for pid in self._runs:
             _kill(pid)
-        while self._leashes:
+        while self._runs:
             time.sleep(0.01)
             self._reap()
 
@@ -119,28 +127,23 @@ class Zygote:
         request, descriptors, _, _ = socket.recv_fds(self._control, REQUEST.size, 4)
         if not request:
             return False
-        memory, seconds = REQUEST.unpack(request)
-        leash = descriptors[1]
-        scratch = ""
+        run = Run(descriptors.pop(1), "")
         try:
             if self._namespaces is None:
-                scratch = tempfile.mkdtemp(dir=self._folder)
+                run.scratch = tempfile.mkdtemp(dir=self._folder)
             pid = os.fork() if self._namespaces is None else self._namespaces.fork()
         except OSError:
             # The closed leash tells the launcher.
-            os.close(leash)
-            if scratch:
-                os.rmdir(scratch)
+            os.close(run.leash)
+            if run.scratch:
+                os.rmdir(run.scratch)
         else:
             if not pid:
-                self._become(descriptors, scratch, memory, seconds)
-            self._leashes[pid] = leash
-            self._poll.register(leash, select.POLLIN)
-            if scratch:
-                self._scratch[pid] = scratch
+                self._become(descriptors, run.scratch, *REQUEST.unpack(request))
+            self._runs[pid] = run
+            self._poll.register(run.leash, select.POLLIN)
         for descriptor in descriptors:
-            if descriptor != leash:
-                os.close(descriptor)
+            os.close(descriptor)
         return True
 
     def _become(self, descriptors: Sequence[int], scratch: str, memory: int, seconds: int) -> None:
@@ -149,35 +152,36 @@ class Zygote:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             layers.enter(self._layers, self._namespaces, scratch, memory, seconds)
-            pipe, _, *outputs = descriptors
+            pipe, *outputs = descriptors
             for target, output in enumerate(outputs, start=1):
                 os.dup2(output, target)
-            os.dup2(pipe, child.PIPE)
-            os.closerange(child.PIPE + 1, _OPEN_FILES)
+            os.dup2(pipe, frames.PIPE)
+            os.closerange(frames.PIPE + 1, _OPEN_FILES)
             child.main()
         finally:
             os._exit(1)
 
     def _reap(self) -> None:
-        while self._leashes:
+        while self._runs:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            leash = self._leashes.pop(pid)
-            if scratch := self._scratch.pop(pid, ""):
+            run = self._runs.pop(pid)
+            if run.scratch:
                 with contextlib.suppress(OSError):
-                    remove(scratch)
-            code = DISK_FULL if pid in self._full else os.waitstatus_to_exitcode(status)
-            self._full.discard(pid)
+                    remove(run.scratch)
+            code = DISK_FULL if run.full else os.waitstatus_to_exitcode(status)
             with contextlib.suppress(KeyError):
-                self._poll.unregister(leash)
+                self._poll.unregister(run.leash)
             with contextlib.suppress(OSError):
-                os.write(leash, STATUS.pack(code))
-            os.close(leash)
+                os.write(run.leash, STATUS.pack(code))
+            os.close(run.leash)
 
 
 def main() -> None:
     """Finds the layers that work, says so, and serves; options are JSON in the first argument."""
+    # It led here; programs import the standard library alone.
+    del sys.path[0]
     options = json.loads(sys.argv[1])
     control = socket.socket(fileno=os.dup(0))
     os.dup2(1, 0)
@@ -186,9 +190,7 @@ def main() -> None:
         parent = os.pidfd_open(options["parent"])
     if os.getppid() != options["parent"]:
         return
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    layers.limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
     _preload()
     taken = layers.usable(options["layers"])
     namespaces = None
@@ -199,7 +201,7 @@ def main() -> None:
             control.close()
             os.wait()
             return
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        die_with_parent()
     folder = tempfile.mkdtemp(prefix="reasonkit-", dir=options["folder"]) if not namespaces else ""
     try:
         control.sendall(json.dumps([taken, folder]).encode() + b"\n")
@@ -221,7 +223,7 @@ def _preload() -> None:
     site.setcopyright()
     if sys.platform == "linux":
         # Each thread's arena reserves address space, which is limited.
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+        call("mallopt", _M_ARENA_MAX, 2)
 
 
 def _kill(pid: int) -> None:
@@ -277,3 +279,7 @@ def remove(folder: str) -> None:
                     os.unlink(inner.path)
             os.rmdir(entry.path)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

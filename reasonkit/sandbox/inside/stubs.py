@@ -11,14 +11,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import errors, frames, values
+from . import frames, values
+from .functions import OPERATIONS
 
 _LONGEST_ITERATOR = 1 << 20
-_NO_ENCODING = (ValueError, TypeError, KeyError, RecursionError, MemoryError)
 
 _METHODS = {
     name
@@ -28,8 +27,12 @@ _METHODS = {
 }
 
 
-class Asked:
-    """Something of the program, by its name or its number.
+def _asking(operation: str) -> Callable[..., Any]:
+    return lambda self, *given: self._link.ask(self, operation, *given)
+
+
+class Stub:
+    """Something of the program.
 
     Args:
         link: how it is asked.
@@ -37,39 +40,30 @@ class Asked:
         trusted: whether any of its methods may be called.
     """
 
-    def __init__(self, link: Link, target: str | int, trusted: bool) -> None:
+    def __init__(self, link: Link, target: str | int, trusted: bool = False) -> None:
         self.__dict__.update(_link=link, _target=target, _trusted=trusted)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        link: Link = self.__dict__["_link"]
-        found = link.ask(self, "attribute", name)
-        if isinstance(found, Asked) and "__call__" in dir(type(found)):
-            if name in _METHODS and not self.__dict__["_trusted"]:
+        found = self._link.ask(self, "__getattr__", name)
+        if isinstance(found, Stub) and callable(found):
+            if name in _METHODS and not self._trusted:
                 raise TypeError(f"{name} of an object of the program isn't called")
-            found.__dict__["_trusted"] = self.__dict__["_trusted"]
+            found.__dict__["_trusted"] = self._trusted
         return found
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._link.ask(self, "set", name, value)
-
-    def __repr__(self) -> str:
-        return str(self._link.ask(self, "repr"))
-
-    def __str__(self) -> str:
-        return str(self._link.ask(self, "str"))
+    __setattr__, __repr__, __str__ = map(_asking, ("__setattr__", "__repr__", "__str__"))
 
 
-def _call(self: Asked, *arguments: Any, **keywords: Any) -> Any:
-    link, target = self._link, self._target
-    result = link.ask(self, "call", *arguments, **keywords)
-    if isinstance(result, Asked) and isinstance(target, str) and target[:1].isupper():
+def _call(self: Stub, *arguments: Any, **keywords: Any) -> Any:
+    result = self._link.ask(self, "__call__", *arguments, **keywords)
+    if isinstance(result, Stub) and isinstance(self._target, str) and self._target[:1].isupper():
         result.__dict__["_trusted"] = True
     return result
 
 
-def _equal(self: Asked, other: Any) -> Any:
+def _equal(self: Stub, other: Any) -> Any:
     """As dataclasses compare."""
     if type(self).__name__ != type(other).__name__ or not dataclasses.is_dataclass(other):
         return NotImplemented
@@ -80,20 +74,21 @@ def _equal(self: Asked, other: Any) -> Any:
     )
 
 
-_ASKED: dict[str, Callable[..., Any]] = {
-    "__call__": _call,
-    "__iter__": lambda self: self._link.ask(self, "iter"),
-    "__len__": lambda self: self._link.ask(self, "len"),
-    "__getitem__": lambda self, key: self._link.ask(self, "item", key),
-    "__setitem__": lambda self, key, value: self._link.ask(self, "set item", key, value),
-    "__bool__": lambda self: self._link.ask(self, "bool"),
-}
-
-
-class Named(Asked):
+class Named(Stub):
     """What a global of the program is called, as the tests have it."""
 
     __call__ = _call
+
+
+_MEMBERS = {
+    "__call__": _call,
+    **{
+        name: _asking(name)
+        for name in OPERATIONS
+        if name not in vars(Named) and name not in vars(Stub) and name != "__next__"
+    },
+}
+"""What a stub's class has where the object's own class has it."""
 
 
 class Link:
@@ -103,12 +98,10 @@ class Link:
         asked: how often anything was.
     """
 
-    def __init__(self, pipe: int) -> None:
+    def __init__(self) -> None:
         self.asked = 0
-        self._pipe = pipe
         self._objects: dict[int, Any] = {}
-        self._functions: dict[int, Callable[..., Any]] = {}
-        self._counter = itertools.count()
+        self._functions: list[Callable[..., Any]] = []
 
     def named(self, name: str) -> Named:
         """What stands for a global of the program."""
@@ -116,55 +109,51 @@ class Link:
         found.__dict__["__name__"] = name
         return found
 
-    def ask(self, asked: Asked, operation: str, *arguments: Any, **keywords: Any) -> Any:
+    def ask(self, stub: Stub, operation: str, *arguments: Any, **keywords: Any) -> Any:
         """What the program gives.
 
         Raises:
             Exception: what it raised, or a TypeError where an argument can't be passed.
         """
         self.asked += 1
-        target = asked.__dict__["_target"]
+        target = stub._target
         try:
-            given = [values.encode(part, self._other) for part in (list(arguments), keywords)]
+            given = values.encode([[*arguments], keywords], self._other)
         except values.UnplainError as error:
             raise TypeError(f"an argument of {error} can't be passed to {target}") from None
-        frames.write(self._pipe, {"ask": [target, operation, *given]})
-        while "function" in (reply := frames.read(self._pipe)):
-            frames.write(self._pipe, {"ask": self._answer(reply["function"])})
+        frames.write({"ask": [target, operation, given]})
+        while "function" in (reply := frames.read()):
+            frames.write({"ask": self._answer(reply["function"])})
         if "error" in reply:
-            raise (
-                StopIteration
-                if operation == "next" and reply["error"][0] == "StopIteration"
-                else errors.exception(*reply["error"])
-            )
+            name, text = reply["error"]
+            ended = operation == "__next__" and name == "StopIteration"
+            raise StopIteration if ended else values.exception(name, text)
         result = self._decoded(reply["value"], target)
         if result is None and (changed := self._decoded(reply.get("changed"), target)):
-            _refill([list(arguments), keywords], changed)
+            _refilled([[*arguments], keywords], changed)
         return result
 
     def _answer(self, call: Any) -> dict[str, Any]:
         """What a function of the tests gives the program that calls it."""
-        number, arguments, keywords = self._decoded(call, "the program")
+        number, (arguments, keywords) = self._decoded(call, "the program")
         try:
             result = self._functions[number](*arguments, **keywords)
             return {"value": values.encode(result, self._other)}
         except values.UnplainError as error:
             return {"error": ["TypeError", f"returned {error}"]}
         except Exception as error:
-            return {"error": errors.description(error)}
+            return {"error": values.described(error)}
 
     def _decoded(self, data: Any, target: str | int) -> Any:
         try:
             return values.decode(data, self._known)
-        except _NO_ENCODING:
+        except (ValueError, RecursionError):
             # Raised, it could be what the tests expect.
             verdict = f"{target} returned no plain value"
-            frames.write(self._pipe, {"verdict": verdict, "asked": self.asked})
+            frames.write({"verdict": verdict, "asked": self.asked})
             os._exit(0)
 
     def _known(self, kind: str, content: Any) -> Any:
-        if kind == "exception":
-            return errors.exception(*content)
         if kind != "object":
             raise ValueError(f"no such type: {kind}")
         number, name, abilities, fields = content
@@ -173,63 +162,48 @@ class Link:
         return self._objects[number]
 
     def _object(self, number: int, name: str, abilities: list[str], fields: Any) -> Any:
-        members: dict[str, Any] = {
-            ability: _ASKED[ability] for ability in abilities if ability in _ASKED
-        }
+        members: dict[str, Any] = {a: _MEMBERS[a] for a in abilities if a in _MEMBERS}
         if fields is not None:
             members |= {"__eq__": _equal, "__hash__": None}
             kind: Any = dataclasses.make_dataclass(
-                name, fields, bases=(Asked,), namespace=members, eq=False, repr=False, init=False
+                name, fields, bases=(Stub,), namespace=members, eq=False, repr=False, init=False
             )
         else:
-            kind = types.new_class(name, (Asked,), exec_body=lambda body: body.update(members))
-        made = kind(self, int(number), False)
+            kind = type(name, (Stub,), members)
+        made = kind(self, int(number))
         return self._pulled(made) if "__next__" in abilities else made
 
-    def _pulled(self, iterator: Asked) -> Iterator[Any]:
+    def _pulled(self, iterator: Stub) -> Iterator[Any]:
         while True:
             try:
-                item = self.ask(iterator, "next")
+                item = self.ask(iterator, "__next__")
             except StopIteration:
                 return
             yield item
 
     def _other(self, value: Any) -> dict[str, Any]:
-        if isinstance(value, Asked):
-            return {"kept": value.__dict__["_target"]}
+        if isinstance(value, Stub):
+            return {"kept": value._target}
         if hasattr(type(value), "__next__"):
             items = list(itertools.islice(value, _LONGEST_ITERATOR))
             return {"iterator": values.encode(items, self._other)}
         if callable(value) and not isinstance(value, type):
-            number = next(self._counter)
-            self._functions[number] = value
-            return {"function": number}
+            self._functions.append(value)
+            return {"function": len(self._functions) - 1}
         raise values.UnplainError(f"type {type(value).__name__}")
 
 
-def _refill(old: Any, new: Any) -> None:
-    """Gives lists, dictionaries and sets the content of others, in place."""
-    if type(old) is not type(new):
-        return
-    if isinstance(old, list) and len(old) == len(new):
-        for i, (one, other) in enumerate(zip(old, new, strict=True)):
-            if _can_refill(one, other):
-                _refill(one, other)
-            else:
-                old[i] = other
-    elif isinstance(old, list):
-        old[:] = new
+def _refilled(old: Any, new: Any) -> Any:
+    """The old list, dictionary or set with the new content in place; what else is new, as it is."""
+    if type(old) is not type(new) or not isinstance(old, list | dict | set):
+        return new
+    if isinstance(old, list):
+        old[:] = map(_refilled, old, new) if len(old) == len(new) else new
     elif isinstance(old, dict):
-        for key in new.keys() & old.keys():
-            if _can_refill(old[key], new[key]):
-                _refill(old[key], new[key])
-                new[key] = old[key]
+        items = {key: _refilled(old.get(key), value) for key, value in new.items()}
+        old.clear()
+        old.update(items)
+    else:
         old.clear()
         old.update(new)
-    elif isinstance(old, set):
-        old.clear()
-        old.update(new)
-
-
-def _can_refill(old: Any, new: Any) -> bool:
-    return type(old) is type(new) and isinstance(old, list | dict | set)
+    return old
