@@ -24,8 +24,7 @@ from typing import Any
 
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.sandbox.inside import values
-from reasonkit.sandbox.launcher import Launcher
-from reasonkit.sandbox.process import EndedError, LostError, Process
+from reasonkit.sandbox.launcher import EndedError, Launcher, LostError, Process
 from reasonkit.sandbox.tests import Pairs, Source, read
 
 LARGEST_OUTPUT = 1 << 20
