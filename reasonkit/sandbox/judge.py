@@ -25,7 +25,7 @@ from typing import Any
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.sandbox.inside import values
 from reasonkit.sandbox.launcher import EndedError, Launcher, LostError, Process
-from reasonkit.sandbox.tests import Pairs, Source, read
+from reasonkit.sandbox.tests import Pairs, Source, check_tests
 
 LARGEST_OUTPUT = 1 << 20
 """Bytes that a program may write beyond what is expected of it."""
@@ -109,7 +109,7 @@ def run_tests(
         RunError: no sandboxed process can be started.
     """
     require_isolation(allow_weaker)
-    made = read(tests, entry_point)
+    made = check_tests(tests, entry_point)
     start = functools.partial(LAUNCHER.process, memory, timeout)
     failure: str | None = "the sandbox was killed"
     for _ in range(2):

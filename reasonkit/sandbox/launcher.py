@@ -291,11 +291,8 @@ class Launcher:
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        process, self._zygote = self._zygote, None
-        if process is not None:
-            # It is no child of this process, so there is nothing to wait for.
-            process.returncode = 0
         self._folder = ""
-        control, self._control = self._control, None
-        if control is not None:
-            control.close()
+        if self._zygote is not None:
+            # It is no child of this process, so there is nothing to wait for.
+            self._zygote.returncode = 0
+        self._stop()

@@ -34,8 +34,8 @@ class Source:
     check: str | None
 
 
-def read(tests: Any, entry_point: str | None) -> Source | Pairs:
-    """The tests of a program, of one of the kinds of `reasonkit.sandbox.run_tests`.
+def check_tests(tests: Any, entry_point: str | None = None) -> Source | Pairs:
+    """The tests of a program, of one of the kinds of `reasonkit.sandbox.run_tests`, read.
 
     Raises:
         DataError: they are malformed: empty, without an assertion, or not as described there.
@@ -54,15 +54,6 @@ def read(tests: Any, entry_point: str | None) -> Source | Pairs:
     if not all(isinstance(text, str) for pair in pairs for text in pair):
         raise DataError("without an entry_point, input and output of a test have to be strings")
     return pairs
-
-
-def check_tests(tests: Any, entry_point: str | None = None) -> None:
-    """Refuses malformed tests without running anything.
-
-    Raises:
-        DataError: as `read`.
-    """
-    read(tests, entry_point)
 
 
 def _source(source: str, entry_point: str | None) -> Source:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
 
 from .kernel import call
+from .namespaces import DEVICES, readable
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG = 1
@@ -22,13 +22,10 @@ _TCP_BIND_AND_CONNECT = 3
 _ABSTRACT_SOCKETS_AND_SIGNALS = 3
 
 
-def apply(read: Sequence[str], write: Sequence[str], scratch: str) -> None:
-    """Leaves the process with these files only; ``no_new_privs`` must be set already.
+def apply(scratch: str) -> None:
+    """Leaves the process with what it has to read, and a scratch folder in which it can't run files.
 
-    Args:
-        read: folders that may be read.
-        write: files that may be read and written.
-        scratch: the folder in which everything but running programs is allowed.
+    ``no_new_privs`` must be set already.
 
     Raises:
         OSError: the kernel has no Landlock.
@@ -41,8 +38,9 @@ def apply(read: Sequence[str], write: Sequence[str], scratch: str) -> None:
     handled += [_ABSTRACT_SOCKETS_AND_SIGNALS] if version >= 6 else []
     packed = struct.pack(f"{len(handled)}Q", *handled)
     rules = call("syscall", _CREATE_RULESET, packed, len(packed), 0)
-    rights = dict.fromkeys(read, _READ_FILE | _READ_DIR)
-    rights |= dict.fromkeys(write, _READ_FILE | _WRITE_FILE | _TRUNCATE)
+    devices = [path for path in DEVICES if os.path.exists(path)]
+    rights = dict.fromkeys(readable(), _READ_FILE | _READ_DIR)
+    rights |= dict.fromkeys(devices, _READ_FILE | _WRITE_FILE | _TRUNCATE)
     rights[scratch] = everything & ~_EXECUTE
     try:
         for path, allowed in rights.items():

@@ -15,13 +15,9 @@ from collections.abc import Callable, Sequence
 
 from . import landlock, seccomp
 from .kernel import call, die_with_parent
-from .namespaces import DEVICES, SCRATCH, Namespaces
+from .namespaces import SCRATCH, SCRATCH_BYTES, Namespaces
 
 ORDER = ("namespaces", "landlock", "seccomp", "rlimits")
-
-SCRATCH_BYTES = 64 << 20
-SCRATCH_FILES = 4096
-"""What a scratch folder may hold."""
 
 _FILE_BYTES = {True: SCRATCH_BYTES, False: 16 << 20}
 """By whether the scratch folder is bounded as a whole. Where it is not, files that were deleted but
@@ -34,25 +30,11 @@ _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITIES_VERSION = 0x20080522
 
 
-def readable() -> list[str]:
-    """The folders that a Python program needs: its standard library and the system's libraries."""
-    stdlib = os.path.dirname(os.path.realpath(os.__file__))
-    own = [stdlib, os.path.join(sys.base_prefix, "lib"), os.path.join(sys.base_prefix, "lib64")]
-    system = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/share/zoneinfo"]
-    found = [path for path in dict.fromkeys([*own, *system]) if os.path.isdir(path)]
-    return [path for path in found if not any(path.startswith(f"{other}/") for other in found)]
-
-
 def usable(wanted: Sequence[str]) -> list[str]:
     """Those of the wanted layers that work here, each tried in a process of its own."""
     if sys.platform != "linux":
         return ["rlimits"]
     return [layer for layer in ORDER if layer in wanted and _works(layer)]
-
-
-def new_namespaces() -> Namespaces:
-    """Moves this process into namespaces; see :class:`Namespaces`."""
-    return Namespaces(readable(), SCRATCH_BYTES, SCRATCH_FILES)
 
 
 def enter(
@@ -96,7 +78,7 @@ def enter(
         call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         call("capset", struct.pack("Ii", _CAPABILITIES_VERSION, 0), bytes(24))
     if "landlock" in layers:
-        landlock.apply(readable(), [path for path in DEVICES if os.path.exists(path)], scratch)
+        landlock.apply(scratch)
     if "seccomp" in layers:
         seccomp.apply()
 
@@ -109,39 +91,32 @@ def limit(kind: int, most: int) -> None:
 
 
 def _works(layer: str) -> bool:
-    child = os.fork()
-    if not child:
-        _leave_with(_try_namespaces if layer == "namespaces" else lambda: _enter([layer], None))
-    return os.waitpid(child, 0)[1] == 0
+    return _succeeds(
+        os.fork, _try_namespaces if layer == "namespaces" else lambda: _enter([layer], None)
+    )
 
 
 def _try_namespaces() -> None:
-    namespaces = new_namespaces()
-    if not namespaces.settle():
-        _expect_success(os.wait()[1])
-        return
-    # Everything that a run does has to work, twice: the first could use up what the next needs.
-    for _ in range(2):
-        if child := namespaces.fork():
-            _expect_success(os.waitpid(child, 0)[1])
-        else:
-            _leave_with(lambda: _enter([], namespaces))
-    os._exit(0)
+    namespaces = Namespaces()
+    if namespaces.settle():
+        # Everything that a run does has to work, twice: the first could use up what the next needs.
+        works = all(_succeeds(namespaces.fork, lambda: _enter([], namespaces)) for _ in range(2))
+        os._exit(not works)
+    if os.wait()[1] != 0:
+        raise OSError("a trial failed")
 
 
 def _enter(layers: Sequence[str], namespaces: Namespaces | None) -> None:
     enter(layers, namespaces, "/", memory=1 << 40, seconds=1 << 20)
 
 
-def _expect_success(status: int) -> None:
-    if status != 0:
-        raise OSError("a trial failed")
-
-
-def _leave_with(action: Callable[[], None]) -> None:
-    """Ends the process: status 0 where the action works, 1 where it raises."""
-    status = 1
-    with contextlib.suppress(BaseException):
-        action()
-        status = 0
-    os._exit(status)
+def _succeeds(fork: Callable[[], int], action: Callable[[], None]) -> bool:
+    """Whether an action ends without an error, in a process of its own."""
+    child = fork()
+    if not child:
+        status = 1
+        with contextlib.suppress(BaseException):
+            action()
+            status = 0
+        os._exit(status)
+    return os.waitpid(child, 0)[1] == 0

@@ -13,11 +13,15 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections.abc import Sequence
+import sys
 
 from .kernel import call
 
 SCRATCH = "/tmp"
+SCRATCH_BYTES = 64 << 20
+SCRATCH_FILES = 4096
+"""What a scratch folder may hold."""
+
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 _NEW_USER, _NEW_PID, _NEW_NET = 0x10000000, 0x20000000, 0x40000000
@@ -30,20 +34,23 @@ _NOBODY = 65534
 _USER = 1000
 
 
+def readable() -> list[str]:
+    """The folders that a Python program needs: its standard library and the system's libraries."""
+    stdlib = os.path.dirname(os.path.realpath(os.__file__))
+    own = [stdlib, os.path.join(sys.base_prefix, "lib"), os.path.join(sys.base_prefix, "lib64")]
+    system = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/share/zoneinfo"]
+    found = [path for path in dict.fromkeys([*own, *system]) if os.path.isdir(path)]
+    return [path for path in found if not any(path.startswith(f"{other}/") for other in found)]
+
+
 class Namespaces:
     """The namespaces of a zygote that has settled into its own.
-
-    Args:
-        read: folders that programs may read.
-        scratch_bytes: size of a run's scratch folder.
-        scratch_files: number of files in it.
 
     Raises:
         OSError: the kernel refuses one of them. The process is then in no state to go on.
     """
 
-    def __init__(self, read: Sequence[str], scratch_bytes: int, scratch_files: int) -> None:
-        self._scratch = f"size={scratch_bytes},nr_inodes={scratch_files},mode=700"
+    def __init__(self) -> None:
         self._processes = -1
         lasting = _NEW_MOUNTS | _NEW_NET | _NEW_IPC | _NEW_HOST_NAME
         # The folder is kept for the maps of users: the new root has none.
@@ -55,9 +62,9 @@ class Namespaces:
             user, group = os.geteuid(), os.getegid()
             call("unshare", lasting | _NEW_USER)
             self._map_user(0, user, group)
-            _change_root(read)
+            _change_root()
         else:
-            _change_root(read)
+            _change_root()
             # Root of the machine would be exempt from the limit on processes, and owns files.
             os.setgroups([])
             os.setresgid(_NOBODY, _NOBODY, _NOBODY)
@@ -94,7 +101,8 @@ class Namespaces:
         """Takes a run's own namespaces and mounts its scratch folder."""
         call("unshare", _NEW_USER | _NEW_MOUNTS | _NEW_IPC)
         self._map_user(_USER, 0, 0)
-        _mount("tmpfs", SCRATCH, "tmpfs", _NO_SUID | _NO_DEV, self._scratch)
+        bounds = f"size={SCRATCH_BYTES},nr_inodes={SCRATCH_FILES},mode=700"
+        _mount("tmpfs", SCRATCH, "tmpfs", _NO_SUID | _NO_DEV, bounds)
 
     def _map_user(self, inside: int, user: int, group: int) -> None:
         maps = {
@@ -110,12 +118,12 @@ class Namespaces:
                 os.close(target)
 
 
-def _change_root(read: Sequence[str]) -> None:
+def _change_root() -> None:
     _mount("", "/", "", _RECURSIVE | _PRIVATE)
     # Any folder will do that holds nothing of what is read.
     root = "/proc"
     _mount("tmpfs", root, "tmpfs", _NO_SUID | _NO_DEV, "size=1m,mode=755")
-    for path in read:
+    for path in readable():
         if os.path.islink(path):
             # /lib, a link to usr/lib on most systems.
             os.makedirs(root + os.path.dirname(path), exist_ok=True)

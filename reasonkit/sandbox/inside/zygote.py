@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 from . import child, frames, layers
 from .kernel import call, die_with_parent
-from .namespaces import Namespaces
+from .namespaces import SCRATCH_BYTES, SCRATCH_FILES, Namespaces
 
 REQUEST = struct.Struct(">QI")
 """Bytes of address space and seconds of processor time."""
@@ -64,6 +64,7 @@ class Run:
     full: bool = False
 
 
+@dataclass
 class Zygote:
     """Forks runs and watches over them until its launcher is gone.
 
@@ -75,16 +76,13 @@ class Zygote:
         namespaces: those of this process, if they are among the layers.
     """
 
-    def __init__(
-        self,
-        control: socket.socket,
-        parent: int | None,
-        folder: str,
-        taken: Sequence[str],
-        namespaces: Namespaces | None,
-    ) -> None:
-        self._control, self._parent, self._folder = control, parent, folder
-        self._layers, self._namespaces = taken, namespaces
+    control: socket.socket
+    parent: int | None
+    folder: str
+    taken: Sequence[str]
+    namespaces: Namespaces | None
+
+    def __post_init__(self) -> None:
         self._runs: dict[int, Run] = {}
         self._poll = select.poll()
         self._woken, wake = os.pipe()
@@ -92,16 +90,16 @@ class Zygote:
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for descriptor in (control.fileno(), self._woken, parent):
+        for descriptor in (self.control.fileno(), self._woken, self.parent):
             if descriptor is not None:
                 self._poll.register(descriptor, select.POLLIN)
 
     def work(self) -> None:
         """Serves requests until the launcher is gone; then ends every run."""
         while True:
-            bounded = self._namespaces is not None or not self._runs
+            bounded = self.namespaces is not None or not self._runs
             ready = {fd for fd, _ in self._poll.poll(None if bounded else _LOOK_AT_DISK)}
-            if self._parent in ready:
+            if self.parent in ready:
                 break
             if self._woken in ready:
                 os.read(self._woken, 1 << 12)
@@ -109,7 +107,7 @@ class Zygote:
                 if run.leash in ready:
                     self._poll.unregister(run.leash)
                     _kill(pid)
-            if self._control.fileno() in ready and not self._accept():
+            if self.control.fileno() in ready and not self._accept():
                 break
             for pid, run in self._runs.items():
                 if run.scratch and _too_large(run.scratch):
@@ -124,14 +122,14 @@ class Zygote:
 
     def _accept(self) -> bool:
         """Starts the run that is asked for; False at the end of requests."""
-        request, descriptors, _, _ = socket.recv_fds(self._control, REQUEST.size, 4)
+        request, descriptors, _, _ = socket.recv_fds(self.control, REQUEST.size, 4)
         if not request:
             return False
         run = Run(descriptors.pop(1), "")
         try:
-            if self._namespaces is None:
-                run.scratch = tempfile.mkdtemp(dir=self._folder)
-            pid = os.fork() if self._namespaces is None else self._namespaces.fork()
+            if self.namespaces is None:
+                run.scratch = tempfile.mkdtemp(dir=self.folder)
+            pid = os.fork() if self.namespaces is None else self.namespaces.fork()
         except OSError:
             # The closed leash tells the launcher.
             os.close(run.leash)
@@ -151,7 +149,7 @@ class Zygote:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            layers.enter(self._layers, self._namespaces, scratch, memory, seconds)
+            layers.enter(self.taken, self.namespaces, scratch, memory, seconds)
             pipe, *outputs = descriptors
             for target, output in enumerate(outputs, start=1):
                 os.dup2(output, target)
@@ -195,7 +193,7 @@ def main() -> None:
     taken = layers.usable(options["layers"])
     namespaces = None
     if "namespaces" in taken:
-        namespaces = layers.new_namespaces()
+        namespaces = Namespaces()
         if not namespaces.settle():
             # Only its death matters now: the zygote's follows.
             control.close()
@@ -242,7 +240,7 @@ def _too_large(folder: str) -> bool:
             with os.scandir(folders.pop()) as entries:
                 for entry in entries:
                     files += 1
-                    if files > layers.SCRATCH_FILES:
+                    if files > SCRATCH_FILES:
                         return True
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
@@ -254,7 +252,7 @@ def _too_large(folder: str) -> bool:
     except OSError:
         # A path too long, or a folder that was made unreadable.
         return True
-    return size > layers.SCRATCH_BYTES
+    return size > SCRATCH_BYTES
 
 
 def remove(folder: str) -> None:
