@@ -35,7 +35,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A reward that was checked; seconds are those of a call with at most `GROUP` completions."""
+    """A reward that was checked; seconds are those of a call with at most `SIZE` completions."""
 
     name: str
     claim: Claim
@@ -79,13 +79,11 @@ def merged(questions: Iterable[Iterable[Finding]]) -> tuple[Finding, ...]:
         worst: dict[tuple[str, str, str], Finding] = {}
         for finding in findings:
             key = (finding.reward, finding.what, finding.rule)
-            if key not in worst or _weight(finding) > _weight(worst[key]):
-                worst[key] = finding
+            worst[key] = max(worst.get(key, finding), finding, key=_weight)
         for key, finding in worst.items():
-            held = kept.get(key)
-            count = finding.questions + (held.questions if held else 0)
-            larger = finding if held is None or _weight(finding) > _weight(held) else held
-            kept[key] = replace(larger, questions=count)
+            held = kept.get(key, replace(finding, questions=0))
+            count = held.questions + finding.questions
+            kept[key] = replace(max(held, finding, key=_weight), questions=count)
     return tuple(kept.values())
 
 
