@@ -15,16 +15,17 @@ locks; numeric tolerance, other languages, packages beyond the standard library.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.sandbox.inside import values
-from reasonkit.sandbox.launcher import EndedError, Launcher, LostError, Process
+from reasonkit.sandbox.launcher import FailedError, Launcher, LostError, Process
 from reasonkit.sandbox.tests import Pairs, Source, check_tests
 
 LARGEST_OUTPUT = 1 << 20
@@ -109,23 +110,25 @@ def run_tests(
         RunError: no sandboxed process can be started.
     """
     require_isolation(allow_weaker)
-    made = check_tests(tests, entry_point)
+    read = check_tests(tests, entry_point)
     start = functools.partial(LAUNCHER.process, memory, timeout)
     failure: str | None = "the sandbox was killed"
     for _ in range(2):
         try:
-            if isinstance(made, Source):
-                failure = _judge_source(code, made, start, timeout)
+            if isinstance(read, Source):
+                _run_source(start, code, read)
             elif entry_point is not None:
-                failure = _judge_function(code, entry_point, made, start, timeout)
+                _run_calls(start, code, entry_point, read)
             else:
-                failure = _judge_program(code, made, start, timeout)
+                _run_program(start, code, read)
         except LostError:
             continue
         except TimeoutError:
             failure = f"took longer than {timeout:g} s"
-        except EndedError as error:
+        except FailedError as error:
             failure = str(error)
+        else:
+            failure = None
         break
     return Verdict(failure is None, failure or "passed", isolation())
 
@@ -145,66 +148,62 @@ def require_isolation(allow_weaker: bool = False) -> None:
         )
 
 
-def _judge_function(
-    code: str, name: str, calls: Pairs, start: Callable[[], Process], timeout: float
-) -> str | None:
-    with start() as program:
-        program.deadline = time.monotonic() + timeout
-        if failure := _load(program, code):
-            return failure
-        for number, (arguments, expected) in enumerate(calls, start=1):
-            reply = _ask(program, [name, "__call__", [arguments, {"dict": []}]])
-            if "value" not in reply:
-                return f"test {number}: {_line(': '.join(_error(reply)))}"
-            if not values.matches(expected, reply["value"]):
-                return f"test {number}: returned {_shown(reply['value'])}"
-    return None
-
-
-def _judge_source(
-    code: str, source: Source, start: Callable[[], Process], timeout: float
-) -> str | None:
+def _run_source(start: Callable[..., Process], code: str, source: Source) -> None:
     with start() as program, start() as tests:
-        program.deadline = tests.deadline = time.monotonic() + timeout
-        if failure := _load(program, code):
-            return failure
+        program.deadline = tests.deadline
+        _load(program, code)
         tests.send({"role": "tests", **asdict(source)})
         while "ask" in (message := tests.receive()):
             tests.send(_ask(program, message["ask"]))
-    if message["verdict"] is None and message["asked"] == 0:
+    if message["verdict"] is not None:
+        raise FailedError(_line(message["verdict"]))
+    if message["asked"] == 0:
         raise DataError("the tests never call the program, so that anything would pass")
-    return None if message["verdict"] is None else _line(message["verdict"])
 
 
-def _judge_program(
-    code: str, runs: Pairs, start: Callable[..., Process], timeout: float
-) -> str | None:
-    deadline = time.monotonic() + timeout
+def _run_calls(start: Callable[..., Process], code: str, name: str, calls: Pairs) -> None:
+    with start() as program:
+        _load(program, code)
+        for number, (arguments, expected) in enumerate(calls, start=1):
+            with _numbered(number):
+                reply = _ask(program, [name, "__call__", [arguments, {"dict": []}]])
+                if "value" not in reply:
+                    raise FailedError(_line(": ".join(_error(reply))))
+                if not values.matches(expected, reply["value"]):
+                    raise FailedError(f"returned {_shown(reply['value'])}")
+
+
+def _run_program(start: Callable[..., Process], code: str, runs: Pairs) -> None:
+    deadline = 0.0
     for number, (given, expected) in enumerate(runs, start=1):
-        with start(outputs=True) as program:
-            program.deadline = deadline
+        with _numbered(number), start(outputs=True) as program:
+            program.deadline = deadline = deadline or program.deadline
+            program.send({"role": "program", "code": code, "stdin": given})
             most = len(expected.encode("utf-8", "replace")) + LARGEST_OUTPUT
-            try:
-                program.send({"role": "program", "code": code, "stdin": given})
-                output, errors = _outputs(program, most)
-            except EndedError as error:
-                return f"test {number}: {error}"
+            output, errors = _outputs(program, most)
             if program.close() != 0:
                 last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
-                return f"test {number}: {_line(f'{program.explain()} {last}')}"
-        printed, wanted = _lines(output.decode("utf-8", "replace")), _lines(expected)
-        if printed != wanted:
-            differ = [a != b for a, b in zip(printed, wanted, strict=False)]
-            line = differ.index(True) if True in differ else len(differ)
-            found = repr(printed[line]) if line < len(printed) else "missing"
-            return f"test {number}: line {line + 1} of the output is {_line(found)}"
-    return None
+                raise FailedError(_line(f"{program.explain()} {last}"))
+            printed, wanted = _lines(output.decode("utf-8", "replace")), _lines(expected)
+            for line, (found, right) in enumerate(itertools.zip_longest(printed, wanted), start=1):
+                if found != right:
+                    shown = "missing" if found is None else _line(repr(found))
+                    raise FailedError(f"line {line} of the output is {shown}")
 
 
-def _load(program: Process, code: str) -> str | None:
+@contextlib.contextmanager
+def _numbered(number: int) -> Iterator[None]:
+    try:
+        yield
+    except FailedError as error:
+        raise FailedError(f"test {number}: {error}") from None
+
+
+def _load(program: Process, code: str) -> None:
     program.send({"role": "functions", "code": code})
     reply = program.receive()
-    return None if reply == "loaded" else f"the program failed: {_line(': '.join(_error(reply)))}"
+    if reply != "loaded":
+        raise FailedError(f"the program failed: {_line(': '.join(_error(reply)))}")
 
 
 def _ask(program: Process, question: Any) -> dict[str, Any]:
@@ -214,9 +213,8 @@ def _ask(program: Process, question: Any) -> dict[str, Any]:
     """
     program.send(question)
     reply = program.receive()
-    if isinstance(reply, dict) and (
-        reply.keys() in ({"value"}, {"value", "changed"}, {"function"})
-    ):
+    answers = ({"value"}, {"value", "changed"}, {"function"})
+    if isinstance(reply, dict) and reply.keys() in answers:
         return reply
     return {"error": _error(reply)}
 
@@ -225,7 +223,7 @@ def _error(reply: Any) -> list[str]:
     match reply:
         case {"error": [str(name), str(text)]}:
             return [name, text]
-    raise EndedError("the answer is garbage")
+    raise FailedError("the answer is garbage")
 
 
 def _outputs(program: Process, most: int) -> tuple[bytes, bytes]:
@@ -242,7 +240,7 @@ def _outputs(program: Process, most: int) -> tuple[bytes, bytes]:
             else:
                 output += piece
                 if len(output) > most:
-                    raise EndedError("printed far more than was expected")
+                    raise FailedError("printed far more than was expected")
     program.wait([program.end])
     return bytes(output), errors
 

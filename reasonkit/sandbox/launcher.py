@@ -39,8 +39,8 @@ class LostError(Exception):
     """The zygote died, or couldn't fork, under a process that had not done anything yet."""
 
 
-class EndedError(Exception):
-    """The process ended, or has to be ended, before it answered; the message says how."""
+class FailedError(Exception):
+    """A program is wrong: it ended, or has to be ended; the message says why."""
 
 
 class Process:
@@ -71,23 +71,23 @@ class Process:
 
         Raises:
             TimeoutError: it isn't taken before the deadline.
-            EndedError: the process is gone.
+            FailedError: the process is gone.
         """
         self._pipe.settimeout(self._left())
         try:
             self._pipe.sendall(frames.packed(message))
         except (BrokenPipeError, ConnectionResetError):
-            raise EndedError(self.explain()) from None
+            raise FailedError(self.explain()) from None
         except RecursionError:
             # An answer that could just be read, on its way to the tests.
-            raise EndedError("the answer is nested too deeply") from None
+            raise FailedError("the answer is nested too deeply") from None
 
     def receive(self) -> Any:
         """The next message from the private pipe: any JSON at all.
 
         Raises:
             TimeoutError: it isn't complete before the deadline.
-            EndedError: the process is gone, or it sent what is no message.
+            FailedError: the process is gone, or it sent what is no message.
         """
 
         def some(size: int) -> bytes:
@@ -97,11 +97,11 @@ class Process:
         try:
             return frames.read(some, LARGEST_ANSWER)
         except OverflowError:
-            raise EndedError("the answer is too large, or no answer") from None
+            raise FailedError("the answer is too large, or no answer") from None
         except (EOFError, ConnectionResetError):
-            raise EndedError(self.explain()) from None
+            raise FailedError(self.explain()) from None
         except (ValueError, RecursionError):
-            raise EndedError("the answer is garbage") from None
+            raise FailedError("the answer is garbage") from None
 
     def wait(self, ready: Sequence[int]) -> list[int]:
         """Those of some descriptors that can be read, or are at their end, once one of them can.
@@ -194,7 +194,7 @@ class Launcher:
 
         Args:
             memory: bytes of address space.
-            seconds: of processor time, rounded up.
+            seconds: until its deadline, once it is there, and of processor time, rounded up.
             outputs: whether its standard output and error are wanted. They are dropped otherwise.
 
         Raises:
@@ -216,10 +216,11 @@ class Launcher:
                 for _, write in ends:
                     os.close(write)
             process.receive()
+            process.deadline = time.monotonic() + seconds
         except BaseException as error:
             with contextlib.suppress(LostError):
                 process.close()
-            if isinstance(error, EndedError | TimeoutError):
+            if isinstance(error, FailedError | TimeoutError):
                 raise RunError(
                     "a sandboxed process didn't start: more memory than this is needed "
                     f"({memory} bytes), or the machine is out of processes"

@@ -23,7 +23,7 @@ _ABSTRACT_SOCKETS_AND_SIGNALS = 3
 
 
 def apply(scratch: str) -> None:
-    """Leaves the process with what it has to read, and a scratch folder in which it can't run files.
+    """Leaves the process what it has to read and a scratch folder, which holds nothing to run.
 
     ``no_new_privs`` must be set already.
 
