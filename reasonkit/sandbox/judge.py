@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,7 +30,6 @@ from reasonkit.sandbox.tests import Pairs, Source, check_tests
 LARGEST_OUTPUT = 1 << 20
 """Bytes that a program may write beyond what is expected of it."""
 
-_KEPT_ERRORS = 4096
 _SHOWN = 80
 
 LAUNCHER = Launcher()
@@ -180,7 +178,7 @@ def _run_program(start: Callable[..., Process], code: str, runs: Pairs) -> None:
             program.deadline = deadline = deadline or program.deadline
             program.send({"role": "program", "code": code, "stdin": given})
             most = len(expected.encode("utf-8", "replace")) + LARGEST_OUTPUT
-            output, errors = _outputs(program, most)
+            output, errors = program.printed(most)
             if program.close() != 0:
                 last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
                 raise FailedError(_line(f"{program.explain()} {last}"))
@@ -224,25 +222,6 @@ def _error(reply: Any) -> list[str]:
         case {"error": [str(name), str(text)]}:
             return [name, text]
     raise FailedError("the answer is garbage")
-
-
-def _outputs(program: Process, most: int) -> tuple[bytes, bytes]:
-    """All of standard output and the last of standard error, once the process has ended."""
-    output, errors = bytearray(), b""
-    open_ends = {program.output, program.errors}
-    while open_ends:
-        for end in program.wait(sorted(open_ends)):
-            piece = os.read(end, 1 << 16)
-            if not piece:
-                open_ends.remove(end)
-            elif end == program.errors:
-                errors = (errors + piece)[-_KEPT_ERRORS:]
-            else:
-                output += piece
-                if len(output) > most:
-                    raise FailedError("printed far more than was expected")
-    program.wait([program.end])
-    return bytes(output), errors
 
 
 def _lines(text: str) -> list[str]:

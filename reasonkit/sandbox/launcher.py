@@ -12,7 +12,7 @@ import contextlib
 import json
 import math
 import os
-import select
+import selectors
 import socket
 import struct
 import subprocess
@@ -34,6 +34,8 @@ START_LIMIT = 60.0
 LARGEST_ANSWER = 4 << 20
 """Bytes of JSON that a sandboxed process may send at once."""
 
+_KEPT_ERRORS = 4096
+
 
 class LostError(Exception):
     """The zygote died, or couldn't fork, under a process that had not done anything yet."""
@@ -46,17 +48,17 @@ class FailedError(Exception):
 class Process:
     """A sandboxed process. Closing it kills it and waits until it is gone.
 
+    Args:
+        pipe: for messages.
+        leash: kills it when it is written to, and gives its exit code.
+        outputs: where its standard output and error can be read, if they are wanted.
+
     Attributes:
         deadline: until when it is waited for, as of ``time.monotonic``.
-        output: where its standard output can be read, if it was asked for.
-        errors: the same for standard error.
     """
 
-    def __init__(
-        self, pipe: socket.socket, leash: socket.socket, outputs: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, pipe: socket.socket, leash: socket.socket, outputs: Sequence[int]) -> None:
         self.deadline = time.monotonic() + START_LIMIT
-        self.output, self.errors = outputs or (-1, -1)
         self._pipe, self._leash, self._outputs = pipe, leash, outputs
         self._code: int | None = None
 
@@ -103,24 +105,29 @@ class Process:
         except (ValueError, RecursionError):
             raise FailedError("the answer is garbage") from None
 
-    def wait(self, ready: Sequence[int]) -> list[int]:
-        """Those of some descriptors that can be read, or are at their end, once one of them can.
+    def printed(self, most: int) -> tuple[bytes, bytes]:
+        """All of standard output and the last of standard error, once the process has ended.
 
         Raises:
-            TimeoutError: none before the deadline.
+            TimeoutError: it hasn't before the deadline.
+            FailedError: it has printed more bytes than that.
         """
-        poll = select.poll()
-        for descriptor in ready:
-            poll.register(descriptor, select.POLLIN)
-        found = poll.poll(math.ceil(self._left() * 1000))
-        if not found:
-            raise TimeoutError
-        return [descriptor for descriptor, _ in found]
-
-    @property
-    def end(self) -> int:
-        """A descriptor that can be read once the process has ended."""
-        return self._leash.fileno()
+        output, errors, leash = bytearray(), b"", self._leash.fileno()
+        with selectors.DefaultSelector() as selector:
+            for end in (*self._outputs, leash):
+                selector.register(end, selectors.EVENT_READ)
+            while selector.get_map():
+                for key, _ in selector.select(self._left()):
+                    piece = os.read(key.fd, 1 << 16) if key.fd != leash else b""
+                    if not piece:
+                        selector.unregister(key.fd)
+                    elif key.fd == self._outputs[0]:
+                        output += piece
+                    else:
+                        errors = (errors + piece)[-_KEPT_ERRORS:]
+                    if len(output) > most:
+                        raise FailedError("printed far more than was expected")
+        return bytes(output), errors
 
     def close(self) -> int:
         """Kills the process, waits until it is gone with its files, and gives its exit code.

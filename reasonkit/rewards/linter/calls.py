@@ -38,10 +38,7 @@ class Reply:
 
     Attributes:
         values: one a completion; None where the call failed.
-        failure: whether it raised, returned nonsense, took too long or ended the process; None
-            where it didn't fail.
-        said: what it did instead, in one line.
-        seconds: that it took.
+        said: of a failure, in one line.
         changed_group: whether the group, or the example in it, is not what it was.
         changed_python: whether a built-in function was replaced.
     """

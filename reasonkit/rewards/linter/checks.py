@@ -93,6 +93,20 @@ class Board:
         return Finding(self.reward, candidate.name, rule, shown, paid, wrong, right)
 
 
+def board(name: str, put: Sequence[Candidate], values: Sequence[float | None]) -> Board:
+    """The candidates with what they got, times the weight."""
+    paid = [(c, value) for c, value in zip(put, values, strict=True) if value is not None]
+    return Board(name, paid, list(dict.fromkeys(c.style for c in put if not c.attack)))
+
+
+def total(name: str, put: Sequence[Candidate], boards: Sequence[Board]) -> Board:
+    """What the candidates got from some rewards together."""
+    sums: dict[int, float] = {}
+    for candidate, value in (pair for one in boards for pair in one.paid):
+        sums[id(candidate)] = sums.get(id(candidate), 0.0) + value
+    return board(name, put, [sums.get(id(candidate)) for candidate in put])
+
+
 def correctness(board: Board) -> Iterator[Finding]:
     """Right answers pay more than wrong ones, and attacks nothing.
 

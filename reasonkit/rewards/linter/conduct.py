@@ -36,9 +36,7 @@ class Scorer:
     """One reward under attack.
 
     Attributes:
-        calls: the process that it runs in.
-        index: its place there.
-        weighted: the reward.
+        index: its place in the process that it runs in.
         seconds: what each call with candidates took.
         late: on how many completions it hung.
         harmful: attacks that ended or spoiled the process; they aren't repeated.

@@ -13,9 +13,7 @@ class Finding:
     """A completion that was paid for nothing, or another fault of a reward.
 
     Attributes:
-        reward: its name, or `TOGETHER`.
         what: the attack, or the fault.
-        rule: the rule that is broken.
         text: the completion of which ``paid`` is said, or with which the fault shows.
         paid: what it got, times the weight; None for a fault that is no payment.
         wrong: what the best paid honest wrong answer got.
@@ -50,15 +48,10 @@ class Report:
     """The outcome of a check.
 
     Attributes:
-        task: its name.
         questions: how many examples were taken.
-        completions: how many were scored.
-        rewards: one entry a reward.
-        findings: the faults.
         unseen: what was paid like a solution and can't be told from one by such rewards.
         checked: what the rewards were held to, in words.
         answered: whether right answers were held against wrong ones.
-        notes: what else is worth knowing, a line each.
     """
 
     task: str

@@ -33,8 +33,7 @@ def lint(
 
     Args:
         specs: the rewards with their weights, as on the command line.
-        examples: of one task; some of them are taken.
-        count: how many, at most.
+        examples: of one task; ``count`` of them, at most, are taken.
         time_limit: seconds that a call with `SIZE` completions may take.
         progress: called with the number of times that a reward has done an example.
 
@@ -53,37 +52,35 @@ def lint(
     chosen = choose(answered or examples, count)
     put = [candidates(example, first=i == 0) for i, example in enumerate(chosen)]
     found: list[list[Finding]] = [[] for _ in chosen]
-    totals: list[list[Values]] = [[] for _ in chosen]
+    unseen: list[list[Finding]] = []
+    columns: list[list[Board]] = []
     with Calls(specs, time_limit) as calls:
         scorers = [Scorer(calls, index, reward) for index, reward in enumerate(weighted)]
         for scorer in scorers:
+            weight, claim = scorer.weighted.weight, scorer.weighted.reward.claim
+            columns.append([])
             for i, example in enumerate(chosen):
                 values = scorer.score(example, put[i], found[i])
                 found[i] += _conduct(scorer, example, put[i], values, first=i == 0)
-                weight = scorer.weighted.weight
-                totals[i].append([None if v is None else weight * v for v in values])
+                paid = [None if v is None else weight * v for v in values]
+                columns[-1].append(checks.board(scorer.name, put[i], paid))
                 if progress is not None:
                     progress(scorer.index * len(chosen) + i + 1)
-    boards = [
-        [_board(s.name, put[i], column) for s, column in zip(scorers, totals[i], strict=True)]
-        for i in range(len(chosen))
-    ]
-    unseen = []
+            for i, board in enumerate(columns[-1]):
+                if scorer.given_up and not board.solutions(True):
+                    continue
+                if claim == "form":
+                    found[i] += checks.form(board)
+                elif claim == "correctness" and answered:
+                    found[i] += checks.correctness(board)
     judged = bool(answered) and not any(scorer.given_up for scorer in scorers)
-    for i in range(len(chosen)):
-        for scorer, board in zip(scorers, boards[i], strict=True):
-            claim = scorer.weighted.reward.claim
-            held = {"correctness": checks.correctness, "form": checks.form}.get(claim)
-            judging = bool(answered) or claim != "correctness"
-            if held and judging and (board.solutions(True) or not scorer.given_up):
-                found[i] += held(board)
+    for i, boards in enumerate(zip(*columns, strict=True)):
         if len(weighted) == 1:
-            unseen.append(list(checks.unseen(boards[i][0], weighted[0].reward.claim)))
+            unseen.append(list(checks.unseen(boards[0], weighted[0].reward.claim)))
         elif judged:
-            together = _board(TOGETHER, put[i], [_sum(row) for row in zip(*totals[i], strict=True)])
+            together = checks.total(TOGETHER, put[i], boards)
             found[i] += checks.composition(together)
             unseen.append(list(checks.unseen(together, "correctness")))
-    columns = list(zip(*boards, strict=True))
     notes = [f"{s.name} was given up: it hangs, or fails a solution" for s in scorers if s.given_up]
     notes += [n for w, column in zip(weighted, columns, strict=True) for n in _unread(w, column)]
     if not answered:
@@ -117,16 +114,6 @@ def _conduct(
         yield from conduct.counts(scorer, example)
     if first and scorer.weighted.reward.claim == "correctness":
         yield from conduct.withstands_broken_references(scorer, example)
-
-
-def _board(name: str, put: Sequence[Candidate], values: Sequence[float | None]) -> Board:
-    paid = [(c, value) for c, value in zip(put, values, strict=True) if value is not None]
-    return Board(name, paid, list(dict.fromkeys(c.style for c in put if not c.attack)))
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    given = [value for value in values if value is not None]
-    return sum(given) if given else None
 
 
 def _checked(weighted: Sequence[WeightedReward], answered: bool, judged: bool) -> Iterator[str]:

@@ -159,10 +159,6 @@ def _refuse(value: Any) -> Any:
     raise UnplainError(f"type {type(value).__name__}")
 
 
-def _unknown(kind: str, content: Any) -> Any:
-    raise ValueError(f"no such type: {kind}")
-
-
 def encode(value: Any, other: Callable[[Any], Any] = _refuse, depth: int = DEPTH) -> Any:
     """A value as what ``json.dumps`` takes.
 
@@ -209,12 +205,12 @@ def is_dataclass(kind: type) -> bool:
     return bool(getattr(parameters, "eq", False))
 
 
-def decode(data: Any, other: Callable[[str, Any], Any] = _unknown) -> Any:
+def decode(data: Any, other: Callable[[str, Any], Any]) -> Any:
     """The value that was encoded, built of types of the standard library only.
 
     Args:
         data: an encoding, or anything.
-        other: gives what the ``other`` of the encoder encoded; raises as this does.
+        other: gives what the ``other`` of the encoder encoded, by its key; raises for all else.
 
     Raises:
         ValueError: nothing was encoded like that.
