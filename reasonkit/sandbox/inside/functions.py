@@ -15,7 +15,7 @@ from typing import Any
 
 from . import frames, values
 
-OPERATIONS: dict[str, Callable[..., Any]] = {
+_OPERATIONS: dict[str, Callable[..., Any]] = {
     "__call__": lambda function, *arguments, **keywords: function(*arguments, **keywords),
     "__getattr__": getattr,
     "__setattr__": setattr,
@@ -48,7 +48,7 @@ class Functions:
     def _reply(self, target: Any, name: str, arguments: Any) -> dict[str, Any]:
         try:
             given = values.decode(arguments, self._known)
-            result = OPERATIONS[name](self._found(target), *given[0], **given[1])
+            result = _OPERATIONS[name](self._found(target), *given[0], **given[1])
             reply = {"value": values.encode(result, self._other)}
             if result is None and name == "__call__":
                 reply["changed"] = self._changed(given)
@@ -102,5 +102,5 @@ class Functions:
             self._numbers[id(value)] = len(self._kept)
             self._kept.append(value)
         names = [field.name for field in fields(value)] if values.is_dataclass(kind) else None
-        abilities = [name for name in OPERATIONS if hasattr(kind, name)]
+        abilities = [name for name in _OPERATIONS if hasattr(kind, name)]
         return {"object": [self._numbers[id(value)], kind.__name__, abilities, names]}

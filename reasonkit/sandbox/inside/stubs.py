@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import frames, values
-from .functions import OPERATIONS
 
 _LONGEST_ITERATOR = 1 << 20
 
@@ -80,14 +79,11 @@ class Named(Stub):
     __call__ = _call
 
 
-_MEMBERS = {
-    "__call__": _call,
-    **{
-        name: _asking(name)
-        for name in OPERATIONS
-        if name not in vars(Named) and name not in vars(Stub) and name != "__next__"
-    },
+_MEMBERS: dict[str, Any] = {
+    name: _asking(name)
+    for name in ("__iter__", "__len__", "__getitem__", "__setitem__", "__bool__")
 }
+_MEMBERS["__call__"] = _call
 """What a stub's class has where the object's own class has it."""
 
 
@@ -162,7 +158,7 @@ class Link:
         return self._objects[number]
 
     def _object(self, number: int, name: str, abilities: list[str], fields: Any) -> Any:
-        members: dict[str, Any] = {a: _MEMBERS[a] for a in abilities if a in _MEMBERS}
+        members = {ability: _MEMBERS[ability] for ability in abilities if ability in _MEMBERS}
         if fields is not None:
             members |= {"__eq__": _equal, "__hash__": None}
             kind: Any = dataclasses.make_dataclass(
