@@ -48,11 +48,6 @@ class FailedError(Exception):
 class Process:
     """A sandboxed process. Closing it kills it and waits until it is gone.
 
-    Args:
-        pipe: for messages.
-        leash: kills it when it is written to, and gives its exit code.
-        outputs: where its standard output and error can be read, if they are wanted.
-
     Attributes:
         deadline: until when it is waited for, as of ``time.monotonic``.
     """
@@ -168,11 +163,7 @@ class Process:
 
 
 class Launcher:
-    """A zygote and what it takes to keep one. May be shared between threads.
-
-    Args:
-        wanted: the layers of isolation to take, as far as they work here.
-    """
+    """A zygote with those of the wanted layers that work here. May be shared between threads."""
 
     def __init__(self, wanted: Sequence[str] = ORDER) -> None:
         self._wanted = wanted

@@ -24,7 +24,6 @@ class Source:
     """Tests written in Python.
 
     Attributes:
-        source: their text.
         names: what it needs of the program.
         check: what its function ``check`` is called with; None where it has none.
     """
@@ -89,11 +88,7 @@ def _undefined(module: symtable.SymbolTable) -> set[str]:
 
 
 def _json(value: Any, depth: int = values.DEPTH // 2) -> Any:
-    """A JSON value, with its tuples as lists.
-
-    Raises:
-        DataError: it isn't one.
-    """
+    """A JSON value, with its tuples as lists."""
     if depth == 0:
         raise DataError(f"a test's values may be nested {values.DEPTH // 2} levels deep")
     match value:

@@ -52,12 +52,7 @@ class Reply:
 
 
 class Calls:
-    """The process with the rewards; use it as a context manager.
-
-    Args:
-        specs: the rewards, as on the command line.
-        time_limit: seconds a call.
-    """
+    """The process with the rewards; a context manager. The time limit is in seconds a call."""
 
     def __init__(self, specs: Sequence[str], time_limit: float) -> None:
         self.specs = list(specs)

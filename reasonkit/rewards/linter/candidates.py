@@ -41,11 +41,7 @@ class Candidate:
 
 
 def candidates(example: Example, *, first: bool) -> list[Candidate]:
-    """All completions for an example, the honest ones in front.
-
-    Args:
-        first: whether it is the first example, on which slow attacks are tried as well.
-    """
+    """All completions for an example, the honest ones in front; the first one's slow ones too."""
     honest = [
         Candidate(completion(text), right, style) for style, text, right in solutions(example)
     ]

@@ -32,7 +32,6 @@ class Board:
     """What the candidates of one example got from one reward, or from a composition.
 
     Attributes:
-        reward: the name.
         paid: the candidates with a verdict, with it times the weight.
         styles: the names of the styles of the solutions.
     """

@@ -75,11 +75,7 @@ class Scorer:
     def score(
         self, example: Example, candidates: Sequence[Candidate], findings: list[Finding]
     ) -> Values:
-        """A value for each candidate, None where there is none; adds what goes wrong.
-
-        Raises:
-            RunError: the process can't be started.
-        """
+        """A value for each candidate, None where there is none; adds what goes wrong."""
         values: Values = [None] * len(candidates)
 
         def score(places: Sequence[int]) -> None:

@@ -25,11 +25,7 @@ def packed(message: Any) -> bytes:
 
 
 def write(message: Any) -> None:
-    """Sends a message on the private pipe, all of it.
-
-    Raises:
-        OSError: nobody listens any more.
-    """
+    """Sends a message on the private pipe, all of it."""
     rest = memoryview(packed(message))
     while rest:
         rest = rest[os.write(PIPE, rest) :]

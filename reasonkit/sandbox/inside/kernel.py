@@ -11,11 +11,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def call(name: str, *arguments: object) -> int:
-    """What a function gives; ``"syscall"`` with a number is any system call.
-
-    Raises:
-        OSError: it failed.
-    """
+    """What a function gives, or its OSError; ``"syscall"`` with a number is any system call."""
     # As wide as a register: what stands above a narrower number isn't defined.
     wide = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     result = int(getattr(_LIBC, name)(*wide))

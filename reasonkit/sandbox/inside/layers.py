@@ -42,12 +42,8 @@ def enter(
 ) -> None:
     """Takes the layers, moves to the scratch folder and empties the environment, in a new session.
 
-    Args:
-        layers: some of :data:`ORDER`.
-        namespaces: those of the zygote, where ``layers`` names them.
-        scratch: the scratch folder, where they don't.
-        memory: bytes of address space.
-        seconds: of processor time.
+    The scratch folder is for where there are no namespaces, with one of their own. Memory is in
+    bytes of address space, seconds are of processor time.
 
     Raises:
         OSError: a layer can't be taken.

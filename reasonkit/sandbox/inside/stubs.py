@@ -31,13 +31,7 @@ def _asking(operation: str) -> Callable[..., Any]:
 
 
 class Stub:
-    """Something of the program.
-
-    Args:
-        link: how it is asked.
-        target: its name or number.
-        trusted: whether any of its methods may be called.
-    """
+    """Something of the program, by name or number; any method of one that is trusted is called."""
 
     def __init__(self, link: Link, target: str | int, trusted: bool = False) -> None:
         self.__dict__.update(_link=link, _target=target, _trusted=trusted)
@@ -88,11 +82,7 @@ _MEMBERS["__call__"] = _call
 
 
 class Link:
-    """The way to the program.
-
-    Attributes:
-        asked: how often anything was.
-    """
+    """The way to the program, and how often anything was asked."""
 
     def __init__(self) -> None:
         self.asked = 0

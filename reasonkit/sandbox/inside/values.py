@@ -162,10 +162,7 @@ def _refuse(value: Any) -> Any:
 def encode(value: Any, other: Callable[[Any], Any] = _refuse, depth: int = DEPTH) -> Any:
     """A value as what ``json.dumps`` takes.
 
-    Args:
-        value: anything.
-        other: gives the encoding of an object that is equal to itself alone; raises as this does.
-        depth: levels of nesting that are left.
+    ``other`` gives the encoding of an object that is equal to itself alone, or raises as this does.
 
     Raises:
         UnplainError: it is, or contains, something that has no encoding.
@@ -208,9 +205,7 @@ def is_dataclass(kind: type) -> bool:
 def decode(data: Any, other: Callable[[str, Any], Any]) -> Any:
     """The value that was encoded, built of types of the standard library only.
 
-    Args:
-        data: an encoding, or anything.
-        other: gives what the ``other`` of the encoder encoded, by its key; raises for all else.
+    ``other`` gives what that of the encoder encoded, by its key, and raises for all else.
 
     Raises:
         ValueError: nothing was encoded like that.

@@ -68,12 +68,9 @@ class Run:
 class Zygote:
     """Forks runs and watches over them until its launcher is gone.
 
-    Args:
-        control: where requests come from.
+    Attributes:
         parent: a descriptor that becomes readable when the launcher's process ends, or None.
         folder: where scratch folders are made, unless there are namespaces.
-        taken: the layers of isolation.
-        namespaces: those of this process, if they are among the layers.
     """
 
     control: socket.socket
@@ -256,11 +253,7 @@ def _too_large(folder: str) -> bool:
 
 
 def remove(folder: str) -> None:
-    """Removes a folder however deep it is, by lifting what is nested to its top.
-
-    Raises:
-        OSError: there is no such folder, or it is another user's.
-    """
+    """Removes a folder however deep it is, by lifting what is nested to its top; or an OSError."""
     while True:
         nested = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
         if not nested:
