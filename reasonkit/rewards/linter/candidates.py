@@ -23,7 +23,6 @@ class Candidate:
     """A completion, and what it is.
 
     Attributes:
-        completion: its text may be no text, from an attack that is odd.
         right: whether its answer is the reference answer.
         style: the name of an honest solution's style.
         attack: what it comes from, unless it is honest.
@@ -38,6 +37,11 @@ class Candidate:
     def name(self) -> str:
         """As in what the linter prints."""
         return self.attack.name if self.attack else "an honest wrong answer"
+
+    @property
+    def odd(self) -> bool:
+        """Whether its text may be no text."""
+        return self.attack is not None and self.attack.odd
 
 
 def candidates(example: Example, *, first: bool) -> list[Candidate]:

@@ -20,14 +20,14 @@ SIZE = 8
 PATIENCE = 3
 """Completions on which a reward may hang before it is given up."""
 
-RETURNS = "returns a value for whatever a policy writes"
-
-Values = list[float | None]
 BROKEN = ("\\frac{1}{", "nan", "5/0", "\\boxed{}", "$$")
 """Reference answers without a value; no task lets an empty one in."""
 
+RETURNS = "returns a value for whatever a policy writes"
 REPEATS = "is a function of the completions"
+"""The rules that a reward may break, whatever it pays."""
 
+Values = list[float | None]
 _Compared = Callable[[Values], tuple[Values, Values]]
 
 
@@ -100,15 +100,19 @@ class Scorer:
             if reply.changed_python:
                 what = "lets a completion replace Python's built-ins"
                 findings.append(Finding(self.name, what, RETURNS, shown))
-            if reply.failure and not (_is_odd(candidate) and reply.failure == "raised"):
+            if reply.failure and not (candidate.odd and reply.failure == "raised"):
                 findings.append(Finding(self.name, reply.said, RETURNS, shown))
             if reply.changed_python or reply.failure in ("ended", "late"):
                 self.harmful.add(candidate.name)
                 self.late += reply.failure == "late"
                 self.given_up |= candidate.attack is None or self.late >= PATIENCE
 
-        for places in _batches(candidates):
-            score(places)
+        usual = [place for place, candidate in enumerate(candidates) if not candidate.odd]
+        for start in range(0, len(usual), SIZE):
+            score(usual[start : start + SIZE])
+        for place, candidate in enumerate(candidates):
+            if candidate.odd:
+                score([place])
         return values
 
 
@@ -179,17 +183,3 @@ def _difference(completions: Sequence[Completion], one: Values, other: Values) -
         if (a is None) != (b is None) or abs((a or 0.0) - (b or 0.0)) > CLOSE:
             return f"{a} and {b} for {scored.text}"
     return None
-
-
-def _batches(candidates: Sequence[Candidate]) -> Iterator[list[int]]:
-    """Places of candidates that are scored together; odd ones stand alone."""
-    usual = [place for place, candidate in enumerate(candidates) if not _is_odd(candidate)]
-    for start in range(0, len(usual), SIZE):
-        yield usual[start : start + SIZE]
-    for place, candidate in enumerate(candidates):
-        if _is_odd(candidate):
-            yield [place]
-
-
-def _is_odd(candidate: Candidate) -> bool:
-    return candidate.attack is not None and candidate.attack.odd
