@@ -112,8 +112,7 @@ def _row(record: Mapping[str, Any], columns: Mapping[str, str], where: str) -> R
     if not isinstance(question, str) or not question.strip():
         raise DataError(f"{where}: no text in column {columns['question']!r}")
     if "tests" in columns:
-        made = programs.make_program(record, columns, question, where)
-        return Row(where, made.question, made.answer, made.tests, made.entry_point, made.setup)
+        return Row(where, *programs.make_program(record, columns, question, where))
     answer = cell(record.get(columns["answer"]))
     if not answer:
         raise DataError(f"{where}: no reference answer in column {columns['answer']!r}")

@@ -6,18 +6,19 @@ the question is no puzzle here.
 
 from __future__ import annotations
 
-import ast
 import itertools
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from reasonkit.types import Example
 
-_EXPRESSION = re.compile(r"[\d+\-*/()\s]*\d\s*[-+*/][\d+\-*/()\s]*")
-_NUMBER = re.compile(r"\d+")
+_EXPRESSION = re.compile(
+    r"(?!.*(?:\*\s*\*|/\s*/))[\d+\-*/()\s]*\d\s*[-+*/][\d+\-*/()\s]*", re.DOTALL
+)
+_NUMBER = re.compile(r"\d+", re.ASCII)
 TOO_LARGE = 10**6
 """A value that is followed no further; it stands for having none, too."""
 
@@ -29,17 +30,7 @@ _OTHER_OPERATORS: dict[str, Callable[[int, int], int]] = {
     "|": operator.or_,
     "^": operator.xor,
 }
-_PLAIN_OPERATORS: dict[str, Callable[[int, int], int]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-}
-_NODES: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
+_OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, **_OTHER_OPERATORS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +47,17 @@ def puzzle(example: Example) -> Puzzle | None:
     It is one where the reference is an expression of + - * / and whole numbers, and the question
     has these numbers and the expression's value.
     """
-    if not _EXPRESSION.fullmatch(example.answer) or re.search(r"\*\s*\*|/\s*/", example.answer):
+    if not _EXPRESSION.fullmatch(example.answer):
         return None
-    value = _value(example.answer)
-    given = [int(digits) for digits in _NUMBER.findall(example.question)]
+    try:
+        # Nothing but whole numbers, brackets and four operators is evaluated.
+        exact = _NUMBER.sub(r"Fraction(\g<0>)", example.answer.strip())
+        value = eval(exact, {"Fraction": Fraction})
+    except (SyntaxError, TypeError, ZeroDivisionError, RecursionError, MemoryError):
+        return None
+    given = {int(digits) for digits in _NUMBER.findall(example.question)}
     used = [int(digits) for digits in _NUMBER.findall(example.answer)]
-    if value is None or value.denominator != 1 or not {*used, int(value)} <= set(given):
-        return None
-    return Puzzle(tuple(used), int(value))
+    return Puzzle(tuple(used), int(value)) if {*used, value} <= given else None
 
 
 def wrong(puzzle: Puzzle) -> str:
@@ -84,45 +78,19 @@ def with_other_operators(puzzle: Puzzle) -> list[str]:
     One for each other operator. Of more than four numbers, the puzzle is left alone: there are too
     many ways.
     """
+    found: dict[str, str] = {}
     if len(puzzle.numbers) > 4:
         return []
-    found: dict[str, str] = {}
-    for signs, text in _reaching(puzzle):
-        for sign in signs & set(_OTHER_OPERATORS):
-            found.setdefault(sign, text)
-    return list(dict.fromkeys(found.values()))
-
-
-def _reaching(puzzle: Puzzle) -> Iterator[tuple[set[str], str]]:
-    """What reaches the target from left to right, with the operators in it."""
-    operators = _PLAIN_OPERATORS | _OTHER_OPERATORS
     for order in itertools.permutations(puzzle.numbers):
-        for signs in itertools.product(operators, repeat=len(order) - 1):
+        for signs in itertools.product(_OPERATORS, repeat=len(order) - 1):
             value, text = order[0], str(order[0])
             for i, (sign, number) in enumerate(zip(signs, order[1:], strict=True)):
                 text = f"({text}){sign}{number}" if i else f"{text}{sign}{number}"
-                value = operators[sign](value, number)
+                value = _OPERATORS[sign](value, number)
                 if abs(value) >= TOO_LARGE:
                     break
             else:
                 if value == puzzle.target:
-                    yield set(signs), text
-
-
-def _value(text: str) -> Fraction | None:
-    """The exact value of an expression of + - * / and whole numbers; None if it has none."""
-    try:
-        return _evaluated(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
-        return None
-
-
-def _evaluated(node: ast.expr) -> Fraction:
-    match node:
-        case ast.Constant(value=int(value)):
-            return Fraction(value)
-        case ast.UnaryOp(op=ast.USub(), operand=inner):
-            return -_evaluated(inner)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _NODES:
-            return _NODES[type(op)](_evaluated(left), _evaluated(right))
-    raise ValueError("not an expression of whole numbers")
+                    for sign in set(signs) & set(_OTHER_OPERATORS):
+                        found.setdefault(sign, text)
+    return list(dict.fromkeys(found.values()))
