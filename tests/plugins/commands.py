@@ -63,7 +63,7 @@ class Launched:
 
     def until(self, happened: Callable[[], object]) -> Launched:
         """Waits for something as long as the command runs."""
-        while not happened() and not select.select([self._told], [], [], 0.005)[0]:
+        while not happened() and not select.select([self._told], [], [], 0.001)[0]:
             pass
         return self
 
