@@ -1,8 +1,9 @@
-"""A random model, the CLI called in-process, and a server of chat completions on loopback."""
+"""Settings of all tests, and the models, data and servers that several of them need."""
 
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,33 +16,17 @@ from typing import Any
 import hypothesis
 import pytest
 
-# A machine that is busy is no failure: no test asserts a time.
-hypothesis.settings.register_profile("no-deadline", deadline=None)
-hypothesis.settings.load_profile("no-deadline")
+# Workers share the cores: torch's threads, as many in each as there are cores, would only wait for
+# each other. Read once, as torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A machine that is busy is no failure: no test asserts a time. CI takes the thorough profile.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("thorough", deadline=None)
+hypothesis.settings.load_profile("quick")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def reasonkit(
-    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Outcome]:
-    """Calls the command line as the console script does."""
-    from reasonkit import cli
-
-    def call(*argv: object) -> Outcome:
-        monkeypatch.setattr("sys.argv", ["reasonkit", *map(str, argv)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        written = capsys.readouterr()
-        return Outcome(left.value.code or 0, written.out, written.err)
-
-    return call
+pytest_plugins = ["commands"]
 
 
 @pytest.fixture(scope="session")

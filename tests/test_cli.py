@@ -129,7 +129,7 @@ TOO_LONG = (
     ("grpo", "--task", f"{LONG}.jsonl"),
     ("grpo", "--model", LONG),
     ("grpo", "--run-dir", LONG),
-    ("grpo", "--run-dir", LONG, "--resume"),
+    ("grpo", "--resume", "--run-dir", LONG),
     ("grpo", "--config", LONG),
     ("grpo", "--reward", f"{LONG}.py:f"),
     ("distill", "--traces", LONG),
@@ -138,28 +138,26 @@ TOO_LONG = (
     ("runs", LONG),
     ("report", LONG),
 )
-
-
-@pytest.mark.parametrize("argv", TOO_LONG, ids=" ".join)
-def test_a_name_that_no_file_can_have_is_refused(
-    argv: tuple[str, ...], reasonkit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    ended = reasonkit(*argv)
-    assert ended.code == 2, ended.err
-    assert "error: " in ended.err and "nnnn" in ended.err
-    assert not list(tmp_path.iterdir())
+NO_TEXT = (
+    ("grpo", "--task", "caf\udce9"),
+    ("grpo", "--run-dir", "caf\udce9"),
+    ("grpo", "--system-prompt", "caf\udce9"),
+    ("vote", "caf\udce9?"),
+    ("runs", "caf\udce9"),
+    ("report", "caf\udce9"),
+)
 
 
 @pytest.mark.parametrize(
-    "argv",
-    [
-        ("grpo", "--task", "caf\udce9"), ("grpo", "--run-dir", "caf\udce9"), ("vote", "caf\udce9?"),
-        ("grpo", "--system-prompt", "caf\udce9"), ("report", "caf\udce9"),
-    ],
-    ids=ascii,
-)  # fmt: skip
-def test_an_argument_that_is_no_text_is_refused(argv: tuple[str, ...], reasonkit: Callable) -> None:
+    ("argv", "said"),
+    [*((argv, "too long") for argv in TOO_LONG), *((argv, "is not UTF-8") for argv in NO_TEXT)],
+)
+def test_a_name_that_can_not_be_is_refused_in_one_line(
+    argv: tuple[str, ...], said: str, reasonkit: Callable, in_an_empty_folder: None
+) -> None:
     ended = reasonkit(*argv)
-    assert ended.code == 2
-    assert "is not UTF-8 text" in ended.err and "\\udce9" in ended.err
+    assert ended.code == 2, ended.err
+    assert said in ended.err and ascii(argv[-1])[1:5] in ended.err
+    assert "\n" not in ended.err.strip()
+    assert not ended.out
+    assert not list(Path().iterdir())

@@ -110,16 +110,16 @@ chatty.needs_answer = False
     ],
 )  # fmt: skip
 def test_what_a_reward_prints_does_not_reach_stdout(
-    argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    argv: tuple[str, ...], launch: Callable, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "chatty.py").write_text(CHATTY)
-    ended = command(*(word.format("chatty.py:chatty") for word in argv), "--json")
-    out, err = ended.communicate()
-    json.loads(out)
+    words = [word.format("chatty.py:chatty") for word in argv]
+    ended = launch(*words, "--json", cwd=tmp_path).ended()
+    json.loads(ended.out)
     if argv[0] == "grpo":
         # A check calls rewards in a process of its own, whose output is dropped.
-        assert b"Sure [/INST]" in err and b"past Python" in err and b"from a process" in err
+        assert "Sure [/INST]" in ended.err
+        assert "past Python" in ended.err and "from a process" in ended.err
 
 
 def test_results_are_written_to_stdout_and_all_else_to_stderr(
@@ -152,27 +152,3 @@ def test_a_reader_that_goes_away_is_no_error(argv: tuple[str, ...]) -> None:
     err = ended.stderr.read()
     assert ended.wait() == 0, err.decode()
     assert not err
-
-
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (("grpo", "--task", b"\xff.jsonl"), "'\\udcff.jsonl' is not UTF-8"),
-        (("runs", b"caf\xe9"), "is not UTF-8"),
-        (("grpo", "--run-dir", "x" * 300), "too long"),
-        (("runs", "x" * 300), "too long"),
-        (("report", "x" * 300), "too long"),
-        (("grpo", "--config", "x" * 300), "too long"),
-        (("grpo", "--model", "x" * 300), "too long"),
-        (("grpo", "--reward", "x" * 300 + ".py:f"), "too long"),
-        (("grpo", "--resume", "--run-dir", "x" * 300), "too long"),
-    ],
-)
-def test_names_that_can_not_be_are_refused_in_one_line(
-    reasonkit: Callable, argv: tuple[str | bytes, ...], said: str
-) -> None:
-    refused = reasonkit(*(os.fsdecode(word) for word in argv))
-    assert refused.code == 2
-    assert said in refused.err
-    assert "\n" not in refused.err.strip()
-    assert not refused.out

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit import processes
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 STEPS = 6
 SMALL = (
@@ -24,38 +26,49 @@ SMALL = (
     "--test-size", 8, "--validation-size", 5, "--validate-every", 3, "--save-every", 2,
     "--no-baselines", "--device", "cpu",
 )  # fmt: skip
-# What is named after GPUs starts processes on CPUs too; --cpu would need MPI.
-LAUNCH = (
-    sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
-    "--main_process_port", "0", "-m", "reasonkit", "grpo",
-)  # fmt: skip
+STARTED = ("grpo", "--run-dir", "run", *SMALL)
+RESUMED = ("grpo", "--run-dir", "run", "--resume")
 
 
-def launched(folder: Path, *argv: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*LAUNCH, *map(str, argv)],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture
+def two(launch: Callable, tmp_path: Path) -> Callable[..., list[Any]]:
+    """Starts a command twice, with the environment that a launcher gives to its two processes."""
+
+    def start(*argv: object, folder: Path = tmp_path) -> list[Any]:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        return [
+            launch(
+                *argv, cwd=folder, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2",
+                MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
+            )
+            for rank in "01"
+        ]  # fmt: skip
+
+    return start
+
+
+def said(processes: list[Any]) -> tuple[list[int], str]:
+    """Exit codes, and all that was said."""
+    ended = [process.ended() for process in processes]
+    return [e.code for e in ended], "".join(e.out + e.err for e in ended)
 
 
 def rows(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def whole(two: Callable, once: Callable) -> Path:
     """A run of two processes that was left alone."""
-    folder = tmp_path_factory.mktemp("two")
-    child = launched(folder, "--run-dir", "run", *SMALL)
-    said, _ = child.communicate()
-    assert child.returncode == 0, said
-    assert said.count("run: run") == said.count("after: ") == 1
-    assert [path.name for path in folder.iterdir()] == ["run"]
-    return folder / "run"
+
+    def fill(folder: Path) -> None:
+        codes, heard = said(two(*STARTED, folder=folder))
+        assert codes == [0, 0], heard
+        assert heard.count("run: run") == heard.count("after: ") == 1
+        assert [path.name for path in folder.iterdir()] == ["run"]
+
+    return Path(once("two processes", fill)) / "run"
 
 
 def test_two_processes_do_together_what_one_does(
@@ -82,61 +95,60 @@ def test_two_processes_do_together_what_one_does(
     assert AutoModelForCausalLM.from_pretrained(whole / "final").num_parameters() > 1e6
 
 
-def signalled(folder: Path, number: int, ranks: str) -> str:
-    """Starts a run, signals some of its processes after a step, and returns what was said."""
-    child = launched(folder, "--run-dir", "run", *SMALL)
-    until = time.monotonic() + 300
-    while time.monotonic() < until and len(rows(folder / "run/metrics.jsonl")) < 2:
-        time.sleep(0.01)
-    for process in psutil.Process(child.pid).children():
-        if process.environ()["RANK"] in ranks:
-            process.send_signal(number)
-    said, _ = child.communicate()
-    assert not (folder / "run/final").exists(), said
-    return said
+def signalled(processes: list[Any], number: int, ranks: str) -> str:
+    """Signals some of a run's processes after a step, and returns what was said."""
+    run = Path("run")
+    processes[0].until(lambda: len(rows(run / "metrics.jsonl")) >= 2)
+    for rank in ranks:
+        os.kill(processes[int(rank)].pid, number)
+    _, heard = said(processes)
+    assert not (run / "final").exists(), heard
+    return heard
 
 
-def assert_goes_on_to(whole: Path, folder: Path) -> None:
-    child = launched(folder, "--run-dir", "run", "--resume")
-    said, _ = child.communicate()
-    assert child.returncode == 0, said
+def assert_goes_on_to(whole: Path, processes: list[Any]) -> None:
+    codes, heard = said(processes)
+    assert codes == [0, 0], heard
+    assert_same(whole)
+
+
+def assert_same(whole: Path) -> None:
     for name in ("final/model.safetensors", "completions.jsonl"):
-        assert (folder / "run" / name).read_bytes() == (whole / name).read_bytes()
+        assert (Path("run") / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_killed_and_resumed_they_come_to_the_same_bytes(whole: Path, tmp_path: Path) -> None:
-    signalled(tmp_path, signal.SIGKILL, "01")
-    assert_goes_on_to(whole, tmp_path)
-
-
-@pytest.mark.slow
-def test_all_stop_and_save_when_one_is_asked_to(whole: Path, tmp_path: Path) -> None:
-    said = signalled(tmp_path, signal.SIGTERM, "1")
-    assert said.count("error:") == said.count("stopped; go on with") == 1
-    done = rows(tmp_path / "run/metrics.jsonl")[-1]["step"]
-    assert (tmp_path / f"run/checkpoints/checkpoint-{done:g}").exists()
-    assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "interrupted"
-    assert_goes_on_to(whole, tmp_path)
+def test_killed_and_resumed_they_come_to_the_same_bytes(whole: Path, two: Callable) -> None:
+    signalled(two(*STARTED), signal.SIGKILL, "01")
+    assert_goes_on_to(whole, two(*RESUMED))
 
 
 @pytest.mark.slow
-def test_the_death_of_one_is_a_line_of_another(whole: Path, tmp_path: Path) -> None:
-    said = signalled(tmp_path, signal.SIGKILL, "1")
-    assert said.count("error: another process was killed") == 1
-    assert "RuntimeError" not in said
-    assert_goes_on_to(whole, tmp_path)
+def test_all_stop_and_save_when_one_is_asked_to(whole: Path, two: Callable) -> None:
+    heard = signalled(two(*STARTED), signal.SIGTERM, "1")
+    assert heard.count("error:") == heard.count("stopped; go on with") == 1
+    done = rows(Path("run/metrics.jsonl"))[-1]["step"]
+    assert Path(f"run/checkpoints/checkpoint-{done:g}").exists()
+    assert json.loads(Path("run/run.json").read_text())["status"] == "interrupted"
+    assert_goes_on_to(whole, two(*RESUMED))
 
 
-def test_a_refusal_is_one_line(tmp_path: Path) -> None:
-    child = launched(tmp_path, "--run-dir", "run", *SMALL, "--prompts-per-step", 3)
-    said, _ = child.communicate()
-    assert said.count("error:") == 1
-    assert "try 4" in said
-    assert "exitcode  : 2" in said
+@pytest.mark.slow
+def test_the_death_of_one_is_a_line_of_another(whole: Path, two: Callable) -> None:
+    heard = signalled(two(*STARTED), signal.SIGKILL, "1")
+    assert heard.count("error: another process was killed") == 1
+    assert "RuntimeError" not in heard
+    assert_goes_on_to(whole, two(*RESUMED))
+
+
+def test_a_refusal_is_one_line(two: Callable, tmp_path: Path) -> None:
+    codes, heard = said(two(*STARTED, "--prompts-per-step", 3))
+    assert codes == [2, 2]
+    assert heard.count("error:") == 1
+    assert "try 4" in heard
     assert not list(tmp_path.iterdir())
 
 
-def test_what_fails_in_one_process_ends_all_with_one_line(tmp_path: Path) -> None:
+def test_what_fails_in_one_process_ends_all_with_one_line(two: Callable, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "import os\n"
         "def broken(group):\n"
@@ -144,35 +156,46 @@ def test_what_fails_in_one_process_ends_all_with_one_line(tmp_path: Path) -> Non
         "    return [0.0] * len(group.completions)\n"
     )
     argv = ("--reward", "mine.py:broken=1", "--reward", "answer=1")
-    child = launched(tmp_path, "--run-dir", "run", *SMALL, *argv, "--steps", 20)
-    said, _ = child.communicate()
-    assert said.count("error:") == 1
-    assert "no idea" in said
-    assert "RuntimeError" not in said
+    _, heard = said(two(*STARTED, *argv, "--steps", 20))
+    assert heard.count("error:") == 1
+    assert "no idea" in heard
+    assert "RuntimeError" not in heard
     assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "failed"
 
 
 def test_a_run_goes_on_in_as_many_processes(
-    reasonkit: Callable, whole: Path, tmp_path: Path
+    reasonkit: Callable, whole: Path, stopped: Callable
 ) -> None:
-    cut = tmp_path / "cut"
-    cut.mkdir()
-    (cut / "config.yaml").write_bytes((whole / "config.yaml").read_bytes())
-    record = (whole / "run.json").read_text().replace("finished", "interrupted")
-    (cut / "run.json").write_text(record)
-    ended = reasonkit("grpo", "--run-dir", cut, "--resume")
+    ended = reasonkit("grpo", "--run-dir", stopped(whole), "--resume")
     assert ended.code == 2
     assert "begun by 2" in ended.err
 
 
+# What is named after GPUs starts processes on CPUs too; --cpu would need MPI.
+ACCELERATE = ("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+              "--main_process_port", "0")  # fmt: skip
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def launched(*argv: object) -> subprocess.CompletedProcess[str]:
+    """A command that a launcher of others has started."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, argv)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_a_launcher_starts_them(whole: Path) -> None:
+    ended = launched(*ACCELERATE, "-m", "reasonkit", *STARTED)
+    assert ended.returncode == 0, ended.stderr
+    assert_same(whole)
+
+
 def test_other_commands_say_that_they_run_alone() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         "-m", "reasonkit", "vote"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+    ended = launched(*TORCHRUN, "-m", "reasonkit", "vote")
     assert ended.stderr.count("error:") == 1
     assert "only grpo" in ended.stderr
+    assert "exitcode  : 2" in ended.stderr
 
 
 @given(st.lists(st.integers()), st.integers(1, 9))

@@ -6,46 +6,41 @@ import json
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
+
 TRAINING = (
-    "grpo", "--steps", "6", "--group-size", "4", "--prompts-per-step", "4",
-    "--max-completion-tokens", "24", "--test-size", "8", "--validation-size", "4",
-    "--validate-every", "2", "--save-every", "2", "--no-baselines", "--device", "cpu",
+    "grpo", "--steps", 4, "--group-size", 4, "--prompts-per-step", 4, "--max-completion-tokens", 24,
+    "--test-size", 8, "--validation-size", 4, "--validate-every", 2, "--save-every", 2,
+    "--no-baselines", "--device", "cpu",
+)  # fmt: skip
+COLLAPSING = (
+    "grpo", "--learning-rate", 0.5, "--warmup-steps", 0, "--steps", 6, "--group-size", 4,
+    "--prompts-per-step", 4, "--max-completion-tokens", 24, "--test-size", 60,
+    "--validation-size", 60, "--validate-every", 1, "--no-baselines",
 )  # fmt: skip
 DISTILLING = (
-    "distill", "--teacher", "abacus", "--keep", "answer=0", "--questions", "400", "--epochs", "4",
-    "--batch-tokens", "2048", "--max-completion-tokens", "48", "--test-size", "8",
-    "--validation-size", "4", "--save-every", "3", "--no-baselines", "--device", "cpu",
+    "distill", "--epochs", 2, "--batch-tokens", 1024, "--max-completion-tokens", 48,
+    "--test-size", 8, "--validation-size", 4, "--save-every", 2, "--no-baselines",
+    "--device", "cpu", "--teacher", "abacus", "--keep", "answer=0", "--questions", 130,
 )  # fmt: skip
 VOTING = (
-    "vote", "--n", "8", "--strategy", "adaptive", "--also", "majority", "--test-size", "120",
+    "vote", "--n", 8, "--strategy", "adaptive", "--also", "majority", "--test-size", 60,
     "--device", "cpu",
 )  # fmt: skip
 IN_STAGES = (
-    "sft-rl", "--test-size", "8", "--validation-size", "4", "--no-baselines", "--device", "cpu",
+    "sft-rl", "--test-size", 8, "--validation-size", 4, "--no-baselines", "--device", "cpu",
     "--set", "cold-start.questions=200", "--set", "rejection.questions=100",
     "--set", "steps=3", "--set", "epochs=1", "--set", "validate_every=2", "--set", "save_every=1",
     "--set", "prompts_per_step=4",
 )  # fmt: skip
-COMMAND = (
-    sys.executable,
-    "-c",
-    "import sys; from reasonkit.cli import main; sys.argv[0] = 'reasonkit'; main()",
-)
 VOLATILE = ("seconds", "memory", "per_second", "pid", "process", "started", "ended", "argv")
 """Times, memory, throughput and process ids; what is left has to be the same."""
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def lasting(value: object) -> object:
@@ -61,7 +56,7 @@ def lasting(value: object) -> object:
 
 def text(path: Path, run: Path) -> str:
     """A file of a run, but for the name of the run, which may be where a model is from."""
-    return path.read_text().replace(f"{run.name}/", "RUN/")
+    return path.read_text().replace(str(run.resolve()), run.name).replace(f"{run.name}/", "RUN/")
 
 
 def left_by(run: Path) -> dict[str, object]:
@@ -78,91 +73,140 @@ def left_by(run: Path) -> dict[str, object]:
     return held
 
 
-def started(*argv: str, **options: object) -> subprocess.Popen:
-    return subprocess.Popen(
-        [*COMMAND, *argv], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, **options
-    )
+def there(pattern: str) -> Callable[[Path], bool]:
+    return lambda run: any(run.glob(pattern))
+
+
+def rolled_back(run: Path) -> bool:
+    record = run / "run.json"
+    return record.exists() and bool(json.loads(record.read_text()).get("rollbacks"))
+
+
+SAMPLES = "samples.jsonl"
+CHECKPOINT = "checkpoints/checkpoint-[1-9]*"
+KILLS = {
+    "grpo": (TRAINING, [there(CHECKPOINT)]),
+    "distill": (DISTILLING, [there(CHECKPOINT)]),
+    "sft-rl": (IN_STAGES, [there(f"stages/rl/{CHECKPOINT}")]),
+    "vote": (VOTING, [there(SAMPLES)]),
+}
+MORE_KILLS = {
+    "grpo after a collapse": (COLLAPSING, [rolled_back]),
+    "distill while it samples": (DISTILLING, [there("questions.jsonl")]),
+    "distill while it measures": (DISTILLING, [there("evaluations/epoch-2.json")]),
+    "sft-rl in every stage": (
+        IN_STAGES,
+        [
+            there(f"stages/cold-start/{SAMPLES}"),
+            there("stages/rl/metrics.jsonl"),
+            there(f"stages/rejection/{SAMPLES}"),
+            there(f"stages/final-rl/{CHECKPOINT}"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("argv", "moments"),
+    [
+        *(pytest.param(*kills, id=name) for name, kills in KILLS.items()),
+        *(pytest.param(*k, id=name, marks=pytest.mark.slow) for name, k in MORE_KILLS.items()),
+    ],
+)
+def test_a_killed_run_resumes_to_the_same_files(
+    launch: Callable,
+    made: Callable,
+    argv: tuple[object, ...],
+    moments: list[Callable[[Path], bool]],
+) -> None:
+    whole = left_by(made(*argv))
+    killed, resume = Path("killed"), (argv[0], "--run-dir", "killed", "--resume")
+    running = launch(*argv, "--run-dir", killed)
+    for moment in moments:
+        ended = running.until(lambda now=moment: now(killed)).signalled(signal.SIGKILL)
+        assert ended.code == -signal.SIGKILL, ended.err
+        assert not (killed / "summary.json").exists()
+        running = launch(*resume)
+    ended = running.ended()
+    assert ended.code == 0, ended.err
+    assert left_by(killed) == whole
+    assert "finished" in launch(*resume).ended().err
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "command", [TRAINING, DISTILLING, VOTING, IN_STAGES], ids=lambda command: command[0]
+    "argv", [TRAINING, DISTILLING, VOTING, IN_STAGES], ids=lambda argv: argv[0]
 )
 def test_a_run_killed_at_any_moment_resumes_to_the_same_files(
-    reasonkit: Callable, tmp_path: Path, command: tuple[str, ...]
+    launch: Callable, argv: tuple[object, ...]
 ) -> None:
     began = time.monotonic()
-    child = started(*command, "--run-dir", "whole")
-    assert child.wait() == 0
+    assert launch(*argv, "--run-dir", "whole").ended().code == 0
     took = time.monotonic() - began
     rng = random.Random(0)
     for trial in range(20):
-        run = tmp_path / f"killed-{trial}"
-        child = started(*command, "--run-dir", run.name)
-        time.sleep(rng.uniform(0.2, 1) * took)
-        child.kill()
-        child.communicate()
+        run = Path(f"killed-{trial}")
+        running = launch(*argv, "--run-dir", run)
+        time.sleep(rng.uniform(0, 1) * took)
+        running.signalled(signal.SIGKILL)
         if not (run / "run.json").exists():
             assert not run.exists() or not (run / "config.yaml").exists()
             continue
-        while reasonkit(command[0], "--run-dir", run.name, "--resume").code != 0:
-            pytest.fail(f"trial {trial} can't be resumed")
-        assert left_by(run) == left_by(tmp_path / "whole"), f"trial {trial}"
+        assert launch(argv[0], "--run-dir", run, "--resume").ended().code == 0, trial
+        assert left_by(run) == left_by(Path("whole")), f"trial {trial}"
 
 
-def test_a_cluster_that_asks_a_run_to_stop_gets_a_checkpoint(tmp_path: Path) -> None:
-    child = started(*TRAINING, "--steps", "200", "--save-every", "0", "--run-dir", "run")
-    metrics = tmp_path / "run/metrics.jsonl"
-    until = time.monotonic() + 120
-    while time.monotonic() < until and not (
-        metrics.exists() and len(metrics.read_bytes().splitlines()) > 2
-    ):
-        time.sleep(0.02)
-    child.send_signal(signal.SIGTERM)
-    _, said = child.communicate(timeout=60)
-    assert child.returncode == 130, said
-    assert b"--resume" in said
-    assert b"Traceback" not in said
-    done = json.loads(metrics.read_text().splitlines()[-1])["step"]
-    assert (tmp_path / f"run/checkpoints/checkpoint-{done:g}").exists()
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
 
 
-def test_a_full_disk_is_one_line_and_what_was_written_stays(
-    reasonkit: Callable, tmp_path: Path
+@pytest.mark.parametrize(
+    ("argv", "number"),
+    [
+        ((*TRAINING, "--steps", 200), signal.SIGINT),
+        ((*TRAINING, "--steps", 200), signal.SIGTERM),
+        ((*DISTILLING, "--epochs", 500), signal.SIGINT),
+    ],
+    ids=["grpo-ctrl-c", "grpo-a-cluster", "distill-ctrl-c"],
+)
+def test_a_run_that_is_asked_to_stop_saves_and_says_how_to_go_on(
+    launch: Callable, argv: tuple[object, ...], number: int
 ) -> None:
+    metrics = Path("run/metrics.jsonl")
+    running = launch(*argv, "--save-every", 0, "--run-dir", "run")
+    ended = running.until(lambda: len(lines(metrics)) > 2).signalled(number)
+    assert ended.code == 130, ended.err
+    assert f"reasonkit {argv[0]} --run-dir run --resume" in ended.err
+    assert "Traceback" not in ended.err
+    done = json.loads(lines(metrics)[-1])["step"]
+    assert Path(f"run/checkpoints/checkpoint-{done:g}").exists()
+    assert json.loads(Path("run/run.json").read_text())["status"] == "interrupted"
+
+
+def test_a_full_disk_is_one_line_and_what_was_written_stays(launch: Callable) -> None:
+    running = launch(*TRAINING, "--run-dir", "run")
     # No file may exceed a size between that of the logs and that of the weights.
-    limit = 300_000
-
-    def no_room() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    child = started(*TRAINING, "--run-dir", "run", preexec_fn=no_room)
-    _, said = child.communicate(timeout=120)
-    last = said.decode().strip().splitlines()[-1]
-    assert child.returncode == 1, said
+    resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (300_000, 300_000))
+    ended = running.ended()
+    last = ended.err.strip().splitlines()[-1]
+    assert ended.code == 1, ended.err
     assert last.startswith("error:")
     assert "--resume" in last
-    assert "Traceback" not in said.decode()
-    assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "failed"
-    assert (tmp_path / "run/evaluations/before.json").exists()
-    assert reasonkit("grpo", "--run-dir", "run", "--resume").code == 0
+    assert "Traceback" not in ended.err
+    assert json.loads(Path("run/run.json").read_text())["status"] == "failed"
+    assert Path("run/evaluations/before.json").exists()
+    assert launch("grpo", "--run-dir", "run", "--resume").ended().code == 0
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
-    reasonkit: Callable, tmp_path: Path
+    reasonkit: Callable, made: Callable, stopped: Callable
 ) -> None:
-    assert reasonkit(*TRAINING, "--run-dir", "whole").code == 0
-    assert reasonkit(*TRAINING, "--run-dir", "cut").code == 0
-    cut = tmp_path / "cut"
-    for name in ("summary.json", "final"):
-        (cut / name).rename(tmp_path / f"gone-{name}")
-    (cut / "evaluations/after.json").unlink()
-    (cut / "run.json").write_text((cut / "run.json").read_text().replace("finished", "interrupted"))
-    weights = next((cut / "checkpoints/checkpoint-6").glob("*.safetensors"))
+    whole = made(*TRAINING)
+    cut = stopped(whole, "final", "evaluations/after.json")
+    weights = next((cut / "checkpoints/checkpoint-4").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1])
-    resumed = reasonkit("grpo", "--run-dir", "cut", "--resume")
+    resumed = reasonkit("grpo", "--run-dir", cut, "--resume")
     assert resumed.code == 0, resumed.err
-    assert "checkpoint-6 is damaged" in resumed.err
-    assert "checkpoint-4" in resumed.err
-    assert left_by(cut) == left_by(tmp_path / "whole")
+    assert "checkpoint-4 is damaged" in resumed.err
+    assert "checkpoint-2" in resumed.err
+    assert left_by(cut) == left_by(whole)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -165,25 +163,23 @@ print(sum(1 for _ in pool.sample(asked, 5, Sampling(50))))
 """
 
 
-def run_until(lines: int | None, path: Path, code: str, *argv: str) -> None:
+@pytest.fixture
+def run_until(launch: Callable) -> Callable[..., None]:
     """Runs a program; kills it, the hard way, once the file has so many lines."""
-    program = subprocess.Popen(
-        [sys.executable, "-c", code, str(path), *argv],
-        cwd=Path(__file__).parent,
-        stdout=subprocess.PIPE,
-    )
-    while lines is not None and program.poll() is None:
-        if path.exists() and path.read_bytes().count(b"\n") >= lines:
-            program.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.001)
-    program.wait()
-    program.communicate()
-    assert program.returncode == (0 if lines is None else -signal.SIGKILL)
+
+    def run(lines: int | None, path: Path, code: str, *argv: str) -> None:
+        program = launch("-c", code, path, *argv, cwd=Path(__file__).parent)
+        if lines is None:
+            assert program.ended().code == 0
+        else:
+            program.until(lambda: path.exists() and path.read_bytes().count(b"\n") >= lines)
+            assert program.signalled(signal.SIGKILL).code == -signal.SIGKILL
+
+    return run
 
 
 def test_killed_and_resumed_the_file_is_that_of_the_undisturbed_run(
-    undisturbed: tuple[list[list[Group]], bytes], tmp_path: Path
+    undisturbed: tuple[list[list[Group]], bytes], tmp_path: Path, run_until: Callable
 ) -> None:
     path = tmp_path / "samples.jsonl"
     for lines in (14, None):
@@ -193,7 +189,7 @@ def test_killed_and_resumed_the_file_is_that_of_the_undisturbed_run(
 
 @pytest.mark.parametrize("takes_n", [False, True])
 def test_killed_at_several_moments_no_sample_that_arrived_is_asked_for_again(
-    chat: SimpleNamespace, tmp_path: Path, takes_n: bool
+    chat: SimpleNamespace, tmp_path: Path, run_until: Callable, takes_n: bool
 ) -> None:
     path = tmp_path / "samples.jsonl"
 

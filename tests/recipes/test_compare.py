@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
-import time
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
+
 SMALL = (
     "compare", "--only", "grpo", "--test-size", 8, "--validation-size", 4, "--device", "cpu",
     "--max-completion-tokens", 48, "--set", "grpo.steps=6", "--set", "grpo.group_size=4",
     "--set", "grpo.prompts_per_step=4", "--set", "grpo.save_every=2",
 )  # fmt: skip
-COMMAND = [sys.executable, "-P", "-m", "reasonkit"]
 TIMES = ("seconds", "memory_bytes", "question_seconds")
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def whole(made: Callable) -> Path:
     """A comparison that was never stopped."""
-    folder = tmp_path_factory.mktemp("compare") / "whole"
-    argv = [*COMMAND, *map(str, SMALL), "--run-dir", str(folder)]
-    subprocess.run(argv, check=True, capture_output=True)
-    return folder
+    return Path(made(*SMALL))
 
 
 def lasting(value: object) -> object:
@@ -73,20 +63,14 @@ def test_a_finished_comparison_is_shown_again_as_it_is(reasonkit: Callable, whol
 
 
 def test_a_kill_costs_no_more_than_the_part_in_flight(
-    reasonkit: Callable, tmp_path: Path, whole: Path
+    launch: Callable, tmp_path: Path, whole: Path
 ) -> None:
     run = tmp_path / "killed"
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, SMALL), "--run-dir", str(run)], stderr=subprocess.DEVNULL
-    )
-    until = time.monotonic() + 300
-    while time.monotonic() < until and not (run / "parts/grpo/checkpoints").exists():
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
+    running = launch(*SMALL, "--run-dir", run)
+    running.until((run / "parts/grpo/checkpoints").exists).signalled(signal.SIGKILL)
     left = psutil.Process(json.loads((run / "parts/grpo.json").read_text())["pid"])
     base = record(run, "base")
-    assert reasonkit("compare", "--run-dir", run, "--resume").code == 0
+    assert launch("compare", "--run-dir", run, "--resume").ended().code == 0
     assert not left.is_running()
     assert record(run, "base") == base
     assert "--resume" in record(run, "grpo")["argv"] or record(run, "grpo")["status"] == "finished"
@@ -94,21 +78,19 @@ def test_a_kill_costs_no_more_than_the_part_in_flight(
 
 
 def test_a_part_whose_inputs_have_changed_is_made_anew(
-    reasonkit: Callable, tmp_path: Path, whole: Path
+    launch: Callable, whole: Path, stopped: Callable
 ) -> None:
-    run = tmp_path / "changed"
-    shutil.copytree(whole, run)
-    told = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**told, "status": "interrupted"}))
+    run = stopped(whole)
     part = run / "parts/grpo.json"
     part.write_text(json.dumps({**json.loads(part.read_text()), "key": "of something else"}))
-    assert reasonkit("compare", "--run-dir", run, "--resume").code == 0
+    assert launch("compare", "--run-dir", run, "--resume").ended().code == 0
     assert record(run, "base") == record(whole, "base")
     assert record(run, "grpo")["started"] != record(whole, "grpo")["started"]
 
 
-def test_a_part_that_fails_is_named_with_its_reason(reasonkit: Callable, tmp_path: Path) -> None:
-    ended = reasonkit(*SMALL, "--set", "grpo.learning_rate=1e300", "--run-dir", "run")
+def test_a_part_that_fails_is_named_with_its_reason(launch: Callable, tmp_path: Path) -> None:
+    running = launch(*SMALL, "--set", "grpo.learning_rate=1e300", "--run-dir", "run")
+    ended = running.ended()
     assert ended.code == 1
     assert "grpo" in ended.err and "grpo.log" in ended.err
     assert record(tmp_path / "run", "base")["status"] == "finished"

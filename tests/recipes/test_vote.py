@@ -16,13 +16,10 @@ import pytest
 RECORDED = "shared/data/gsm8k/example_model_solutions.jsonl"
 GSM8K = next((p / RECORDED for p in Path(__file__).parents if (p / RECORDED).exists()), None)
 
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
+
 SMALL = ("--test-size", 12, "--n", 4, "--max-completion-tokens", 60, "--device", "cpu")
 TIMES = {"seconds", "started", "ended", "pid", "process_started", "argv", "hardware"}
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def summary_of(path: Path) -> dict[str, Any]:
