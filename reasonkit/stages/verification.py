@@ -134,6 +134,7 @@ def make(
         DataError: there is but one question, or the solutions are all right or all wrong.
         RefusedError: no verifier can be made of this generator.
     """
+    from reasonkit.models.classifying import Classifier
     from reasonkit.training import final, solutions
     from reasonkit.verifying import SETTINGS, Reading, Verifier
 
@@ -151,7 +152,7 @@ def make(
     trained = _train(run, config, tokenizer, generator, labelled)
     assert config.step_ends
     reading = Reading(config.aggregate or Aggregate.last, tuple(config.step_ends))
-    verifier = Verifier(trained.verifier, tokenizer, reading, tokenizer)
+    verifier = Verifier(Classifier(trained.verifier, tokenizer), reading, tokenizer)
     quality = measure(verifier, held, [right(group) for group in held])
     if config.aggregate is None and quality:
         best = max(quality, key=lambda aggregate: quality[aggregate].auc)

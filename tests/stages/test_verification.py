@@ -19,7 +19,7 @@ from reasonkit.plan import load_policy, without_overlong
 from reasonkit.stages import verification
 from reasonkit.training.solutions import split_by_question
 from reasonkit.types import Example, Group
-from reasonkit.verifying import load
+from reasonkit.verifying import Reading, load
 
 SMALL = replace(VerifierConfig(), questions=120, samples=8, validation_size=1, test_size=1)
 
@@ -73,7 +73,8 @@ def test_a_verifier_tells_right_from_wrong_within_a_question_and_is_saved_as_it_
     with torch.no_grad():
         logits = plain(torch.tensor([[*prompt, *completion.token_ids]])).logits[0]
     expected = logits.softmax(-1)[-completion.tokens :, 1].tolist()
-    assert again.token_scores(held[0])[0] == pytest.approx(expected, abs=1e-5)
+    again.reading = Reading(ends=("",))
+    assert again.step_scores(held[0])[0] == pytest.approx(expected, abs=1e-5)
     assert "token-classification" in (final / "README.md").read_text()
 
 
