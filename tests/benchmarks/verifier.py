@@ -27,7 +27,7 @@ from reasonkit.evaluation import paired_counts, wilson
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.plan import load_policy, without_overlong
-from reasonkit.rewards import answer
+from reasonkit.rewards.correctness import answer
 from reasonkit.stages import verification
 from reasonkit.tasks.wordings import ask
 from reasonkit.types import Example
@@ -82,7 +82,7 @@ def poll(
         found = [extract_answer(completion.text) for completion in group.completions]
         numbers = iter(group_equal([given for given in found if given is not None]))
         answers = [None if given is None else next(numbers) for given in found]
-        right = [value == 1 for value in answer.score(group)]
+        right = [value == 1 for value in answer(group)]
         began = time.perf_counter()
         steps = verifier.step_scores(group)
         scoring += time.perf_counter() - began
