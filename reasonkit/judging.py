@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -132,7 +131,7 @@ def _run(example: Example, said: Sequence[Judgement], allow_weaker: bool) -> lis
     ).digest()
 
     def passed(code: str) -> bool:
-        return _ONCE.get((task, code), lambda: _passes(example, code, allow_weaker))
+        return _once((task, code), lambda: _passes(example, code, allow_weaker))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         verdicts = dict(zip(programs, pool.map(passed, programs), strict=True))
@@ -159,30 +158,22 @@ def _passes(example: Example, code: str, allow_weaker: bool) -> bool:
     ).passed
 
 
-class _Once:
-    """Verdicts by key, each worked out by the first who asks; the others wait for it."""
+_KNOWN: dict[object, Future[bool]] = {}
+_LOCK = threading.Lock()
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[object, Future[bool]] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def get(self, key: object, work: Callable[[], bool]) -> bool:
-        with self._lock:
-            known = self._known.get(key)
-            if known is None:
-                mine = self._known[key] = Future()
-                if len(self._known) > _REMEMBERED:
-                    self._known.popitem(last=False)
-        if known is not None:
-            return known.result()
+def _once(key: object, work: Callable[[], bool]) -> bool:
+    """What the work comes to: done by the first who asks for the key, the others wait for it."""
+    mine: Future[bool] = Future()
+    with _LOCK:
+        known = _KNOWN.setdefault(key, mine)
+        if len(_KNOWN) > _REMEMBERED:
+            del _KNOWN[next(iter(_KNOWN))]
+    if known is mine:
         try:
             mine.set_result(work())
         except BaseException as error:
-            with self._lock:
-                self._known.pop(key, None)
+            with _LOCK:
+                _KNOWN.pop(key, None)
             mine.set_exception(error)
-            raise
-        return mine.result()
-
-
-_ONCE = _Once()
+    return known.result()

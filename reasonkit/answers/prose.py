@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reasonkit.answers import units
+from reasonkit.answers.numbers import SCALES
 from reasonkit.answers.times import MONTH
 
 # As in Markdown: no space inside a delimiter, no digit behind it, so that money opens no formula.
@@ -82,7 +83,6 @@ _FUNCTION = re.compile(
     r"(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp|sqrt|pi|infinity|mod", re.IGNORECASE
 )
 _PROSE = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|item|q?quad|[hv]space|newline)")
-_SCALES = frozenset(["dozen", "hundred", "thousand", "million", "billion", "trillion"])
 _LABEL = 20
 """Characters that tell what a number counts."""
 
@@ -214,7 +214,7 @@ def _parts(text: str) -> Iterator[_Part]:
             continue
         part = _Part(match.lastgroup or "other", match[0], match.start(), match.end())
         yield part
-        scale = part.text.casefold() in _SCALES
+        scale = part.text.casefold() in SCALES
         if scale or part.kind in ("number", "formula", "script", "close", "latex"):
             behind = _unit_end(text, part.end)
             if behind > part.end:
@@ -250,7 +250,7 @@ def _belongs(part: _Part, text: str, run: Sequence[_Part]) -> bool:
     if kind != "word":
         return True
     low = said.casefold()
-    if low in ("and", "or") or (low in _SCALES and run and run[-1].kind in ("number", "space")):
+    if low in ("and", "or") or (low in SCALES and run and run[-1].kind in ("number", "space")):
         return bool(run)
     if _FUNCTION.fullmatch(said):
         return True
