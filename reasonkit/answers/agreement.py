@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from reasonkit.answers.lists import without_names
 from reasonkit.answers.numbers import Quantity
-from reasonkit.answers.plain import without_names
 
 
 def agree(given: object, wanted: object) -> bool:

@@ -29,6 +29,7 @@ from reasonkit.answers.agreement import agree
 from reasonkit.answers.extraction import find, is_sentence
 from reasonkit.answers.latex import formula
 from reasonkit.answers.layout import EQUALS, LONGEST, tidy
+from reasonkit.answers.lists import members
 from reasonkit.answers.numbers import with_decimal_comma
 from reasonkit.answers.plain import (
     NO_VALUE,
@@ -36,7 +37,6 @@ from reasonkit.answers.plain import (
     is_flat,
     is_number,
     is_word,
-    members,
     plain,
 )
 from reasonkit.answers.worker import Checker

@@ -40,8 +40,42 @@ _WRAPPED = re.compile(
 )
 _LEAD = re.compile(r"(?:[=≈:]|\\approx(?![a-z]))\s*")
 _TAIL = re.compile(r"(?<!\\)[,;:]$|(?<!\.\.)\.$|\\+$")
-_SIGNS = {"lbrace": r"\{", "rbrace": r"\}", "langle": "(", "rangle": ")", "bigcup": r"\cup"}
-_NAMED_SIGNS = re.compile(rf"\\({'|'.join(_SIGNS)})(?![a-z])")
+SIGNS = {
+    "lbrace": r"\{",
+    "rbrace": r"\}",
+    "langle": "(",
+    "rangle": ")",
+    "colon": ":",
+    "lt": "<",
+    "gt": ">",
+    "le": "≤",
+    "leq": "≤",
+    "leqslant": "≤",
+    "ge": "≥",
+    "geq": "≥",
+    "geqslant": "≥",
+    "ne": "≠",
+    "neq": "≠",
+    "equiv": "≡",
+    "in": "∈",
+    "cup": "∪",
+    "bigcup": "∪",
+    "cap": "∩",
+    "lor": "∨",
+    "vee": "∨",
+    "emptyset": "∅",
+    "varnothing": "∅",
+    "infty": "∞",
+    "pm": "±",
+    "mp": "∓",
+    "times": "×",
+    "cdot": "·",
+    "div": "÷",
+}
+"""What stands for a sign by its name in LaTeX, the usual name first."""
+
+_NAMED_SIGNS = re.compile(rf"\\({'|'.join(SIGNS)})(?![A-Za-z])")
+_JOINING_WORD = re.compile(r"\\(?:text|mbox)\s*\{\s*(and|or)\s*\}")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 
 _SAME = str.maketrans(
@@ -113,7 +147,9 @@ def tidy(text: str) -> str:
     text = _VULGAR.sub(_vulgar, text)
     if "\\begin" not in text:
         text = _DOUBLED.sub(r"\\", text)
-    text = _NAMED_SIGNS.sub(lambda sign: _SIGNS[sign[1]], text)
+    text = text.replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
+    text = _NAMED_SIGNS.sub(lambda sign: SIGNS[sign[1]], text)
+    text = _JOINING_WORD.sub(r" \1 ", text)
     while True:
         bare = _DELIMITER.sub("", _priced(_unboxed(text))).strip()
         bare = _TAIL.sub("", _LEAD.sub("", bare, count=1) if _LEAD.match(bare) else bare).strip()

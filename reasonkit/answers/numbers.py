@@ -27,7 +27,7 @@ _NUMBER = re.compile(
     (?:(?P<whole>{_DIGITS})\s+(?P<part>\d+/\d+)
       |(?P<top>{_DECIMAL})(?:\s*/\s*(?P<bottom>{_DECIMAL})
         |[eE](?P<e>[-+]?\d+)
-        |\s*(?:\\times|\\cdot|[*x×·])\s*10\s*(?:\^|\*\*)\s*[{{(]?\s*(?P<power>[-+]?\d+)(?:\s*[)}}])?)?)
+        |\s*[*x×·]\s*10\s*(?:\^|\*\*)\s*[{{(]?\s*(?P<power>[-+]?\d+)(?:\s*[)}}])?)?)
     (?:\s*(?P<mark>\\?%|{_CURRENCY}|{_DEGREE}))?
     (?P<unit>.*)""",
     re.VERBOSE | re.ASCII,

@@ -13,8 +13,9 @@ import re
 from collections.abc import Sequence
 
 from reasonkit.answers.layout import EQUALS, tidy
+from reasonkit.answers.lists import members
 from reasonkit.answers.numbers import in_words
-from reasonkit.answers.plain import members, plain
+from reasonkit.answers.plain import plain
 from reasonkit.answers.prose import Quantity, quantities, words
 
 _CHOICE = re.compile(r"\(([A-J])\)|(?<![\w'’])([B-HJ]|A(?!\s+[a-z]))(?![\w'’])")
