@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from reasonkit.answers.layout import LONGEST, are_one_list, bare_boxes, boxes, tidy
 from reasonkit.answers.plain import is_calculation, is_word, plain
-from reasonkit.answers.prose import FORMULA, inside, last_row, sentences, words
+from reasonkit.answers.prose import FORMULA, inside, is_displayed, last_row, sentences, words
 from reasonkit.answers.statements import (
     BULLET,
     MOST_WORDS,
@@ -197,7 +197,7 @@ def _after_hashes(text: str) -> tuple[str, int] | None:
 def _after_marker(text: str) -> tuple[str, int] | None:
     for marker in list(_MARKER.finditer(text))[: -_MOST_HEADINGS - 1 : -1]:
         block = FORMULA.match(text, marker.end())
-        if block and (block["block"] or block["square"] or block["environment"]):
+        if block and is_displayed(block):
             value = committed(last_row(inside(block)))
             return (value, marker.start()) if value else None
         following = text[marker.end() : marker.end() + LONGEST]

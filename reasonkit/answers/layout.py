@@ -145,11 +145,11 @@ def tidy(text: str) -> str:
     text = _SUPERSCRIPT.sub(lambda m: f"^{{{m[1].translate(_SCRIPTS)}}}", text)
     text = _SUBSCRIPT.sub(lambda m: f"_{{{m[1].translate(_SCRIPTS)}}}", text)
     text = _VULGAR.sub(_vulgar, text)
-    if "\\begin" not in text:
-        text = _DOUBLED.sub(r"\\", text)
     text = text.replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
-    text = _NAMED_SIGNS.sub(lambda sign: SIGNS[sign[1]], text)
-    text = _JOINING_WORD.sub(r" \1 ", text)
+    if "\\" in text:
+        text = text if "\\begin" in text else _DOUBLED.sub(r"\\", text)
+        text = _NAMED_SIGNS.sub(lambda sign: SIGNS[sign[1]], text)
+        text = _JOINING_WORD.sub(r" \1 ", text)
     while True:
         bare = _DELIMITER.sub("", _priced(_unboxed(text))).strip()
         bare = _TAIL.sub("", _LEAD.sub("", bare, count=1) if _LEAD.match(bare) else bare).strip()
