@@ -120,6 +120,10 @@ _CALLED = re.compile(
     re.IGNORECASE,
 )
 _SIDES = re.compile(rf"{EQUALS.pattern}|\\equiv(?![a-z])|≡")
+_EXACT = re.compile(r"√|π|\\(?:sqrt|pi|d?frac|ln|log|sin|cos|tan)(?![a-z])|\be\^")
+_ARROW = re.compile(
+    r"\\(?:Rightarrow|implies|Longrightarrow|therefore|longrightarrow|iff)(?![a-z])|[⇒⟹∴]"
+)
 _NAMED = re.compile(r"\\?[A-Za-z]\w*(?:\([^()]*\))?")
 
 
@@ -132,14 +136,15 @@ def stated(said: Sequence[str]) -> str | None:
     looked = 0
     for sentence in reversed(said):
         bare = sentence.strip("*_ \t")
-        if _REMARK.match(sentence) or bare.endswith("?") or _is_aside(bare):
+        aside = bare.startswith("(") and bare.rstrip(".").endswith(")") and words(bare) > 1
+        if _REMARK.match(sentence) or bare.endswith("?") or aside:
             continue
         if _REFUSAL.search(sentence) or (not looked and _CUT_OFF.search(sentence)):
             return None
         bare = BULLET.sub("", sentence)
         if plainly := _YES_OR_NO.search(bare):
             return plainly[1] or plainly[2]
-        if (found := _what_it_is(bare) or in_sentence(bare) or _said_word(bare)) is not None:
+        if found := _named(bare) or in_sentence(bare) or _in_words(bare):
             return found
         looked += 1
         if looked == _MOST_SENTENCES:
@@ -188,18 +193,15 @@ def last_choice(text: str) -> str | None:
     return last[1] or last[2]
 
 
-def _what_it_is(sentence: str) -> str | None:
-    """The parabola of "The graph of y = x² is a parabola"."""
+def _named(sentence: str) -> str | None:
+    """The parabola of "The graph of y = x² is a parabola": all quantities stand aside, if any."""
     called = _CALLED.search(sentence)
-    found = quantities(sentence)
-    aside = bool(found) and all(_ASIDE.search(_ahead(sentence, q)) for q in found)
+    aside = called and all(_ASIDE.search(_ahead(sentence, q)) for q in quantities(sentence))
     return called[1] if called and aside else None
 
 
-def _said_word(sentence: str) -> str | None:
-    """What a thing is called, or the one number in words, in a sentence without quantities."""
-    if called := _CALLED.search(sentence):
-        return called[1]
+def _in_words(sentence: str) -> str | None:
+    """The one number in words of a sentence."""
     numbers = [word for word in _LETTERS.findall(sentence) if in_words(word) is not None]
     return numbers[-1] if len(numbers) == 1 and numbers[0].casefold() != "one" else None
 
@@ -210,16 +212,12 @@ def committed(formula: str) -> str:
     ``a = b = 5`` is 5, ``2 + 3 = 5`` is 5, ``x = 5`` is 5, ``y = 2x + 1`` stays; behind an arrow
     only what it leads to counts, and of an exact value and a rounded one the exact one.
     """
-    text = re.split(
-        r"\\(?:Rightarrow|implies|Longrightarrow|therefore|longrightarrow|iff)(?![a-z])|[⇒⟹∴]",
-        formula,
-    )[-1]
-    text = text.strip(" \t\n,;*").rstrip(".,; ")
+    text = _ARROW.split(formula)[-1].strip(" \t\n,;*").rstrip(".,; ")
     parts = members(tidy(text))
     if len(parts) > 1:
         return text if _are_one_answer(parts) else committed(parts[-1])
     exact, *rounded = re.split(r"\\approx(?![a-z])|≈|\\doteq", text)
-    if rounded and "=" not in rounded[-1] and _is_exact(_right_side(exact)):
+    if rounded and "=" not in rounded[-1] and _EXACT.search(_right_side(exact)):
         text = exact
     elif rounded:
         text = f"x = {rounded[-1].strip()}"
@@ -260,25 +258,11 @@ def _right_side(text: str) -> str:
     return text.strip()
 
 
-def _is_exact(text: str) -> bool:
-    return bool(re.search(r"√|π|\\(?:sqrt|pi|frac|dfrac|ln|log|sin|cos|tan)(?![a-z])|\be\^", text))
-
-
-def _is_aside(sentence: str) -> bool:
-    return sentence.startswith("(") and sentence.rstrip(".").endswith(")") and words(sentence) > 1
-
-
 def _chosen(sentence: str, found: list[Quantity], begins: int, opens: bool) -> str | None:
     """Which of the quantities of a clause it states, None where that is open."""
     first = found[0]
-    cut = next(
-        (
-            m.start()
-            for m in _SUBORDINATE.finditer(sentence, first.end)
-            if not _within(m.start(), found)
-        ),
-        len(sentence),
-    )
+    subordinate = (m.start() for m in _SUBORDINATE.finditer(sentence, first.end))
+    cut = next((place for place in subordinate if not _within(place, found)), len(sentence))
     found = [q for q in found if q.start < cut]
     opening, behind = sentence[begins : first.start], sentence[first.end :]
     subject = _OPENING_WORDS.fullmatch(opening) and _SUBJECT.match(behind)
