@@ -60,11 +60,8 @@ class Reading:
 class Verifier:
     """Scores completions.
 
-    Args:
-        classifier: what computes the scores, and reads with its own tokenizer.
-        reading: of its tokens' scores.
-        generator: the tokenizer of the completions' ids. Where its vocabulary is the verifier's
-            own, ids are read as they were sampled; else their text is.
+    Where the vocabulary of their generator's tokenizer is the verifier's own, the ids are read as
+    they were sampled; else their text is.
     """
 
     def __init__(
@@ -171,11 +168,10 @@ def load(
     dtype: str = "auto",
     generator: PreTrainedTokenizerBase | None = None,
 ) -> Verifier:
-    """Loads a verifier from a folder, a run or the hub: safetensors only, no code of its author.
+    """Loads a verifier from a folder, a run or the hub.
 
     Args:
-        device: as `reasonkit.models.loading.load_model` takes it.
-        dtype: as it does.
+        device: as `reasonkit.models.loading.load_model` takes it, and ``dtype`` too.
         generator: the tokenizer of the completions' ids, where they have any.
 
     Raises:

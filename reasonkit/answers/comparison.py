@@ -133,10 +133,9 @@ def _as_written(given: str, wanted: str) -> bool | None:
     given_value, wanted_value = plain(given), plain(wanted)
     if given_value is not None and wanted_value is not None and agree(given_value, wanted_value):
         return True
-    if isinstance(wanted_value, Fraction) and with_decimal_comma(given) == wanted_value:
-        return True
-    if isinstance(given_value, Fraction) and with_decimal_comma(wanted) == given_value:
-        return True
+    for value, other in ((wanted_value, given), (given_value, wanted)):
+        if isinstance(value, Fraction) and with_decimal_comma(other) == value:
+            return True
     if given_value is NO_VALUE or is_word(given_value) or is_word(wanted_value):
         return False
     if is_flat(given_value) and is_flat(wanted_value):
@@ -159,7 +158,8 @@ def check_reference(reference: str) -> None:
         value is not None or (len(text) <= LONGEST and _checker.readable(formula(text)))
     )
     if not readable:
-        raise DataError(f"the reference answer can't be read: {_short(reference)}")
+        shown = reference if len(reference) <= 80 else reference[:77] + "..."
+        raise DataError(f"the reference answer can't be read: {shown!r}")
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -171,7 +171,3 @@ def symbolically(candidate: str, reference: str) -> bool | None:
     if "\\boxed" in candidate or "\\boxed" in reference:
         return False
     return _checker.equal(candidate, reference)
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")

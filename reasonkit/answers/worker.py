@@ -37,12 +37,8 @@ MEMORY_LIMIT = 2 << 30
 class Checker:
     """A process that compares formulas, started on first use and again after it had to be killed.
 
-    Where it can't be started, that is tried once only.
-
-    May be shared between threads; a forked child starts a process of its own.
-
-    Args:
-        time_limit: seconds that one comparison may take.
+    Where it can't be started, that is tried once only. May be shared between threads; a forked
+    child starts a process of its own.
     """
 
     def __init__(self, time_limit: float = TIME_LIMIT) -> None:
@@ -79,7 +75,7 @@ class Checker:
         if process is not None:
             process.kill()
             process.wait()
-            _close_pipes(process)
+            _let_go(process)
 
     def _ask(self, request: dict[str, Any]) -> str | None:
         """The reply, None for one that took too long or ended the process twice."""
@@ -133,7 +129,7 @@ class Checker:
         process, self._process = self._process, None
         self._lock = threading.Lock()
         if process is not None:
-            _close_pipes(process)
+            _let_go(process)
 
 
 def _reply(process: subprocess.Popen[bytes], line: bytes = b"") -> bytes:
@@ -145,10 +141,9 @@ def _reply(process: subprocess.Popen[bytes], line: bytes = b"") -> bytes:
     return process.stdout.readline()
 
 
-def _close_pipes(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    for pipe in filter(None, (process.stdin, process.stdout)):
+        pipe.close()
 
 
 def main() -> None:
@@ -173,12 +168,10 @@ def main() -> None:
         units = [symbol for symbol in part.free_symbols if symbol.name == "i"]
         return part.subs(dict.fromkeys(units, I)).doit() if units else part
 
-    def same_number(reference: Any, candidate: Any) -> bool:
-        pair = (reference, candidate)
+    def same_number(*pair: Any) -> bool:
         complex_ = any(isinstance(part, Basic) and part.has(I) for part in pair)
-        if not complex_ or not all(getattr(part, "is_number", False) for part in pair):
-            return False
-        return bool(simplify(expand_complex(reference - candidate)) == 0)
+        numbers = complex_ and all(getattr(part, "is_number", False) for part in pair)
+        return numbers and bool(simplify(expand_complex(pair[0] - pair[1])) == 0)
 
     @functools.lru_cache(maxsize=4096)
     def value(formula: str) -> list[Any]:

@@ -72,12 +72,10 @@ class Classifier:
 
 
 def load(resolved: ResolvedModel, device: str, dtype: str, kind: str) -> Classifier:
-    """Loads a classifier: safetensors only, no code of its author.
+    """Loads a classifier of a kind: `TOKENS` or `SEQUENCE`.
 
     Args:
-        device: as `reasonkit.models.loading.load_model` takes it.
-        dtype: as it does.
-        kind: `TOKENS` or `SEQUENCE`.
+        device: as `reasonkit.models.loading.load_model` takes it, and ``dtype`` too.
 
     Raises:
         RefusedError: it can't be read, it is no classifier, it has too many labels, or its

@@ -44,7 +44,6 @@ class Guard:
     a daemon thread that is left behind.
 
     Args:
-        rewards: what to score with.
         time_limit: seconds a call.
         limit: failed calls of one reward in a row that end the run.
 

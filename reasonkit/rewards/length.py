@@ -69,8 +69,8 @@ def overlong(group: Group, tokens: int = LONGEST) -> list[float | None]:
 def repetition(group: Group, tokens: int = NGRAM) -> list[float | None]:
     """Minus the share of tokens that stand in an n-gram that was there before.
 
-    The paper subtracts from each such token; here, where a completion has one reward, it is a
-    share, from 0 to nearly -1. Words stand in for tokens where an engine doesn't give their ids.
+    The paper subtracts from each such token; here it is a share, from 0 to nearly -1. Words stand
+    in for tokens where an engine doesn't give their ids.
     """
     return [
         0.0 - _repeated(completion.token_ids or completion.text.split(), tokens)

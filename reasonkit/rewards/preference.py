@@ -60,22 +60,12 @@ def _load(name: str, device: str) -> Classifier:
 
 
 def make_helpful(parameter: str, device: str = "auto") -> Callable[[Group], list[float | None]]:
-    """How good a model finds the answers, from 0 to 1; 0 for a thought that never ends.
-
-    Raises:
-        RefusedError: as `make`.
-        OfflineError: as `make`.
-    """
+    """How good a model of `make` finds the answers, 0 to 1; 0 for a thought that never ends."""
     return functools.partial(_chances, make(parameter, device), answer_part)
 
 
 def make_harmless(parameter: str, device: str = "auto") -> Callable[[Group], list[float | None]]:
-    """How good a model finds the completions, thoughts and all, from 0 to 1.
-
-    Raises:
-        RefusedError: as `make`.
-        OfflineError: as `make`.
-    """
+    """How good a model of `make` finds the completions, thoughts and all, from 0 to 1."""
     return functools.partial(_chances, make(parameter, device), str)
 
 
@@ -88,11 +78,7 @@ def _chances(
 
 
 def score(group: Group) -> list[float | None]:
-    """Needs to be told which model: see `make`.
-
-    Raises:
-        RefusedError: always.
-    """
+    """Refused: it needs to be told which model."""
     return make("")(group)
 
 
