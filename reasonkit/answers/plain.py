@@ -6,8 +6,8 @@ these: ``\{1, 2\}``, ``1 and 2`` and ``2; 1`` are one set, ``(1, 2)`` and ``[1, 
 order and brackets, ``x > 2`` is an interval, a matrix is its rows, ``x = 5`` is 5.
 
 Two values that are equal are one answer, for votes too. Left out: what agrees with a reference
-although it leaves out a unit or a name (`reasonkit.answers.agreement`), and everything with an
-unknown, a root or an operation in it.
+although it leaves out a unit or a name (`reasonkit.answers.comparison.agree`), and everything with
+an unknown, a root or an operation in it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,6 @@ class Reward:
         cost: what a call costs, in a word or two.
         needs_answer: whether it reads the reference answer or the tests. A selector that does is an
             oracle.
-        judges: whether it asks for the verdict, for which programs may run.
         waits: whether it waits for other processes or machines most of the time and may run in a
             thread, beside the other rewards.
         parameter: what may follow the name on the command line, in brackets where it may be left
@@ -61,7 +60,6 @@ class Reward:
     range: tuple[float, float] = (0.0, 1.0)
     cost: str = "none"
     needs_answer: bool = False
-    judges: bool = False
     waits: bool = False
     parameter: str = ""
     make: Callable[..., Score] | None = None
@@ -103,7 +101,6 @@ REWARDS: dict[str, Reward] = {
             claim="correctness",
             cost="low",
             needs_answer=True,
-            judges=True,
         ),
         Reward(
             "code",
@@ -140,7 +137,6 @@ REWARDS: dict[str, Reward] = {
             range=(-1.0, 1.0),
             cost="low",
             needs_answer=True,
-            judges=True,
             parameter="[:TOKENS]",
             make=length.with_tokens(length.cosine, length.LONGEST),
         ),
@@ -264,17 +260,16 @@ def _in_one_isolation(rewards: list[WeightedReward]) -> list[WeightedReward]:
     """The rewards, each that runs programs in the isolation that ``code`` was given."""
     if not allow_weaker(rewards):
         return rewards
-    return [
-        dataclasses.replace(
-            w,
-            reward=dataclasses.replace(
-                w.reward, score=functools.partial(w.reward.score, allow_weaker=True)
-            ),
-        )
-        if w.reward.judges
-        else w
-        for w in rewards
-    ]
+
+    def weaker(reward: Reward) -> Reward:
+        if reward.score is correctness.weaker or not (
+            reward.needs_answer and reward.name in REWARDS
+        ):
+            return reward
+        score = functools.partial(reward.score, allow_weaker=True)
+        return dataclasses.replace(reward, score=score)
+
+    return [dataclasses.replace(w, reward=weaker(w.reward)) for w in rewards]
 
 
 def split(spec: str) -> tuple[str, str | None]:
@@ -289,8 +284,13 @@ def split(spec: str) -> tuple[str, str | None]:
 
 def _resolve(name: str, device: str) -> Reward:
     base, _, parameter = name.partition(":")
-    if base in REWARDS:
-        return _with_parameter(REWARDS[base], parameter, device)
+    if reward := REWARDS.get(base):
+        if reward.make is not None:
+            where = (device,) if reward.on_device else ()
+            return dataclasses.replace(reward, score=reward.make(parameter, *where))
+        if parameter:
+            raise RefusedError(f"reward {base!r} takes no parameter: leave out :{parameter}")
+        return reward
     path, colon, function = name.rpartition(":")
     if not colon and not name.endswith(".py"):
         raise UnknownNameError("reward", name, REWARDS, hint="or your own as FILE.py:FUNCTION")
@@ -302,15 +302,6 @@ def _resolve(name: str, device: str) -> Reward:
     described = f"your own, from {path}"
     anything = (-math.inf, math.inf)
     return Reward(function, described, "", range=anything, cost="unknown", **loaded)
-
-
-def _with_parameter(reward: Reward, parameter: str, device: str) -> Reward:
-    if reward.make is not None:
-        where = (device,) if reward.on_device else ()
-        return dataclasses.replace(reward, score=reward.make(parameter, *where))
-    if parameter:
-        raise RefusedError(f"reward {reward.name!r} takes no parameter: leave out :{parameter}")
-    return reward
 
 
 def _weight(spec: str, text: str) -> float:
