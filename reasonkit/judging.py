@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from reasonkit.answers.comparison import equal
 from reasonkit.answers.extraction import between, find
-from reasonkit.answers.layout import tidy
+from reasonkit.answers.layout import tidy, with_signs
 from reasonkit.answers.plain import is_calculation, plain
 from reasonkit.answers.reading import ANSWER, ended_part, read
 from reasonkit.types import Completion, Example, Group, Judgement
@@ -104,12 +104,12 @@ def is_copied(answer: str, example: Example) -> bool:
     copying one from the question would be paid. It is copied if it stands in the question, layout
     aside, is no plain value such as a number or a word, and isn't what the reference answer says.
     """
-    bare = _LAYOUT.sub("", answer)
-    return (
-        plain(tidy(answer)) is None
-        and bare != _LAYOUT.sub("", example.answer)
-        and bare in _LAYOUT.sub("", example.question)
+    if plain(tidy(answer)) is not None:
+        return False
+    bare, wanted, question = (
+        _LAYOUT.sub("", with_signs(text)) for text in (answer, example.answer, example.question)
     )
+    return bare != wanted and bare in question
 
 
 def _compared(example: Example, said: Judgement) -> Judgement:

@@ -145,11 +145,10 @@ def tidy(text: str) -> str:
     text = _SUPERSCRIPT.sub(lambda m: f"^{{{m[1].translate(_SCRIPTS)}}}", text)
     text = _SUBSCRIPT.sub(lambda m: f"_{{{m[1].translate(_SCRIPTS)}}}", text)
     text = _VULGAR.sub(_vulgar, text)
-    text = text.replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
     if "\\" in text:
         text = text if "\\begin" in text else _DOUBLED.sub(r"\\", text)
-        text = _NAMED_SIGNS.sub(lambda sign: SIGNS[sign[1]], text)
         text = _JOINING_WORD.sub(r" \1 ", text)
+    text = with_signs(text)
     while True:
         bare = _DELIMITER.sub("", _priced(_unboxed(text))).strip()
         bare = _TAIL.sub("", _LEAD.sub("", bare, count=1) if _LEAD.match(bare) else bare).strip()
@@ -160,6 +159,12 @@ def tidy(text: str) -> str:
         text = bare
     text = _SIZING.sub("", _THOUSANDS.sub(lambda m: "," if "," in m[0] else "", text))
     return " ".join(_SPACING.sub(" ", text).split())
+
+
+def with_signs(text: str) -> str:
+    """The text with the one sign for whatever a relation or an operation is called."""
+    text = text.replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
+    return _NAMED_SIGNS.sub(lambda sign: SIGNS[sign[1]], text) if "\\" in text else text
 
 
 def _priced(text: str) -> str:
