@@ -27,7 +27,7 @@ from fractions import Fraction
 
 from reasonkit.answers.extraction import find, is_sentence
 from reasonkit.answers.latex import formula
-from reasonkit.answers.layout import EQUALS, LONGEST, tidy
+from reasonkit.answers.layout import EQUALS, LONGEST, NAME, tidy
 from reasonkit.answers.lists import members, without_names
 from reasonkit.answers.numbers import Quantity, with_decimal_comma
 from reasonkit.answers.plain import (
@@ -41,9 +41,7 @@ from reasonkit.answers.plain import (
 from reasonkit.answers.worker import Checker
 from reasonkit.errors import DataError, RunError
 
-_NAME = re.compile(
-    r"\s*\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\s*\([A-Za-z\d](?:\s*,\s*[A-Za-z\d])*\))?\s*"
-)
+_NAME = re.compile(rf"\s*{NAME}\s*")
 
 _log = logging.getLogger(__name__)
 _checker = Checker()

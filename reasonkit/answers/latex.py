@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from reasonkit.answers.layout import SIGNS
+from reasonkit.answers.layout import FUNCTION, SIGNS
 from reasonkit.answers.numbers import number, unit_scale
 
-_FUNCTION = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp"
 _REWRITES = tuple(
     (re.compile(pattern), latex)
     for pattern, latex in (
@@ -23,8 +22,8 @@ _REWRITES = tuple(
         (r"\*\*", "^"),
         (r"\^(-\d+)", r"^{\1}"),
         (r"\\[dtc]frac(?![A-Za-z])|\\(?:nice|s)frac(?![A-Za-z])", r"\\frac"),
-        (r"\\operatorname\s*\*?\s*\{(" + _FUNCTION + r")\}", r"\\\1 "),
-        (r"(?<![A-Za-z\\])(" + _FUNCTION + r")(?![A-Za-z])", r"\\\1 "),
+        (r"\\operatorname\s*\*?\s*\{(" + FUNCTION + r")\}", r"\\\1 "),
+        (r"(?<![A-Za-z\\])(" + FUNCTION + r")(?![A-Za-z])", r"\\\1 "),
         (r"(?<![A-Za-z\\])(?:sqrt|√)\s*\(([^()]*)\)", r"\\sqrt{\1}"),
         (r"√\s*(\d+|[a-z])", r"\\sqrt{\1}"),
         (r"∛\s*\(?([\w.]+)\)?", r"\\sqrt[3]{\1}"),

@@ -14,6 +14,13 @@ import unicodedata
 
 EQUALS = re.compile(r"(?<![<>!:=\\])=(?![=>])")
 
+FUNCTION = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp"
+NAME = r"\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?(?:\s*\([^()]*\))?"
+"""Patterns of an unknown or a function that is named: ``x``, ``x_1``, ``f(x)``."""
+
+ROW = re.compile(r"\\\\(?:\[[^\]]*\])?|\\cr(?![a-z])")
+"""Ends a row of a matrix or of aligned formulas."""
+
 LONGEST = 1000
 """Answers of more characters are compared as text only."""
 

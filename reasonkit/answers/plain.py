@@ -17,7 +17,7 @@ import re
 from fractions import Fraction
 
 from reasonkit.answers import lists
-from reasonkit.answers.layout import LONGEST
+from reasonkit.answers.layout import FUNCTION, LONGEST, NAME, ROW
 from reasonkit.answers.lists import Plain, without_names
 from reasonkit.answers.numbers import Quantity, plain_text, quantity
 from reasonkit.answers.times import clock, date
@@ -26,10 +26,7 @@ NO_VALUE: Plain = ("no value",)
 """What a number without a value, such as 5/0, is read as."""
 
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '-]+[^\W\d_]+)*")
-_FORMULA_WORD = re.compile(
-    r"(?<![^\W\d_])(?:pi|infinity|oo|(?:arc)?(?:sin|cos|tan|cot|sec|csc)|ln|log|exp|sqrt)"
-    r"(?![^\W\d_])"
-)
+_FORMULA_WORD = re.compile(rf"(?<![^\W\d_])(?:pi|infinity|oo|sqrt|{FUNCTION})(?![^\W\d_])")
 _ARTICLE = re.compile(r"(?:the|an?)\s+(?=[^\W\d_]{2})", re.IGNORECASE)
 _CHOICE = re.compile(
     r"(?:(?i:option|choice)\s+)?(?:\(?([A-Za-z])\)?|\[([A-J])\]|\(?([A-J])[).:]\s+(?=[\w\\(-]).*)"
@@ -44,9 +41,8 @@ _ALONG = re.compile(
 _IN_BASE = re.compile(
     r"\(?([\dA-F]+)\)?\s*(?:_\s*|\(?base[ -])(?:(\d{1,2})|\{\s*(\d{1,2})\s*\})\)?", re.ASCII
 )
-_NAME = r"\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?"
 _ASSIGNED = re.compile(
-    rf"(?P<name>{_NAME}(?:\([a-z]\))?|\({_NAME}(?:\s*,\s*{_NAME})+\))\s*[=∈]\s*(?P<value>[^=<>≤≥]+)"
+    rf"(?P<name>{NAME}|\({NAME}(?:\s*,\s*{NAME})+\))\s*[=∈]\s*(?P<value>[^=<>≤≥]+)"
 )
 _SPACED = re.compile(r",\s|;|(?<![A-Za-z])(?:and|or)(?![A-Za-z])")
 _BESIDE = re.compile(r"\d[\d.,/]*\s*[^\W\d_]+\.?")
@@ -72,7 +68,6 @@ _MATRIX = re.compile(
     r"\\end\s*\{\1\}\s*[)\]]?",
     re.DOTALL,
 )
-_ROW = re.compile(r"\\\\(?:\[[^\]]*\])?|\\cr(?![a-z])")
 _TRANSPOSED = re.compile(r"\s*\^\s*\{?\s*(?:T|\\top|\\mathsf\s*\{?T\}?|\\intercal)\s*\}?$")
 _REALS: Plain = ("(", ("∞", -1), ("∞", 1), ")")
 _SAID: dict[str, Plain] = {
@@ -217,7 +212,7 @@ def _bound(text: str, depth: int) -> Plain | None:
 def _read_list(text: str, depth: int) -> Plain | None:
     bare = _TRANSPOSED.sub("", text)
     if matrix := _MATRIX.fullmatch(bare):
-        return _rows([row.split("&") for row in _ROW.split(matrix["rows"]) if row.strip()], depth)
+        return _rows([row.split("&") for row in ROW.split(matrix["rows"]) if row.strip()], depth)
     if along := _along_axes(text):
         return along
     if spaced := _ROWS.fullmatch(text):

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from reasonkit.answers import units
+from reasonkit.answers.layout import FUNCTION, ROW
 from reasonkit.answers.numbers import SCALES
 from reasonkit.answers.times import MONTH
 
@@ -31,14 +32,12 @@ FORMULA = re.compile(
 _ENVIRONMENTS = r"align|aligned|alignat|gather|gathered|equation|eqnarray|split|multline|flalign"
 _OPENING = re.compile(rf"\s*\\begin\s*\{{(?:{_ENVIRONMENTS})\*?\}}(?:\{{\d+\}})?")
 _CLOSING = re.compile(rf"\\end\s*\{{(?:{_ENVIRONMENTS})\*?\}}\s*$")
-_ROW = re.compile(r"\\\\(?:\[[^\]]*\])?")
 _MATRIX = re.compile(r"\\begin\s*\{(?!(?:" + _ENVIRONMENTS + r")\b)[^{}]*\}")
 
 _WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]{2,}")
 _NO_WORD = re.compile(
     r"\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\{[a-z]*matrix\}"
-    r"|(?<![A-Za-z])(?:and|or|sqrt|pi|infinity|(?:arc)?(?:sin|cos|tan|cot|sec|csc)|ln|log|exp)"
-    r"(?![A-Za-z])"
+    rf"|(?<![A-Za-z])(?:and|or|sqrt|pi|infinity|{FUNCTION})(?![A-Za-z])"
 )
 _MASK, _DISPLAYED = "\ue000", "\ue003"
 _SENTENCE_END = re.compile(
@@ -78,9 +77,7 @@ _TOKEN = re.compile(
     r"|(?P<other>.)",
     re.ASCII | re.DOTALL,
 )
-_FUNCTION = re.compile(
-    r"(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp|sqrt|pi|infinity|mod", re.IGNORECASE
-)
+_FUNCTION = re.compile(rf"{FUNCTION}|sqrt|pi|infinity|mod", re.IGNORECASE)
 _PROSE = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|item|q?quad|[hv]space|newline)")
 _BEFORE_UNKNOWN = re.compile(r"[\d^_=+*/<>(){}|√×·−-]$|[=+*/<>^(]\s$")
 _BEHIND_UNKNOWN = re.compile(r"[\d^_=+*/<>)}|×·−-]|\s[=+*/<>^]")
@@ -124,7 +121,7 @@ def last_row(formula: str) -> str:
     text = formula.strip()
     while opening := _OPENING.match(text):
         text = _CLOSING.sub("", text[opening.end() :]).strip()
-        rows = [row for row in _ROW.split(text) if row.strip(" &\t\n.,\\")]
+        rows = [row for row in ROW.split(text) if row.strip(" &\t\n.,\\")]
         if _MATRIX.search(text):
             text = text.replace("&=", "=").replace("& =", "=")
         elif rows:

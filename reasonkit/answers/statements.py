@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reasonkit.answers.layout import EQUALS, tidy
+from reasonkit.answers.layout import EQUALS, NAME, tidy
 from reasonkit.answers.lists import members
 from reasonkit.answers.numbers import in_words
 from reasonkit.answers.plain import plain
@@ -124,7 +124,8 @@ _EXACT = re.compile(r"√|π|\\(?:sqrt|pi|d?frac|ln|log|sin|cos|tan)(?![a-z])|\b
 _ARROW = re.compile(
     r"\\(?:Rightarrow|implies|Longrightarrow|therefore|longrightarrow|iff)(?![a-z])|[⇒⟹∴]"
 )
-_NAMED = re.compile(r"\\?[A-Za-z]\w*(?:\([^()]*\))?")
+_NAME = re.compile(NAME)
+_NAMES = re.compile(rf"{NAME}|\([^()]*\)")
 
 
 def stated(said: Sequence[str]) -> str | None:
@@ -233,7 +234,7 @@ def _are_one_answer(parts: list[str]) -> bool:
     if any(len(side) > 2 for side in sides):
         return False
     names = [side[0].strip() for side in sides if len(side) == 2]
-    if not all(re.fullmatch(r"\\?[A-Za-z]+(?:_\{?\w+\}?)?|\([^()]*\)", name) for name in names):
+    if not all(_NAMES.fullmatch(name) for name in names):
         return False
     if not names:
         relations = [bool(re.search(r"[<>≤≥]|\\[lg]eq?(?![a-z])", part)) for part in parts]
@@ -253,7 +254,7 @@ def _right_side(text: str) -> str:
     if len(sides) > 2 and re.fullmatch(r"[A-Za-z]", value):
         return name
     arithmetic = not re.search("[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", name))
-    if len(sides) > 2 or arithmetic or (_NAMED.fullmatch(name) and plain(tidy(value)) is not None):
+    if len(sides) > 2 or arithmetic or (_NAME.fullmatch(name) and plain(tidy(value)) is not None):
         return value
     return text.strip()
 
