@@ -117,6 +117,7 @@ def make(
         DataError: there is but one question, or the solutions are all right or all wrong.
         RefusedError: no verifier can be made of this generator.
     """
+    from reasonkit.models.classifying import Classifier
     from reasonkit.training import final, solutions
     from reasonkit.verifying import SETTINGS, Reading, Verifier
 
@@ -134,7 +135,7 @@ def make(
     trained = _train(run, config, tokenizer, generator, labelled)
     assert config.step_ends
     reading = Reading(config.aggregate or Aggregate.last, tuple(config.step_ends))
-    verifier = Verifier(trained.verifier, tokenizer, reading, tokenizer)
+    verifier = Verifier(Classifier(trained.verifier, tokenizer), reading, tokenizer)
     quality = measure(verifier, held, [right(group) for group in held])
     if config.aggregate is None and quality:
         best = max(quality, key=lambda aggregate: quality[aggregate].auc)
@@ -149,9 +150,9 @@ def make(
         "sampling_seconds": run.record["sampling_seconds"],
         "training_seconds": trained.seconds,
     }
-    setattr(verifier.model.config, SETTINGS, verifier.reading.to_config())
+    setattr(trained.verifier.config, SETTINGS, verifier.reading.to_config())
     if not run.final.exists():
-        final.save(verifier.model, tokenizer, run.final, card(summary, config))
+        final.save(trained.verifier, tokenizer, run.final, card(summary, config))
     return verifier, summary
 
 

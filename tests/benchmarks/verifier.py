@@ -29,7 +29,7 @@ from reasonkit.plan import policy
 from reasonkit.plan.verifier import settle
 from reasonkit.prompts import ask
 from reasonkit.recipes import verifier as recipe
-from reasonkit.rewards import answer
+from reasonkit.rewards.correctness import answer
 from reasonkit.statistics import paired_counts, wilson
 from reasonkit.types import Example
 from reasonkit.verifying import AGGREGATES, Verifier, load
@@ -83,7 +83,7 @@ def poll(
         found = [extract_answer(completion.text) for completion in group.completions]
         numbers = iter(group_equal([given for given in found if given is not None]))
         answers = [None if given is None else next(numbers) for given in found]
-        right = [value == 1 for value in answer.score(group)]
+        right = [value == 1 for value in answer(group)]
         began = time.perf_counter()
         steps = verifier.step_scores(group)
         scoring += time.perf_counter() - began

@@ -21,7 +21,7 @@ from reasonkit.plan.verifier import settle
 from reasonkit.recipes import verifier as recipe
 from reasonkit.training.solutions import split_by_question
 from reasonkit.types import Example, Group
-from reasonkit.verifying import Verifier, load
+from reasonkit.verifying import Reading, Verifier, load
 
 SMALL = replace(VerifierConfig(), questions=120, samples=8, validation_size=1, test_size=1)
 
@@ -62,18 +62,19 @@ def test_a_verifier_tells_right_from_wrong_within_a_question_and_is_saved_as_it_
     assert {g.example.id for g in engine.groups} <= {e.id for e in plan.splits.train}
     assert made["tokens_trained"] > 0
     final = tmp_path / "run" / "final"
-    again = load(str(final), generator=verifier.tokenizer)
+    again = load(str(final), generator=verifier.generator)
     assert again.reading == verifier.reading
     assert again.score(held[0]) == verifier.score(held[0])
     plain = AutoModelForTokenClassification.from_pretrained(final).eval()
     completion = held[0].completions[0]
-    prompt = verifier.tokenizer.apply_chat_template(
+    prompt = verifier.generator.apply_chat_template(
         list(held[0].example.messages), add_generation_prompt=True, return_dict=False
     )
     with torch.no_grad():
         logits = plain(torch.tensor([[*prompt, *completion.token_ids]])).logits[0]
     expected = logits.softmax(-1)[-completion.tokens :, 1].tolist()
-    assert again.token_scores(held[0])[0] == pytest.approx(expected, abs=1e-5)
+    again.reading = Reading(ends=("",))
+    assert again.step_scores(held[0])[0] == pytest.approx(expected, abs=1e-5)
     assert "token-classification" in (final / "README.md").read_text()
 
 

@@ -26,8 +26,7 @@ GROUP = Group(Example("1", "t", (), "9"), [Completion("9", (1,), "stop")] * 2)
 def _reward(
     name: str, score: Callable[[Group], Any], weight: float = 1.0, **settings: Any
 ) -> WeightedReward:
-    reward = Reward(name, "", (0.0, 1.0), False, "none", "shaping", "", score, **settings)
-    return WeightedReward(reward, weight)
+    return WeightedReward(Reward(name, "", "", score, **settings), weight)
 
 
 def _fail(group: Group) -> list[float | None]:
