@@ -26,7 +26,7 @@ FLOORS = (
     ("verifying",),
     ("generation",),
     ("models", "tasks", "rewards"),
-    ("judging", "live"),
+    ("judging", "live", "servers"),
     ("answers", "sandbox"),
     ("runs", "hub"),
     ("console",),
@@ -34,7 +34,7 @@ FLOORS = (
     ("files",),
     ("config", "types"),
     ("processes", "signals"),
-    ("objectives", "errors", "server_errors"),
+    ("objectives", "errors"),
 )
 ENDINGS = ("yaml", "json", "jsonl", "html")
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
