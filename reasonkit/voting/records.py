@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from reasonkit.voting.ballots import BLANK, Ballots
+from reasonkit.voting.ballots import BLANK, Ballots, Floats
 from reasonkit.voting.drawing import Outcome
 from reasonkit.voting.stopping import front_runners, sureness
 
@@ -43,8 +42,8 @@ def counted(ballots: Ballots) -> dict[str, Any]:
                 "answer": ballots.answers[i],
                 "votes": int(votes[i]),
                 "share": float(votes[i] / len(ballots)),
-                "confidence": _mean(ballots.confidence[ballots.classes == i]),
-                "score": _sum(ballots.scores[ballots.classes == i]),
+                "confidence": _known(ballots.confidence[ballots.classes == i].mean()),
+                "score": _known(_sum(ballots.scores[ballots.classes == i])),
                 "right": ballots.right[i],
             }
             for i in map(int, order)
@@ -60,9 +59,10 @@ def sureness_of(ballots: Ballots) -> float:
     return float(sureness(*front_runners(ballots.votes[None, :]))[0])
 
 
-def _mean(values: Sequence[float] | np.ndarray) -> float | None:
-    return float(np.mean(values)) if not np.isnan(values).any() else None
+def _sum(scores: Floats) -> float:
+    """Of those that are known; NaN where none is."""
+    return float(np.nansum(scores)) if not np.isnan(scores).all() else np.nan
 
 
-def _sum(values: Sequence[float] | np.ndarray) -> float | None:
-    return float(np.nansum(values)) if not np.isnan(values).all() else None
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -72,12 +72,10 @@ def _count(classes: Ints) -> int:
 
 def _sums(classes: Ints, weights: Floats, count: int) -> Floats:
     """(draws, count) the summed weight of each class in each draw."""
-    draws = len(classes)
-    votes = classes != BLANK
-    cells = (np.arange(draws)[:, None] * count + classes)[votes]
+    votes, first = classes != BLANK, np.arange(len(classes))[:, None] * count
     known = np.nan_to_num(weights, nan=0.0)[votes]
-    sums = np.bincount(cells, known, minlength=draws * count)
-    return sums.astype(np.float64).reshape(draws, count)
+    sums = np.bincount((first + classes)[votes], known, minlength=len(classes) * count)
+    return sums.astype(np.float64).reshape(len(classes), count)
 
 
 def _winner(classes: Ints, criteria: list[Floats], count: int) -> Ints:
@@ -85,10 +83,8 @@ def _winner(classes: Ints, criteria: list[Floats], count: int) -> Ints:
     draws, k = classes.shape
     if not count:
         return np.full(draws, BLANK)
-    appears = np.full((draws, count), k)
-    for place in reversed(range(k)):
-        voting = np.flatnonzero(classes[:, place] != BLANK)
-        appears[voting, classes[voting, place]] = place
+    mine = classes[:, None, :] == np.arange(count)[:, None]
+    appears = np.where(mine.any(axis=2), mine.argmax(axis=2), k)
     left = appears < k
     for criterion in criteria:
         best = np.where(left, criterion, -np.inf).max(axis=1, keepdims=True)
@@ -100,11 +96,7 @@ def _winner(classes: Ints, criteria: list[Floats], count: int) -> Ints:
 
 def _ranks(classes: Ints, scores: Floats) -> Ints:
     """(draws, k) the place of each sample, best score first; those without answer come last."""
-    keys = np.where(classes == BLANK, np.inf, -_without_nan(scores))
-    order = np.lexsort((keys, classes == BLANK), axis=1)
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(classes.shape[1])[None, :], axis=1)
-    return ranks
+    return np.lexsort((-_without_nan(scores), classes == BLANK), axis=1).argsort(axis=1)
 
 
 def _without_nan(scores: Floats) -> Floats:
