@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reasonkit.errors import RefusedError
 from reasonkit.generation import Sampling
-from reasonkit.servers.chat import completions
+from reasonkit.servers.chat import CHAT, completions
 from reasonkit.servers.errors import UnansweredError, first_taken
 from reasonkit.types import Completion, Message
 
@@ -88,7 +88,7 @@ class Chat:
         if abilities.logprobs:
             body["logprobs"] = True
         return await self.server.ask(
-            "/chat/completions",
+            CHAT,
             {**body, **self._extra},
             lambda answer: completions(answer, max_tokens),
             sum(len(message["content"]) for message in messages) // 4 + n * max_tokens,

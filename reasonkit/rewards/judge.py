@@ -23,7 +23,7 @@ from reasonkit.answers import reading
 from reasonkit.errors import RefusedError, RunError, UnknownNameError
 from reasonkit.files import write_json
 from reasonkit.servers import LOCAL, Limits, read_key
-from reasonkit.servers.chat import completions
+from reasonkit.servers.chat import CHAT, completions
 from reasonkit.servers.errors import Scope, UnansweredError, first_taken
 from reasonkit.types import Group
 
@@ -202,55 +202,55 @@ class Judge:
         return server
 
     async def _verdict(self, question: str, text: str) -> float | None:
-        data = quoted(question, text)
-        to = self.endpoint
+        data, to = quoted(question, text), self.endpoint
         key = json.dumps([to.url, to.model, INSTRUCTIONS, to.rubric, data])
         digest = hashlib.sha256(key.encode()).hexdigest()
-        if digest not in self._known and self.cache is not None:
+        saved = self.cache / f"{digest}.json" if self.cache is not None else None
+        if digest not in self._known and saved is not None:
             with suppress(OSError, ValueError, KeyError, TypeError):
-                saved = json.loads((self.cache / f"{digest}.json").read_bytes())
-                self._known[digest] = float(saved["score"])
+                self._known[digest] = float(json.loads(saved.read_bytes())["score"])
         if digest in self._known:
             return self._known[digest]
         # A text can't hold its own hash, and the same request is the same in every run.
         number = digest[:8]
-        instructions = INSTRUCTIONS.format(number=number, rubric=to.rubric)
-        verdict = read(await self._ask(instructions, data), number)
+        verdict = read(await self._reply(number, data), number)
         if verdict is not None:
             self._known[digest] = verdict
-            if self.cache is not None:
+            if saved is not None:
                 with suppress(OSError):
-                    write_json(self.cache / f"{digest}.json", {"score": verdict})
+                    write_json(saved, {"score": verdict})
         return verdict
 
-    async def _ask(self, instructions: str, data: str) -> str:
+    async def _reply(self, number: str, data: str) -> str:
         """The reply; empty where the endpoint declines to judge this."""
+        instructions = INSTRUCTIONS.format(number=number, rubric=self.endpoint.rubric)
         roles = {"system": instructions, "user": data}
         messages = [{"role": role, "content": content} for role, content in roles.items()]
 
-        async def ask(settings: dict[str, int]) -> tuple[str, int, int]:
+        async def ask(settings: dict[str, int]) -> tuple[str, dict[str, int]]:
             request = {"model": self.endpoint.model, "messages": messages, **settings}
             try:
-                return await self._server.ask("/chat/completions", request, _reply, tries=TRIES)
+                return await self._server.ask(CHAT, request, _read_reply, tries=TRIES)
             except UnansweredError as error:
                 if error.scope is not Scope.REQUEST:
                     raise
                 self._declined = f": {error.line}"
-                return "", 0, 0
+                return "", {}
 
-        taken, (reply, prompt, completion) = await first_taken(self._settings, ask)
+        taken, (reply, spent) = await first_taken(self._settings, ask)
         self._settings = SETTINGS[SETTINGS.index(taken) :]
-        self.requests += 1
-        self.prompt_tokens += prompt
-        self.completion_tokens += completion
+        self.requests += bool(spent)
+        self.prompt_tokens += spent.get("prompt_tokens", 0)
+        self.completion_tokens += spent.get("completion_tokens", 0)
         return reply
 
 
-def _reply(answer: Any) -> tuple[str, int, int]:
-    """An answer's text, and the tokens of the prompt and of the completion."""
-    text = completions(answer, LONGEST_REPLY)[0].text
-    usage = answer.get("usage") or {}
-    return text, int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+def _read_reply(answer: Any) -> tuple[str, dict[str, int]]:
+    """An answer's text, and the tokens that were spent on it."""
+    text, usage = completions(answer, LONGEST_REPLY)[0].text, answer.get("usage") or {}
+    return text, {
+        name: int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")
+    }
 
 
 def quoted(question: str, text: str) -> str:

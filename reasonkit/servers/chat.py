@@ -10,6 +10,9 @@ from typing import Any
 from reasonkit.answers.reading import FIELDS, opened, with_thought
 from reasonkit.types import Completion
 
+CHAT = "/chat/completions"
+"""Its path below the URL."""
+
 ENDED = ("stop", "eos", "end_turn", "stop_sequence", "tool_calls", "function_call")
 
 IMPROPER = (
