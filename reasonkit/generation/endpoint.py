@@ -52,8 +52,6 @@ class EndpointEngine:
     Args:
         url: where the API begins, e.g. ``http://localhost:8000/v1``.
         model: as the server calls it; the only one that it serves where None.
-        key: see `reasonkit.servers.read_key`.
-        limits: concurrency, rates and patience.
         extra: further fields of each request, e.g.
             ``{"chat_template_kwargs": {"enable_thinking": False}}``.
         logprobs: whether to ask for log-probabilities; they make answers several times as long.
@@ -130,14 +128,12 @@ class EndpointEngine:
         return True
 
     def prompt_tokens(self, examples: Sequence[Example]) -> list[int]:
-        """How many tokens each prompt has.
-
-        Raises:
-            RefusedError: the server doesn't tell.
-        """
+        """How many tokens each prompt has; a server that doesn't tell is refused."""
         bodies = [{"model": self.model, "messages": list(e.messages)} for e in examples]
         # Servers that tokenize do so beside their /v1.
-        ask = partial(self.server.ask, "/../tokenize", read=_count, tries=FEW)
+        ask = partial(
+            self.server.ask, "/../tokenize", read=lambda answer: int(answer["count"]), tries=FEW
+        )
         return _given([ask(body) for body in bodies])
 
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
@@ -261,10 +257,6 @@ class EndpointEngine:
         for place in left:
             failed = Completion("", (), "failed", None, 0, refused[alone])
             yield Drawn(wish.example, place, failed)
-
-
-def _count(answer: Any) -> int:
-    return int(answer["count"])
 
 
 def _given(asked: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

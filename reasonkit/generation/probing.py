@@ -37,13 +37,13 @@ class Abilities:
         n: several samples a request.
         logprobs: whether it gives log-probabilities.
         limit: its name for the most tokens of a completion.
-        probe_tokens: of a request that is short, but long enough for its model.
+        tokens: of a request that is short, but long enough for its model.
     """
 
     n: bool
     logprobs: bool
-    limit: str = LIMITS[0]
-    probe_tokens: int = PROBE_TOKENS
+    limit: str
+    tokens: int = PROBE_TOKENS
 
     def __str__(self) -> str:
         several = "several samples" if self.n else "one sample"
@@ -97,7 +97,7 @@ class Chat:
 
     async def _greet(self, abilities: Abilities, fields: Mapping[str, float]) -> list[Completion]:
         n = 2 if abilities.n else 1
-        return await self.ask(HELLO, abilities.probe_tokens, n, abilities, fields)
+        return await self.ask(HELLO, abilities.tokens, n, abilities, fields)
 
     async def connect(self) -> None:
         """Finds the server's `Abilities`, and its model where none was named.
@@ -109,18 +109,23 @@ class Chat:
         if self.abilities is not None:
             return
         self.model = self.model or await self._only_model()
-        found = await self._tried(Abilities(True, self._logprobs))
-        if found is None:
-            plain = [
-                Abilities(False, False, limit, tokens)
-                for tokens in (PROBE_TOKENS, MORE_PROBE_TOKENS)
-                for limit in LIMITS
-            ]
-            least, _ = await first_taken(plain, lambda way: self._greet(way, {}), _telling)
-            found = await self._tried(replace(least, n=True)) or least
-            if self._logprobs:
-                found = await self._tried(replace(found, logprobs=True)) or found
-        self.abilities = found
+        wants = (True, False) if self._logprobs else (False,)
+        ways = [
+            Abilities(n, logprobs, limit, tokens)
+            for tokens in (PROBE_TOKENS, MORE_PROBE_TOKENS)
+            for limit in LIMITS
+            for n in (True, False)
+            for logprobs in wants
+        ]
+
+        def telling(refusals: Sequence[UnansweredError]) -> UnansweredError:
+            # What is said of the usual name of the limit, unless it is that name which is refused.
+            usual, other = refusals[-1 - 2 * len(wants)], refusals[-1]
+            return other if LIMITS[0] in usual.line else usual
+
+        way, given = await first_taken(ways, lambda way: self._greet(way, {}), telling)
+        logprobs = way.logprobs and all(one.mean_logprob is not None for one in given)
+        self.abilities = replace(way, n=len(given) > 1, logprobs=logprobs)
         self.server.works = True
 
     async def fields(self, sampling: Sampling) -> dict[str, float]:
@@ -156,17 +161,6 @@ class Chat:
             raise
         return self._fields[way]
 
-    async def _tried(self, abilities: Abilities) -> Abilities | None:
-        """Which of these the server has; None where it refuses the request for one of them."""
-        try:
-            given = await self._greet(abilities, {})
-        except UnansweredError as error:
-            if not error.is_refusal:
-                raise
-            return None
-        confident = all(completion.mean_logprob is not None for completion in given)
-        return replace(abilities, n=len(given) > 1, logprobs=abilities.logprobs and confident)
-
     async def _only_model(self) -> str:
         served = await self.server.ask(
             "/models", None, lambda answer: [str(model["id"]) for model in answer["data"]]
@@ -175,9 +169,3 @@ class Chat:
             listed = ", ".join(served[:20]) or "none"
             raise RefusedError(f"{self.server.url}: name one of the models it serves: {listed}")
         return served[0]
-
-
-def _telling(refusals: Sequence[UnansweredError]) -> UnansweredError:
-    """What is said of the usual name of the limit, unless it is that name which is refused."""
-    usual, other = refusals[-2:]
-    return other if LIMITS[0] in usual.line else usual

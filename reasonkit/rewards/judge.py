@@ -66,12 +66,7 @@ _FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 class Endpoint:
     """What is asked. Its fields are the keys of a judge's YAML file.
 
-    Attributes:
-        url: of the API, up to and with ``/v1``.
-        model: as the endpoint names it.
-        rubric: what it grades by.
-        prompt_price: dollars a million prompt tokens.
-        completion_price: dollars a million completion tokens.
+    The URL is with its ``/v1``, prices are in dollars a million tokens.
     """
 
     url: str
@@ -139,7 +134,6 @@ class Judge:
     Where ``OPENAI_API_KEY`` is set, it is sent, but never over plain http to another machine.
 
     Attributes:
-        endpoint: what is asked.
         cache: the folder of verdicts; None keeps them in memory alone.
         prompt_tokens: read so far by the endpoint, as it counts.
         completion_tokens: written so far.

@@ -64,12 +64,7 @@ def together(asked: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 class Server:
-    """A server that speaks JSON.
-
-    Args:
-        url: where its paths begin, e.g. ``http://localhost:8000/v1``.
-        key: sent as a bearer token; never part of a message.
-        limits: how it is treated.
+    """A server that speaks JSON; its key is never part of a message.
 
     Attributes:
         works: set once it is known to; from then on what fails may pass.

@@ -89,15 +89,9 @@ def estimate(strategy: Strategy, ballots: Ballots, rules: Rules, seed: int = 0) 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A strategy at one size.
+    """A strategy, or `PASS`, at n samples a question at most, with a prompt.
 
-    Attributes:
-        name: of the strategy, or `PASS`.
-        prompt: ``asked`` or ``thinking``.
-        n: samples a question, at most.
-        accuracy: mean over questions, with its 95 % interval from ``low`` to ``high``.
-        questions: how many.
-        tokens: sampled a question, on average.
+    The accuracy is a mean over questions with its 95 % interval, the tokens are a question's.
     """
 
     name: str

@@ -21,13 +21,7 @@ Show = Callable[[Way, int, Iterable[Group]], Iterable[Group]]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How the samples of a way come about.
-
-    Attributes:
-        engine: draws them.
-        sampling: with this.
-        ask: what becomes of a question before it is asked.
-    """
+    """How the samples of a way come about; ``ask`` is what becomes of a question before."""
 
     engine: Engine
     sampling: Sampling

@@ -15,10 +15,9 @@ from reasonkit.voting.ballots import BLANK, Floats, Ints
 
 
 def majority(classes: Ints, weights: Floats) -> Ints:
-    """The answer with the most votes (self-consistency, Wang et al., arXiv:2203.11171).
+    """The answer with most votes (self-consistency, Wang et al., arXiv:2203.11171).
 
-    Args:
-        weights: break ties; NaN counts as 0.
+    Weights break ties; NaN counts as 0.
     """
     count = _count(classes)
     votes = _sums(classes, np.ones(classes.shape), count)
@@ -28,8 +27,7 @@ def majority(classes: Ints, weights: Floats) -> Ints:
 def weighted(classes: Ints, weights: Floats) -> Ints:
     """The answer whose votes weigh most in sum (Wang et al., section 3.1; Li et al., 2206.02336).
 
-    Args:
-        weights: of each vote. One below 0 is a vote against its answer; NaN counts as 0.
+    A weight below 0 is a vote against its answer; NaN counts as 0.
     """
     count = _count(classes)
     return _winner(classes, [_sums(classes, weights, count)], count)
@@ -38,29 +36,24 @@ def weighted(classes: Ints, weights: Floats) -> Ints:
 def best_of_n(classes: Ints, scores: Floats) -> Ints:
     """The answer of the best-scored sample that has one (Cobbe et al., arXiv:2110.14168).
 
-    Args:
-        scores: NaN, no verdict, is below all others.
+    NaN, no verdict, is below all other scores.
     """
     chosen = _ranks(classes, scores).argmin(axis=1)
     return np.take_along_axis(classes, chosen[:, None], axis=1)[:, 0]
 
 
 def top_k_vote(classes: Ints, scores: Floats, k: int) -> Ints:
-    """The majority among the k best-scored samples (Cobbe et al., section 4.3, figure 7).
+    """The majority among the k best-scored samples, or all (Cobbe et al., section 4.3, figure 7).
 
-    Args:
-        scores: as in `best_of_n`; they also break ties.
-        k: how many vote; all of them where there are fewer.
+    Scores are as in `best_of_n`; they also break ties.
     """
     return majority(np.where(_ranks(classes, scores) < k, classes, BLANK), scores)
 
 
 def representative(classes: Ints, weights: Floats, elected: int) -> int:
-    """The place of the sample of an elected class that weighs most, the first of equals.
+    """The place of the sample of an elected class, of one question, that weighs most.
 
-    Args:
-        classes: (n,) of one question; ``elected`` is among them.
-        weights: (n,) NaN is below all others.
+    It is the first of equals; NaN is below all other weights.
     """
     members = np.flatnonzero(classes == elected)
     return int(members[_without_nan(weights)[members].argmax()])

@@ -31,17 +31,7 @@ Select = Callable[[Ints, Floats, "Rules"], Ints]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The numbers that strategies go by.
-
-    Attributes:
-        n: samples a question, at most.
-        top_k: how many of the best-scored samples vote in ``top-k-vote``.
-        stop_at: the probability at which ``adaptive``, and ``cascade`` once it thinks, is sure of
-            the leader.
-        round_size: samples that these draw between looks.
-        quick: samples that ``cascade`` draws without thinking.
-        sure_at: the probability at which it trusts those.
-    """
+    """The numbers that strategies go by, as `reasonkit.config.VoteConfig` explains them."""
 
     n: int
     top_k: int = 4
@@ -61,13 +51,10 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Elected:
-    """The outcome for one question.
+    """The outcome for one question: of the ballots of a way, the elected class.
 
-    Attributes:
-        way: where the counted ballots come from.
-        ballots: those that were counted.
-        choice: the elected class; `BLANK` where no sample has an answer.
-        place: of the sample among the ballots that speaks for it.
+    ``choice`` is `BLANK` where no sample has an answer; ``place`` is of the sample that speaks for
+    it.
     """
 
     way: Way

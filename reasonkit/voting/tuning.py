@@ -22,15 +22,9 @@ TOLERANCE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """The thresholds that were chosen, and what they do on the questions they were chosen on.
+    """The rules with the thresholds that were chosen, and what they do on those questions.
 
-    Attributes:
-        rules: with the thresholds.
-        accuracy: with them.
-        full_accuracy: of the full vote.
-        tokens: a question.
-        full_tokens: a question, of the full vote.
-        questions: how many.
+    The same of the full vote; tokens are a question's.
     """
 
     rules: Rules
