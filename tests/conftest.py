@@ -179,7 +179,7 @@ def serving(
     models: object = None,
 ) -> Iterator[ChatServer]:
     """A server that is up as long as the context is."""
-    from reasonkit.generation.endpoint import MORE_PROBE_TOKENS, PROBE_TOKENS
+    from reasonkit.generation.probing import MORE_PROBE_TOKENS, PROBE_TOKENS
 
     brief = (PROBE_TOKENS, MORE_PROBE_TOKENS)
     counting = threading.Lock()
@@ -196,7 +196,7 @@ def serving(
             with counting:
                 seen = there.probes if limit in brief else there.bodies
                 seen.append(body)
-                there.headers.append(dict(self.headers))
+                there.headers.append({name.title(): said for name, said in self.headers.items()})
                 number = len(seen) - 1
             (probe if limit in brief else reply)(body, number, self)
 
@@ -216,5 +216,12 @@ def serving(
 
 
 @pytest.fixture
-def chat() -> SimpleNamespace:
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client of servers asks again without waiting."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.003)
+
+
+@pytest.fixture
+def chat(at_once: None) -> SimpleNamespace:
     return SimpleNamespace(serving=serving, choice=choice, answer=answer, send=send)

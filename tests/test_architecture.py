@@ -24,7 +24,7 @@ FLOORS = (
     ("verifying",),
     ("generation",),
     ("models", "tasks", "rewards"),
-    ("judging", "live"),
+    ("judging", "live", "servers"),
     ("answers", "sandbox"),
     ("runs", "hub"),
     ("console",),
@@ -33,7 +33,7 @@ FLOORS = (
     ("prompts",),
     ("config", "types"),
     ("processes", "signals", "statistics"),
-    ("objectives", "errors", "server_errors"),
+    ("objectives", "errors"),
 )
 ENDINGS = ("yaml", "json", "jsonl", "html")
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

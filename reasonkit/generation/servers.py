@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from reasonkit.config import ServerConfig
-from reasonkit.generation.endpoint import EndpointEngine, read_key
-from reasonkit.generation.pace import Limits
+from reasonkit.generation.endpoint import EndpointEngine
+from reasonkit.servers import Limits, read_key
 
 
 def connect(config: ServerConfig, model: str | None, logprobs: bool = True) -> EndpointEngine:

@@ -22,7 +22,7 @@ from trl import DistillationConfig, DistillationTrainer
 
 from reasonkit.config import DistillConfig
 from reasonkit.generation import Sampling
-from reasonkit.generation.local import ROWS, LocalEngine, sample_tokens
+from reasonkit.generation.local import ROWS, LocalEngine
 from reasonkit.models import precision
 from reasonkit.runs import Run
 from reasonkit.training import epochs
@@ -45,24 +45,22 @@ class Trainer(Checked, DistillationTrainer):  # type: ignore[misc]
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *multimodal: Any, **more: Any
     ) -> list[list[int]]:
-        assert self.config.max_completion_tokens
-        sampling = Sampling(
-            self.config.max_completion_tokens, self.config.temperature, top_p=self.config.top_p
-        )
+        config = self.config
+        assert config.max_completion_tokens
+        model = self.accelerator.unwrap_model(self.model)
+        engine = LocalEngine(model, self.processing_class, products=precision.products(config))
         started = time.perf_counter()
-        place = self.config.seed * 1_000_003 + self.state.global_step
+        place = config.seed * 1_000_003 + self.state.global_step
         sampled: list[list[int]] = []
         for block, start in enumerate(range(0, len(prompt_ids), ROWS)):
-            drawn = sample_tokens(
-                self.accelerator.unwrap_model(self.model),
-                self.processing_class,
-                prompt_ids[start : start + ROWS],
-                1,
-                sampling,
-                (place << 20) + block,
-                precision.products(self.config),
+            sampling = Sampling(
+                config.max_completion_tokens,
+                config.temperature,
+                top_p=config.top_p,
+                seed=(place << 20) + block,
             )
-            sampled += [ids for ids, _ in drawn]
+            drawn = dict(engine.sample_ids(prompt_ids[start : start + ROWS], 1, sampling))
+            sampled += [list(drawn[i][0].token_ids) for i in range(len(drawn))]
         counters, tokens = self.watch.counters, sum(map(len, sampled))
         counters.rollout_seconds += time.perf_counter() - started
         counters.tokens_sampled += tokens

@@ -62,12 +62,12 @@ def test_a_verifier_tells_right_from_wrong_within_a_question_and_is_saved_as_it_
     assert {g.example.id for g in engine.groups} <= {e.id for e in plan.splits.train}
     assert made["tokens_trained"] > 0
     final = tmp_path / "run" / "final"
-    again = load(str(final), generator=verifier.generator)
+    again = load(str(final), generator=verifier.tokenizer)
     assert again.reading == verifier.reading
     assert again.score(held[0]) == verifier.score(held[0])
     plain = AutoModelForTokenClassification.from_pretrained(final).eval()
     completion = held[0].completions[0]
-    prompt = verifier.generator.apply_chat_template(
+    prompt = verifier.tokenizer.apply_chat_template(
         list(held[0].example.messages), add_generation_prompt=True, return_dict=False
     )
     with torch.no_grad():

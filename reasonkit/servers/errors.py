@@ -1,7 +1,7 @@
 """What an error of an OpenAI-compatible server means for a run: one table for all who ask servers.
 
 It passes, is of this request alone, or would be said of every request. Servers agree on little, so
-wording, code and status all count. Leaves out connections that fail: who makes them knows of them.
+wording, code and status all count. Leaves out connections that fail, which `client` knows of.
 """
 
 from __future__ import annotations
@@ -9,7 +9,12 @@ from __future__ import annotations
 import enum
 import json
 import re
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+Way = TypeVar("Way")
 
 
 class Scope(enum.Enum):
@@ -71,6 +76,47 @@ class ServerError:
     scope: Scope
 
 
+class UnansweredError(Exception):
+    """A request that came to nothing.
+
+    Attributes:
+        line: what happened and what to do.
+        scope: whom it concerns; what has passed by no try is of a moment still.
+        kind: a word or two for it, to count by.
+        status: the server's, where there was an answer.
+    """
+
+    def __init__(self, line: str, scope: Scope, kind: str, status: int | None) -> None:
+        super().__init__(line)
+        self.line, self.scope, self.kind, self.status = line, scope, kind, status
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the server doesn't know something of what the request asks for."""
+        return self.status in (400, 422)
+
+
+async def first_taken(
+    ways: Iterable[Way],
+    ask: Callable[[Way], Awaitable[T]],
+    telling: Callable[[list[UnansweredError]], UnansweredError] = lambda refusals: refusals[-1],
+) -> tuple[Way, T]:
+    """The first way of asking that a server doesn't refuse, with what it gives.
+
+    Raises:
+        UnansweredError: the most telling of the refusals, or what came in between.
+    """
+    refusals = []
+    for way in ways:
+        try:
+            return way, await ask(way)
+        except UnansweredError as error:
+            if not error.is_refusal:
+                raise
+            refusals.append(error)
+    raise telling(refusals)
+
+
 def read_error(status: int, raw: bytes) -> ServerError | None:
     """The error in an answer; None where it is none, whatever else it may be."""
     try:
@@ -113,8 +159,3 @@ def _scope(status: int, told: str, param: str, of_prompt: str) -> Scope:
     if about_all or param not in PROMPTS:
         return Scope.RUN
     return Scope.MOMENT if status == 200 else Scope.REQUEST
-
-
-def is_of_settings(error: ServerError) -> bool:
-    """Whether the same request with fewer settings may be answered."""
-    return error.status in (400, 422) and error.scope is Scope.RUN

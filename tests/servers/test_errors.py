@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonkit.server_errors import Scope, read_error
+from reasonkit.servers.errors import Scope, read_error
 
 FILTERED = (
     "The response was filtered due to the prompt triggering Azure OpenAI's content management "

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import Any
 
 from reasonkit.answers.reading import FIELDS, opened, with_thought
 from reasonkit.types import Completion
+
+CHAT = "/chat/completions"
+"""Its path below the URL."""
 
 ENDED = ("stop", "eos", "end_turn", "stop_sequence", "tool_calls", "function_call")
 
@@ -54,8 +58,7 @@ def completions(answer: Any, max_tokens: int) -> list[Completion]:
             made.append(Completion("", (), "failed", None, count, failure))
             continue
         ended = reason in ENDED if reason else count < max_tokens
-        known = given and all(map(math.isfinite, given))
-        mean = fmean(given) if known else None
+        mean = fmean(given) if given and all(map(math.isfinite, given)) else None
         made.append(Completion(text, (), "stop" if ended else "length", mean, count))
     return made
 
@@ -141,12 +144,9 @@ def _total(usage: Any) -> int | None:
 
 def _shared(total: int, lengths: Sequence[int]) -> list[int]:
     """``total`` in proportion to ``lengths``, in whole numbers that add up to it."""
-    whole = sum(lengths) or len(lengths)
-    ends, reached = [], 0
-    for length in lengths:
-        reached += length if sum(lengths) else 1
-        ends.append(round(total * reached / whole))
-    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    weights = lengths if sum(lengths) else [1] * len(lengths)
+    ends = [round(total * reached / sum(weights)) for reached in accumulate(weights)]
+    return [end - start for start, end in pairwise([0, *ends])]
 
 
 def _a(kind: type, value: Any, name: str) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.answers.reading import extract_answer
-from reasonkit.generation.answer import IMPROPER, completions, text_of
+from reasonkit.servers.chat import IMPROPER, completions, text_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
