@@ -33,7 +33,7 @@ FLOORS = (
     ("provenance",),
     ("files",),
     ("config", "types"),
-    ("processes", "signals"),
+    ("interruption", "processes"),
     ("objectives", "errors", "server_errors"),
 )
 ENDINGS = ("yaml", "json", "jsonl", "html")

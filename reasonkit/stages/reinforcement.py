@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from reasonkit.generation.local import LocalEngine
-    from reasonkit.training.grpo import Trained
     from reasonkit.training.signs import Sign
+    from reasonkit.training.trainer import Trained
 
 
 def resolve_settings(config: GrpoConfig) -> Plan[GrpoConfig]:
@@ -221,7 +221,6 @@ def reinforce(
             validate,
             view.update,
             alarm,
-            console.warn,
         )
     if trained.interrupted:
         raise KeyboardInterrupt

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from reasonkit.generation.local import LocalEngine
     from reasonkit.training.encoding import Row
-    from reasonkit.training.epochs import Tuned
+    from reasonkit.training.trainer import Trained
 
 
 def resolve_settings(config: DistillConfig) -> Plan[DistillConfig]:
@@ -57,7 +57,7 @@ def supervise(
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
     rows: Sequence[Row],
-) -> Tuned:
+) -> Trained:
     """Trains the model on traces, from the run's newest checkpoint if it has one.
 
     Args:
@@ -83,7 +83,7 @@ def learn_on_policy(
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
     teacher: PreTrainedModel,
-) -> Tuned:
+) -> Trained:
     """Trains the model on its own completions, graded by a teacher with the same tokenizer.
 
     From the run's newest checkpoint if it has one. Arguments and errors are those of `supervise`.
@@ -127,7 +127,7 @@ def _view(plan: Plan[DistillConfig]) -> Training:
     return Training(f"{config.model} on {config.task}", config.epochs, unit="epoch")
 
 
-def _uninterrupted(tuned: Tuned) -> Tuned:
+def _uninterrupted(tuned: Trained) -> Trained:
     if tuned.interrupted:
         raise KeyboardInterrupt
     return tuned

@@ -26,7 +26,7 @@ from reasonkit.types import Example, Group
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from reasonkit.training.verifier import Trained
+    from reasonkit.training.trainer import Trained
     from reasonkit.verifying import Verifier
 
 Labels = list[bool | None]
@@ -151,7 +151,7 @@ def make(
     trained = _train(run, config, tokenizer, generator, labelled)
     assert config.step_ends
     reading = Reading(config.aggregate or Aggregate.last, tuple(config.step_ends))
-    verifier = Verifier(trained.verifier, tokenizer, reading, tokenizer)
+    verifier = Verifier(trained.policy, tokenizer, reading, tokenizer)
     quality = measure(verifier, held, [right(group) for group in held])
     if config.aggregate is None and quality:
         best = max(quality, key=lambda aggregate: quality[aggregate].auc)
@@ -162,9 +162,9 @@ def make(
         solutions=len(labelled),
         right=sum(solution.right for solution in labelled) / len(labelled),
         tokens_sampled=sum(c.tokens for group in groups for c in group.completions),
-        tokens_trained=trained.tokens,
+        tokens_trained=trained.counters.tokens_trained,
         sampling_seconds=run.record["sampling_seconds"],
-        training_seconds=trained.seconds,
+        training_seconds=trained.counters.seconds,
     )
     setattr(verifier.model.config, SETTINGS, verifier.reading.to_config())
     if not run.final.exists():

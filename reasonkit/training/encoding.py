@@ -19,7 +19,7 @@ from reasonkit.models.chat import controls, encode_prompts, turn_end
 from reasonkit.types import Trace
 
 IGNORED = -100
-"""The label of a token that is not learned."""
+"""The label of a token that is read and not learned."""
 
 SHOWN = 200
 """Tokens of a row that are shown of its prompt, and of its trace."""

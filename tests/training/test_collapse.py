@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reasonkit.training.collapse import Standing, standing
+from reasonkit.training.rollback import Standing, standing
 
 
 def records(*accuracies: float) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from reasonkit.models.loading import load_model, resolve
-from reasonkit.training.padding import without_padding
+from reasonkit.training.scoring import without_padding
 
 
 def rollout(lengths: list[tuple[int, int]]) -> tuple[Tensor, Tensor, int]:

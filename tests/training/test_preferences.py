@@ -11,7 +11,6 @@ from reasonkit.models.loading import load_tokenizer, resolve
 from reasonkit.rewards.preference import make
 from reasonkit.tasks.preferences import Pair, pairs
 from reasonkit.training import abacus_judge
-from reasonkit.training.preferences import Settings, train
 from reasonkit.types import Completion, Example, Group
 
 
@@ -32,7 +31,7 @@ def test_it_learns_which_of_two_answers_is_better() -> None:
         Pair(p.prompt, p.chosen, p.rejected, p.flaw)
         for p in islice((p for p in pairs(0, "corpus") if p.flaw == "goes along"), 320)
     ]
-    model = train(start, tokenizer, learned[:256], Settings(learning_rate=3e-3, batch=32))
+    model = abacus_judge.train(start, tokenizer, learned[:256])
     model.config.pad_token_id = tokenizer.pad_token_id
 
     def reward(prompt: str, answer: str) -> float:

@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForC
 from trl.trainer.utils import add_fused_lm_head
 
 from reasonkit.models.loading import load_model, resolve
-from reasonkit.training.shared_prompts import can_share, score
+from reasonkit.training.scoring import can_share, score
 
 SHAPES = {
     "groups": [("aa", 5), ("aa", 1), ("bbbb", 9), ("bbbb", 2), ("aa", 7)],
