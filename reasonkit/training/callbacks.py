@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.optim import Optimizer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from reasonkit.config import OnCollapse
@@ -31,13 +30,7 @@ Record = dict[str, Any]
 class Counters:
     """What a training run has spent, in all its sessions.
 
-    Attributes:
-        tokens_sampled: completion tokens of all rollouts.
-        tokens_trained: prompt and completion tokens that went through an update, once a pass.
-        rollout_seconds: time spent sampling.
-        reward_seconds: time spent scoring.
-        validation_seconds: time spent validating.
-        seconds: all of training.
+    Tokens are trained once a pass, those of prompts too; ``seconds`` are all of training.
     """
 
     tokens_sampled: int = 0
@@ -52,18 +45,11 @@ class Counters:
         for counted in fields(self):
             setattr(self, counted.name, spent.get(counted.name, getattr(self, counted.name)))
 
-    def add(self, before: Counters, parts: Sequence[Counters]) -> None:
-        """Takes in what a rollout has cost in all processes: their tokens, the longest time.
-
-        Args:
-            before: the counters before the rollout.
-            parts: those of each process after it.
-        """
-        self.tokens_sampled = before.tokens_sampled + sum(
-            part.tokens_sampled - before.tokens_sampled for part in parts
-        )
-        self.rollout_seconds = max(part.rollout_seconds for part in parts)
-        self.reward_seconds = max(part.reward_seconds for part in parts)
+    def add(self, parts: Sequence[Counters]) -> None:
+        """Takes in what a rollout has cost each process: the tokens of all, the longest time."""
+        self.tokens_sampled += sum(part.tokens_sampled for part in parts)
+        self.rollout_seconds += max(part.rollout_seconds for part in parts)
+        self.reward_seconds += max(part.reward_seconds for part in parts)
 
 
 @dataclass(eq=False)
@@ -111,20 +97,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         return self.run.checkpoints / f"{PREFIX}{step * self.updates_a_step}"
 
     def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Optimizer,
-        lr_scheduler: Any,
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Slows down after a rollback; validates and saves what is untrained, as that to beat."""
         self.collapsed, self._validation = False, {}
         self._started = time.perf_counter() - self.counters.seconds
         records = list(self.run.metrics())
         self.standing = rollback.standing(records)
-        rollback.slow_down(self.run, args.learning_rate, optimizer, lr_scheduler)
+        rollback.slow_down(self.trainer)
         if state.global_step == 0 and not records:
             if self.validate_every:
                 self._look(0)
@@ -133,12 +113,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 self.trainer._save_checkpoint(self.trainer.model, None)
 
     def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: torch.nn.Module,
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """At a step's last update: validates if it is time; saves and stops if need be.
 
@@ -151,7 +126,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             return
         every = self.validate_every
         if every and (step % every == 0 or state.global_step == state.max_steps):
-            require_finite(model)
+            require_finite(self.trainer.model)
             self._look(step)
             if self.by_epoch or self.standing.best_step == step:
                 control.should_save = True
@@ -161,14 +136,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             control.should_save = control.should_training_stop = True
 
     def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Mapping[str, float],
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
         """One record an update."""
+        logs: Mapping[str, float] = more["logs"]
         if "grad_norm" in logs:
             numbers = {name: logs[name] for name in ("grad_norm", "learning_rate", "loss")}
             step = state.global_step / self.updates_a_step

@@ -16,8 +16,8 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.errors import RunError
+from reasonkit.models.precision import widen
 from reasonkit.report.terminal import closed
-from reasonkit.training.adapters import merged
 from reasonkit.training.checkpoints import publish, writing
 
 
@@ -31,10 +31,14 @@ def to_measure(
     """
     # A run that was killed may have left some of another model there.
     shutil.rmtree(_staging(folder), ignore_errors=True)
-    if keep_adapter and isinstance(policy, PeftModel) and not folder.exists():
+    if not isinstance(policy, PeftModel):
+        return policy
+    if keep_adapter and not folder.exists():
         with writing(folder):
             policy.save_pretrained(_staging(folder) / "adapter")
-    return merged(policy)
+    widen(policy)
+    whole: PreTrainedModel = policy.merge_and_unload()
+    return whole
 
 
 def save(

@@ -88,7 +88,7 @@ def train(
         general: of a second task that is mixed in; empty where there is none.
         config: fully resolved.
         lora_targets: modules that get an adapter where the config asks for LoRA.
-        validate: called with the step and an engine over the policy.
+        validate: as `Watch` has it.
         report: called with each logged record and the rollout's completions.
         alarm: called with the step and each sign that a reward is being gamed, once a kind.
 

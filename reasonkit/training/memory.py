@@ -30,16 +30,7 @@ FLOAT32 = 4
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """What memory depends on.
-
-    Attributes:
-        parameters: in all, embeddings included.
-        layers: transformer blocks.
-        hidden: width of the residual stream.
-        kv_heads: heads of keys and values.
-        head_dim: width of a head.
-        vocab: size of the vocabulary.
-    """
+    """What memory depends on; the parameters are all, and hidden is the residual stream's width."""
 
     parameters: int
     layers: int

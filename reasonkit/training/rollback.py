@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from torch.optim import Optimizer
-
 from reasonkit import console
 from reasonkit.config import OnCollapse
 from reasonkit.errors import NotFiniteError, RunError
@@ -22,6 +20,7 @@ from reasonkit.training import checkpoints
 
 if TYPE_CHECKING:
     from reasonkit.training.callbacks import Watch
+    from reasonkit.training.trainer import RunTrainer
 
 IN_A_ROW = 2
 MOST_ROLLBACKS = 3
@@ -150,12 +149,13 @@ def _go_back(watch: Watch, start: int, to: int, why: str, more: Mapping[str, Any
     run.update(rollbacks=[*history(run), entry])
 
 
-def slow_down(run: Run, peak: float, optimizer: Optimizer, scheduler: Any) -> None:
+def slow_down(trainer: RunTrainer) -> None:
     """Halves a running schedule's peak once for each rollback; a checkpoint brings its own."""
-    if not (times := len(history(run))):
+    if not (times := len(history(trainer.run))):
         return
-    peak *= 0.5**times
-    schedule = getattr(scheduler, "scheduler", scheduler)
+    peak, optimizer = trainer.args.learning_rate * 0.5**times, trainer.optimizer
+    schedule: Any = getattr(trainer.lr_scheduler, "scheduler", trainer.lr_scheduler)
+    assert optimizer is not None
     schedule.base_lrs = [peak] * len(schedule.base_lrs)
     for group, shape in zip(optimizer.param_groups, schedule.lr_lambdas, strict=True):
         group["initial_lr"] = peak

@@ -7,10 +7,11 @@ sampling, which replaces prompts that are solved always or never, is here too.
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
@@ -161,12 +162,12 @@ class Rollout:
         model = trainer.accelerator.unwrap_model(trainer.model)
         products = precision.products(config)
         engine = LocalEngine(model, trainer.processing_class, products=products)
-        before, spent = replace(self.counters), self.guard.spent
+        self._cost, spent = Counters(), self.guard.spent
         drawn, flat = self._dynamically_sampled(engine, step, count, size)
         since = {name: value - spent[name] for name, value in self.guard.spent.items()}
-        parts = processes.gathered((drawn, flat, since, self.counters))
+        parts = processes.gathered((drawn, flat, since, self._cost))
         self.newest = [d for part in parts for d in part[0]]
-        self.counters.add(before, [part[3] for part in parts])
+        self.counters.add([part[3] for part in parts])
         self.metrics = _metrics(self.newest, self._reasoning() or self.newest, config)
         self.metrics["zero_spread"] = sum(part[1] for part in parts) / count
         self.metrics |= {name: sum(part[2][name] for part in parts) for name in since}
@@ -229,9 +230,9 @@ class Rollout:
         groups = list(engine.sample(distinct, size, sampling))
         sampled = time.perf_counter()
         drawn = {(d.group.example.task, d.group.example.id): d for d in scored(self.guard, groups)}
-        self.counters.tokens_sampled += sum(c.tokens for group in groups for c in group.completions)
-        self.counters.rollout_seconds += sampled - started
-        self.counters.reward_seconds += time.perf_counter() - sampled
+        self._cost.tokens_sampled += sum(c.tokens for group in groups for c in group.completions)
+        self._cost.rollout_seconds += sampled - started
+        self._cost.reward_seconds += time.perf_counter() - sampled
         return [drawn[example.task, example.id] for example in examples]
 
     def _columns(
@@ -293,31 +294,23 @@ def _metrics(
         reasoning: those of them whose completions are told of: not those of general prompts.
     """
     completions = [c for d in reasoning for c in d.group.completions]
-    said = [extract(d.group.example, c) for d in reasoning for c in d.group.completions]
     right = [value for d in reasoning for value in d.right]
-    again = [rechecks(c.text, one.extracted) for c, one in zip(completions, said, strict=True)]
-    shown = [
-        shows_work(c.text, one.thought, one.extracted)
-        for c, one in zip(completions, said, strict=True)
-    ]
+    said = [(c.text, extract(d.group.example, c)) for d in reasoning for c in d.group.completions]
+    again = [rechecks(text, one.extracted) for text, one in said]
     known_again = [r for r, a in zip(right, again, strict=True) if a and r is not None]
     counts = dict.fromkeys(ADVANTAGE_BINS, 0)
-    for group in advantages(
-        [d.totals for d in drawn], config.reward_scaling or RewardScaling.group
-    ):
-        for value in group:
-            counts[next(name for name, edge in ADVANTAGE_BINS.items() if value <= edge)] += 1
-    rewards = {
-        f"reward/{name}": _mean(v for d in drawn for v in d.scores[name])
-        for name in drawn[0].scores
-    }
+    scaling = config.reward_scaling or RewardScaling.group
+    for value in itertools.chain(*advantages([d.totals for d in drawn], scaling)):
+        counts[next(name for name, edge in ADVANTAGE_BINS.items() if value <= edge)] += 1
+    names = drawn[0].scores
+    rewards = {f"reward/{n}": _mean(v for d in drawn for v in d.scores[n]) for n in names}
     return {
         "reward": _mean(total for d in drawn for total in d.known),
         "reward_std": fmean(pstdev(d.known) if d.known else 0.0 for d in drawn),
         "right": fmean(known) if (known := [r for r in right if r is not None]) else None,
         "completion_tokens": fmean(c.tokens for c in completions),
         "truncated": fmean(c.finish_reason == "length" for c in completions),
-        "thinks": fmean(shown),
+        "thinks": fmean(shows_work(text, one.thought, one.extracted) for text, one in said),
         "rechecks": fmean(again),
         "right_when_rechecking": fmean(known_again) if known_again else None,
         "zero_spread_trained": fmean(d.spreadless for d in drawn),

@@ -86,8 +86,7 @@ def train(
         rows: what is learned; at least one.
         config: fully resolved.
         lora_targets: modules that get an adapter where the config asks for LoRA.
-        validate: called with the epoch and an engine over the student.
-        report: called with each logged record.
+        validate: as `Watch` has it, and ``report`` too.
 
     Raises:
         RunError: a trace would not be learned to its end, or the best checkpoint is damaged.

@@ -144,10 +144,8 @@ def train(
     """Trains a verifier, from the run's newest whole checkpoint if it has one.
 
     Args:
-        generator: whose weights it starts from; it keeps its own.
-        solutions: in the generator's tokens.
+        generator: whose weights it starts from, and whose tokens solutions have; it keeps its own.
         config: fully resolved.
-        report: called with each logged record.
 
     Raises:
         RefusedError: no verifier can be made of the generator.
