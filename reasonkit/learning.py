@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
     from reasonkit.generation.local import LocalEngine
     from reasonkit.training.encoding import Row
-    from reasonkit.training.epochs import Tuned
-    from reasonkit.training.grpo import Trained
     from reasonkit.training.signs import Sign
+    from reasonkit.training.trainer import Trained
 
 
 def reinforce(
@@ -69,7 +68,6 @@ def reinforce(
             validate,
             view.update,
             alarm,
-            console.warn,
         )
     if trained.interrupted:
         raise KeyboardInterrupt
@@ -104,7 +102,7 @@ def supervise(
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
     rows: Sequence[Row],
-) -> Tuned:
+) -> Trained:
     """Trains the model on traces, from the run's newest checkpoint if it has one.
 
     Raises:
@@ -126,7 +124,7 @@ def learn_on_policy(
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
     teacher: PreTrainedModel,
-) -> Tuned:
+) -> Trained:
     """Trains the model on its own completions, graded by a teacher with the same tokenizer.
 
     From the run's newest checkpoint if it has one. Errors are those of `supervise`.
@@ -143,7 +141,7 @@ def learn_on_policy(
     )
 
 
-def _in_epochs(run: Run, plan: Plan[DistillConfig], train: Callable[..., Tuned]) -> Tuned:
+def _in_epochs(run: Run, plan: Plan[DistillConfig], train: Callable[..., Trained]) -> Trained:
     config = plan.config
     assert config.epochs
     with Training(f"{config.model} on {config.task}", config.epochs, unit="epoch") as view:

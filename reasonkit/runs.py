@@ -28,8 +28,8 @@ import yaml
 from reasonkit import processes
 from reasonkit.errors import RefusedError
 from reasonkit.files import read_records, to_line, write_atomically, write_json
+from reasonkit.interruption import handled
 from reasonkit.provenance import git_commit, hardware, process, versions
-from reasonkit.signals import handled
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 

@@ -32,7 +32,7 @@ FLOORS = (
     ("files",),
     ("prompts",),
     ("config", "types"),
-    ("processes", "signals", "statistics"),
+    ("interruption", "processes", "statistics"),
     ("objectives", "errors"),
 )
 ENDINGS = ("yaml", "json", "jsonl", "html")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from reasonkit.training.solutions import Solution
-    from reasonkit.training.verifier import Trained
+    from reasonkit.training.trainer import Trained
     from reasonkit.verifying import Verifier
 
 COMMAND = "verifier"
@@ -135,7 +135,7 @@ def make(
     trained = _train(run, config, tokenizer, generator, labelled)
     assert config.step_ends
     reading = Reading(config.aggregate or Aggregate.last, tuple(config.step_ends))
-    verifier = Verifier(Classifier(trained.verifier, tokenizer), reading, tokenizer)
+    verifier = Verifier(Classifier(trained.policy, tokenizer), reading, tokenizer)
     quality = measure(verifier, held, [right(group) for group in held])
     if config.aggregate is None and quality:
         best = max(quality, key=lambda aggregate: quality[aggregate].auc)
@@ -146,13 +146,13 @@ def make(
         "solutions": len(labelled),
         "right": fmean(solution.right for solution in labelled),
         "tokens_sampled": sum(c.tokens for group in groups for c in group.completions),
-        "tokens_trained": trained.tokens,
+        "tokens_trained": trained.counters.tokens_trained,
         "sampling_seconds": run.record["sampling_seconds"],
-        "training_seconds": trained.seconds,
+        "training_seconds": trained.counters.seconds,
     }
-    setattr(trained.verifier.config, SETTINGS, verifier.reading.to_config())
+    setattr(trained.policy.config, SETTINGS, verifier.reading.to_config())
     if not run.final.exists():
-        final.save(trained.verifier, tokenizer, run.final, card(summary, config))
+        final.save(trained.policy, tokenizer, run.final, card(summary, config))
     return verifier, summary
 
 

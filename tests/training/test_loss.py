@@ -28,8 +28,9 @@ from reasonkit.config import GrpoConfig
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.objectives import PRESETS, KlForm, LossType, Objective, RatioLevel, RewardScaling
 from reasonkit.training.advantages import advantages
-from reasonkit.training.grpo import Trainer, arguments
-from reasonkit.training.micro_batches import Row, computed
+from reasonkit.training.grpo import arguments
+from reasonkit.training.loss import Trainer
+from reasonkit.training.micro_batches import Lengths, computed
 from reasonkit.training.rollouts import lookup
 
 Array = NDArray[np.float64]
@@ -283,10 +284,10 @@ def by_hand(
             return float(sum(per_completion) / tokens)
 
 
-def row(number: int) -> Row:
+def row(number: int) -> Lengths:
     """A completion as it is laid out."""
     prompt, tokens = ROWS[number]
-    return Row(prompt, len(PROMPTS[prompt]), tokens)
+    return Lengths(prompt, len(PROMPTS[prompt]), tokens)
 
 
 def check(objective: Objective, updates: int, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, taken care of for a while and then handled as before."""
+"""Ctrl-C and SIGTERM: ignored for a while, or heeded once the running step is done."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from reasonkit import processes
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 """What asks a process to stop."""
@@ -30,3 +32,26 @@ def handled(handler: Handler) -> Iterator[None]:
     finally:
         for number, held in before.items():
             signal.signal(number, held)
+
+
+class Interruption:
+    """Whether the user has asked for a stop: the first signal does, a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def agreed(self) -> bool:
+        """Whether any process has been asked: the same answer in all, each of which must call."""
+        return any(processes.gathered(self.asked))
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM ask for a stop after the running step."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.asked = True
+            for asked in STOPS:
+                signal.signal(asked, signal.default_int_handler)
+
+        with handled(ask):
+            yield

@@ -1,15 +1,17 @@
-"""Scoring the completions of groups with each prompt computed once.
+"""Log-probabilities of a rollout's completions, with little computed twice and no padding.
 
-A rollout holds every prompt as often as its group is large. Here the distinct prompts go through
-the model first; the completions then attend to their prompt's keys and values, through which
-gradients flow back. Leaves out what keeps no plain cache of keys and values: layers with sliding
-windows or recurrent states, gradient checkpointing, and models that are wrapped for several
-processes. Those are scored by `reasonkit.training.padding`.
+TRL holds every prompt as often as its group is large, and pads prompts on the left and completions
+on the right to the longest of the rollout. Here the distinct prompts go through the model first;
+the completions then attend to their prompt's keys and values, through which gradients flow back.
+What keeps no plain cache of those, as layers with sliding windows or recurrent states, gradient
+checkpointing, and models that are wrapped for several processes, is scored by whole rows, moved
+together. Leaves out packing several completions into one row.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
@@ -23,14 +25,13 @@ from reasonkit.training.micro_batches import PASS_ROWS
 FULL = "full_attention"
 """The kind of layer whose cache holds every key and value."""
 
+Score = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor | None]]
+"""Of ids and mask, both (rows, length), the last ``keep`` columns' log-probabilities and entropies,
+both (rows, keep); the entropies may be None."""
+
 
 def can_share(model: torch.nn.Module, unwrapped: PreTrainedModel) -> bool:
-    """Whether a model's prompts can be computed once.
-
-    Args:
-        model: as the trainer calls it.
-        unwrapped: the same without what accelerate has put around it.
-    """
+    """Whether prompts can be computed once for a model, as the trainer calls it and unwrapped."""
     config = unwrapped.config.get_text_config()
     kinds = getattr(config, "layer_types", None)
     windowed = getattr(config, "sliding_window", None) if kinds is None else set(kinds) - {FULL}
@@ -123,3 +124,40 @@ def _rows_of(cache: DynamicCache | None, places: Tensor) -> DynamicCache | None:
             for layer in cache.layers
         ]
     )
+
+
+def without_padding(
+    score: Score, ids: Tensor, mask: Tensor, keep: int, rows: int = PASS_ROWS
+) -> tuple[Tensor, Tensor | None]:
+    """What ``score(ids, mask, keep)`` returns, 0 where the mask is, computed in narrow passes.
+
+    Arguments are those of `score`; rows of like length go together.
+    """
+    edge = ids.size(1) - keep
+    prompts, completions = mask[:, :edge].sum(1), mask[:, edge:].sum(1)
+    lengths = prompts + completions
+    order = lengths.argsort(descending=True, stable=True)
+    passes = [
+        _one_pass(score, ids[chosen], prompts[chosen], lengths[chosen], edge, keep)
+        for chosen in torch.split(order, rows)
+    ]
+    back, within = order.argsort(), mask[:, edge:].bool()
+    logps, entropies = zip(*passes, strict=True)
+    filled = torch.cat(logps)[back].masked_fill(~within, 0.0)
+    if entropies[0] is None:
+        return filled, None
+    return filled, torch.cat(entropies)[back].masked_fill(~within, 0.0)
+
+
+def _one_pass(
+    score: Score, ids: Tensor, prompts: Tensor, lengths: Tensor, edge: int, keep: int
+) -> tuple[Tensor, Tensor | None]:
+    """Every row moved to column 0, scored no wider than the longest, and moved back."""
+    width, first = int(lengths.max()), int(prompts.min())
+    column = torch.arange(max(width, keep), device=ids.device)
+    places = (edge - prompts[:, None] + column[:width]).clamp(max=ids.size(1) - 1)
+    own = (column[:width] < lengths[:, None]).long()
+    scored = max(1, width - first)
+    logps, entropies = score(ids.gather(1, places), own, scored)
+    back = (prompts[:, None] - (width - scored) + column[:keep]).clamp(max=scored - 1)
+    return logps.gather(1, back), None if entropies is None else entropies.gather(1, back)

@@ -1,7 +1,15 @@
-"""An update of GRPO through TRL that computes prompts once and no padding.
+"""The loss of GRPO: clipped ratios times advantages, less the KL term, over scored completions.
 
-TRL's GRPOTrainer but for which completions share a micro-batch and how they are scored; what is
-logged of an update is a mean over all of its tokens. Leaves out rollouts, rewards and checkpoints.
+With the ratio r_t of a token's probability to that when it was sampled, the advantage A of its
+completion and a reference model π_ref, TRL computes (DeepSeekMath, arXiv:2402.03300, equations 3
+and 4)::
+
+    loss = -mean_t [ min(r_t A, clip(r_t, 1 - ε_low, 1 + ε_high) A) - β KL_t ]
+    KL_t = π_ref / π - log(π_ref / π) - 1
+
+`reasonkit.objectives` has ε, β, what the mean is over and what else a preset changes. Here is which
+completions share a micro-batch and how they are scored, a prompt once and no padding; what is
+logged of an update is a mean over all of its tokens. Leaves out rollouts and advantages.
 """
 
 from __future__ import annotations
@@ -9,15 +17,19 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from trl import GRPOTrainer
 from trl.models.utils import _ForwardRedirection
 from trl.trainer.utils import split_tensor_dict
 
 from reasonkit.objectives import LossType, RatioLevel
-from reasonkit.training import shared_prompts
-from reasonkit.training.micro_batches import Row, arranged
-from reasonkit.training.padding import without_padding
+from reasonkit.training.micro_batches import Lengths, arranged
+from reasonkit.training.scoring import can_share, score, without_padding
+from reasonkit.training.trainer import RunTrainer
+
+Scored = tuple[Tensor, Tensor | None, Tensor | None]
+"""Log-probabilities, entropies and the loss of a mixture's router."""
 
 TOKEN_MEANS = ("entropy", "kl")
 CLIP_MEANS = (
@@ -30,7 +42,7 @@ CLIP_MEANS = (
 is one a sequence."""
 
 
-class UpdateTrainer(GRPOTrainer):  # type: ignore[misc]
+class Trainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]
     """GRPOTrainer with an update of our own."""
 
     _buffered_inputs: list[dict[str, Any]] | None
@@ -57,16 +69,19 @@ class UpdateTrainer(GRPOTrainer):  # type: ignore[misc]
         lengths = (prompts, mask.sum(1), whole["completion_mask"].sum(1))
         policy = self.accelerator.unwrap_model(self.model)
         order = arranged(
-            [Row(*row) for row in torch.stack(lengths, 1).tolist()],
+            [Lengths(*row) for row in torch.stack(lengths, 1).tolist()],
             self.args.per_device_train_batch_size,
-            shared_prompts.can_share(policy, policy),
+            can_share(policy, policy),
         )
         laid = {name: value[order] if value.ndim else value for name, value in whole.items()}
         laid["usual_tokens"] = whole["completion_mask"].sum() / len(micro_batches)
         return split_tensor_dict(laid, len(micro_batches))  # type: ignore[no-any-return]
 
-    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        loss: torch.Tensor = super()._compute_loss(model, inputs)
+    def compute_loss(
+        self, model: torch.nn.Module, inputs: dict[str, Any], *more: Any, **others: Any
+    ) -> Tensor:
+        """As TRL has it."""
+        loss: Tensor = super().compute_loss(model, inputs, *more, **others)
         if "usual_tokens" in inputs:
             # TRL averages the means of micro-batches, of which some have many more tokens now.
             tokens = torch.stack([inputs["completion_mask"].sum(), inputs["usual_tokens"]])
@@ -80,57 +95,37 @@ class UpdateTrainer(GRPOTrainer):  # type: ignore[misc]
     def _get_per_token_logps_and_entropies(
         self,
         model: torch.nn.Module,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
+        input_ids: Tensor,
+        attention_mask: Tensor,
         logits_to_keep: int,
         batch_size: int | None = None,
         compute_entropy: bool = False,
         compute_aux_loss: bool = False,
         **images: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    ) -> Scored:
         unwrapped = self.accelerator.unwrap_model(model)
+        given = (input_ids, attention_mask, logits_to_keep)
+        made: Scored
         if isinstance(model, DistributedDataParallel):
             # Gradients are added up over processes once for each call of the wrapper: one is made,
             # whatever the number of passes within.
-            through: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
-            through = _ForwardRedirection()(
-                model,
-                unwrapped,
+            own, wanted = (
                 self._get_per_token_logps_and_entropies,
-                unwrapped,
-                input_ids,
-                attention_mask,
-                logits_to_keep,
-                batch_size,
-                compute_entropy,
-                compute_aux_loss,
-                **images,
+                (compute_entropy, compute_aux_loss),
             )
-            return through
-        score = super()._get_per_token_logps_and_entropies
+            made = _ForwardRedirection()(
+                model, unwrapped, own, unwrapped, *given, batch_size, *wanted, **images
+            )
+            return made
+        whole = super()._get_per_token_logps_and_entropies
         if compute_aux_loss:
-            whole: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = score(
-                model,
-                input_ids,
-                attention_mask,
-                logits_to_keep,
-                batch_size,
-                compute_entropy,
-                compute_aux_loss,
-                **images,
-            )
-            return whole
+            made = whole(model, *given, batch_size, compute_entropy, compute_aux_loss, **images)
+            return made
+        if can_share(model, unwrapped):
+            return *score(unwrapped, *given, self.accelerator.autocast()), None
 
-        if shared_prompts.can_share(model, unwrapped):
-            autocast = self.accelerator.autocast()
-            return *shared_prompts.score(
-                unwrapped, input_ids, attention_mask, logits_to_keep, autocast
-            ), None
+        def one_pass(ids: Tensor, mask: Tensor, keep: int) -> tuple[Tensor, Tensor | None]:
+            logps, entropies, _ = whole(model, ids, mask, keep, batch_size, compute_entropy)
+            return logps, entropies
 
-        def one_pass(
-            ids: torch.Tensor, mask: torch.Tensor, keep: int
-        ) -> tuple[torch.Tensor, torch.Tensor | None]:
-            scored = score(model, ids, mask, keep, batch_size, compute_entropy)
-            return scored[0], scored[1]
-
-        return *without_padding(one_pass, input_ids, attention_mask, logits_to_keep), None
+        return *without_padding(one_pass, *given), None

@@ -1,4 +1,4 @@
-"""Scoring with each prompt computed once gives what whole rows give, gradients included."""
+"""Scores are those of whole rows, gradients included: with prompts computed once, and moved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForC
 from trl.trainer.utils import add_fused_lm_head
 
 from reasonkit.models.loading import load_model, resolve
-from reasonkit.training.shared_prompts import can_share, score
+from reasonkit.training.scoring import can_share, score, without_padding
 
 SHAPES = {
     "groups": [("aa", 5), ("aa", 1), ("bbbb", 9), ("bbbb", 2), ("aa", 7)],
@@ -20,6 +20,8 @@ SHAPES = {
     "all masked": [("abc", 0), ("abc", 0)],
     "prompts of one token": [("a", 3), ("b", 1), ("a", 2)],
     "same start": [("ab", 3), ("abb", 3), ("b", 3)],
+    "some masked": [("aaaaaa", 0), ("aaaaaa", 3), ("ab", 0)],
+    "one long": [("a", 50)],
 }
 
 
@@ -96,3 +98,36 @@ def test_the_same_rollout_has_the_same_gradients_to_the_bit() -> None:
         gradients(model, score(model, ids, mask, keep, nullcontext())[0].sum()) for _ in range(8)
     ]
     assert all(torch.equal(made[0], other) for other in made[1:])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_scores_without_padding_are_those_of_the_padded_pass(shape: str) -> None:
+    model = load_model(resolve("abacus-mini"), "cpu", "float32").eval()
+
+    def padded(ids: Tensor, mask: Tensor, keep: int) -> tuple[Tensor, Tensor]:
+        logps = model(ids, attention_mask=mask).logits.log_softmax(-1)
+        entropies = -(logps.exp() * logps).sum(-1)
+        # Column c is predicted by column c - 1.
+        taken = logps[:, :-1].gather(2, ids[:, 1:, None])[:, :, 0]
+        return taken[:, -keep:], entropies[:, :-1][:, -keep:]
+
+    ids, mask, keep = rollout(SHAPES[shape])
+    with torch.no_grad():
+        whole, entropies = padded(ids, mask, keep)
+        logps, narrow = without_padding(padded, ids, mask, keep, rows=2)
+    within = mask[:, -keep:]
+    assert narrow is not None and logps.shape == narrow.shape == (len(ids), keep)
+    torch.testing.assert_close(logps, whole * within, atol=1e-5, rtol=0)
+    torch.testing.assert_close(narrow, entropies * within, atol=1e-5, rtol=0)
+
+
+def test_a_pass_is_no_wider_than_its_longest_row() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def seeing(ids: Tensor, mask: Tensor, keep: int) -> tuple[Tensor, None]:
+        seen.append(tuple(ids.shape))
+        return torch.zeros(len(ids), keep), None
+
+    ids, mask, keep = rollout([("a" * 3, 9), ("a" * 7, 1), ("a" * 5, 30), ("a" * 9, 4)])
+    assert without_padding(seeing, ids, mask, keep, rows=1)[1] is None
+    assert seen == [(1, 35), (1, 13), (1, 12), (1, 8)]
