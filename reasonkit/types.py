@@ -18,12 +18,8 @@ Scores = dict[str, list[float | None]]
 """Reward name → one value a completion of a group; None where there is no verdict."""
 
 
-class Part(enum.StrEnum):
-    """Which of a task's train questions are used: all, or one of two disjoint halves."""
-
-    all = "all"
-    sft = "sft"
-    rl = "rl"
+Part = enum.StrEnum("Part", ["all", "sft", "rl"])
+"""Which of a task's train questions are used: all, or one of two disjoint halves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The settings of every command, declared once.
 
-A field's annotation is at once the flag, the YAML key, the documentation and the bounds. A flag
+A field is declared once: its flag, YAML key, documentation and bounds are made of that. A flag
 wins over the YAML file, which wins over the default. A default of None is filled in from the
 model's or the task's registry entry, so that what a run records is fully resolved.
 """

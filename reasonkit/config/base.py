@@ -9,23 +9,11 @@ from typing import Any
 
 from reasonkit.types import Part
 
+Device = enum.StrEnum("Device", ["auto", "cpu", "cuda", "mps"])
+"""Where the model lives."""
 
-class Device(enum.StrEnum):
-    """Where the model lives."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class DType(enum.StrEnum):
-    """The number format of the forward pass."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
+DType = enum.StrEnum("DType", ["auto", "float32", "bfloat16", "float16"])
+"""The number format of the forward pass."""
 
 
 def flag(panel: str | None, help: str, default: Any = None, **more: Any) -> Any:

@@ -19,18 +19,11 @@ from reasonkit.config.base import (
 TRACES, FILTERS = "Traces", "Filters"
 
 
-class Only(enum.StrEnum):
-    """One half of the command."""
+Only = enum.StrEnum("Only", ["traces", "train"])
+"""One half of the command."""
 
-    traces = "traces"
-    train = "train"
-
-
-class Distillation(enum.StrEnum):
-    """What the student learns from."""
-
-    traces = "traces"
-    on_policy = "on-policy"
+Distillation = enum.StrEnum("Distillation", [("traces", "traces"), ("on_policy", "on-policy")])
+"""What the student learns from."""
 
 
 @dataclass(frozen=True)

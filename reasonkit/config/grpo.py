@@ -21,12 +21,8 @@ from reasonkit.objectives import PRESETS, KlForm, LossType, RatioLevel, RewardSc
 BY_PRESET = "(default: by preset)"
 
 
-class OnCollapse(enum.StrEnum):
-    """What is done when validation accuracy falls below its best and stays there."""
-
-    rollback = "rollback"
-    stop = "stop"
-    ignore = "ignore"
+OnCollapse = enum.StrEnum("OnCollapse", ["rollback", "stop", "ignore"])
+"""What is done when validation accuracy falls below its best and stays there."""
 
 
 @dataclass(frozen=True)

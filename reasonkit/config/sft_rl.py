@@ -23,11 +23,8 @@ class StageName(enum.StrEnum):
     final_rl = "final-rl"
 
 
-class Start(enum.StrEnum):
-    """Which weights a stage begins with."""
-
-    base = "base"
-    policy = "policy"
+Start = enum.StrEnum("Start", ["base", "policy"])
+"""Which weights a stage begins with."""
 
 
 @dataclass(frozen=True)

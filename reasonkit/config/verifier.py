@@ -7,14 +7,8 @@ from dataclasses import dataclass
 
 from reasonkit.config.base import BY_MODEL, EVALUATION, ROLLOUT, UPDATE, CommonConfig, flag
 
-
-class Aggregate(enum.StrEnum):
-    """What a solution's score is made of, where each of its steps has one."""
-
-    last = "last"
-    lowest = "lowest"
-    mean = "mean"
-    product = "product"
+Aggregate = enum.StrEnum("Aggregate", ["last", "lowest", "mean", "product"])
+"""What a solution's score is made of, where each of its steps has one."""
 
 
 @dataclass(frozen=True)

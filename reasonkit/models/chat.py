@@ -95,14 +95,13 @@ def settle(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
         written = tokenizer.get_chat_template()
     except ValueError as error:
         raise RefusedError(f"{name}: none of its chat templates is called default") from error
-    mended = (written, JOINED % AS_IT_IS + written, JOINED % SYSTEM_AS_USER + written)
+    folding = JOINED % SYSTEM_AS_USER + written
     for chats in (ANY_CHAT, ONE_QUESTION):
-        for template in mended:
+        for template in (written, JOINED % AS_IT_IS + written, folding):
             if not any(_written(tokenizer, chat, template)[1] for chat in chats):
                 tokenizer.chat_template = template
-                folded = template is mended[-1]
                 said = f"{name} takes no system message: it is put before the first question"
-                return said if folded else ""
+                return said if template is folding else ""
     fault = (
         _written(tokenizer, [USER], written)[1] or _written(tokenizer, [SYSTEM, USER], written)[1]
     )
@@ -144,30 +143,23 @@ def _begin(tokenizer: PreTrainedTokenizerBase) -> str:
     return "{{ " + json.dumps(begin, ensure_ascii=False) + " }}" if begin else ""
 
 
-def prompt_text(tokenizer: PreTrainedTokenizerBase, example: Example) -> str:
-    """The prompt as the model sees it, the assistant's turn opened.
-
-    Raises:
-        RefusedError: the template refuses these messages, or leaves a part of them out.
-    """
-    text, fault = _written(tokenizer, example.messages, opened=True)
-    if fault:
-        raise RefusedError(
-            f"{example.task}: {example.id}: the model's chat template can't write this prompt: "
-            f"{fault}"
-        )
-    return text
-
-
 def encode_prompts(
     tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
 ) -> tuple[list[list[int]], list[str]]:
     """Token ids of each prompt, and the thinking tag that its template has already opened.
 
     Raises:
-        RefusedError: the template can't write one of them.
+        RefusedError: the template refuses one of them, or leaves a part of it out.
     """
-    texts = [prompt_text(tokenizer, example) for example in examples]
+    texts = []
+    for example in examples:
+        text, fault = _written(tokenizer, example.messages, opened=True)
+        if fault:
+            raise RefusedError(
+                f"{example.task}: {example.id}: the model's chat template can't write this prompt: "
+                f"{fault}"
+            )
+        texts.append(text)
     # What begins every sequence is a part of the template, and would stand there twice.
     ids = tokenizer(texts, add_special_tokens=False).input_ids if texts else []
     opened = [m.group() if (m := OPENED_THOUGHT.search(text)) else "" for text in texts]

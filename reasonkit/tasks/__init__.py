@@ -37,8 +37,7 @@ class Task:
         source: ``generated``, ``hub``, ``file`` or ``gym``.
         rewards: the rewards that check it, with their weights; see `usual_rewards`.
         dataset: hub id, and the configuration after a colon.
-        splits: the hub's split for each of ours.
-        columns: the data's column for each of `rows.ROLES`; guessed where missing.
+        splits: the hub's split for each of ours, where they have other names.
         steps: rollouts that reinforcement learning takes at least, if it isn't told.
         sizes: how many examples there are of a split, where the generator soon runs out of them.
     """
@@ -49,7 +48,6 @@ class Task:
     rewards: Weights = (("answer", 1.0), ("format", 0.2))
     dataset: str = ""
     splits: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, str] = field(default_factory=dict)
     steps: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
 
@@ -78,16 +76,12 @@ TASKS: dict[str, Task] = {
             "grade-school word problems (Cobbe et al., 2021)",
             "hub",
             dataset="openai/gsm8k:main",
-            splits={"train": "train", "test": "test"},
-            columns={"question": "question", "answer": "answer"},
         ),
         Task(
             "math500",
             "500 competition problems (Lightman et al., 2023); test only",
             "hub",
             dataset="HuggingFaceH4/MATH-500",
-            splits={"test": "test"},
-            columns={"question": "problem", "answer": "answer"},
         ),
         Task(
             "aime24",
@@ -95,7 +89,6 @@ TASKS: dict[str, Task] = {
             "hub",
             dataset="HuggingFaceH4/aime_2024",
             splits={"test": "train"},
-            columns={"question": "problem", "answer": "answer"},
         ),
     )
 }
@@ -158,13 +151,12 @@ def load(
                 for split, n in sizes.items()
             }
         )
-    wanted = {**task.columns, **(columns or {})}
     if task.source == "gym":
         rows = gym.rows(name, (train or TRAIN) + validation + test)
     elif task.source == "file":
-        rows = files.rows(Path(name), wanted)
+        rows = files.rows(Path(name), columns or {})
     else:
-        rows = hub.rows(task.dataset, task.splits, wanted)
+        rows = hub.rows(task.dataset, task.splits, columns or {})
     return _split(name, rows, train, validation, test)
 
 

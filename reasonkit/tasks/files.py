@@ -141,6 +141,8 @@ def records(path: Path) -> Records:
             yield where, record
     except OSError as error:
         raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: nested too deeply") from error
     if empty:
         raise DataError(f"{path}: no rows")
     if mended:
