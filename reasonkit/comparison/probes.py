@@ -92,9 +92,9 @@ def ask(
         led = led_by(settings.get("system_prompt"), asked[name])
         if name == "longer":
             limit = longest * LONGER_TOKENS
-            longer = replace(plan, config=replace(plan.config, max_completion_tokens=limit))
+            stretched = replace(plan, config=replace(plan.config, max_completion_tokens=limit))
             kept = probe_name(name, shown)
-            measuring.measure(finished.run, kept, engine, longer, led, shown.wording)
+            measuring.measure(finished.run, kept, engine, stretched, led, shown.wording)
         else:
             worded = [worded_as(e, shown.wording) for e in led] if shown.wording else led
             answered(engine, worded, longest).save(finished.evaluation(probe_name(name, shown)))
