@@ -260,16 +260,14 @@ def _in_one_isolation(rewards: list[WeightedReward]) -> list[WeightedReward]:
     """The rewards, each that runs programs in the isolation that ``code`` was given."""
     if not allow_weaker(rewards):
         return rewards
-
-    def weaker(reward: Reward) -> Reward:
-        if reward.score is correctness.weaker or not (
-            reward.needs_answer and reward.name in REWARDS
-        ):
-            return reward
-        score = functools.partial(reward.score, allow_weaker=True)
-        return dataclasses.replace(reward, score=score)
-
-    return [dataclasses.replace(w, reward=weaker(w.reward)) for w in rewards]
+    judging = {name for name, reward in REWARDS.items() if reward.needs_answer} - {"code"}
+    weaker = [
+        dataclasses.replace(w.reward, score=functools.partial(w.reward.score, allow_weaker=True))
+        if w.reward.name in judging
+        else w.reward
+        for w in rewards
+    ]
+    return [dataclasses.replace(w, reward=r) for w, r in zip(rewards, weaker, strict=True)]
 
 
 def split(spec: str) -> tuple[str, str | None]:

@@ -25,6 +25,9 @@ from reasonkit.types import Group, Scores
 WINDOW = 40
 """Of this many last calls of a reward, at most half may fail."""
 
+IN_A_ROW = 5
+"""Failed calls of one reward that end the run."""
+
 _SPENT = ("reward_seconds/", "reward_costs/")
 T = TypeVar("T")
 
@@ -43,28 +46,20 @@ class Guard:
     where a call in native code ignores signals, that isn't possible: off the main thread it runs in
     a daemon thread that is left behind.
 
-    Args:
-        time_limit: seconds a call.
-        limit: failed calls of one reward in a row that end the run.
-
     Attributes:
+        time_limit: seconds a call.
         weights: the weight of each reward, by name.
         failures: failed calls by name of the reward.
         seconds: spent in calls, by name of the reward; those that ran side by side count in full.
     """
 
-    def __init__(
-        self, rewards: Sequence[WeightedReward], time_limit: float = 30.0, limit: int = 5
-    ) -> None:
+    def __init__(self, rewards: Sequence[WeightedReward], time_limit: float = 30.0) -> None:
         self.rewards = tuple(rewards)
         self.time_limit = time_limit
-        self.limit = limit
         self.weights = {weighted.reward.name: weighted.weight for weighted in self.rewards}
         self.failures: Counter[str] = Counter()
         self.seconds: dict[str, float] = dict.fromkeys(self.weights, 0.0)
-        self._failed_lately: dict[str, deque[bool]] = {
-            weighted.reward.name: deque(maxlen=max(WINDOW, limit)) for weighted in rewards
-        }
+        self._failed_lately = {name: deque[bool](maxlen=WINDOW) for name in self.weights}
 
     @property
     def verifier(self) -> Reward | None:
@@ -152,13 +147,11 @@ class Guard:
             return values
         self.failures[reward.name] += 1
         lately.append(True)
-        last = list(lately)
-        window = last[-WINDOW:]
         said = ""
-        if len(last) >= self.limit and all(last[-self.limit :]):
-            said = f"{self.limit} times in a row"
-        elif sum(window) > WINDOW // 2:
-            said = f"{sum(window)} times in its last {len(window)} calls"
+        if list(lately)[-IN_A_ROW:] == [True] * IN_A_ROW:
+            said = f"{IN_A_ROW} times in a row"
+        elif sum(lately) > WINDOW // 2:
+            said = f"{sum(lately)} times in its last {len(lately)} calls"
         if said:
             raise RunError(f"reward {reward.name!r} failed {said}; last: {text}")
         return [None] * len(group.completions)
