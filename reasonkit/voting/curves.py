@@ -148,10 +148,6 @@ def longer_against_wider(
     """Majorities of n long completions beside majorities of as many short ones as cost the same.
 
     The difference is longer less wider on the same questions, with Student's t interval over them.
-
-    Args:
-        longer: ballots of the prompt that asks for work, of every question.
-        wider: ballots of the plain prompt, of the same questions.
     """
     apiece = [fmean(float(pool.tokens.mean()) for pool in pools) for pools in (longer, wider)]
     rows = []
@@ -184,9 +180,6 @@ def by_difficulty(pools: Sequence[Ballots], rules: Rules) -> list[dict[str, Any]
 
     Half of a question's samples, every other one, say how hard it is; the other half is voted on.
     Were both the same samples, a bin would hold those that happened to go well.
-
-    Args:
-        pools: at least two ballots of every question.
     """
     n = rules.n // 2
     bins: dict[str, list[Ballots]] = {name: [] for name in DIFFICULTIES}

@@ -56,11 +56,8 @@ def evaluation_of(outcomes: Sequence[Outcome]) -> Evaluation:
 class Poll:
     """The samples of some questions, drawn as they are asked for.
 
-    Attributes:
-        examples: the questions.
-        askings: how the samples of each way come about.
-        score: what ranks completions; by confidence where None.
-        show: wraps the groups as they come, for a progress bar.
+    ``score`` ranks completions, by confidence where None; ``show`` wraps the groups as they come,
+    for a progress bar.
     """
 
     examples: Sequence[Example]
@@ -100,11 +97,7 @@ class Poll:
         return self._ballots[key]
 
     def carry_out(self, start: Callable[[], Procedure]) -> list[Outcome]:
-        """The outcome of each question.
-
-        Args:
-            start: begins the procedure for one question.
-        """
+        """The outcome of each question; ``start`` begins the procedure for one."""
         by_id = {example.id: example for example in self.examples}
 
         def draw(wish: Draw, ids: Sequence[str]) -> list[Ballots]:

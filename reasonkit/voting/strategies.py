@@ -51,11 +51,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Elected:
-    """The outcome for one question: of the ballots of a way, the elected class.
-
-    ``choice`` is `BLANK` where no sample has an answer; ``place`` is of the sample that speaks for
-    it.
-    """
+    """The elected class of a question, `BLANK` where nobody answers, and who speaks for it."""
 
     way: Way
     ballots: Ballots
@@ -81,8 +77,6 @@ class Strategy:
     """An entry of the table.
 
     Attributes:
-        name: as on the command line.
-        summary: one line.
         procedure: how it goes about a question; given the way in which samples are asked for.
         select: the election among the samples of a draw, where that is all there is to it: what
             smaller n would give is then known from a pool (`curves.estimate`).
@@ -103,60 +97,64 @@ def lengths(classes: Ints, rules: Rules) -> Ints:
     return stops(classes, rules.stop_at, rules.round_size, rules.n)
 
 
+def _plain(select: Callable[[Ints, Floats], Ints]) -> Select:
+    return lambda classes, weights, rules: select(classes, weights)
+
+
+_MAJORITY, _BEST = _plain(selection.majority), _plain(selection.best_of_n)
+
+
+def _drawn(
+    way: Way | None = None,
+    one: bool = False,
+    select: Select = _MAJORITY,
+    weighing: Weighing = "confidence",
+    stops: bool = False,
+) -> Callable[[Rules, Way], Procedure]:
+    """Draws n samples, or one, and elects among them; of ``way``, or as they are asked for."""
+
+    def procedure(rules: Rules, asked: Way) -> Procedure:
+        of, most = way or asked, 1 if one else rules.n
+        for count in range(rules.round_size, most, rules.round_size) if stops else ():
+            ballots = yield Draw(of, count)
+            if lengths(ballots.classes[None, :], rules)[0] <= count:
+                return elect(of, ballots, select, rules, weighing)
+        return elect(of, (yield Draw(of, most)), select, rules, weighing)
+
+    return procedure
+
+
 def _voting(
     name: str,
     summary: str,
-    select: Select,
+    select: Select = _MAJORITY,
     weighing: Weighing = "confidence",
     stops: bool = False,
 ) -> Strategy:
-    def procedure(rules: Rules, way: Way) -> Procedure:
-        for count in range(rules.round_size, rules.n, rules.round_size) if stops else ():
-            ballots = yield Draw(way, count)
-            if lengths(ballots.classes[None, :], rules)[0] <= count:
-                return elect(way, ballots, select, rules, weighing)
-        return elect(way, (yield Draw(way, rules.n)), select, rules, weighing)
-
+    procedure = _drawn(select=select, weighing=weighing, stops=stops)
     return Strategy(name, summary, procedure, select, weighing, stops)
-
-
-def _one(way: Way) -> Callable[[Rules, Way], Procedure]:
-    def procedure(rules: Rules, asked: Way) -> Procedure:
-        return elect(way, (yield Draw(way, 1)), _plain(selection.majority), rules)
-
-    return procedure
 
 
 def _cascade(rules: Rules, way: Way) -> Procedure:
     quick = yield Draw("at-once", rules.quick)
     leader, second = front_runners(quick.votes[None, :])
     if sureness(leader, second)[0] >= rules.sure_at:
-        return elect("at-once", quick, _plain(selection.majority), rules)
+        return elect("at-once", quick, _MAJORITY, rules)
     return (yield from STRATEGIES["adaptive"].procedure(rules, "thinking"))
-
-
-def _beam(rules: Rules, way: Way) -> Procedure:
-    best = _plain(selection.best_of_n)
-    return elect("beam", (yield Draw("beam", rules.n)), best, rules, "scores")
-
-
-def _plain(select: Callable[[Ints, Floats], Ints]) -> Select:
-    return lambda classes, weights, rules: select(classes, weights)
 
 
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        Strategy("greedy", "one greedy completion", _one("greedy")),
+        Strategy("greedy", "one greedy completion", _drawn("greedy", one=True)),
         Strategy(
             "step-by-step",
             "one greedy completion, asked to think step by step (Kojima et al., 2205.11916)",
-            _one("greedy-thinking"),
+            _drawn("greedy-thinking", one=True),
         ),
         _voting(
             "majority",
             "the answer with most votes of n (self-consistency, Wang et al., 2203.11171)",
-            _plain(selection.majority),
         ),
         _voting(
             "weighted",
@@ -167,7 +165,7 @@ STRATEGIES: dict[str, Strategy] = {
         _voting(
             "best-of-n",
             "the answer of the best-scored completion (Cobbe et al., 2110.14168)",
-            _plain(selection.best_of_n),
+            _BEST,
             "scores",
         ),
         _voting(
@@ -179,7 +177,6 @@ STRATEGIES: dict[str, Strategy] = {
         _voting(
             "adaptive",
             "majority; stops as soon as it is sure (Aggarwal et al., 2305.11860)",
-            _plain(selection.majority),
             stops=True,
         ),
         Strategy(
@@ -191,12 +188,12 @@ STRATEGIES: dict[str, Strategy] = {
         Strategy(
             "budget",
             "one greedy thought, capped or made longer (s1, Muennighoff et al., 2501.19393)",
-            _one("budget"),
+            _drawn("budget", one=True),
         ),
         Strategy(
             "beam",
             "keeps the beginnings whose steps a verifier scores best (Snell et al., 2408.03314)",
-            _beam,
+            _drawn("beam", select=_BEST, weighing="scores"),
             weighing="scores",
         ),
     )
