@@ -124,29 +124,40 @@ class Part:
         return [name for name in (self.model, self.verifier) if name in PARTS]
 
 
-def _untrained(name: str, what: str, model: str) -> Part:
-    settings = {"strategy": "greedy", "also": ["step-by-step"], "n": 1}
-    shown = (
-        Shown("{model}, asked directly", "after", "base"),
-        Shown("{model}, step by step", "step-by-step", "base"),
-    )
-    return Part(name, "vote", f"{what}, asked directly and step by step", settings, shown, model)
+VOTED = {"after": "majority of {n}", "adaptive": "adaptive, at most {n}"}
+"""Evaluation → the name of its row."""
+
+
+def _vote(
+    name: str,
+    what: str,
+    shown: Mapping[str, str],
+    way: str = "vote",
+    model: str = BASE,
+    **settings: Any,
+) -> Part:
+    """Rows by the names of their evaluations; the rest are settings."""
+    rows = tuple(Shown(label, evaluation, way) for evaluation, label in shown.items())
+    verifier = "verifier" if "best-of-n" in shown else ""
+    return Part(name, "vote", what, settings, rows, model, verifier)
+
+
+def _untrained(name: str, whose: str, model: str) -> Part:
+    what = f"{whose}, asked directly and step by step"
+    shown = {"after": "{model}, asked directly", "step-by-step": "{model}, step by step"}
+    return _vote(name, what, shown, "base", model, strategy="greedy", also=["step-by-step"], n=1)
+
+
+def _voted_on(part: str) -> Part:
+    what = f"majority and adaptive votes on what {part} has trained"
+    shown = {name: f"{part}, {label}" for name, label in VOTED.items()}
+    return _vote(f"vote-{part}", what, shown, f"{part}+vote", part, n=8)
 
 
 def _trained(name: str, what: str, *more: Shown) -> Part:
     student, command = name.startswith("student-"), name.removeprefix("student-")
     shown = (Shown(f"{{model}}, {command}" if student else command, "after", command), *more)
     return Part(name, command, what, {}, shown, STUDENT if student else BASE)
-
-
-def _voted_on(part: str) -> Part:
-    """A vote on top of a trained model."""
-    shown = (
-        Shown(f"{part}, majority of {{n}}", "after", f"{part}+vote"),
-        Shown(f"{part}, adaptive, at most {{n}}", "adaptive", f"{part}+vote"),
-    )
-    what = f"majority and adaptive votes on what {part} has trained"
-    return Part(f"vote-{part}", "vote", what, {"n": 8}, shown, part)
 
 
 _ALL = (
@@ -157,27 +168,19 @@ _ALL = (
         "a verifier of the base's own solutions, for best-of-n",
         {"questions": 1500, "samples": 8},
     ),
-    Part(
-        "vote",
+    _vote(
         "vote",
         "majority, adaptive and best-of-n on the base, asked directly",
-        {"also": ["adaptive", "best-of-n"], "n": 16},
-        (
-            Shown("majority of {n}", "after", "vote"),
-            Shown("adaptive, at most {n}", "adaptive", "vote"),
-            Shown("best of {n}", "best-of-n", "vote"),
-        ),
-        verifier="verifier",
+        {**VOTED, "best-of-n": "best of {n}"},
+        also=["adaptive", "best-of-n"],
+        n=16,
     ),
-    Part(
+    _vote(
         "vote-step-by-step",
-        "vote",
         "majority and adaptive on the base, asked to think step by step",
-        {"n": 16, "step_by_step": True},
-        (
-            Shown("majority of {n}, step by step", "after", "vote"),
-            Shown("adaptive, at most {n}, step by step", "adaptive", "vote"),
-        ),
+        {name: f"{label}, step by step" for name, label in VOTED.items()},
+        n=16,
+        step_by_step=True,
     ),
     _trained("grpo", "reinforcement learning from the base"),
     _trained(
