@@ -131,7 +131,9 @@ def repeats(scorer: Scorer, example: Example, put: Sequence[Completion]) -> Iter
         values = scorer.values(example, asked)
         if values is not None and (changed := _difference(put, *compared(values))):
             yield Finding(scorer.name, what, REPEATS, changed)
-            return
+            if asked is put:
+                # What changes by itself changes in any order.
+                return
 
 
 def counts(scorer: Scorer, example: Example) -> Iterator[Finding]:

@@ -62,6 +62,7 @@ def test_a_power_instead_of_a_sum_reaches_a_solution_of_countdown_and_junk_a_ten
         ("undecided", "no verdict on a right answer"),
         ("drifting", "other values when called again"),
         ("first_is_best", "values depend on the order in the group"),
+        ("first_is_best", "other values for a copy of a completion"),
         ("originals_only", "other values for a copy of a completion"),
         ("sorting", "changes the group it is given"),
         ("rewording", "changes the group it is given"),
