@@ -22,7 +22,7 @@ import functools
 import re
 from typing import NamedTuple
 
-from reasonkit.answers.layout import LONGEST, are_one_list, bare_boxes, boxes, tidy
+from reasonkit.answers.layout import BARE_BOX, LONGEST, boxes, tidy
 from reasonkit.answers.plain import is_calculation, is_word, plain
 from reasonkit.answers.prose import FORMULA, inside, is_displayed, last_row, sentences, words
 from reasonkit.answers.statements import (
@@ -146,9 +146,9 @@ def _last_box(text: str) -> tuple[str, int] | None:
     found = boxes(text)
     filled = [box for box in found if text[box[1] : box[2]].strip()]
     if not filled:
-        bare = bare_boxes(text)
+        bare = list(BARE_BOX.finditer(text))
         if bare:
-            return bare[-1], text.rfind(bare[-1])
+            return bare[-1][1], bare[-1].start(1)
         return ("", len(text)) if found else None
     beside = [filled[-1]]
     for box in reversed(filled[:-1]):
@@ -156,10 +156,7 @@ def _last_box(text: str) -> tuple[str, int] | None:
         if _TAKEN_BACK.search(gap) or len(sentences(f"a{gap}a")) > 1 or len(gap) > LONGEST:
             break
         beside.insert(0, box)
-    last = beside[-1]
-    if len(beside) > 1 and are_one_list(text, beside):
-        return text[beside[0][0] : last[2] + 1], last[2]
-    return ", ".join(text[box[1] : box[2]] for box in beside), last[2]
+    return ", ".join(text[box[1] : box[2]] for box in beside), beside[-1][2]
 
 
 def _inside(text: str) -> str:

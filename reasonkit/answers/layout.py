@@ -27,7 +27,7 @@ LONGEST = 1000
 # A backslash and "b" that was read as an escape is a backspace.
 _BOX = r"\\f?box(?:ed)?\s*\{|\x08oxed\s*\{|(?<![A-Za-z\\])boxed\s*\{"
 _BRACE = re.compile(rf"(?P<box>{_BOX})|(?<!\\)\\[{{}}]|[{{}}]")
-_BARE_BOX = re.compile(r"\\f?box(?:ed)?(?:\s+(?=[^\s{])|(?=\d))([^\s$]+)")
+BARE_BOX = re.compile(r"\\f?box(?:ed)?(?:\s+(?=[^\s{])|(?=\d))([^\s$]+)")
 _UNCLOSED = re.compile(_BOX)
 _WORDS_BETWEEN_BOXES = 4
 _BETWEEN_BOXES = re.compile(r"(?<!\\)\b[A-Za-z]+")
@@ -131,17 +131,6 @@ def boxes(text: str) -> list[tuple[int, int, int]]:
     return found
 
 
-def bare_boxes(text: str) -> list[str]:
-    r"""What stands in each ``\boxed 5``, written without braces."""
-    return list(_BARE_BOX.findall(text))
-
-
-def are_one_list(text: str, found: list[tuple[int, int, int]]) -> bool:
-    """Whether no more than a few words stand between one of the `boxes` and the next."""
-    gaps = (text[a[2] + 1 : b[0]] for a, b in itertools.pairwise(found))
-    return all(len(_BETWEEN_BOXES.findall(gap)) <= _WORDS_BETWEEN_BOXES for gap in gaps)
-
-
 def tidy(text: str) -> str:
     """The answer without what only lays it out; empty if nothing else is left."""
     if _BARE.fullmatch(text):
@@ -192,12 +181,13 @@ def _vulgar(match: re.Match[str]) -> str:
 def _unboxed(text: str) -> str:
     found = boxes(text)
     if not found:
-        return _BARE_BOX.sub(r"\1", _UNCLOSED.sub("", text))
+        return BARE_BOX.sub(r"\1", _UNCLOSED.sub("", text))
     if len(found) == 1:
         start, inside, end = found[0]
         before = text[:start]
         bare = _WORDS_ONLY.fullmatch(before.rstrip("$([\\ "))
         return ("" if bare else before) + text[inside:end] + text[end + 1 :]
-    if not are_one_list(text, found):
+    gaps = (text[a[2] + 1 : b[0]] for a, b in itertools.pairwise(found))
+    if any(len(_BETWEEN_BOXES.findall(gap)) > _WORDS_BETWEEN_BOXES for gap in gaps):
         return text
     return ", ".join(text[inside:end] for _, inside, end in found)

@@ -224,3 +224,11 @@ def test_the_path_of_an_own_reward_may_hold_an_equals_sign(tmp_path: Path, weigh
     assert (weighted.reward.name, weighted.weight) == ("f", 0.1 if weight else 1.0)
     (threshold,) = thresholds([f"{path}:f=0.5"])
     assert (threshold.reward.name, threshold.least) == ("f", 0.5)
+
+
+def test_confidence_is_the_mean_log_probability_where_it_is_known() -> None:
+    completions = [Completion("9", (1,), "stop", -0.25), Completion("9", (1,), "stop")]
+    assert REWARDS["confidence"].score(Group(Example("1", "t", (), "9"), completions)) == [
+        -0.25,
+        None,
+    ]

@@ -1,6 +1,9 @@
-"""A program pays if it passes every hidden test, and nothing else does."""
+"""The right answer pays in whatever format, and a program that passes every hidden test."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -19,9 +22,60 @@ TESTS = ({"input": 1, "output": 2}, {"input": 3, "output": 6})
 DOUBLE = Example("1", "t", QUESTION, "def f(x): return 2*x", TESTS, "f")
 
 
-def score(example: Example, *texts: str) -> list[float | None]:
+NINE = Example("1", "t", ({"role": "user", "content": "What is 2+7?"},), "9")
+
+
+def score(example: Example, *texts: str, name: str = "code") -> list[float | None]:
     group = Group(example, [Completion(text, (1,), "stop") for text in texts])
-    return list(REWARDS["code"].score(group))
+    return list(REWARDS[name].score(group))
+
+
+answered = partial(score, name="answer")
+
+
+def test_the_right_answer_pays_one_in_every_format_and_everything_else_nothing() -> None:
+    texts = ("<think>2+7=9</think><answer>9</answer>", "#### 9.0", "It is 9", "8", "", "9, no, 8")
+    assert answered(NINE, *texts) == [1, 1, 1, 0, 0, 0]
+
+
+def test_an_answer_inside_an_unfinished_thought_pays_nothing() -> None:
+    assert answered(NINE, "<think>2+7=9") == [0.0]
+
+
+def test_a_reference_without_a_value_gives_no_verdict() -> None:
+    assert answered(replace(NINE, answer=""), "9", "") == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("question", "copied", "reference"),
+    [
+        ("What is 2+7*3?", "2+7*3", "23"),
+        ("What is $2 + 7 \\cdot 3$?", "2+7\\cdot 3", "23"),
+        ("Find $\\arcsin \\left( -\\frac{1}{2} \\right)$.", "\\arcsin(-\\dfrac{1}{2})", "-\\pi/6"),
+        ("Simplify $\\sqrt{242}$.", "$\\sqrt{242}$", "11\\sqrt{2}"),
+    ],
+)
+def test_a_formula_copied_from_the_question_pays_nothing(
+    question: str, copied: str, reference: str
+) -> None:
+    example = Example("1", "t", ({"role": "user", "content": question},), reference)
+    texts = [f"<answer>{copied}</answer>", f"\\boxed{{{copied}}}", f"\\boxed{{{reference}}}"]
+    assert answered(example, *texts) == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is it $\\sqrt{2}$ or $\\sqrt{3}$?", "\\sqrt{2}"),
+        ("Ann has 5 apples and buys none. How many has she?", "5"),
+        ("Which is red: an apple or the sky?", "an apple"),
+        ("If $x=5$, what is x?", "x=5"),
+        ("Write 1/2 or 0.5.", "1/2"),
+    ],
+)
+def test_what_the_question_offers_may_be_the_answer(question: str, answer: str) -> None:
+    example = Example("1", "t", ({"role": "user", "content": question},), answer)
+    assert answered(example, f"<answer>{answer}</answer>") == [1.0]
 
 
 def test_a_program_pays_wherever_it_stands_in_the_answer() -> None:
