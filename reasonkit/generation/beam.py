@@ -27,13 +27,15 @@ class _Search:
 
     Attributes:
         live: beginnings that go on, best first.
-        done: those that came to an end.
+        over: those that have come to an end in this step.
+        done: those that are results.
         sampled: tokens in all, dropped beams included.
     """
 
     example: Example
     opened: str
     live: list[Draft]
+    over: list[Draft] = field(default_factory=list)
     done: list[Draft] = field(default_factory=list)
     sampled: int = 0
 
@@ -90,10 +92,9 @@ class BeamEngine:
             seed_of(sampling.seed, search.example.task, search.example.id, step, number)
             for number, (search, _) in enumerate(begun)
         ]
-        going: list[tuple[list[Draft], list[Draft]]] = [([], []) for _ in searches]
-        places = {id(search): place for place, search in enumerate(searches)}
-        ways = self.width if step else n
-        beams = [beam for _, beam in begun]
+        for search in searches:
+            search.live = []
+        ways, beams = self.width if step else n, [beam for _, beam in begun]
         for i, made in continued(self.engine, beams, ways, sampling, seeds):
             search, beam = begun[i]
             for completion in made:
@@ -103,17 +104,18 @@ class BeamEngine:
                 ended = completion.finish_reason == "stop" and not stopped
                 full = completion.finish_reason == "length" or tokens >= sampling.max_tokens
                 draft = beam.grown(completion, ended and tokens <= sampling.max_tokens)
-                going[places[id(search)]][draft.ended or full].append(draft)
-        for search, (live, over) in zip(searches, going, strict=True):
-            search.done += over[: n - len(search.done)]
-            search.live = self._best(search, live, n - len(search.done))
+                (search.over if draft.ended or full else search.live).append(draft)
+        for search in searches:
+            search.done += search.over[: n - len(search.done)]
+            search.over = []
+            search.live = self._best(search, n - len(search.done))
 
-    def _best(self, search: _Search, live: Sequence[Draft], places: int) -> list[Draft]:
+    def _best(self, search: _Search, places: int) -> list[Draft]:
         """The beams that are gone on with so that ``places`` are filled."""
-        partial = [beam.completion(search.opened, beam.tokens) for beam in live]
+        partial = [beam.completion(search.opened, beam.tokens) for beam in search.live]
         scores = self.score(Group(search.example, partial)) if partial else []
         ranked = sorted(
-            zip(live, scores, strict=True),
+            zip(search.live, scores, strict=True),
             key=lambda pair: -float("inf") if pair[1] is None else pair[1],
             reverse=True,
         )

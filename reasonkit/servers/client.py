@@ -175,7 +175,7 @@ class Server:
                 async with asyncio.timeout(self.limits.timeout):
                     response = await exchange()
                 told = read_error(response.status_code, response.content)
-            except (TimeoutError, httpx2.RequestError) as error:
+            except (OSError, httpx2.RequestError) as error:
                 response = httpx2.Response(599, request=request)
                 said = str(error) or type(error).__name__
                 told = ServerError(599, said, _kind(error), Scope.MOMENT)
