@@ -57,7 +57,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     """Logs each update, validates, and stops cleanly on a collapse or on Ctrl-C.
 
     Attributes:
-        run: where records go.
         report: called with each logged record.
         measured: what a record has besides, from what TRL has logged of the update.
         validate: called with the step, or epoch, and an engine over the policy; its result joins
@@ -65,12 +64,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         validate_every: steps between validations, and one at the end; 0 for none.
         by_epoch: whether that is an epoch, which is logged, and after each of which is saved.
         updates_a_step: by which the log, validations and interruptions go.
-        on_collapse: what then.
-        counters: what was spent.
-        trainer: whose run it is.
-        engine: over its policy.
+        engine: over the policy.
         standing: which validation is best.
-        collapsed: whether that has ended TRL's loop.
+        collapsed: whether the policy has, which ends TRL's loop.
     """
 
     run: Run
@@ -141,7 +137,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         """One record an update."""
         logs: Mapping[str, float] = more["logs"]
         if "grad_norm" in logs:
-            numbers = {name: logs[name] for name in ("grad_norm", "learning_rate", "loss")}
+            numbers = {name: logs[name] for name in ("grad_norm", "learning_rate")}
             step = state.global_step / self.updates_a_step
             self._log(step, {**self.measured(logs), **numbers})
 

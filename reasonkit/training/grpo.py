@@ -115,8 +115,8 @@ def train(
 
     def measured(logs: Mapping[str, float]) -> Record:
         clipped = logs.get("clip_ratio/region_mean", logs.get("cispo_clip_ratio", 0.0))
-        numbers = {"entropy": logs["entropy"], "kl": logs.get("kl", 0.0), "clipped": clipped}
-        return {**rollout.metrics, **numbers}
+        numbers = {name: logs[name] for name in ("loss", "entropy")}
+        return {**rollout.metrics, **numbers, "kl": logs.get("kl", 0.0), "clipped": clipped}
 
     def told(record: Record) -> None:
         seen = rollout.seen()

@@ -123,7 +123,7 @@ def train(
     watch = Watch(
         run,
         report,
-        lambda logs: {name: logs[name] for name in ("entropy", "completion_tokens")},
+        lambda logs: {name: logs[name] for name in ("loss", "entropy", "completion_tokens")},
         validate,
         validate_every=updates // config.epochs,
         by_epoch=True,

@@ -25,11 +25,8 @@ padding of shorter ones."""
 class Layout:
     """A whole run in the order in which it is trained.
 
-    Attributes:
-        micro_batches: packs of a forward and backward pass each.
-        accumulation: how many of them make an update.
-        updates: of an epoch.
-        capacity: tokens of a pack.
+    ``accumulation`` micro-batches make an update, ``updates`` of them an epoch; a pack has
+    ``capacity`` tokens.
     """
 
     micro_batches: list[list[Pack]]

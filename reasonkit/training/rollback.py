@@ -32,8 +32,7 @@ class Standing:
     """Where a run stands by its validations.
 
     Attributes:
-        best_step: of the highest value (`judged`), the latest if several share it; None before the
-            first.
+        best_step: of the highest value (`judged`), the latest if several share it.
         best: that value.
         low: lower end of its interval.
         below: how many of the newest validations in a row are below it.

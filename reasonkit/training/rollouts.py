@@ -126,12 +126,8 @@ class Rollout:
 
     Attributes:
         examples: the training split of the task; prompts of another task are general ones.
-        laid: the prompts of the whole run (`mixed`).
+        laid: the prompts of the whole run (`mixed`); a curriculum draws others in their place.
         config: settings of the run, fully resolved.
-        guard: the rewards.
-        run: where completions go.
-        curriculum: draws the prompts instead of ``laid``, if there is one.
-        counters: what has been spent so far; updated in place.
         metrics: of the newest rollout, by name.
         newest: its groups, of all processes.
     """

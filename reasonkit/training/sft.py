@@ -42,14 +42,10 @@ class Trainer(RunTrainer, SFTTrainer):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Collator:
-    """Makes a batch of the packs of a micro-batch.
+    """Makes a batch of the packs of a micro-batch, whose numbers stand for these rows.
 
     A pack is a line of rows, each with positions from 0 on, by which transformers keeps them apart;
     a padding token is a sequence of its own.
-
-    Attributes:
-        rows: what the packs' numbers stand for.
-        pad: id of the padding token.
     """
 
     rows: Sequence[Row]
@@ -130,7 +126,8 @@ def train(
         step = trainer.state.global_step
         new = sizes[(step - 1) * layout.accumulation : step * layout.accumulation]
         watch.counters.tokens_trained += sum(new)
-        return {"entropy": logs["entropy"], "token_accuracy": logs["mean_token_accuracy"]}
+        numbers = {name: logs[name] for name in ("loss", "entropy")}
+        return {**numbers, "token_accuracy": logs["mean_token_accuracy"]}
 
     watch = Watch(
         run,
@@ -171,10 +168,8 @@ def _check_first(
         check(tokenizer, row, row.labels)
     batch = next(iter(trainer.get_train_dataloader()))
     for line, pack in zip(batch["labels"].tolist(), layout.micro_batches[0], strict=True):
-        start = 0
-        for number in pack:
-            stop = start + len(rows[number].ids)
-            check(tokenizer, rows[number], line[start:stop])
-            start = stop
+        for row in map(rows.__getitem__, pack):
+            check(tokenizer, row, line[: len(row.ids)])
+            del line[: len(row.ids)]
     if not (batch["labels"] != IGNORED).any():
         raise RunError("the first batch has nothing to learn")

@@ -37,13 +37,7 @@ _TAG = re.compile("|".join(TAGS))
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What was noticed.
-
-    Attributes:
-        name: of the rule.
-        message: what was measured.
-        example: a completion that shows it.
-    """
+    """What was noticed: a rule's name, what was measured, and a completion that shows it."""
 
     name: str
     message: str

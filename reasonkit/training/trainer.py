@@ -67,7 +67,6 @@ class Trained:
 
     Attributes:
         policy: with its adapter, if any; its weights are those of ``step``.
-        counters: what was spent.
         step: whose weights the policy has: the best by validation, or the last.
         epoch: the same in epochs, where a run is counted in those; 0 is the untrained model.
         interrupted: whether Ctrl-C ended it early.
