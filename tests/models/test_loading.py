@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,36 +73,27 @@ def test_a_run_stands_for_its_final_model(random_qwen3: Path, tmp_path: Path) ->
     assert resolve(str(run)).source == str(run / "final")
 
 
-def broken(kind: str, folder: Path) -> None:
-    weights = folder / "model.safetensors"
-    settings = json.loads((folder / "config.json").read_text())
-    if kind == "config is not JSON":
-        (folder / "config.json").write_text("{oops")
-    elif kind == "unknown architecture":
-        (folder / "config.json").write_text(json.dumps(settings | {"model_type": "nonesuch"}))
-    elif kind == "wrong size":
-        (folder / "config.json").write_text(json.dumps(settings | {"intermediate_size": 32}))
-    elif kind == "weights cut short":
-        weights.write_bytes(weights.read_bytes()[:500])
-    elif kind == "pickled weights only":
-        weights.unlink()
-        (folder / "pytorch_model.bin").write_bytes(b"never read")
+def edit(folder: Path, **settings: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "config is not JSON",
-        "unknown architecture",
-        "wrong size",
-        "weights cut short",
-        "pickled weights only",
-    ],
-)
+BROKEN: dict[str, Callable[[Path], object]] = {
+    "config is not JSON": lambda folder: (folder / "config.json").write_text("{oops"),
+    "unknown architecture": lambda folder: edit(folder, model_type="nonesuch"),
+    "wrong size": lambda folder: edit(folder, intermediate_size=32),
+    "weights cut short": lambda folder: os.truncate(folder / "model.safetensors", 500),
+    "pickled weights only": lambda folder: (folder / "model.safetensors").rename(
+        folder / "pytorch_model.bin"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_folder_is_refused(random_qwen3: Path, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "model"
     shutil.copytree(random_qwen3, folder)
-    broken(kind, folder)
+    BROKEN[kind](folder)
     with pytest.raises(RefusedError) as error:
         load_model(resolve(str(folder)), "cpu", "auto")
     assert "\n" not in str(error.value)
