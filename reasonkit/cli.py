@@ -10,16 +10,12 @@ import errno
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reasonkit import console, processes
 from reasonkit.commands import Commands
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
-
-if TYPE_CHECKING:
-    from reasonkit.runs import Run
 
 app = typer.Typer(
     cls=Commands,
@@ -44,80 +40,54 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-SHARED_OUT = ("grpo",)
-"""Commands that several processes can work on together."""
-
-
 @app.callback()
 def _root(
     context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
-    ] = False,
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print it."
+    ),
 ) -> None:
     command = context.invoked_subcommand
-    if processes.size() > 1 and command not in SHARED_OUT:
+    if processes.size() > 1 and command != "grpo":
         raise RefusedError(
             f"reasonkit {command} runs in one process, not {processes.size()}: "
-            f"only {', '.join(SHARED_OUT)} can be shared out"
+            "only grpo can be shared out"
         )
 
 
 @app.command("runs")
-def list_runs(
-    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
-) -> None:
+def list_runs(folder: Path = typer.Argument(Path("runs"), help="Where the runs are.")) -> None:
     """Lists the runs in a folder."""
     from reasonkit import runs
 
-    rows = [
-        (
-            row.path.name,
-            row.command,
-            row.model,
-            row.task,
-            row.status,
-            row.started,
-            row.accuracy,
-        )
-        for row in runs.list_runs(folder)
-    ]
-    columns = ("run", "command", "model", "task", "status", "started", "accuracy")
-    console.show_table(f"runs in {folder}", columns, rows)
+    rows = [tuple(row.values()) for row in runs.list_runs(folder)]
+    console.show_table(f"runs in {folder}", runs.LISTED, rows)
 
 
 @app.command("report")
 def draw_report(
-    run: Annotated[Path, typer.Argument(help="A run directory, finished or not.")],
-    show: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Redraw it as the run goes on, for this machine alone.")
-    ] = False,
-    port: Annotated[int, typer.Option(help="Of --serve; 0 is any.", min=0, max=65535)] = 0,
+    run: Path = typer.Argument(help="A run directory, finished or not."),
+    show: bool = typer.Option(False, "--open", help="Show it in the browser."),
+    serve: bool = typer.Option(
+        False, "--serve", help="Redraw it as the run goes on, for this machine alone."
+    ),
+    port: int = typer.Option(0, help="Of --serve; 0 is any.", min=0, max=65535),
 ) -> None:
     """Draws the page of a run."""
     import webbrowser
 
     from reasonkit import runs
-    from reasonkit.report import page
+    from reasonkit.report import page, serving
 
     opened = runs.open_run(run)
-    if serve:
-        _serve_report(opened, port, show)
+    if not serve:
+        path = page.write(opened)
+        console.write(str(path))
+        if show:
+            webbrowser.open(path.absolute().as_uri())
         return
-    path = page.write(opened)
-    console.write(str(path))
-    if show:
-        webbrowser.open(path.absolute().as_uri())
-
-
-def _serve_report(run: Run, port: int, show: bool) -> None:
-    import webbrowser
-
-    from reasonkit.report import serving
-
     try:
-        server = serving.server(run, port)
+        server = serving.server(opened, port)
     except OSError as error:
         raise RefusedError(f"--port {port}: {error.strerror}; leave it out for any") from error
     with server:
@@ -161,16 +131,10 @@ def list_rewards(context: typer.Context) -> None:
         return
     from reasonkit.rewards import REWARDS
 
-    facts = [
-        (
-            r.name + r.parameter,
-            r.claim,
-            f"{r.range[0]:g} to {r.range[1]:g}",
-            "yes" if r.needs_answer else "no",
-            r.cost,
-        )
-        for r in REWARDS.values()
-    ]
+    facts = []
+    for r in REWARDS.values():
+        reads, pays = "yes" if r.needs_answer else "no", f"{r.range[0]:g} to {r.range[1]:g}"
+        facts.append((r.name + r.parameter, r.claim, pays, reads, r.cost))
     columns = ("name", "claims", "range", "reads the answer", "cost")
     console.show_table("rewards", columns, facts)
     sources = [(r.name, r.description, r.paper) for r in REWARDS.values()]
@@ -179,22 +143,18 @@ def list_rewards(context: typer.Context) -> None:
 
 @rewards_app.command("check")
 def check_rewards(
-    task: Annotated[str, typer.Option(help="Where the questions are from.")],
-    rewards: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME-OR-FILE[=WEIGHT]]…",
-            help="As for --reward of a recipe. (default: the task's own)",
-        ),
-    ] = None,
-    questions: Annotated[int, typer.Option(help="How many are taken.", min=1)] = 4,
-    columns: Annotated[
-        list[str] | None, typer.Option(help="As in question=COLUMN; may be repeated.")
-    ] = None,
-    time_limit: Annotated[
-        float, typer.Option(help="Seconds that a call with 8 completions may take.", min=0.1)
-    ] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    task: str = typer.Option(help="Where the questions are from."),
+    rewards: list[str] | None = typer.Argument(
+        None,
+        metavar="[NAME-OR-FILE[=WEIGHT]]…",
+        help="As for --reward of a recipe. (default: the task's own)",
+    ),
+    questions: int = typer.Option(4, help="How many are taken.", min=1),
+    columns: list[str] | None = typer.Option(None, help="As in question=COLUMN; may be repeated."),
+    time_limit: float = typer.Option(
+        30.0, help="Seconds that a call with 8 completions may take.", min=0.1
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables."),
 ) -> None:
     """Attacks rewards, alone and together, before they cost a training run."""
     from reasonkit.plan import named_columns
@@ -202,13 +162,8 @@ def check_rewards(
     from reasonkit.rewards.linter import lint
     from reasonkit.tasks import describe, load, usual_rewards
 
-    splits = load(
-        task,
-        columns=named_columns(columns),
-        train=50 * questions,
-        validation=0,
-        test=50 * questions,
-    )
+    wanted, most = named_columns(columns), 50 * questions
+    splits = load(task, columns=wanted, train=most, validation=0, test=most)
     usual = usual_rewards(describe(task), splits)
     specs = rewards or [f"{name}={weight:g}" for name, weight in usual]
     try:
@@ -271,7 +226,7 @@ def show_recipe(name: str) -> None:
 
 
 @recipes_app.command("cp")
-def copy_recipe(name: str, target: Annotated[Path | None, typer.Argument()] = None) -> None:
+def copy_recipe(name: str, target: Path | None = typer.Argument(None)) -> None:
     """Copies one to a file, to be changed."""
     source = _shipped_recipe(name)
     target = target or Path(source.name)

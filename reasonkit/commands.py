@@ -1,82 +1,33 @@
-"""The commands that run a recipe, each made when it is asked for.
+"""The commands that run a recipe: their flags are the fields of their settings, declared there.
 
-Reading the settings of all of them takes longer than whatever ``reasonkit models`` does. A command
-imports its recipe inside its body, so that ``--help`` never loads torch.
+Each is made when it is asked for, since reading the settings of all of them takes longer than
+whatever ``reasonkit models`` does; its recipe is imported when it runs, so that ``--help`` never
+loads torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, get_type_hints
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
 
 from reasonkit import console
+from reasonkit.errors import RefusedError, StoppedError
 
-if TYPE_CHECKING:
-    from reasonkit.config import (
-        CompareConfig,
-        DistillConfig,
-        GrpoConfig,
-        Invocation,
-        SftRlConfig,
-        VerifierConfig,
-        VoteConfig,
-    )
-
-
-def grpo(config: GrpoConfig, invocation: Invocation) -> None:
-    """Pure reinforcement learning against checkable rewards (the R1-Zero route)."""
-    from reasonkit.recipes import grpo
-
-    grpo.run(config, invocation)
-
-
-def distill(config: DistillConfig, invocation: Invocation) -> None:
-    """A student learns from a teacher's worked answers (the R1-Distill route)."""
-    from reasonkit.recipes import distill
-
-    distill.run(config, invocation)
-
-
-def sft_rl(config: SftRlConfig, invocation: Invocation) -> None:
-    """The full R1 recipe: cold-start SFT, GRPO, rejection-sampled SFT, and a last GRPO."""
-    from reasonkit.recipes import sft_rl
-
-    sft_rl.run(config, invocation)
-
-
-def vote(config: VoteConfig, invocation: Invocation) -> None:
-    """Accuracy bought at inference time: a question, a task, or completions that are there."""
-    from reasonkit.recipes import vote
-
-    vote.run(config, invocation)
-
-
-def verifier(config: VerifierConfig, invocation: Invocation) -> None:
-    """A verifier for vote, trained on a generator's own solutions."""
-    from reasonkit.recipes import verifier
-
-    verifier.run(config, invocation)
-
-
-def compare(config: CompareConfig, invocation: Invocation) -> None:
-    """The ways side by side: one base, the same test questions, accuracy against cost."""
-    from reasonkit.recipes import compare
-
-    compare.run(config, invocation)
-
-
-RECIPES: dict[str, Callable[..., None]] = {
-    "grpo": grpo,
-    "distill": distill,
-    "sft-rl": sft_rl,
-    "vote": vote,
-    "verifier": verifier,
-    "compare": compare,
+RECIPES = {
+    "grpo": "Pure reinforcement learning against checkable rewards (the R1-Zero route).",
+    "distill": "A student learns from a teacher's worked answers (the R1-Distill route).",
+    "sft-rl": "The full R1 recipe: cold-start SFT, GRPO, rejection-sampled SFT, and a last GRPO.",
+    "vote": "Accuracy bought at inference time: a question, a task, or completions that are there.",
+    "verifier": "A verifier for vote, trained on a generator's own solutions.",
+    "compare": "The ways side by side: one base, the same test questions, accuracy against cost.",
 }
+"""What each of them does."""
 
 
 class Commands(TyperGroup):
@@ -88,31 +39,82 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command; None where there is no such name."""
-        if cmd_name in RECIPES:
-            self._make(cmd_name)
-        elif cmd_name not in self.commands:
-            # Near names are looked for among those that are there.
-            for name in RECIPES:
-                self._make(name)
+        known = cmd_name in RECIPES or cmd_name in self.commands
+        # Near names are looked for among those that are there.
+        for name in (cmd_name,) if known else RECIPES:
+            if name not in self.commands:
+                alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+                alone.command(name, help=RECIPES[name])(_body(name))
+                self.commands[name] = typer.main.get_command(alone)
         return super().get_command(ctx, cmd_name)
 
-    def _make(self, name: str) -> None:
-        if name not in self.commands:
-            self.commands[name] = _made(name)
 
-
-def _made(name: str) -> Any:
+def _body(name: str) -> Callable[..., None]:
+    """What a command does, as a function whose signature is its settings and `Invocation`."""
     from reasonkit import config
-    from reasonkit.options import with_options
 
-    body = RECIPES[name]
-    settings = get_type_hints(body, localns=vars(config))["config"]
-    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    module = name.replace("-", "_")
+    settings = getattr(config, f"{module.title().replace('_', '')}Config")
+    parameters = [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        *_parameters(config.Invocation),
+        *_parameters(settings),
+    ]
 
-    @wraps(body)
-    def kept(config: Any, invocation: Invocation) -> None:
-        with console.results_alone():
-            body(config, invocation)
+    def body(context: typer.Context, **values: Any) -> None:
+        own = [field.name for field in dataclasses.fields(config.Invocation)]
+        invocation = config.Invocation(**{field: values.pop(field) for field in own})
+        given = {
+            field: value
+            for field, value in values.items()
+            if (source := context.get_parameter_source(field)) and source.name == "COMMANDLINE"
+        }
+        try:
+            merged = _merge(settings, given, invocation, name)
+            with console.results_alone():
+                importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
+        except KeyboardInterrupt as stop:
+            raise StoppedError("interrupted") from stop
 
-    alone.command(name)(with_options(settings, kept))
-    return typer.main.get_command(alone)
+    body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    body.__annotations__ = {p.name: p.annotation for p in parameters}
+    return body
+
+
+def _parameters(settings: type) -> Iterator[inspect.Parameter]:
+    """A parameter of a command for each field, as `reasonkit.config.base.flag` describes it."""
+    hints = get_type_hints(settings)
+    for field in dataclasses.fields(settings):
+        told: dict[str, Any] = dict(field.metadata)
+        panel = told.pop("panel")
+        names = [f"--{field.name.replace('_', '-')}"] if told.pop("one_way", False) else []
+        make = typer.Argument if told.pop("argument", False) else typer.Option
+        yield inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=make(field.default, *names, rich_help_panel=panel, **told),
+            annotation=hints[field.name],
+        )
+
+
+def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) -> Any:
+    """The settings of a call: flags over the file, or over what the run to go on with has."""
+    from reasonkit.config import from_mapping, read_yaml, to_mapping
+
+    if invocation.resume:
+        if invocation.run_dir is None:
+            raise RefusedError("--resume needs --run-dir: which run is to go on?")
+        changeable = getattr(settings, "CHANGEABLE", ())
+        fixed = [f"--{name.replace('_', '-')}" for name in flags if name not in changeable]
+        if fixed or invocation.config:
+            extra = ", ".join(fixed) or "--config"
+            raise RefusedError(f"--resume takes its settings from the run: leave out {extra}")
+        # Only this needs it, and every command starts without it sooner.
+        from reasonkit.runs import open_run
+
+        made = open_run(invocation.run_dir, command)
+        return from_mapping(settings, made.config | flags, str(made.path / "config.yaml"))
+    base = settings()
+    if invocation.config is not None:
+        base = from_mapping(settings, read_yaml(invocation.config), str(invocation.config))
+    return from_mapping(settings, to_mapping(base) | flags, "flags")

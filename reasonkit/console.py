@@ -140,21 +140,14 @@ def status(title: str) -> Iterator[Status]:
 def progress(total: int, what: str) -> Iterator[tuple[Progress, TaskID]]:
     """A progress bar on stderr that vanishes when done; nothing where there is no terminal."""
     # Only what takes long needs it, and commands that list things start sooner without.
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich import progress as bars
 
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+    bar = bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TimeRemainingColumn(),
         console=err,
         transient=True,
         disable=not err.is_terminal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import socket
+from pathlib import Path
 from urllib.parse import urlsplit
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -15,6 +16,11 @@ PATIENCE = 3.0
 def is_id(name: str) -> bool:
     """Whether a name has the form ``owner/name``."""
     return _ID.fullmatch(name) is not None
+
+
+def local_only(source: str) -> bool:
+    """Whether files or the cache have to do: a library that is offline would retry for minutes."""
+    return not Path(source).exists() and not reachable()
 
 
 @functools.cache

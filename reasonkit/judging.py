@@ -14,14 +14,13 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from reasonkit.answers.comparison import equal
 from reasonkit.answers.extraction import between, find
-from reasonkit.answers.layout import tidy
+from reasonkit.answers.layout import tidy, with_signs
 from reasonkit.answers.plain import is_calculation, plain
 from reasonkit.answers.reading import ANSWER, ended_part, read
 from reasonkit.types import Completion, Example, Group, Judgement
@@ -105,12 +104,12 @@ def is_copied(answer: str, example: Example) -> bool:
     copying one from the question would be paid. It is copied if it stands in the question, layout
     aside, is no plain value such as a number or a word, and isn't what the reference answer says.
     """
-    bare = _LAYOUT.sub("", answer)
-    return (
-        plain(tidy(answer)) is None
-        and bare != _LAYOUT.sub("", example.answer)
-        and bare in _LAYOUT.sub("", example.question)
+    if plain(tidy(answer)) is not None:
+        return False
+    bare, wanted, question = (
+        _LAYOUT.sub("", with_signs(text)) for text in (answer, example.answer, example.question)
     )
+    return bare != wanted and bare in question
 
 
 def _compared(example: Example, said: Judgement) -> Judgement:
@@ -132,7 +131,7 @@ def _run(example: Example, said: Sequence[Judgement], allow_weaker: bool) -> lis
     ).digest()
 
     def passed(code: str) -> bool:
-        return _ONCE.get((task, code), lambda: _passes(example, code, allow_weaker))
+        return _once((task, code), lambda: _passes(example, code, allow_weaker))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         verdicts = dict(zip(programs, pool.map(passed, programs), strict=True))
@@ -159,30 +158,22 @@ def _passes(example: Example, code: str, allow_weaker: bool) -> bool:
     ).passed
 
 
-class _Once:
-    """Verdicts by key, each worked out by the first who asks; the others wait for it."""
+_KNOWN: dict[object, Future[bool]] = {}
+_LOCK = threading.Lock()
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[object, Future[bool]] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def get(self, key: object, work: Callable[[], bool]) -> bool:
-        with self._lock:
-            known = self._known.get(key)
-            if known is None:
-                mine = self._known[key] = Future()
-                if len(self._known) > _REMEMBERED:
-                    self._known.popitem(last=False)
-        if known is not None:
-            return known.result()
+def _once(key: object, work: Callable[[], bool]) -> bool:
+    """What the work comes to: done by the first who asks for the key, the others wait for it."""
+    mine: Future[bool] = Future()
+    with _LOCK:
+        known = _KNOWN.setdefault(key, mine)
+        if len(_KNOWN) > _REMEMBERED:
+            del _KNOWN[next(iter(_KNOWN))]
+    if known is mine:
         try:
             mine.set_result(work())
         except BaseException as error:
-            with self._lock:
-                self._known.pop(key, None)
+            with _LOCK:
+                _KNOWN.pop(key, None)
             mine.set_exception(error)
-            raise
-        return mine.result()
-
-
-_ONCE = _Once()
+    return known.result()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -29,14 +28,19 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _TAG = re.compile(f"({'|'.join(TAGS)})")
 _STYLES = {"think": "cyan", "answer": "bold", "plain": ""}
 
-SHARES = {
-    "thinks": "thinks",
-    "truncated": "cut off",
-    "zero_spread": "no spread",
-    "clipped": "clipped",
-    "token_accuracy": "token accuracy",
+MEASURES = {
+    "completion_tokens": ("tokens", ".0f"),
+    "thinks": ("thinks", ".0%"),
+    "truncated": ("cut off", ".0%"),
+    "zero_spread": ("no spread", ".0%"),
+    "clipped": ("clipped", ".0%"),
+    "token_accuracy": ("token accuracy", ".0%"),
+    "entropy": ("entropy", ".3f"),
+    "kl": ("KL", ".3f"),
+    "grad_norm": ("gradient norm", ".3f"),
+    "loss": ("loss", ".3f"),
 }
-NUMBERS = {"entropy": "entropy", "kl": "KL", "grad_norm": "gradient norm"}
+"""Field of a record → its words and its format; what isn't there is left out."""
 
 
 class Training:
@@ -45,33 +49,24 @@ class Training:
     Args:
         title: what is trained on what.
         steps: of the whole run, in its unit.
-        target: where to draw; stderr unless given.
         unit: what a run is counted in: the record's ``step`` or ``epoch``.
     """
 
-    def __init__(
-        self, title: str, steps: int, target: Console | None = None, unit: str = "step"
-    ) -> None:
+    def __init__(self, title: str, steps: int, unit: str = "step") -> None:
         self.title = title
         self.steps = steps
         self.unit = unit
-        self.console = target or console.err
         self._records: list[Record] = []
         self._shown: Scored | None = None
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal:
-            self._live = Live(self.view(), console=self.console, transient=True, auto_refresh=False)
+        if console.err.is_terminal:
+            self._live = Live(self.view(), console=console.err, transient=True, auto_refresh=False)
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live is not None:
             self._live.stop()
 
@@ -98,24 +93,19 @@ class Training:
                 f"entropy {record['entropy']:.2f}",
             ]
         elif "loss" in record:
-            parts += [
-                f"loss {record['loss']:.3f}",
-                f"trained {trained_rate(record):,.0f} tokens/s",
-            ]
+            rate = f"trained {trained_rate(record):,.0f} tokens/s"
+            parts += [f"loss {record['loss']:.3f}", rate]
         if "validation" in record:
             parts.append(f"validation {_validation(record)}")
         return "  ".join([*parts, f"{record['seconds']:.0f} s"])
 
     def view(self) -> RenderableType:
         """All that is known by now."""
-        parts: list[RenderableType] = [self._head(), self._measures()]
-        if self._shown is not None:
-            parts.append(_completion(self._shown))
-        return Group(*parts)
+        shown = [_completion(self._shown)] if self._shown is not None else []
+        return Group(self._head(), self._measures(), *shown)
 
     def _head(self) -> RenderableType:
         done = self._records[-1][self.unit] if self._records else 0
-        row = Table.grid(padding=(0, 2))
         cells: list[RenderableType] = [
             Text(self.title, style="bold"),
             ProgressBar(total=self.steps, completed=done, width=24),
@@ -125,6 +115,7 @@ class Training:
             seconds = self._records[-1]["seconds"]
             left = seconds / done * (self.steps - done)
             cells.append(Text(f"{_clock(seconds)}, about {_clock(left)} left", style="dim"))
+        row = Table.grid(padding=(0, 2))
         row.add_row(*cells)
         return row
 
@@ -133,31 +124,22 @@ class Training:
         table.add_column(style="dim", min_width=13)
         table.add_column(justify="right", min_width=20)
         table.add_column(style="blue", no_wrap=True)
-        steps = [record for record in self._records if "grad_norm" in record]
         validated = [record for record in self._records if "validation" in record]
         if validated:
-            table.add_row(
-                "validation",
-                _validation(validated[-1]),
-                sparkline([record["validation"] for record in validated]),
-            )
+            course = sparkline([record["validation"] for record in validated])
+            table.add_row("validation", _validation(validated[-1]), course)
+        steps = [record for record in self._records if "grad_norm" in record]
         if not steps:
             return table
         last = steps[-1]
-        rewards = [name for name in last if name.startswith("reward/")]
-        rows = {name: (name.replace("/", " "), "{:.2f}") for name in ["reward", *rewards]}
-        rows["completion_tokens"] = ("tokens", "{:.0f}")
-        rows |= {name: (words, "{:.0%}") for name, words in SHARES.items()}
-        rows |= {name: (words, "{:.3f}") for name, words in NUMBERS.items()}
-        if "reward" not in last:
-            rows["loss"] = ("loss", "{:.3f}")
-        for name, (words, form) in rows.items():
-            if name in last:
-                table.add_row(words, form.format(last[name]), sparkline([r[name] for r in steps]))
+        rewards = {n: (n.replace("/", " "), ".2f") for n in last if n.partition("/")[0] == "reward"}
+        for name, (words, form) in (rewards | MEASURES).items():
+            if name in last and (name != "loss" or not rewards):
+                table.add_row(words, format(last[name], form), sparkline([r[name] for r in steps]))
         if last["rollout_seconds"]:
             sampled = last["tokens_sampled"] / last["rollout_seconds"]
             table.add_row("sampled", f"{sampled:,.0f} tokens/s")
-        if "reward" not in last:
+        if not rewards:
             table.add_row("trained", f"{trained_rate(last):,.0f} tokens/s")
         time = ", ".join(f"{share:.0%} {part}" for part, share in spent(last))
         return Group(table, Text.assemble(("time           ", "dim"), time))
@@ -171,14 +153,8 @@ def trained_rate(record: Record) -> float:
 
 def spent(record: Record) -> list[tuple[str, float]]:
     """Where the time of a run went by then, in shares of the whole."""
-    parts = {
-        part: record[f"{name}_seconds"]
-        for part, name in (
-            ("rollouts", "rollout"),
-            ("rewards", "reward"),
-            ("validation", "validation"),
-        )
-    }
+    names = {"rollouts": "rollout", "rewards": "reward", "validation": "validation"}
+    parts = {part: record[f"{name}_seconds"] for part, name in names.items()}
     parts["updates"] = max(0.0, record["seconds"] - sum(parts.values()))
     return [(part, seconds / record["seconds"]) for part, seconds in parts.items()]
 
@@ -187,10 +163,8 @@ def sparkline(values: Sequence[float], width: int = SPARK_WIDTH) -> str:
     """The newest values as blocks, from the lowest to the highest of them."""
     values = values[-width:]
     low, high = min(values), max(values)
-    steps = len(_BLOCKS) - 1
-    return "".join(
-        _BLOCKS[round((v - low) / (high - low) * steps) if high > low else 0] for v in values
-    )
+    step = (len(_BLOCKS) - 1) / (high - low) if high > low else 0
+    return "".join(_BLOCKS[round((value - low) * step)] for value in values)
 
 
 def coloured(text: str, right: bool | None) -> Text:

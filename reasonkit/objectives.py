@@ -52,15 +52,9 @@ class Objective:
     """A row of `PRESETS`. The fields but the first two are settings of ``reasonkit grpo``.
 
     Attributes:
-        source: where it is from.
-        summary: one line.
-        loss_type: see `LossType`.
-        reward_scaling: see `RewardScaling`.
         epsilon_low: the ratio is clipped below 1 - ε.
         epsilon_high: the ratio is clipped above 1 + ε; for cispo, above ε itself.
         kl_coefficient: β; 0 loads no reference model.
-        kl_form: see `KlForm`.
-        ratio_level: see `RatioLevel`.
         mask_truncated: whether completions that were cut off are left out of the loss.
         resample: in how many rounds groups without spread are replaced by fresh ones.
     """

@@ -67,12 +67,7 @@ def gathered(value: T) -> list[T]:
 
 def from_main(make: Callable[[], T]) -> T:
     """What the main process makes, in all of them; the others wait for it."""
-    if size() == 1:
-        return make()
-    from torch import distributed
-
-    made: list[Any] = [make() if is_main() else None]
-    distributed.broadcast_object_list(made)
+    made: list[Any] = gathered(make() if is_main() else None)
     return made[0]  # type: ignore[no-any-return]
 
 

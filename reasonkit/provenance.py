@@ -18,15 +18,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 PACKAGES = (
-    "reasonkit",
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "accelerate",
-    "datasets",
-    "tokenizers",
-    "math-verify",
+    *("reasonkit", "torch", "transformers", "trl", "peft", "accelerate", "datasets"),
+    *("tokenizers", "math-verify"),
 )
 """The packages whose version can change a result."""
 

@@ -1,79 +1,26 @@
-"""The course of a run, the same for every command: made or resumed, measured, marked, shown.
+"""The course of a run, the same for every command: made or resumed, marked, shown.
 
-Leaves out what a command does in between.
+A run may hold stages, which are runs of their own. Leaves out what a command does in between.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from reasonkit import console, processes, runs
 from reasonkit.config import CommonConfig, Invocation, from_mapping, to_mapping
 from reasonkit.errors import ReasonkitError, RefusedError, RunError
 from reasonkit.report import terminal
-from reasonkit.sandbox import isolation
-from reasonkit.tasks.wordings import WORDINGS
-from reasonkit.types import Example
 
-if TYPE_CHECKING:
-    from reasonkit.evaluation import Evaluation
-    from reasonkit.generation import Engine
-
-
-def require_same_data(invocation: Invocation, data: str) -> None:
-    """Refuses to go on with a run whose data has changed since it began.
-
-    Args:
-        data: a hash of all that the run reads beside models (`reasonkit.provenance.fingerprint`).
-
-    Raises:
-        RefusedError: it has, or ``--resume`` names no run.
-    """
-    if not invocation.resume:
-        return
-    assert invocation.run_dir is not None
-    held = runs.open_run(invocation.run_dir).record.get("data")
-    if held is not None and held != data:
-        raise RefusedError(
-            f"{invocation.run_dir} has begun with other data than there is now: put the files back "
-            "as they were, or begin anew in another --run-dir"
-        )
-
-
-def begin(command: str, config: CommonConfig, invocation: Invocation, data: str) -> runs.Run:
-    """A new run directory, or the one that ``--resume`` goes on with; one for all processes.
-
-    Args:
-        config: fully resolved.
-        data: as of `require_same_data`.
-
-    Raises:
-        RefusedError: the directory can't be used.
-    """
-
-    def opened() -> runs.Run:
-        if invocation.resume:
-            assert invocation.run_dir is not None
-            return runs.resume(invocation.run_dir)
-        return runs.create(
-            command,
-            config.model,
-            config.task,
-            to_mapping(config),
-            invocation.run_dir,
-            sys.argv,
-            data,
-        )
-
-    run = opened() if processes.is_main() else None
-    path = processes.from_main(lambda: run.path if run else None)
-    assert path is not None
-    return run or runs.follow(path)
+SPENT = ("seconds", "training_seconds", "tokens_sampled", "tokens_trained")
+"""What a summary may say of the cost, for ``run.json``."""
 
 
 def is_done(config: CommonConfig, invocation: Invocation) -> bool:
@@ -90,36 +37,54 @@ def is_done(config: CommonConfig, invocation: Invocation) -> bool:
     if opened.status != "finished" or held != config:
         return False
     console.note(f"{opened.path} is finished")
-    terminal.show(json.loads((opened.path / "summary.json").read_text()), invocation.json)
+    terminal.show(opened.summary(), invocation.json)
     return True
 
 
-def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Does a run's work, marks how it ended and draws its page.
+def require_usable(invocation: Invocation, data: str) -> None:
+    """Refuses a directory that is taken, or to go on with a run whose data has changed.
 
     Args:
-        work: returns what becomes ``summary.json``.
-    """
-    from reasonkit.report import page
+        data: a hash of all that the run reads beside models (`reasonkit.provenance.fingerprint`).
 
-    try:
-        summary = work()
-        run.write_json("summary.json", summary)
-        run.mark("finished")
-        if run.leads:
-            page.write(run)
-    except KeyboardInterrupt:
-        run.mark("interrupted")
-        raise
-    except OSError:
-        # A full disk takes no mark either, and is what the user wants to hear of.
-        with suppress(OSError):
-            run.mark("failed")
-        raise
-    except Exception:
-        run.mark("failed")
-        raise
-    return summary
+    Raises:
+        RefusedError: it has, or ``--resume`` names no run.
+    """
+    if invocation.resume:
+        assert invocation.run_dir is not None
+        held = runs.open_run(invocation.run_dir).record.get("data")
+        if held is not None and held != data:
+            raise RefusedError(
+                f"{invocation.run_dir} has begun with other data than there is now: put the files "
+                "back as they were, or begin anew in another --run-dir"
+            )
+    elif processes.is_main() and not invocation.dry_run:
+        runs.require_free(invocation.run_dir)
+
+
+def begin(command: str, config: CommonConfig, invocation: Invocation, data: str) -> runs.Run:
+    """A new run directory, or the one that ``--resume`` goes on with; one for all processes.
+
+    Args:
+        config: fully resolved.
+        data: as of `require_usable`.
+
+    Raises:
+        RefusedError: the directory can't be used.
+    """
+
+    def opened() -> runs.Run:
+        path = invocation.run_dir
+        if invocation.resume:
+            assert path is not None
+            return runs.resume(path)
+        settings = to_mapping(config)
+        return runs.create(command, config.model, config.task, settings, path, sys.argv, data)
+
+    run = opened() if processes.is_main() else None
+    path = processes.from_main(lambda: run.path if run else None)
+    assert path is not None
+    return run or runs.follow(path)
 
 
 def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) -> None:
@@ -150,114 +115,91 @@ def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) 
     terminal.show(summary, as_json)
 
 
-def measure(
-    run: runs.Run,
-    name: str,
-    engine: Engine,
-    examples: Sequence[Example],
-    max_tokens: int,
-    wording: str | None = None,
-    allow_weaker: bool = False,
-    temperature: float = 0.0,
-) -> Evaluation:
-    """Accuracy of one completion a question, kept under a name.
-
-    Each process answers its share of the questions. It is read from the run where it was measured
-    already.
+def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Does a run's work, marks how it ended and draws its page.
 
     Args:
-        wording: as of `evaluation.evaluate`.
-        allow_weaker: as there. The isolation that programs run under is kept in ``run.json``.
-        temperature: 0 for greedy completions.
+        work: returns what becomes ``summary.json``, beside the names of command, model and task.
     """
-    from reasonkit import evaluation
-    from reasonkit.generation import Sampling
+    from reasonkit.report import page
 
-    path = run.evaluations / f"{name}.json"
-    if processes.from_main(path.exists):
-        return evaluation.Evaluation.load(path)
-    if any(example.tests for example in examples):
-        run.update(sandbox=isolation())
-    sampling = Sampling(max_tokens, temperature=temperature)
-    own = processes.share(examples)
-    with console.progress(len(own), f"evaluating {name}") as (bar, task):
-        answered = (
-            evaluation.evaluate(
-                engine,
-                own,
-                sampling,
-                wording,
-                allow_weaker=allow_weaker,
-                progress=lambda n: bar.update(task, completed=n),
-            )
-            if own or not examples
-            else evaluation.Evaluation(())
+    try:
+        summary = run.names | work()
+        run.write_json("summary.json", summary)
+        spent = {name: summary.get(name, 0) for name in SPENT}
+        run.update(
+            seconds={"total": spent["seconds"], "training": spent["training_seconds"]},
+            tokens={"sampled": spent["tokens_sampled"], "trained": spent["tokens_trained"]},
         )
-    parts = processes.gathered(answered)
-    verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
-    done = evaluation.Evaluation(verdicts, max(part.seconds for part in parts))
-    if run.leads:
-        done.save(path)
-    a = done.accuracy
-    console.note(f"{name}: {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}, n = {a.n})")
-    return done
+        run.mark("finished")
+        if run.leads:
+            page.write(run)
+    except KeyboardInterrupt:
+        run.mark("interrupted")
+        raise
+    except OSError:
+        # A full disk takes no mark either, and is what the user wants to hear of.
+        with suppress(OSError):
+            run.mark("failed")
+        raise
+    except Exception:
+        run.mark("failed")
+        raise
+    return summary
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
-    """The untrained model on the test questions.
+def digest(settings: CommonConfig, files: dict[str, str], data: str) -> str:
+    """A hash of all that settles what a stage comes to.
 
-    Attributes:
-        asked: directly.
-        worded: with each step-by-step wording, by its name; empty where that isn't measured.
+    Args:
+        files: what stands in the settings for a path: a hash of what is there.
+        data: a hash of its examples.
     """
-
-    asked: Evaluation
-    worded: dict[str, Evaluation]
-
-    @property
-    def all(self) -> tuple[Evaluation, ...]:
-        """Every evaluation."""
-        return (self.asked, *self.worded.values())
-
-    def compared(self, after: Evaluation) -> dict[str, Any]:
-        """Before, after and their paired differences, as they stand in ``summary.json``."""
-        from reasonkit.evaluation import paired
-
-        best = max(self.worded.values(), key=lambda e: e.accuracy.accuracy, default=self.asked)
-        return {
-            "before": self.asked.to_summary(),
-            "after": after.to_summary(),
-            "baselines": {name: e.to_summary() for name, e in self.worded.items()},
-            "paired": asdict(paired(self.asked.verdicts, after.verdicts)),
-            "paired_with_best_wording": asdict(paired(best.verdicts, after.verdicts)),
-        }
+    known = {
+        name: files.get(value, value) if isinstance(value, str) else value
+        for name, value in to_mapping(settings).items()
+    }
+    return hashlib.sha256(json.dumps([known, data], sort_keys=True).encode()).hexdigest()
 
 
-def measure_before(
+def do_stage(
     run: runs.Run,
-    engine: Engine,
-    examples: Sequence[Example],
-    max_tokens: int,
-    worded: bool,
-    allow_weaker: bool = False,
-) -> Before:
-    """Measures the untrained model; with ``worded`` in each of `WORDINGS` too."""
+    name: str,
+    command: str,
+    settings: CommonConfig,
+    inputs: str,
+    work: Callable[[runs.Run], dict[str, Any]],
+) -> dict[str, Any]:
+    """The ``summary.json`` of a stage, which is a run inside the run.
 
-    def measured(name: str, wording: str | None = None) -> Evaluation:
-        return measure(run, name, engine, examples, max_tokens, wording, allow_weaker)
+    One that is finished and whose inputs are the same is taken as it is, one that was interrupted
+    goes on, and any other is made anew; what it replaces is moved aside, not deleted.
 
-    names = WORDINGS if worded else ()
-    return Before(measured("before"), {name: measured(f"before-{name}", name) for name in names})
+    Args:
+        inputs: of `digest`.
+        work: does the stage in its own run directory.
+    """
+    path = run.stages / name
+    if path.exists() and not (path / "run.json").exists():
+        # It was killed while it was being made, and holds nothing yet.
+        shutil.rmtree(path)
+    if path.exists():
+        made = runs.open_run(path)
+        if made.record.get("inputs") == inputs:
+            if made.status == "finished":
+                console.note(f"{name}: there already")
+                return made.summary()
+            made = runs.resume(path)
+            return complete(made, lambda: work(made))
+        console.note(f"{name}: what it was made from has changed: it is made again")
+        _move_aside(path)
+    made = runs.create(command, settings.model, settings.task, to_mapping(settings), path, sys.argv)
+    made.update(inputs=inputs)
+    return complete(made, lambda: work(made))
 
 
-def peak_memory() -> int:
-    """Bytes: the most that was held, on the GPU where there is one, else by this process."""
-    import resource
-
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+def _move_aside(path: Path) -> None:
+    number = 1
+    while (aside := path.with_name(f"{path.name}-replaced-{number}")).exists():
+        number += 1
+    path.rename(aside)

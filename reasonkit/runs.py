@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -27,13 +28,16 @@ import yaml
 from reasonkit import processes
 from reasonkit.errors import RefusedError
 from reasonkit.files import read_records, to_line, write_atomically, write_json
+from reasonkit.interruption import handled
 from reasonkit.provenance import git_commit, hardware, process, versions
-from reasonkit.signals import handled
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
 RUNS = Path("runs")
 """Where runs are made that were given no directory."""
+
+LISTED = ("run", "command", "model", "task", "status", "started", "accuracy")
+"""What `list_runs` tells; the accuracy is that on test before and after, once it is known."""
 
 KEEP_ALL_BYTES = 16 * 2**20
 KEEP_SOME_BYTES = 64 * 2**20
@@ -46,7 +50,6 @@ class Run:
     """A run directory.
 
     Attributes:
-        path: the directory.
         leads: whether this process writes it. Where another one does, the methods that write do
             nothing.
     """
@@ -58,8 +61,7 @@ class Run:
     @property
     def config(self) -> dict[str, Any]:
         """The settings, fully resolved, as ``config.yaml`` holds them."""
-        with (self.path / "config.yaml").open(encoding="utf-8") as file:
-            return dict(yaml.safe_load(file))
+        return dict(yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8")))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -70,6 +72,12 @@ class Run:
     def status(self) -> Status:
         """``run.json``'s status; ``interrupted`` where its process died without a word."""
         return _status(self.record)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Of command, model and task, as ``run.json`` has them."""
+        record = self.record
+        return {name: record[name] for name in ("command", "model", "task")}
 
     @property
     def evaluations(self) -> Path:
@@ -91,6 +99,10 @@ class Run:
         """Folder of the finished model."""
         return self.path / "final"
 
+    def summary(self) -> dict[str, Any]:
+        """What ``summary.json`` of a finished run says."""
+        return dict(json.loads((self.path / "summary.json").read_text(encoding="utf-8")))
+
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The records of ``metrics.jsonl``, torn lines skipped."""
         return read_records(self.path / "metrics.jsonl")
@@ -101,10 +113,9 @@ class Run:
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Adds one logged step; ``record`` holds its number under ``step``."""
-        if not self.leads:
-            return
-        with (self.path / "metrics.jsonl").open("ab") as file:
-            file.write(to_line(record))
+        if self.leads:
+            with (self.path / "metrics.jsonl").open("ab") as file:
+                file.write(to_line(record))
 
     def append_completions(self, records: Iterable[dict[str, Any]]) -> None:
         """Adds sampled completions, each with its ``step``, within the bounds of this module.
@@ -125,20 +136,17 @@ class Run:
 
     def truncate_after(self, step: int) -> None:
         """Drops every logged record of a later step, and torn lines; -1 drops all."""
-        if not self.leads:
-            return
         for name in ("metrics.jsonl", "completions.jsonl"):
             path = self.path / name
-            if path.exists():
+            if self.leads and path.exists():
                 kept = (record for record in read_records(path) if record["step"] <= step)
                 write_atomically(path, b"".join(map(to_line, kept)))
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Writes ``config.yaml``: the settings, fully resolved, plain values only."""
-        if not self.leads:
-            return
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        write_atomically(self.path / "config.yaml", text.encode())
+        if self.leads:
+            write_atomically(self.path / "config.yaml", text.encode())
 
     def write_json(self, name: str, value: object) -> None:
         """Writes a file of the run, as the function of this name does."""
@@ -159,34 +167,6 @@ class Run:
             self.update(status=status, ended=_now(), hardware=hardware())
         if self._lock is not None:
             self._lock.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A line of ``reasonkit runs``.
-
-    Attributes:
-        path: the run directory.
-        status: ``unreadable`` where ``run.json`` is broken; then all that follows is empty.
-        command: the recipe.
-        model: as it was given.
-        task: as it was given.
-        started: ISO 8601, UTC.
-        accuracy: on the test split before and after, where the run got that far.
-    """
-
-    path: Path
-    status: Status | Literal["unreadable"]
-    command: str = ""
-    model: str = ""
-    task: str = ""
-    started: str = ""
-    accuracy: str = ""
-
-    @property
-    def name(self) -> str:
-        """The directory's own name."""
-        return self.path.name
 
 
 def create(
@@ -259,21 +239,13 @@ def require_free(run_dir: Path | None) -> None:
             f"{path} already exists and isn't empty: pass --resume to go on with it, "
             "or another --run-dir"
         )
-    nearest = next(
-        folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()
-    )
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK) or _read_only(nearest):
-        raise RefusedError(f"can't make the run directory {path}: pass another --run-dir")
-
-
-def _read_only(folder: Path) -> bool:
-    """Whether the file system takes no new folders; root passes every permission check."""
+    folders = (path.absolute(), *path.absolute().parents)
+    nearest = next(folder for folder in folders if folder.exists())
     try:
-        aside = tempfile.mkdtemp(prefix=".reasonkit-", dir=folder)
+        # Root passes every permission check, on a file system that takes no new folders too.
+        os.rmdir(tempfile.mkdtemp(prefix=".reasonkit-", dir=nearest))
     except OSError:
-        return True
-    os.rmdir(aside)
-    return False
+        raise RefusedError(f"can't make the run directory {path}: pass another --run-dir") from None
 
 
 def open_run(path: Path, command: str | None = None) -> Run:
@@ -288,8 +260,8 @@ def open_run(path: Path, command: str | None = None) -> Run:
     """
     run = Run(path)
     try:
-        needed = {"command", "status", *process()}
-        readable = needed <= run.record.keys() and isinstance(run.config, dict)
+        record, _ = run.record, run.config
+        readable = {"command", "status", *process()} <= record.keys()
     except FileNotFoundError:
         raise RefusedError(
             f"{path} isn't a run directory: `reasonkit runs` lists those under {RUNS}/"
@@ -300,9 +272,8 @@ def open_run(path: Path, command: str | None = None) -> Run:
         readable = False
     if not readable:
         raise RefusedError(f"{path} can't be read: its run.json or config.yaml is broken")
-    made_by = run.record["command"]
-    if command is not None and made_by != command:
-        raise RefusedError(f"{path} is a run of `reasonkit {made_by}`, not of {command}")
+    if command not in (None, record["command"]):
+        raise RefusedError(f"{path} is a run of `reasonkit {record['command']}`, not of {command}")
     return run
 
 
@@ -332,25 +303,22 @@ def follow(path: Path) -> Run:
     return Run(path, leads=False)
 
 
-def list_runs(folder: Path = RUNS) -> list[Listed]:
-    """The runs in a folder, newest first; broken ones last. Other directories are passed over."""
+def list_runs(folder: Path = RUNS) -> list[dict[str, str]]:
+    """The runs in a folder, newest first; broken ones last. Other directories are passed over.
+
+    What is told of each are `LISTED`; little of one that is ``unreadable``.
+    """
     found = [_listed(path.parent) for path in folder.glob("*/run.json")]
-    return sorted(found, key=lambda run: (run.started, run.path.name), reverse=True)
+    return sorted(found, key=lambda run: (run["started"], run["run"]), reverse=True)
 
 
 def _fresh(*words: str) -> Path:
-    name = "-".join(_slug(word) for word in words)
-    path, number = RUNS / name, 1
-    while path.exists():
-        number += 1
-        path = RUNS / f"{name}-{number}"
-    return path
-
-
-def _slug(word: str) -> str:
-    """The last part of a path, hub id or name, fit for a file name."""
-    last = word.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return re.sub(r"[^a-z0-9.]+", "-", last.lower()).strip("-.")[:40] or "x"
+    """A directory that isn't there, named after the last parts of paths, hub ids or names."""
+    last = (word.replace("\\", "/").rstrip("/").rpartition("/")[2].lower() for word in words)
+    slugs = (re.sub(r"[^a-z0-9.]+", "-", word).strip("-.")[:40] for word in last)
+    name = "-".join(slug or "x" for slug in slugs)
+    names = chain((name,), (f"{name}-{number}" for number in count(2)))
+    return next(path for path in map(RUNS.joinpath, names) if not path.exists())
 
 
 def _lock(path: Path) -> IO[bytes]:
@@ -377,22 +345,16 @@ def _status(record: dict[str, Any]) -> Status:
     return "running" if abs(started - record["process_started"]) < 2 else "interrupted"
 
 
-def _listed(path: Path) -> Listed:
-    try:
+def _listed(path: Path) -> dict[str, str]:
+    told = {**dict.fromkeys(LISTED, ""), "run": path.name, "status": "unreadable"}
+    with suppress(OSError, ValueError, TypeError, KeyError):
         record = Run(path).record
         words = {name: str(record[name]) for name in ("command", "model", "task", "started")}
-        status = _status(record)
-    except (OSError, ValueError, TypeError, KeyError):
-        return Listed(path, "unreadable")
-    return Listed(path, status, **words, accuracy=_accuracies(path / "summary.json"))
-
-
-def _accuracies(summary: Path) -> str:
-    try:
-        value = json.loads(summary.read_text(encoding="utf-8"))
-        return f"{value['before']['accuracy']:.1%} → {value['after']['accuracy']:.1%}"
-    except (OSError, ValueError, TypeError, KeyError):
-        return ""
+        told |= {**words, "status": _status(record)}
+        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        before, after = (summary[name]["accuracy"] for name in ("before", "after"))
+        told["accuracy"] = f"{before:.1%} → {after:.1%}"
+    return told
 
 
 def _now() -> str:

@@ -18,12 +18,8 @@ Scores = dict[str, list[float | None]]
 """Reward name → one value a completion of a group; None where there is no verdict."""
 
 
-class Part(enum.StrEnum):
-    """Which of a task's train questions are used: all, or one of two disjoint halves."""
-
-    all = "all"
-    sft = "sft"
-    rl = "rl"
+Part = enum.StrEnum("Part", ["all", "sft", "rl"])
+"""Which of a task's train questions are used: all, or one of two disjoint halves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +99,7 @@ class Judgement:
         thought: what it thinks, without the tags; None where it doesn't.
         answer: what it says behind the thought; None while it is still thinking.
         extracted: its final answer, or its program; None where there is none.
-        right: whether that is the reference answer, or passes all tests; None, no verdict, where
-            none was asked for or the reference has no value.
+        right: None, no verdict, where none was asked for or the reference has no value.
         why: what was taken for the answer, and how it compared.
     """
 

@@ -2,37 +2,26 @@
 
 A verifier is a sequence- or token-classification model of transformers. One of the second kind
 scores every token, so it can judge a solution that is still being written (Cobbe et al.,
-arXiv:2110.14168, section 4.2). Leaves out models that need code of their own, and those with more
-than two labels.
+arXiv:2110.14168, section 4.2). What it leaves out, `reasonkit.models.classifying` says.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from reasonkit.config import Aggregate
 from reasonkit.errors import RefusedError
 from reasonkit.generation.local import evaluating
-from reasonkit.models import chat
+from reasonkit.models import chat, classifying
 from reasonkit.models.chat import encode_prompts
-from reasonkit.models.loading import (
-    ResolvedModel,
-    load_model,
-    load_tokenizer,
-    read_config,
-    resolve,
-)
+from reasonkit.models.classifying import SEQUENCE, TOKENS, Classifier, Row
+from reasonkit.models.loading import ResolvedModel, read_config, resolve
 from reasonkit.types import Completion, Example, Group
-
-TOKENS, SEQUENCE = "TokenClassification", "SequenceClassification"
-
-BATCH_TOKENS = 16_384
-"""Scored in one pass, padding included."""
 
 SETTINGS = "verifier"
 """The field of a checkpoint's config.json that says how its scores are read."""
@@ -48,8 +37,6 @@ AGGREGATES: dict[Aggregate, Callable[[Sequence[float]], float]] = {
 }
 
 Scores = list[float]
-Row = tuple[dict[str, list[int]], int]
-"""What the model takes (``input_ids`` and more), and where in it the completion begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +45,8 @@ class Reading:
 
     Attributes:
         aggregate: makes a solution's score of those of its steps.
-        ends: texts whose token ends a step, as the end of the completion does.
+        ends: texts whose token ends a step, as the end of the completion does; an empty one ends
+            it at every token.
     """
 
     aggregate: Aggregate = Aggregate.last
@@ -72,47 +60,29 @@ class Reading:
 class Verifier:
     """Scores completions.
 
-    Args:
-        model: for token or sequence classification, with one label (a logit) or two (wrong, right).
-        tokenizer: its own.
-        reading: of its tokens' scores.
-        generator: the tokenizer of the completions' ids. Where its vocabulary is the verifier's
-            own, ids are read as they were sampled; else their text is.
-        paired: whether it reads question and text as a pair, as models without a chat template do.
+    Where the vocabulary of their generator's tokenizer is the verifier's own, the ids are read as
+    they were sampled; else their text is.
     """
 
     def __init__(
         self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        classifier: Classifier,
         reading: Reading = Reading(),
         generator: PreTrainedTokenizerBase | None = None,
-        paired: bool = False,
     ) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
+        self.classifier = classifier
+        self.model, self.tokenizer = classifier.model, classifier.tokenizer
         self.reading = reading
-        self.paired = paired
-        self.by_token = type(model).__name__.endswith(TOKENS)
-        vocabulary = None if generator is None or paired else generator.get_vocab()
-        self.reads_ids = vocabulary == tokenizer.get_vocab()
+        self.by_token = classifier.by_token
+        vocabulary = None if generator is None or classifier.paired else generator.get_vocab()
+        self.reads_ids = vocabulary == self.tokenizer.get_vocab()
         self._pieces: dict[int, str] = {}
 
     def score(self, group: Group) -> list[float | None]:
         """How likely each completion is to be right, 0 to 1; None for one that is too long."""
-        if not self.by_token:
-            return [scores[-1] if scores else None for scores in self._scores(self._rows(group))]
-        combine = AGGREGATES[self.reading.aggregate]
-        return [combine(scores) if scores else None for scores in self.step_scores(group)]
-
-    def token_scores(self, group: Group) -> list[Scores | None]:
-        """How likely each completion is to end well, after each of its tokens.
-
-        Raises:
-            RefusedError: the verifier scores whole completions only.
-        """
-        self._require_by_token()
-        return self._scores(self._rows(group))
+        combine = AGGREGATES[self.reading.aggregate if self.by_token else Aggregate.last]
+        found = self.step_scores(group) if self.by_token else self._scores(*self._rows(group))
+        return [combine(scores) if scores else None for scores in found]
 
     def step_scores(self, group: Group) -> list[Scores | None]:
         """The scores of those tokens that end a step; the last one always does.
@@ -120,11 +90,15 @@ class Verifier:
         Raises:
             RefusedError: the verifier scores whole completions only.
         """
-        self._require_by_token()
-        rows = self._rows(group)
+        if not self.by_token:
+            raise RefusedError(
+                f"the verifier ({type(self.model).__name__}) scores whole completions only: to "
+                "score steps, pass one for token classification"
+            )
+        rows, starts = self._rows(group)
         return [
-            scores and [scores[i] for i in self._ends(fields["input_ids"][start:])]
-            for (fields, start), scores in zip(rows, self._scores(rows), strict=True)
+            scores and [scores[i] for i in self._ends(row["input_ids"][start:])]
+            for row, start, scores in zip(rows, starts, self._scores(rows, starts), strict=True)
         ]
 
     def require_fit(self, examples: Iterable[Example]) -> None:
@@ -142,23 +116,18 @@ class Verifier:
                     "pass one that reads the same language as the generator"
                 )
 
-    def _require_by_token(self) -> None:
-        if not self.by_token:
-            raise RefusedError(
-                f"the verifier ({type(self.model).__name__}) scores whole completions only: to "
-                "score steps, pass one for token classification"
-            )
-
-    def _rows(self, group: Group) -> list[Row]:
-        if self.paired:
-            return [self._pair(group.example.question, c.text) for c in group.completions]
-        prompts, opened = encode_prompts(self.tokenizer, [group.example])
+    def _rows(self, group: Group) -> tuple[list[Row], list[int]]:
+        """The completions with their question, and where in each the completion begins."""
+        if self.classifier.paired:
+            pairs = [self.tokenizer(group.example.question, c.text) for c in group.completions]
+            return [dict(p) for p in pairs], [p.sequence_ids(0).index(1) for p in pairs]
+        (prompt,), (opened,) = encode_prompts(self.tokenizer, [group.example])
         rows = []
         for completion in group.completions:
             ids = list(completion.token_ids) if self.reads_ids else []
-            ids = ids or self._encode(group.example, completion, opened[0])
-            rows.append(({"input_ids": prompts[0] + ids}, len(prompts[0])))
-        return rows
+            ids = ids or self._encode(group.example, completion, opened)
+            rows.append({"input_ids": prompt + ids})
+        return rows, [len(prompt)] * len(rows)
 
     def _encode(self, example: Example, completion: Completion, opened: str) -> list[int]:
         """A completion's text as the template has it, but nothing dropped from it."""
@@ -169,50 +138,28 @@ class Verifier:
             text += rendered.rpartition(STAND_IN)[2]
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
-    def _pair(self, question: str, text: str) -> Row:
-        encoded = self.tokenizer(question, text)
-        return dict(encoded), encoded.sequence_ids(0).index(1)
-
     def _ends(self, ids: Sequence[int]) -> list[int]:
         for id in set(ids) - self._pieces.keys():
             self._pieces[id] = str(self.tokenizer.decode([id]))
         marked = [any(end in self._pieces[id] for end in self.reading.ends) for id in ids]
         return [i for i, ends in enumerate(marked) if ends or i == len(ids) - 1]
 
-    def _scores(self, rows: Sequence[Row]) -> list[Scores | None]:
-        """One score a completion's token, or a single one where the model gives no more.
-
-        Rows that are the same are computed once, so that they can't differ by rounding.
-        """
+    def _scores(self, rows: Sequence[Row], starts: Sequence[int]) -> list[Scores | None]:
+        """One score a completion's token, or a single one where the model gives no more."""
         limit = chat.positions(self.model.config) or math.inf
-        keys = [tuple(fields["input_ids"]) for fields, _ in rows]
-        distinct = dict(zip(keys, rows, strict=True))
-        fitting = sorted((key for key in distinct if len(key) <= limit), key=len)
-        found: dict[tuple[int, ...], Scores] = {}
+        fitting = [row for row in rows if len(row["input_ids"]) <= limit]
         with evaluating(self.model):
-            for batch in _batches(fitting):
-                starts = [distinct[key][1] for key in batch]
-                chances = self._chances([distinct[key][0] for key in batch])
-                for key, start, row in zip(batch, starts, chances, strict=True):
-                    found[key] = row[start : len(key)] if self.by_token else row
-        return [found.get(key) for key in keys]
-
-    def _chances(self, rows: list[dict[str, list[int]]]) -> list[Scores]:
-        padded = self.tokenizer.pad(rows, padding_side="right", return_tensors="pt")
-        logits = self.model(**padded.to(self.model.device)).logits.double()
-        right = logits.sigmoid()[..., 0] if logits.size(-1) == 1 else logits.softmax(-1)[..., 1]
-        chances: list[Scores] = right.reshape(len(rows), -1).tolist()
-        return chances
-
-
-def _batches(rows: Sequence[tuple[int, ...]]) -> Iterator[Sequence[tuple[int, ...]]]:
-    """Cuts rows, the shortest first, into batches of `BATCH_TOKENS`."""
-    start = 0
-    for stop in range(1, len(rows) + 1):
-        full = stop < len(rows) and (stop + 1 - start) * len(rows[stop]) > BATCH_TOKENS
-        if full or stop == len(rows):
-            yield rows[start:stop]
-            start = stop
+            found = iter(self.classifier.logits(fitting))
+        scores: list[Scores | None] = []
+        for row, start in zip(rows, starts, strict=True):
+            length = len(row["input_ids"])
+            if length > limit:
+                scores.append(None)
+                continue
+            logits = next(found)
+            right = logits.sigmoid()[..., 0] if logits.size(-1) == 1 else logits.softmax(-1)[..., 1]
+            scores.append(right[start:length].tolist() if self.by_token else [right.item()])
+        return scores
 
 
 def load(
@@ -221,27 +168,19 @@ def load(
     dtype: str = "auto",
     generator: PreTrainedTokenizerBase | None = None,
 ) -> Verifier:
-    """Loads a verifier from a folder, a run or the hub: safetensors only, no code of its author.
+    """Loads a verifier from a folder, a run or the hub.
 
     Args:
-        device: as `reasonkit.models.loading.load_model` takes it.
-        dtype: as it does.
+        device: as `reasonkit.models.loading.load_model` takes it, and ``dtype`` too.
         generator: the tokenizer of the completions' ids, where they have any.
 
     Raises:
         RefusedError: there is none, it is no verifier, or its tokenizer doesn't fit its weights.
     """
     resolved = resolve(name)
-    kind = _kind(resolved)
-    tokenizer, remark = load_tokenizer(resolved)
-    model = load_model(resolved, device, dtype, kind)
-    config = model.config
-    if config.num_labels > 2:
-        raise RefusedError(f"{name} has {config.num_labels} labels: a verifier has one or two")
-    if config.pad_token_id is None:
-        config.pad_token_id = tokenizer.pad_token_id
-    reading = _reading(name, getattr(config, SETTINGS, None))
-    return Verifier(model, tokenizer, reading, generator, paired=chat.NO_TEMPLATE in remark)
+    classifier = classifying.load(resolved, device, dtype, _kind(resolved))
+    reading = _reading(name, getattr(classifier.model.config, SETTINGS, None))
+    return Verifier(classifier, reading, generator)
 
 
 def _kind(resolved: ResolvedModel) -> str:

@@ -80,8 +80,6 @@ def gsm8k_like(tmp_path: Path) -> Path:
 @pytest.fixture
 def compared(tmp_path: Path) -> Path:
     """The run of a comparison: base, vote and grpo on 40 questions, right in 10, 20 and 30."""
-    from dataclasses import asdict
-
     from reasonkit import runs
     from reasonkit.comparison import findings
     from reasonkit.comparison.parts import PARTS
@@ -110,7 +108,7 @@ def compared(tmp_path: Path) -> Path:
         made.write_json(
             "summary.json", {"command": PARTS[part].command, "seconds": 20.0, "n": 8, **summary}
         )
-        return Finished(PARTS[part], made, peak_memory_bytes=2**30)
+        return Finished(PARTS[part], made, peak_memory_bytes=2**30, needs={})
 
     votes = [{"name": "majority", "n": 1, "tokens": 30.0}]
     done = [
@@ -124,14 +122,13 @@ def compared(tmp_path: Path) -> Path:
         ),
     ]
     found = rows(done, models, root)
-    table = findings.Table(found, root)
     points = [{"flops": x * 1e9, "validation": x / 10, "validation_low": 0.0, "validation_high": 1}
               for x in range(4)]  # fmt: skip
     summary = {
         "command": "compare", "model": "abacus", "task": "arithmetic", "seeds": 1, "budget": None,
-        "bought": {}, "rows": [asdict(row) for row in found], "curves": {"grpo": points},
-        "findings": findings.sentences(table),
-        "rules": [asdict(rule) for rule in findings.rules(table)],
+        "bought": {}, "rows": found, "curves": {"grpo": points},
+        "findings": findings.sentences(found),
+        "rules": findings.rules(found, root),
         "parts": [{"name": f.part.name, "command": f.part.command, "what": f.part.what,
                    "seconds": 20.0, "memory_bytes": 2**30} for f in done],
         "seconds": 60.0,
@@ -182,7 +179,7 @@ def serving(
     models: object = None,
 ) -> Iterator[ChatServer]:
     """A server that is up as long as the context is."""
-    from reasonkit.generation.endpoint import MORE_PROBE_TOKENS, PROBE_TOKENS
+    from reasonkit.generation.probing import MORE_PROBE_TOKENS, PROBE_TOKENS
 
     brief = (PROBE_TOKENS, MORE_PROBE_TOKENS)
     counting = threading.Lock()
@@ -199,7 +196,7 @@ def serving(
             with counting:
                 seen = there.probes if limit in brief else there.bodies
                 seen.append(body)
-                there.headers.append(dict(self.headers))
+                there.headers.append({name.title(): said for name, said in self.headers.items()})
                 number = len(seen) - 1
             (probe if limit in brief else reply)(body, number, self)
 
@@ -219,5 +216,12 @@ def serving(
 
 
 @pytest.fixture
-def chat() -> SimpleNamespace:
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client of servers asks again without waiting."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.003)
+
+
+@pytest.fixture
+def chat(at_once: None) -> SimpleNamespace:
     return SimpleNamespace(serving=serving, choice=choice, answer=answer, send=send)

@@ -15,26 +15,25 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("commands",),
-    ("options",),
     ("recipes",),
     ("comparison",),
-    ("stages",),
-    ("plan", "running"),
-    ("training",),
     ("voting",),
+    ("plan", "traces", "running", "measuring", "learning"),
+    ("training",),
     ("evaluation", "report"),
     ("verifying",),
     ("generation",),
     ("models", "tasks", "rewards"),
-    ("judging", "live"),
+    ("judging", "live", "servers"),
     ("answers", "sandbox"),
     ("runs", "hub"),
     ("console",),
     ("provenance",),
     ("files",),
+    ("prompts",),
     ("config", "types"),
-    ("processes", "signals"),
-    ("objectives", "errors", "server_errors"),
+    ("interruption", "processes", "statistics"),
+    ("objectives", "errors"),
 )
 ENDINGS = ("yaml", "json", "jsonl", "html")
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -119,7 +118,7 @@ def test_what_docstrings_refer_to_is_there() -> None:
     named = list(references())
     assert len(named) > 20
     assert [(path.name, name) for path, name in named if not is_there(name)] == []
-    assert not is_there("reasonkit.stages.staging")
+    assert not is_there("reasonkit.traces.staging")
 
 
 def test_a_listing_imports_only_what_it_lists() -> None:

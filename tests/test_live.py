@@ -42,7 +42,7 @@ VALIDATION = {"validation": 0.6, "validation_low": 0.5, "validation_high": 0.7}
 
 
 def drawn(width: int) -> str:
-    view = Training("abacus on arithmetic", 20, Console(file=io.StringIO()))
+    view = Training("abacus on arithmetic", 20)
     view.update({"step": 0, "seconds": 0.0, **VALIDATION}, [])
     for step in range(1, 11):
         view.update(record(step), SEEN)
@@ -80,7 +80,7 @@ def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatc
 
 
 def test_after_a_rollback_the_later_steps_are_forgotten() -> None:
-    view = Training("t", 20, Console(file=io.StringIO()))
+    view = Training("t", 20)
     for step in (1, 2, 3, 2):
         view.update(record(step), SEEN)
     assert [r["step"] for r in view._records] == [1, 2]

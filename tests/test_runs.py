@@ -152,7 +152,7 @@ def test_a_killed_run_is_shown_as_interrupted_and_can_be_resumed(tmp_path: Path)
             runs.resume(path)
         os.kill(process.pid, signal.SIGKILL)
     assert runs.open_run(path).status == "interrupted"
-    assert runs.list_runs(tmp_path)[0].status == "interrupted"
+    assert runs.list_runs(tmp_path)[0]["status"] == "interrupted"
     assert runs.resume(path).record["pid"] == os.getpid()
 
 
@@ -248,12 +248,12 @@ def test_runs_are_listed_newest_first_and_broken_ones_last(tmp_path: Path) -> No
     (tmp_path / "broken" / "run.json").write_text("{")
     (tmp_path / "not-a-run").mkdir()
     listed = runs.list_runs(tmp_path)
-    assert [(run.name, run.status) for run in listed] == [
+    assert [(run["run"], run["status"]) for run in listed] == [
         ("new", "finished"),
         ("old", "finished"),
         ("broken", "unreadable"),
     ]
-    assert [run.accuracy for run in listed] == ["40.0% → 95.0%", "", ""]
+    assert [run["accuracy"] for run in listed] == ["40.0% → 95.0%", "", ""]
     assert runs.list_runs(tmp_path / "missing") == []
 
 

@@ -58,6 +58,11 @@ def save(folder: Path, change: Callable[[torch.nn.Module], None] = lambda model:
     return folder
 
 
+def every_token(verifier: Verifier) -> list[list[float] | None]:
+    verifier.reading = Reading(ends=("",))
+    return verifier.step_scores(GROUP)
+
+
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     return save(tmp_path / "verifier")
@@ -65,7 +70,7 @@ def saved(tmp_path: Path) -> Path:
 
 def test_the_score_of_every_token_is_that_of_plain_transformers(saved: Path) -> None:
     model = AutoModelForTokenClassification.from_pretrained(saved).eval()
-    scored = load(str(saved), generator=TOKENIZER).token_scores(GROUP)
+    scored = every_token(load(str(saved), generator=TOKENIZER))
     for made, scores in zip(GROUP.completions, scored, strict=True):
         prompt = TOKENIZER("<|user|>What is 2+3?<|end|><|assistant|>").input_ids
         ids = torch.tensor([prompt + list(made.token_ids)])
@@ -96,13 +101,14 @@ def test_a_score_does_not_depend_on_what_it_is_padded_with(saved: Path) -> None:
 
 def test_steps_end_where_they_are_said_to_and_at_the_end(saved: Path) -> None:
     verifier = load(str(saved), generator=TOKENIZER)
+    tokens = every_token(verifier)
     verifier.reading = Reading(Aggregate.last, ("=", ";"))
-    for made, tokens, steps in zip(
-        GROUP.completions, verifier.token_scores(GROUP), verifier.step_scores(GROUP), strict=True
+    for made, each, steps in zip(
+        GROUP.completions, tokens, verifier.step_scores(GROUP), strict=True
     ):
         places = [i for i, id in enumerate(made.token_ids) if TOKENIZER.decode(id) in "=;"]
         ends = sorted({*places, made.tokens - 1})
-        assert steps == [tokens[i] for i in ends]
+        assert steps == [each[i] for i in ends]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from fractions import Fraction
 from reasonkit.answers.comparison import symbolically
 from reasonkit.answers.latex import formula
 from reasonkit.answers.layout import LONGEST, tidy
+from reasonkit.answers.lists import Plain
 from reasonkit.answers.numbers import Quantity
-from reasonkit.answers.plain import NO_VALUE, Plain, is_word, plain
+from reasonkit.answers.plain import NO_VALUE, is_word, plain
 from reasonkit.answers.worker import TIME_LIMIT
 
 

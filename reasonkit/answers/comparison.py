@@ -25,26 +25,23 @@ import logging
 import re
 from fractions import Fraction
 
-from reasonkit.answers.agreement import agree
 from reasonkit.answers.extraction import find, is_sentence
 from reasonkit.answers.latex import formula
-from reasonkit.answers.layout import EQUALS, LONGEST, tidy
-from reasonkit.answers.numbers import with_decimal_comma
+from reasonkit.answers.layout import EQUALS, LONGEST, NAME, tidy
+from reasonkit.answers.lists import members, without_names
+from reasonkit.answers.numbers import Quantity, with_decimal_comma
 from reasonkit.answers.plain import (
     NO_VALUE,
     is_calculation,
     is_flat,
     is_number,
     is_word,
-    members,
     plain,
 )
 from reasonkit.answers.worker import Checker
 from reasonkit.errors import DataError, RunError
 
-_NAME = re.compile(
-    r"\s*\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\s*\([A-Za-z\d](?:\s*,\s*[A-Za-z\d])*\))?\s*"
-)
+_NAME = re.compile(rf"\s*{NAME}\s*")
 
 _log = logging.getLogger(__name__)
 _checker = Checker()
@@ -133,15 +130,63 @@ def _as_written(given: str, wanted: str) -> bool | None:
     given_value, wanted_value = plain(given), plain(wanted)
     if given_value is not None and wanted_value is not None and agree(given_value, wanted_value):
         return True
-    if isinstance(wanted_value, Fraction) and with_decimal_comma(given) == wanted_value:
-        return True
-    if isinstance(given_value, Fraction) and with_decimal_comma(wanted) == given_value:
-        return True
+    for value, other in ((wanted_value, given), (given_value, wanted)):
+        if isinstance(value, Fraction) and with_decimal_comma(other) == value:
+            return True
     if given_value is NO_VALUE or is_word(given_value) or is_word(wanted_value):
         return False
     if is_flat(given_value) and is_flat(wanted_value):
         return False
     return symbolically(formula(given), formula(wanted))
+
+
+def agree(given: object, wanted: object) -> bool:
+    """Whether an answer's value is the reference's, where one of the two may say less.
+
+    A unit, a modulus, half of a day, a year or names that stand on one side alone are left out of
+    account. 50 % is met by 50 and by 0.5, and 0.5 by 50 %. It isn't transitive (5 agrees with 5 cm
+    and with 5 kg), and so no way to count votes.
+    """
+    if given == wanted:
+        return True
+    if isinstance(given, frozenset) and isinstance(wanted, frozenset):
+        given_values, wanted_values = without_names(given), without_names(wanted)
+        if bool(given_values) is bool(wanted_values):
+            return _agree_as_sets(given, wanted)
+        bare = [v for v in given_values or wanted_values if isinstance(v, frozenset)]
+        return any(_agree_as_sets(v, wanted if given_values else given) for v in bare)
+    for one, other in ((given, wanted), (wanted, given)):
+        if isinstance(one, Quantity) and isinstance(other, Fraction):
+            return other == one.shown or (one.is_share and other == one.shown / 100)
+        if isinstance(other, tuple) and (names := without_names(one)):
+            return any(agree(bare, other) for bare in names)
+        if not isinstance(one, tuple) or not one:
+            continue
+        if one[0] in ("mod", "ratio") and isinstance(other, Fraction):
+            return bool(one[1] == other)
+        if one[0] == "vector" and isinstance(other, tuple) and other[:1] in (("(",), ("[",)):
+            closing = {"(": ")", "[": "]"}[other[0]]
+            return other[-1] == closing and _agree_in_order(one[1:], other[1:-1])
+    if isinstance(given, tuple) and isinstance(wanted, tuple):
+        if given[:1] == wanted[:1] == ("clock",):
+            open_half = len(given) != len(wanted)
+            return open_half and (int(str(given[1])) - int(str(wanted[1]))) % 720 == 0
+        if given[:1] == wanted[:1] == ("date",):
+            return given[1:3] == wanted[1:3] and None in (given[3], wanted[3])
+        return _agree_in_order(given, wanted)
+    return False
+
+
+def _agree_in_order(given: tuple[object, ...], wanted: tuple[object, ...]) -> bool:
+    return len(given) == len(wanted) and all(map(agree, given, wanted))
+
+
+def _agree_as_sets(given: frozenset[object], wanted: frozenset[object]) -> bool:
+    return (
+        len(given) == len(wanted)
+        and all(any(agree(one, other) for other in wanted) for one in given)
+        and all(any(agree(one, other) for one in given) for other in wanted)
+    )
 
 
 def check_reference(reference: str) -> None:
@@ -159,7 +204,8 @@ def check_reference(reference: str) -> None:
         value is not None or (len(text) <= LONGEST and _checker.readable(formula(text)))
     )
     if not readable:
-        raise DataError(f"the reference answer can't be read: {_short(reference)}")
+        shown = reference if len(reference) <= 80 else reference[:77] + "..."
+        raise DataError(f"the reference answer can't be read: {shown!r}")
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -171,7 +217,3 @@ def symbolically(candidate: str, reference: str) -> bool | None:
     if "\\boxed" in candidate or "\\boxed" in reference:
         return False
     return _checker.equal(candidate, reference)
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")

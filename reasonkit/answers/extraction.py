@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reasonkit.answers.layout import LONGEST, are_one_list, bare_boxes, boxes, tidy
 from reasonkit.answers.plain import is_calculation, is_word, plain
-from reasonkit.answers.prose import FORMULA, inside, last_row, sentences, words
+from reasonkit.answers.prose import FORMULA, inside, is_displayed, last_row, sentences, words
 from reasonkit.answers.statements import (
     BULLET,
     MOST_WORDS,
@@ -35,8 +35,7 @@ from reasonkit.answers.statements import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An answer, and the stage that took it."""
 
     text: str
@@ -74,6 +73,9 @@ _MOST_HEADINGS = 8
 _TAIL = 20_000
 _LABEL = re.compile(r"\(?(?:[a-z]|\d{1,2})[).]\s|[aI]\s")
 
+_ALGEBRA = re.compile(r"[A-Za-z√∛π∞∅∪∩≤≥≠<>=\\^_!|:]")
+_ONE_WORD = re.compile(r"[\s*_]*([^\W\d_]+)[\s.*_]*")
+_WORDS_ALONE = re.compile(r"\A\$?\s*\\(?:text|mbox|textbf)\s*\{([^{}]*)\}\s*\$?\Z")
 _CHECKED = re.compile(r"\b(?:check|verify|confirm)\w*\b[^.\n]*\Z", re.IGNORECASE)
 _TAKEN_BACK = re.compile(
     r"\b(?:wait|no|actually|rather|instead|correction|sorry|oops|mistake|wrong|should be|hmm)\b",
@@ -113,8 +115,8 @@ def find(text: str) -> Found | None:
         said = said[:1]
     if alone := _alone(BULLET.sub("", said[-1])):
         return Found(alone, "formula")
-    if word := _only_word(text):
-        return Found(word, "word")
+    if word := _ONE_WORD.fullmatch(text):
+        return Found(word[1], "word")
     if value := stated(said):
         return Found(value, "sentence")
     choice = last_choice(text)
@@ -164,24 +166,17 @@ def _inside(text: str) -> str:
     """What a box or a tag holds: the answer in it where it holds a sentence."""
     boxed = _last_box(text)
     text = (boxed[0] if boxed and boxed[0] else text).strip()
-    if "\\boxed" in text or plain(tidy(text)) is not None or not is_sentence(_unwrapped(text)):
+    said = _WORDS_ALONE.sub(r"\1", text)
+    if "\\boxed" in text or plain(tidy(text)) is not None or not is_sentence(said):
         return text
-    found = find(_unwrapped(text))
+    found = find(said)
     return found.text if found else text
-
-
-def _unwrapped(text: str) -> str:
-    r"""The words of ``\text{The answer is 460}``, where that is all."""
-    wrapped = re.fullmatch(r"\$?\s*\\(?:text|mbox|textbf)\s*\{([^{}]*)\}\s*\$?", text.strip())
-    return wrapped[1] if wrapped else text
 
 
 def _declared(text: str) -> tuple[str, int] | None:
     """The last answer that is declared one, and where its declaration begins."""
-    hashes, marked = _after_hashes(text), _after_marker(text)
-    if hashes is None or marked is None:
-        return hashes or marked
-    return max(hashes, marked, key=lambda found: found[1])
+    found = [said for said in (_after_hashes(text), _after_marker(text)) if said]
+    return max(found, key=lambda said: said[1], default=None)
 
 
 def _after_hashes(text: str) -> tuple[str, int] | None:
@@ -197,7 +192,7 @@ def _after_hashes(text: str) -> tuple[str, int] | None:
 def _after_marker(text: str) -> tuple[str, int] | None:
     for marker in list(_MARKER.finditer(text))[: -_MOST_HEADINGS - 1 : -1]:
         block = FORMULA.match(text, marker.end())
-        if block and (block["block"] or block["square"] or block["environment"]):
+        if block and is_displayed(block):
             value = committed(last_row(inside(block)))
             return (value, marker.start()) if value else None
         following = text[marker.end() : marker.end() + LONGEST]
@@ -259,14 +254,6 @@ def _alone(line: str) -> str | None:
     return value if balanced and _ALGEBRA.search(read) else None
 
 
-_ALGEBRA = re.compile(r"[A-Za-z√∛π∞∅∪∩≤≥≠<>=\\^_!|:]")
-
-
 def _haswords(value: object) -> bool:
     members = value if isinstance(value, tuple | frozenset) else ()
     return is_word(value) or any(_haswords(member) for member in members)
-
-
-def _only_word(text: str) -> str | None:
-    word = re.fullmatch(r"[\s*_]*([^\W\d_]+)[\s.*_]*", text)
-    return word[1] if word else None

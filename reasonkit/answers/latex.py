@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from reasonkit.answers.layout import FUNCTION, SIGNS
 from reasonkit.answers.numbers import number, unit_scale
 
-_FUNCTION = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp"
 _REWRITES = tuple(
     (re.compile(pattern), latex)
     for pattern, latex in (
@@ -22,35 +22,25 @@ _REWRITES = tuple(
         (r"\*\*", "^"),
         (r"\^(-\d+)", r"^{\1}"),
         (r"\\[dtc]frac(?![A-Za-z])|\\(?:nice|s)frac(?![A-Za-z])", r"\\frac"),
-        (r"\\(?:text|mbox|textbf|textit|textrm|textnormal)\s*\{\s*(and|or)\s*\}", r" \1 "),
-        (r"\\operatorname\s*\*?\s*\{(" + _FUNCTION + r")\}", r"\\\1 "),
-        (r"(?<![A-Za-z\\])(" + _FUNCTION + r")(?![A-Za-z])", r"\\\1 "),
+        (r"\\operatorname\s*\*?\s*\{(" + FUNCTION + r")\}", r"\\\1 "),
+        (r"(?<![A-Za-z\\])(" + FUNCTION + r")(?![A-Za-z])", r"\\\1 "),
         (r"(?<![A-Za-z\\])(?:sqrt|√)\s*\(([^()]*)\)", r"\\sqrt{\1}"),
         (r"√\s*(\d+|[a-z])", r"\\sqrt{\1}"),
         (r"∛\s*\(?([\w.]+)\)?", r"\\sqrt[3]{\1}"),
         (r"(\\sqrt\s*\[[^\[\]]*\])\s*(\w)", r"\1{\2}"),
         (r"(\\sqrt(?:\s*\[[^\[\]]*\])?)\s*(\\frac\s*\{[^{}]*\}\s*\{[^{}]*\})", r"\1{\2}"),
         (r"\\sqrt\s*\[([3579])\]\s*\{\s*-\s*(\d+)\s*\}", r"(-\\sqrt[\1]{\2})"),
-        (r"(?<![A-Za-z\\])pi(?![A-Za-z])|π", r"\\pi "),
-        (r"∞|(?<![A-Za-z\\])(?:oo|infinity)(?![A-Za-z])", r"\\infty "),
-        (r"≤|\\leqslant(?![a-z])", r"\\le "),
-        (r"≥|\\geqslant(?![a-z])", r"\\ge "),
-        (r"≠|!=", r"\\ne "),
-        ("∪", r"\\cup "),
-        ("∩", r"\\cap "),
-        (r"∖|\\backslash(?![a-z])", r"\\setminus "),
-        ("±", r"\\pm "),
-        ("∓", r"\\mp "),
-        ("∈", r"\\in "),
-        (r"∅|\\varnothing(?![a-z])", r"\\emptyset "),
-        ("[×·⋅]", r"\\cdot "),
-        ("÷", "/"),
+        (r"(?<![A-Za-z\\])pi(?![A-Za-z])", r"\\pi "),
+        (r"(?<![A-Za-z\\])(?:oo|infinity)(?![A-Za-z])", r"\\infty "),
+        (r"\\backslash(?![a-z])", r"\\setminus "),
         (r"\\bmod(?![a-z])", r"\\mod "),
-        (r"\\langle(?![a-z])", "("),
-        (r"\\rangle(?![a-z])", ")"),
         (r"\{smallmatrix\}", "{matrix}"),
         (r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?=\s*\\?[A-Za-z])", lambda m: m[1].replace(",", "")),
     )
+)
+_SIGNS = str.maketrans(
+    {sign: rf"\{name} " for name, sign in reversed(SIGNS.items()) if not sign.isascii()}
+    | {"π": r"\pi ", "∖": r"\setminus ", "⋅": r"\cdot "}
 )
 _BREAK = r" \\ "
 _EXPONENT = re.compile(r"\^\s*\(")
@@ -66,8 +56,8 @@ _UNIT = re.compile(
 _UNIT_WORDS = re.compile(r"(?:(?<=[\d})])|(?<=\\pi))(?:\s+[A-Za-z]{2,})+(?:\s*\^\s*\{?\d\}?)?$")
 _DECIMAL = re.compile(r"(?<![\d._])(\d*)\.(\d+)(?![\d.])", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"-?\d*\.?\d+", re.ASCII)
-_CHAIN = re.compile(r"([^<>=]*?)(>|\\ge(?:q)?(?![a-z]))([^<>=]*?)(>|\\ge(?:q)?(?![a-z]))([^<>=]*)")
-_TURNED = {">": "<", "\\ge": "\\le ", "\\geq": "\\le "}
+_CHAIN = re.compile(r"([^<>=]*?)(>|\\ge )([^<>=]*?)(>|\\ge )([^<>=]*)")
+_TURNED = {">": "<", "\\ge ": "\\le "}
 
 
 def formula(text: str) -> str:
@@ -79,6 +69,7 @@ def formula(text: str) -> str:
     text = _braced(_EXPONENT, "^", _braced(_ROOT, r"\sqrt", text))
     for pattern, latex in _REWRITES:
         text = pattern.sub(latex, text)
+    text = text.translate(_SIGNS)
     if _TRIGONOMETRIC.search(text):
         text = _DEGREES.sub(r"(\\frac{\1 \\pi}{180})", text)
     text = _UNIT.sub("", _NO_DEGREES.sub("", text)).strip()

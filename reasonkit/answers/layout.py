@@ -14,6 +14,13 @@ import unicodedata
 
 EQUALS = re.compile(r"(?<![<>!:=\\])=(?![=>])")
 
+FUNCTION = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp"
+NAME = r"\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?(?:\s*\([^()]*\))?"
+"""Patterns of an unknown or a function that is named: ``x``, ``x_1``, ``f(x)``."""
+
+ROW = re.compile(r"\\\\(?:\[[^\]]*\])?|\\cr(?![a-z])")
+"""Ends a row of a matrix or of aligned formulas."""
+
 LONGEST = 1000
 """Answers of more characters are compared as text only."""
 
@@ -40,8 +47,42 @@ _WRAPPED = re.compile(
 )
 _LEAD = re.compile(r"(?:[=≈:]|\\approx(?![a-z]))\s*")
 _TAIL = re.compile(r"(?<!\\)[,;:]$|(?<!\.\.)\.$|\\+$")
-_SIGNS = {"lbrace": r"\{", "rbrace": r"\}", "langle": "(", "rangle": ")", "bigcup": r"\cup"}
-_NAMED_SIGNS = re.compile(rf"\\({'|'.join(_SIGNS)})(?![a-z])")
+SIGNS = {
+    "lbrace": r"\{",
+    "rbrace": r"\}",
+    "langle": "(",
+    "rangle": ")",
+    "colon": ":",
+    "lt": "<",
+    "gt": ">",
+    "le": "≤",
+    "leq": "≤",
+    "leqslant": "≤",
+    "ge": "≥",
+    "geq": "≥",
+    "geqslant": "≥",
+    "ne": "≠",
+    "neq": "≠",
+    "equiv": "≡",
+    "in": "∈",
+    "cup": "∪",
+    "bigcup": "∪",
+    "cap": "∩",
+    "lor": "∨",
+    "vee": "∨",
+    "emptyset": "∅",
+    "varnothing": "∅",
+    "infty": "∞",
+    "pm": "±",
+    "mp": "∓",
+    "times": "×",
+    "cdot": "·",
+    "div": "÷",
+}
+"""What stands for a sign by its name in LaTeX, the usual name first."""
+
+_NAMED_SIGNS = re.compile(rf"\\({'|'.join(SIGNS)})(?![A-Za-z])")
+_JOINING_WORD = re.compile(r"\\(?:text|mbox)\s*\{\s*(and|or)\s*\}")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 
 _SAME = str.maketrans(
@@ -111,9 +152,10 @@ def tidy(text: str) -> str:
     text = _SUPERSCRIPT.sub(lambda m: f"^{{{m[1].translate(_SCRIPTS)}}}", text)
     text = _SUBSCRIPT.sub(lambda m: f"_{{{m[1].translate(_SCRIPTS)}}}", text)
     text = _VULGAR.sub(_vulgar, text)
-    if "\\begin" not in text:
-        text = _DOUBLED.sub(r"\\", text)
-    text = _NAMED_SIGNS.sub(lambda sign: _SIGNS[sign[1]], text)
+    if "\\" in text:
+        text = text if "\\begin" in text else _DOUBLED.sub(r"\\", text)
+        text = _JOINING_WORD.sub(r" \1 ", text)
+    text = with_signs(text)
     while True:
         bare = _DELIMITER.sub("", _priced(_unboxed(text))).strip()
         bare = _TAIL.sub("", _LEAD.sub("", bare, count=1) if _LEAD.match(bare) else bare).strip()
@@ -124,6 +166,12 @@ def tidy(text: str) -> str:
         text = bare
     text = _SIZING.sub("", _THOUSANDS.sub(lambda m: "," if "," in m[0] else "", text))
     return " ".join(_SPACING.sub(" ", text).split())
+
+
+def with_signs(text: str) -> str:
+    """The text with the one sign for whatever a relation or an operation is called."""
+    text = text.replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
+    return _NAMED_SIGNS.sub(lambda sign: SIGNS[sign[1]], text) if "\\" in text else text
 
 
 def _priced(text: str) -> str:

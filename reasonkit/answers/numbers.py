@@ -27,7 +27,7 @@ _NUMBER = re.compile(
     (?:(?P<whole>{_DIGITS})\s+(?P<part>\d+/\d+)
       |(?P<top>{_DECIMAL})(?:\s*/\s*(?P<bottom>{_DECIMAL})
         |[eE](?P<e>[-+]?\d+)
-        |\s*(?:\\times|\\cdot|[*x×·])\s*10\s*(?:\^|\*\*)\s*[{{(]?\s*(?P<power>[-+]?\d+)(?:\s*[)}}])?)?)
+        |\s*[*x×·]\s*10\s*(?:\^|\*\*)\s*[{{(]?\s*(?P<power>[-+]?\d+)(?:\s*[)}}])?)?)
     (?:\s*(?P<mark>\\?%|{_CURRENCY}|{_DEGREE}))?
     (?P<unit>.*)""",
     re.VERBOSE | re.ASCII,
@@ -50,13 +50,9 @@ _UNIT_RATIO = re.compile(
     rf"\\[dt]?frac\s*\{{\s*{_TEXT.pattern}\s*\}}\s*\{{\s*{_TEXT.pattern}\s*\}}"
 )
 
-_SCALES = {
-    "dozen": 12,
-    "hundred": 100,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
+SCALES = {"dozen": 12, "hundred": 100} | {
+    word: 1000**power
+    for power, word in enumerate(("thousand", "million", "billion", "trillion"), 1)
 }
 _SHORT_UNIT = r"cm|dm|ft|gb|hr|in|kb|kg|km|lb|mb|mg|mi|ml|mm|oz|tb|yd"
 _ATTACHED = rf"{_SHORT_UNIT}|hrs|kmh|kph|lbs|min|mph|sec|m(?=\s*\^|/)"
@@ -68,11 +64,22 @@ _UNIT = re.compile(
     rf"|\s+{_WORD}(?:(?:\s*/\s*|\s+){_WORD}){{0,3}})(?:\s*/\s*{_WORD})?",
     re.IGNORECASE,
 )
+_ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
+    "nineteen",
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_WORD_VALUES = {word: value for value, word in enumerate(_ONES)} | {
+    word: 10 * value for value, word in enumerate(_TENS, 2)
+}
+_PARTS = {"half": 2, "halves": 2, "quarter": 4, "hundredth": 100, "thousandth": 1000}
+_ORDINALS = ("third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_PARTS |= {word: value for value, word in enumerate(_ORDINALS, 3)}
 _NO_UNIT = re.compile(
-    r"alpha|and|base|beta|by|choose|cos|cot|cubed|delta|divided|exp|factorial|gamma|hal(f|ves)|"
-    r"infinity|lambda|log|minus|mod|modulo|negative|omega|over|phi|plus|point|psi|sigma|sin|sqrt|"
-    r"squared|tan|tau|theta|through|times|versus|"
-    r"(third|quarter|(four|fif|six|seven|eigh|nin|ten|hundred|thousand)th)s?|" + "|".join(_SCALES)
+    r"alpha|and|base|beta|by|choose|cos|cot|cubed|delta|divided|exp|factorial|gamma|infinity|lambda"
+    r"|log|minus|mod|modulo|negative|omega|over|phi|plus|point|psi|sigma|sin|sqrt|squared|tan|tau"
+    rf"|theta|through|times|versus|(?:{'|'.join(_PARTS)})s?|{'|'.join(SCALES)}"
 )
 
 
@@ -149,56 +156,13 @@ def counted(value: Fraction, said: Unit | None) -> Quantity | Fraction:
 def _said_unit(match: re.Match[str]) -> Unit | None:
     money, mark = match["money"] or match["coin"], match["mark"] or ""
     words = re.sub(r"\\unit\s*\{([^{}]*)\}", r" \1 ", match["unit"]).strip()
-    if words and (scaled := words.split()[0].lower()) in _SCALES:
+    if words and (scaled := words.split()[0].lower()) in SCALES:
         words = words[len(scaled) :].strip()
     mark = re.sub(r"\^\s*\{?\s*\\circ\s*\}?|\\degree", "°", mark).removeprefix("\\")
     if not money:
         return unit(f"{mark} {words}".strip())
     rate = words.startswith(("/", "per "))
     return unit(f"{money.rstrip('.')} {words}" if rate else money.rstrip("."))
-
-
-_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_PARTS = {
-    "half": 2,
-    "halves": 2,
-    "third": 3,
-    "quarter": 4,
-    "fourth": 4,
-    "fifth": 5,
-    "sixth": 6,
-    "seventh": 7,
-    "eighth": 8,
-    "ninth": 9,
-    "tenth": 10,
-    "hundredth": 100,
-    "thousandth": 1000,
-}
-_WORD_VALUES = {word: value for value, word in enumerate(_ONES)} | {
-    word: 10 * value for value, word in enumerate(_TENS, 2)
-}
 
 
 def in_words(text: str) -> Quantity | Fraction | None:
@@ -213,8 +177,8 @@ def in_words(text: str) -> Quantity | Fraction | None:
             group += _WORD_VALUES[word]
         elif word == "hundred" and used:
             group = (group or Fraction(1)) * 100
-        elif word in _SCALES and used and word != "dozen":
-            whole, group = whole + (group or Fraction(1)) * _SCALES[word], Fraction(0)
+        elif word in SCALES and used and word != "dozen":
+            whole, group = whole + (group or Fraction(1)) * SCALES[word], Fraction(0)
         elif word != "and" or not used:
             break
         used = place + 1
@@ -249,7 +213,7 @@ def unit_scale(said: str) -> int | None:
     It is 1 for a unit such as ``" cm"`` and for nothing, 1000000 for ``" million dollars"``.
     """
     words = re.findall(r"[^\W\d_]+", said.lower())
-    scale = _SCALES.get(words[0], 1) if said[:1] == " " and words else 1
+    scale = SCALES.get(words[0], 1) if said[:1] == " " and words else 1
     if scale != 1:
         said = said.lstrip()[len(words.pop(0)) :]
     if said and said != "." and not _UNIT.fullmatch(said):

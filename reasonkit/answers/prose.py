@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from reasonkit.answers import units
+from reasonkit.answers.layout import FUNCTION, ROW
+from reasonkit.answers.numbers import SCALES
 from reasonkit.answers.times import MONTH
 
 # As in Markdown: no space inside a delimiter, no digit behind it, so that money opens no formula.
@@ -31,14 +32,12 @@ FORMULA = re.compile(
 _ENVIRONMENTS = r"align|aligned|alignat|gather|gathered|equation|eqnarray|split|multline|flalign"
 _OPENING = re.compile(rf"\s*\\begin\s*\{{(?:{_ENVIRONMENTS})\*?\}}(?:\{{\d+\}})?")
 _CLOSING = re.compile(rf"\\end\s*\{{(?:{_ENVIRONMENTS})\*?\}}\s*$")
-_ROW = re.compile(r"\\\\(?:\[[^\]]*\])?")
 _MATRIX = re.compile(r"\\begin\s*\{(?!(?:" + _ENVIRONMENTS + r")\b)[^{}]*\}")
 
 _WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]{2,}")
 _NO_WORD = re.compile(
     r"\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\{[a-z]*matrix\}"
-    r"|(?<![A-Za-z])(?:and|or|sqrt|pi|infinity|(?:arc)?(?:sin|cos|tan|cot|sec|csc)|ln|log|exp)"
-    r"(?![A-Za-z])"
+    rf"|(?<![A-Za-z])(?:and|or|sqrt|pi|infinity|{FUNCTION})(?![A-Za-z])"
 )
 _MASK, _DISPLAYED = "\ue000", "\ue003"
 _SENTENCE_END = re.compile(
@@ -61,7 +60,7 @@ _UNIT_AHEAD = re.compile(
 _TRAILING_UNIT = re.compile(r"\\?%|°\s*[CF]?(?![^\W\d_])|\s?[€£¥¢$](?!\d)")
 _SINGLE_UNIT = frozenset("mgshLlNJWV")
 _TOKEN = re.compile(
-    r"(?P<formula>\ue001\d+\ue002)"
+    rf"(?P<formula>(?=[$\\])(?:{FORMULA.pattern}))"
     rf"|(?P<date>(?i:{MONTH})\.?\s+\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?\b"
     rf"|\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?i:{MONTH})(?:,?\s+\d{{4}})?\b)"
     r"|(?P<clock>\d{1,2}:[0-5]\d(?!\d)(?:\s*[AaPp]\.?[Mm]\b\.?)?|\d{1,2}\s*[AaPp]\.?[Mm]\b\.?)"
@@ -78,11 +77,10 @@ _TOKEN = re.compile(
     r"|(?P<other>.)",
     re.ASCII | re.DOTALL,
 )
-_FUNCTION = re.compile(
-    r"(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp|sqrt|pi|infinity|mod", re.IGNORECASE
-)
+_FUNCTION = re.compile(rf"{FUNCTION}|sqrt|pi|infinity|mod", re.IGNORECASE)
 _PROSE = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|item|q?quad|[hv]space|newline)")
-_SCALES = frozenset(["dozen", "hundred", "thousand", "million", "billion", "trillion"])
+_BEFORE_UNKNOWN = re.compile(r"[\d^_=+*/<>(){}|√×·−-]$|[=+*/<>^(]\s$")
+_BEHIND_UNKNOWN = re.compile(r"[\d^_=+*/<>)}|×·−-]|\s[=+*/<>^]")
 _LABEL = 20
 """Characters that tell what a number counts."""
 
@@ -93,16 +91,16 @@ _NOT_COUNTED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A quantity in a sentence.
+class Quantity(NamedTuple):
+    """A quantity as it is written, without the delimiters of formulas, and where it stands."""
 
-    Attributes:
-        text: as it is written, without the delimiters of formulas.
-        start: where it begins in the sentence.
-        end: where it ends.
-    """
+    text: str
+    start: int
+    end: int
 
+
+class _Token(NamedTuple):
+    kind: str
     text: str
     start: int
     end: int
@@ -110,8 +108,12 @@ class Quantity:
 
 def inside(formula: re.Match[str]) -> str:
     """What stands between a formula's delimiters."""
-    names = ("block", "inline", "spaced", "round", "square", "environment")
-    return next(found for name in names if (found := formula[name]) is not None).strip()
+    return formula[formula.lastgroup or 0].strip()
+
+
+def is_displayed(formula: re.Match[str]) -> bool:
+    """Whether a formula stands on lines of its own."""
+    return formula.lastgroup in ("block", "square", "environment")
 
 
 def last_row(formula: str) -> str:
@@ -119,7 +121,7 @@ def last_row(formula: str) -> str:
     text = formula.strip()
     while opening := _OPENING.match(text):
         text = _CLOSING.sub("", text[opening.end() :]).strip()
-        rows = [row for row in _ROW.split(text) if row.strip(" &\t\n.,\\")]
+        rows = [row for row in ROW.split(text) if row.strip(" &\t\n.,\\")]
         if _MATRIX.search(text):
             text = text.replace("&=", "=").replace("& =", "=")
         elif rows:
@@ -167,111 +169,76 @@ def _joined(before: str, ahead: str, written: str) -> bool:
 def _masked(formula: re.Match[str]) -> str:
     said = inside(formula)
     closing = _CLOSING.sub("", said).rstrip() if formula["environment"] else said
-    shown = formula["block"] or formula["square"] or formula["environment"]
-    end = "." if closing.endswith(".") else _DISPLAYED if shown else _MASK
+    end = "." if closing.endswith(".") else _DISPLAYED if is_displayed(formula) else _MASK
     return _MASK * (len(formula[0]) - 1) + end
 
 
 def quantities(sentence: str) -> list[Quantity]:
     """All quantities of a sentence, each whole, in their order."""
-    formulas = list(FORMULA.finditer(sentence))
-    pieces: list[str] = []
-    places: list[int] = []
-    at = 0
-    for i, formula in enumerate(formulas):
-        pieces.append(sentence[at : formula.start()])
-        places.extend(range(at, formula.start()))
-        mark = f"\ue001{i}\ue002"
-        pieces.append(mark)
-        places.extend([formula.start()] * (len(mark) - 1) + [formula.end() - 1])
-        at = formula.end()
-    pieces.append(sentence[at:])
-    places.extend(range(at, len(sentence)))
-    flat = "".join(pieces)
-    insides = [last_row(inside(formula)) for formula in formulas]
-    found = []
-    for start, end in _runs(flat, insides):
-        text = re.sub(r"\ue001(\d+)\ue002", lambda m: insides[int(m[1])], flat[start:end]).replace(
-            "**", ""
-        )
-        if text.strip():
-            found.append(Quantity(text.strip(), places[start], places[end - 1] + 1))
+    found: list[Quantity] = []
+    run: list[_Token] = []
+    for token in (*_tokens(sentence), _Token("other", "", len(sentence), len(sentence))):
+        if _belongs(token, sentence, run) or (token.kind == "space" and run):
+            run.append(token)
+            continue
+        run = _trimmed(run)
+        if run and _says_how_much(run, sentence):
+            text = "".join(part.text for part in run).replace("**", "").strip()
+            if text:
+                found.append(Quantity(text, run[0].start, run[-1].end))
+        run = []
     return found
 
 
-class _Part(NamedTuple):
-    kind: str
-    text: str
-    start: int
-    end: int
-
-
-def _parts(text: str) -> Iterator[_Part]:
-    """The tokens of a text; what follows a number and is a unit is one."""
+def _tokens(text: str) -> Iterator[_Token]:
+    """The tokens of a text; what follows a number and is a unit is one. A formula is its inside."""
     behind = 0
     for match in _TOKEN.finditer(text):
         if match.start() < behind:
             continue
-        part = _Part(match.lastgroup or "other", match[0], match.start(), match.end())
-        yield part
-        scale = part.text.casefold() in _SCALES
-        if scale or part.kind in ("number", "formula", "script", "close", "latex"):
-            behind = _unit_end(text, part.end)
-            if behind > part.end:
-                yield _Part("unit", text[part.end : behind], part.end, behind)
+        kind, said = match.lastgroup or "other", match[0]
+        if kind == "formula" and (formula := FORMULA.match(text, match.start())):
+            said = last_row(inside(formula))
+        yield _Token(kind, said, match.start(), match.end())
+        scale = said.casefold() in SCALES
+        if scale or kind in ("number", "formula", "script", "close", "latex"):
+            behind = _unit_end(text, match.end())
+            if behind > match.end():
+                yield _Token("unit", text[match.end() : behind], match.end(), behind)
 
 
-def _runs(text: str, formulas: Sequence[str]) -> Iterator[tuple[int, int]]:
-    run: list[_Part] = []
-    for part in _parts(text):
-        if _belongs(part, text, run) or (part.kind == "space" and run):
-            run.append(part)
-            continue
-        yield from _trimmed(run, text, formulas)
-        run = []
-    yield from _trimmed(run, text, formulas)
-
-
-def _belongs(part: _Part, text: str, run: Sequence[_Part]) -> bool:
+def _belongs(token: _Token, text: str, run: Sequence[_Token]) -> bool:
     """Whether a token goes on with a run, or begins one."""
-    kind, said = part.kind, part.text
-    before, ahead = text[max(0, part.start - 1) : part.start], text[part.end : part.end + 1]
+    kind, said = token.kind, token.text
+    before, ahead = text[max(0, token.start - 2) : token.start], text[token.end : token.end + 2]
     if kind in ("space", "other", "ordinal"):
         return False
     if kind == "latex":
         return _PROSE.fullmatch(said) is None or bool(run)
     if kind == "operator" and said in "-–":
-        dash = ahead.isspace() and not before.isspace()
-        return not dash and not text[max(0, part.start - 2) : part.start].isalpha()
+        dash = ahead[:1].isspace() and not before[-1:].isspace()
+        return not dash and not before.isalpha()
     if kind == "operator" and said == ":":
-        return bool(run) and text[part.end : part.end + 2].lstrip()[:1].isdigit()
+        return bool(run) and ahead.lstrip()[:1].isdigit()
     if (kind == "operator" and said == "*") or (kind == "script" and not said.strip("'")):
         return bool(run)
     if kind != "word":
         return True
     low = said.casefold()
-    if low in ("and", "or") or (low in _SCALES and run and run[-1].kind in ("number", "space")):
+    if low in ("and", "or") or (low in SCALES and run and run[-1].kind in ("number", "space")):
         return bool(run)
     if _FUNCTION.fullmatch(said):
         return True
     if said in ("a", "A", "I"):
-        return _in_algebra(part, text)
+        return bool(_BEFORE_UNKNOWN.search(before) or _BEHIND_UNKNOWN.match(ahead))
     # Unknowns may stand without a sign between them, and behind a number: 3xy.
-    return len(said) == 1 or (len(said) <= 3 and before.isdigit())
-
-
-def _in_algebra(part: _Part, text: str) -> bool:
-    """Whether a letter that may be a word stands by an operator."""
-    before, ahead = text[max(0, part.start - 2) : part.start], text[part.end : part.end + 2]
-    return bool(
-        re.search(r"[\d^_=+*/<>(){}|√×·−-]$|[=+*/<>^(]\s$", before)
-        or re.match(r"[\d^_=+*/<>)}|×·−-]|\s[=+*/<>^]", ahead)
-    )
+    return len(said) == 1 or (len(said) <= 3 and before[-1:].isdigit())
 
 
 def _unit_end(text: str, end: int) -> int:
     """Where a unit behind a number ends; ``end`` where there is none."""
-    if marked := _TRAILING_UNIT.match(text, end):
+    marked = _TRAILING_UNIT.match(text, end)
+    if marked and not FORMULA.match(text, marked.end() - 1):
         return marked.end()
     ahead = _UNIT_AHEAD.match(text, end)
     said = ahead[0] if ahead else ""
@@ -290,30 +257,27 @@ def _unit_end(text: str, end: int) -> int:
     return end
 
 
-def _trimmed(run: Sequence[_Part], text: str, formulas: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """The span of a run without what it can neither begin nor end with; nothing if none is left."""
-    parts = list(run)
-    while True:
+def _trimmed(parts: list[_Token]) -> list[_Token]:
+    """A run without what it can neither begin nor end with."""
+    count = -1
+    while len(parts) != count:
         count = len(parts)
         while parts and not _can_begin(parts[0]):
-            parts.pop(0)
+            parts = parts[1:]
         while parts and not _can_end(parts[-1]):
-            parts.pop()
+            parts = parts[:-1]
         parts = _balanced(parts)
-        if len(parts) == count:
-            break
-    if parts and _says_how_much(parts, text, formulas):
-        yield parts[0].start, parts[-1].end
+    return parts
 
 
-def _can_begin(part: _Part) -> bool:
+def _can_begin(part: _Token) -> bool:
     if part.kind == "operator":
         return part.text in "-+−±√|~"
     joins = part.kind == "word" and part.text.casefold() in ("and", "or", "mod")
     return not joins and part.kind not in ("space", "comma", "close", "unit")
 
 
-def _can_end(part: _Part) -> bool:
+def _can_end(part: _Token) -> bool:
     if part.kind == "word":
         said = part.text.casefold()
         function = _FUNCTION.fullmatch(said) is not None and said not in ("pi", "infinity")
@@ -323,7 +287,7 @@ def _can_end(part: _Part) -> bool:
     )
 
 
-def _balanced(parts: list[_Part]) -> list[_Part]:
+def _balanced(parts: list[_Token]) -> list[_Token]:
     """The parts up to a bracket that has no other, or behind it where it comes first."""
     opened: list[int] = []
     for i, part in enumerate(parts):
@@ -338,23 +302,21 @@ def _balanced(parts: list[_Part]) -> list[_Part]:
     return parts[: opened[0]] if opened[0] else parts[1:]
 
 
-def _says_how_much(parts: Sequence[_Part], text: str, formulas: Sequence[str]) -> bool:
+def _says_how_much(parts: Sequence[_Token], text: str) -> bool:
     """Whether a run is a value or a relation, rather than a name or a number that counts lines."""
     if len(parts) == 1 and (
         re.match(r"[-–][^\W\d_]{2}", text[parts[0].end : parts[0].end + 3])
         or _NOT_COUNTED.search(text[max(0, parts[0].start - _LABEL) : parts[0].start])
     ):
         return False
-    for part in parts:
-        if part.kind in ("number", "clock", "date", "latex"):
-            return True
-        if part.kind == "formula" and _is_value(formulas[int(part.text[1:-1])]):
-            return True
-        if part.kind == "script" and part.text.strip("'!"):
-            return True
-        if part.text.casefold() in ("pi", "infinity"):
-            return True
-    return any(part.kind == "operator" and part.text in "=+<>≤≥^" for part in parts)
+    return any(
+        part.kind in ("number", "clock", "date", "latex")
+        or (part.kind == "formula" and _is_value(part.text))
+        or (part.kind == "script" and part.text.strip("'!"))
+        or (part.kind == "operator" and part.text in "=+<>≤≥^")
+        or part.text.casefold() in ("pi", "infinity")
+        for part in parts
+    )
 
 
 _ORDINAL = re.compile(r"\d+\s*(?:\^?\s*\{?\s*\\(?:text|mathrm|mbox)\s*\{\s*)?(?:st|nd|rd|th)[\s}]*")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reasonkit.answers.extraction import between, find
 from reasonkit.answers.layout import boxes
@@ -69,14 +69,13 @@ _ASKING = (
 )
 _FENCE = re.compile(r"```.*?```", re.DOTALL)
 _SPEAKER = re.compile(
-    r"\s*(?:#{1,6}[ \t]*|\*\*)?(?:assistant|response|ai|bot|model)(?:\*\*)?[ \t]*:\**",
+    r"\A\s*(?:#{1,6}[ \t]*|\*\*)?(?:assistant|response|ai|bot|model)(?:\*\*)?[ \t]*:\**",
     re.IGNORECASE,
 )
 _ENDED = re.compile(r"[.!?。](?=\s)|\n|</answer>")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A completion's text, taken apart.
 
     Attributes:
@@ -105,23 +104,20 @@ def read(text: str, code: bool = False) -> Reading:
         if opened >= 0 and (closed < 0 or opened < closed):
             before = text[:opened]
             if before.strip() and (own := _own_turn(before)) != before:
-                return Reading(_joined(thoughts), own)
+                answer: str | None = own
+                break
+            thoughts.append(text[opened + len(THINK[0]) : closed if closed >= 0 else None])
             if closed < 0:
-                return Reading(_joined([*thoughts, text[opened + len(THINK[0]) :]]), None)
-            thoughts.append(text[opened + len(THINK[0]) : closed])
+                answer = None
+                break
         elif closed >= 0:
             thoughts.append(text[:closed])
         else:
-            return Reading(_joined(thoughts), _own_turn(text) if _turns(text, code) else text)
+            turns = not code or "```" in text or _ENDED_TOKEN.search(text)
+            answer = _own_turn(text) if turns else text
+            break
         text = text[closed + len(THINK[1]) :]
-
-
-def _turns(text: str, code: bool) -> bool:
-    return not code or "```" in text or _ENDED_TOKEN.search(text) is not None
-
-
-def _joined(thoughts: list[str]) -> str | None:
-    return "\n".join(thoughts) if thoughts else None
+    return Reading("\n".join(thoughts) if thoughts else None, answer)
 
 
 def opened(text: str) -> str:
@@ -136,11 +132,7 @@ def with_thought(thought: str, said: str) -> str:
 
 
 def extract_answer(text: str) -> str | None:
-    """The final answer that a completion commits to, or None.
-
-    Looked for in what it says behind its thought, as `reasonkit.answers.extraction.find` does; an
-    unfinished thought is no answer.
-    """
+    """The final answer in what a completion says behind its thought, or None."""
     said = read(text).answer
     found = find(said) if said is not None else None
     return found.text if found else None
@@ -197,8 +189,7 @@ def pieces(text: str) -> list[tuple[str, str]]:
 
 def _own_turn(text: str) -> str:
     """The text up to where another turn begins. What stands in a code fence begins none."""
-    if speaker := _SPEAKER.match(text):
-        text = text[speaker.end() :]
+    text = _SPEAKER.sub("", text, count=1)
     # Most texts hold none of these words, and are told so sooner than a pattern does.
     low = text.lower()
     masked = _FENCE.sub(lambda fence: "`" * len(fence[0]), text) if "```" in text else text
@@ -208,22 +199,15 @@ def _own_turn(text: str) -> str:
             break
     for asked in _QUESTION.finditer(masked) if any(word in low for word in _ASKING) else ():
         before = text[: asked.start()]
-        parted = "\n\n" in text[max(0, asked.start() - 1) : asked.end()]
-        numbered = any(map(str.isdigit, asked[0]))
-        if before.strip() and _answers(before, parted or numbered):
+        if not before.strip():
+            continue
+        # Working goes on in sentences: one alone answers only where what follows is set off.
+        apart = "\n\n" in text[max(0, asked.start() - 1) : asked.end()]
+        apart = apart or any(map(str.isdigit, asked[0]))
+        found = find(before)
+        if "```" in before or (found and (apart or found.stage != "sentence")):
             return before
     return text
-
-
-def _answers(text: str, parted: bool) -> bool:
-    """Whether a text answers, rather than goes on with its working or says the question again.
-
-    Args:
-        parted: whether a blank line or a number sets off what follows; a sentence alone is an
-            answer only then.
-    """
-    found = find(text)
-    return "```" in text or (found is not None and (parted or found.stage != "sentence"))
 
 
 def ended_part(text: str) -> str:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reasonkit.answers.layout import EQUALS, tidy
+from reasonkit.answers.layout import EQUALS, NAME, tidy
+from reasonkit.answers.lists import members
 from reasonkit.answers.numbers import in_words
-from reasonkit.answers.plain import members, plain
+from reasonkit.answers.plain import plain
 from reasonkit.answers.prose import Quantity, quantities, words
 
 _CHOICE = re.compile(r"\(([A-J])\)|(?<![\w'’])([B-HJ]|A(?!\s+[a-z]))(?![\w'’])")
@@ -119,7 +120,12 @@ _CALLED = re.compile(
     re.IGNORECASE,
 )
 _SIDES = re.compile(rf"{EQUALS.pattern}|\\equiv(?![a-z])|≡")
-_NAMED = re.compile(r"\\?[A-Za-z]\w*(?:\([^()]*\))?")
+_EXACT = re.compile(r"√|π|\\(?:sqrt|pi|d?frac|ln|log|sin|cos|tan)(?![a-z])|\be\^")
+_ARROW = re.compile(
+    r"\\(?:Rightarrow|implies|Longrightarrow|therefore|longrightarrow|iff)(?![a-z])|[⇒⟹∴]"
+)
+_NAME = re.compile(NAME)
+_NAMES = re.compile(rf"{NAME}|\([^()]*\)")
 
 
 def stated(said: Sequence[str]) -> str | None:
@@ -131,14 +137,15 @@ def stated(said: Sequence[str]) -> str | None:
     looked = 0
     for sentence in reversed(said):
         bare = sentence.strip("*_ \t")
-        if _REMARK.match(sentence) or bare.endswith("?") or _is_aside(bare):
+        aside = bare.startswith("(") and bare.rstrip(".").endswith(")") and words(bare) > 1
+        if _REMARK.match(sentence) or bare.endswith("?") or aside:
             continue
         if _REFUSAL.search(sentence) or (not looked and _CUT_OFF.search(sentence)):
             return None
         bare = BULLET.sub("", sentence)
         if plainly := _YES_OR_NO.search(bare):
             return plainly[1] or plainly[2]
-        if (found := _what_it_is(bare) or in_sentence(bare) or _said_word(bare)) is not None:
+        if found := _named(bare) or in_sentence(bare) or _in_words(bare):
             return found
         looked += 1
         if looked == _MOST_SENTENCES:
@@ -187,18 +194,15 @@ def last_choice(text: str) -> str | None:
     return last[1] or last[2]
 
 
-def _what_it_is(sentence: str) -> str | None:
-    """The parabola of "The graph of y = x² is a parabola"."""
+def _named(sentence: str) -> str | None:
+    """The parabola of "The graph of y = x² is a parabola": all quantities stand aside, if any."""
     called = _CALLED.search(sentence)
-    found = quantities(sentence)
-    aside = bool(found) and all(_ASIDE.search(_ahead(sentence, q)) for q in found)
+    aside = called and all(_ASIDE.search(_ahead(sentence, q)) for q in quantities(sentence))
     return called[1] if called and aside else None
 
 
-def _said_word(sentence: str) -> str | None:
-    """What a thing is called, or the one number in words, in a sentence without quantities."""
-    if called := _CALLED.search(sentence):
-        return called[1]
+def _in_words(sentence: str) -> str | None:
+    """The one number in words of a sentence."""
     numbers = [word for word in _LETTERS.findall(sentence) if in_words(word) is not None]
     return numbers[-1] if len(numbers) == 1 and numbers[0].casefold() != "one" else None
 
@@ -209,16 +213,12 @@ def committed(formula: str) -> str:
     ``a = b = 5`` is 5, ``2 + 3 = 5`` is 5, ``x = 5`` is 5, ``y = 2x + 1`` stays; behind an arrow
     only what it leads to counts, and of an exact value and a rounded one the exact one.
     """
-    text = re.split(
-        r"\\(?:Rightarrow|implies|Longrightarrow|therefore|longrightarrow|iff)(?![a-z])|[⇒⟹∴]",
-        formula,
-    )[-1]
-    text = text.strip(" \t\n,;*").rstrip(".,; ")
+    text = _ARROW.split(formula)[-1].strip(" \t\n,;*").rstrip(".,; ")
     parts = members(tidy(text))
     if len(parts) > 1:
         return text if _are_one_answer(parts) else committed(parts[-1])
     exact, *rounded = re.split(r"\\approx(?![a-z])|≈|\\doteq", text)
-    if rounded and "=" not in rounded[-1] and _is_exact(_right_side(exact)):
+    if rounded and "=" not in rounded[-1] and _EXACT.search(_right_side(exact)):
         text = exact
     elif rounded:
         text = f"x = {rounded[-1].strip()}"
@@ -234,7 +234,7 @@ def _are_one_answer(parts: list[str]) -> bool:
     if any(len(side) > 2 for side in sides):
         return False
     names = [side[0].strip() for side in sides if len(side) == 2]
-    if not all(re.fullmatch(r"\\?[A-Za-z]+(?:_\{?\w+\}?)?|\([^()]*\)", name) for name in names):
+    if not all(_NAMES.fullmatch(name) for name in names):
         return False
     if not names:
         relations = [bool(re.search(r"[<>≤≥]|\\[lg]eq?(?![a-z])", part)) for part in parts]
@@ -254,30 +254,16 @@ def _right_side(text: str) -> str:
     if len(sides) > 2 and re.fullmatch(r"[A-Za-z]", value):
         return name
     arithmetic = not re.search("[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", name))
-    if len(sides) > 2 or arithmetic or (_NAMED.fullmatch(name) and plain(tidy(value)) is not None):
+    if len(sides) > 2 or arithmetic or (_NAME.fullmatch(name) and plain(tidy(value)) is not None):
         return value
     return text.strip()
-
-
-def _is_exact(text: str) -> bool:
-    return bool(re.search(r"√|π|\\(?:sqrt|pi|frac|dfrac|ln|log|sin|cos|tan)(?![a-z])|\be\^", text))
-
-
-def _is_aside(sentence: str) -> bool:
-    return sentence.startswith("(") and sentence.rstrip(".").endswith(")") and words(sentence) > 1
 
 
 def _chosen(sentence: str, found: list[Quantity], begins: int, opens: bool) -> str | None:
     """Which of the quantities of a clause it states, None where that is open."""
     first = found[0]
-    cut = next(
-        (
-            m.start()
-            for m in _SUBORDINATE.finditer(sentence, first.end)
-            if not _within(m.start(), found)
-        ),
-        len(sentence),
-    )
+    subordinate = (m.start() for m in _SUBORDINATE.finditer(sentence, first.end))
+    cut = next((place for place in subordinate if not _within(place, found)), len(sentence))
     found = [q for q in found if q.start < cut]
     opening, behind = sentence[begins : first.start], sentence[first.end :]
     subject = _OPENING_WORDS.fullmatch(opening) and _SUBJECT.match(behind)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -30,104 +31,65 @@ class Unit:
     offset: Fraction = Fraction(0)
 
 
-# Base unit and exponents → the names of each scale.
-_TABLE: tuple[tuple[str, dict[str, str]], ...] = (
-    (
-        "m",
-        {
-            "1": "m meter metre",
-            "1/1000": "mm millimeter millimetre",
-            "1/100": "cm centimeter centimetre",
-            "1/10": "dm decimeter decimetre",
-            "1000": "km kilometer kilometre",
-            "1/1000000": "μm µm um micrometer micrometre micron",
-            "1/1000000000": "nm nanometer nanometre",
-            "0.0254": "in inch inches",
-            "0.3048": "ft foot feet",
-            "0.9144": "yd yard",
-            "1609.344": "mi mile",
-        },
-    ),
-    (
-        "g",
-        {
-            "1": "g gram gramme gm",
-            "1/1000": "mg milligram",
-            "1000": "kg kilogram kilo kgs",
-            "1000000": "t ton tonne",
-            "453.59237": "lb lbs pound",
-            "28.349523125": "oz ounce",
-        },
-    ),
-    (
-        "s",
-        {
-            "1": "s sec second secs",
-            "1/1000": "ms millisecond",
-            "60": "min minute mins",
-            "3600": "h hr hour hrs",
-            "86400": "day",
-            "604800": "week",
-        },
-    ),
-    ("month", {"1": "month", "12": "year yr yrs", "120": "decade", "1200": "century centuries"}),
-    ("A", {"1": "A ampere amp", "1/1000": "mA milliampere"}),
-    ("K", {"1": "K kelvin"}),
-    ("mol", {"1": "mol mole"}),
-    ("°", {"1": "degree deg"}),
-    ("rad", {"1": "rad radian"}),
-    ("%", {"1": "% percent pct"}),
-    (
-        "bit",
-        {
-            "1": "bit",
-            "8": "byte B",
-            "8000": "KB kB kilobyte",
-            "8000000": "MB megabyte",
-            "8000000000": "GB gigabyte",
-            "8000000000000": "TB terabyte",
-        },
-    ),
-    ("$", {"1": "$ dollar usd buck", "1/100": "cent ¢"}),
-    ("€", {"1": "€ euro eur"}),
-    ("£", {"1": "£ gbp"}),
-    ("¥", {"1": "¥ yen jpy"}),
-    ("CN¥", {"1": "yuan cny rmb"}),
-    ("₹", {"1": "₹ rupee inr rs"}),
-    ("m^2", {"4046.8564224": "acre", "10000": "ha hectare"}),
-    (
-        "m^3",
-        {
-            "1/1000": "L l liter litre",
-            "1/1000000": "mL ml milliliter millilitre cc",
-            "1/100000": "cL cl centiliter centilitre",
-            "0.003785411784": "gal gallon",
-            "0.000946352946": "qt quart",
-            "0.000473176473": "pt pint",
-            "0.0002365882365": "cup",
-            "0.00001478676478125": "tablespoon tbsp",
-            "0.00000492892159375": "teaspoon tsp",
-        },
-    ),
-    ("m s^-1", {"0.44704": "mph", "1/3.6": "kmh kph kmph"}),
-    ("s^-1", {"1": "Hz hertz", "1000": "kHz kilohertz", "1000000": "MHz megahertz"}),
-    ("g m s^-2", {"1000": "N newton", "1000000": "kN kilonewton"}),
-    ("g m^-1 s^-2", {"1000": "Pa pascal", "1000000": "kPa kilopascal"}),
-    (
-        "g m^2 s^-2",
-        {
-            "1000": "J joule",
-            "1000000": "kJ kilojoule",
-            "4184": "cal calorie",
-            "4184000": "kcal kilocalorie",
-            "3600000000": "kWh",
-        },
-    ),
-    ("g m^2 s^-3", {"1000": "W watt", "1000000": "kW kilowatt", "1000000000": "MW megawatt"}),
-    ("g m^2 s^-3 A^-1", {"1000": "V volt", "1000000": "kV", "1": "mV"}),
-    ("g m^2 s^-3 A^-2", {"1000": "Ω ohm", "1000000": "kΩ"}),
-    ("s A", {"1": "C coulomb"}),
+_PREFIXES = {
+    "n": ("nano", "1/1000000000"),
+    "μ": ("micro", "1/1000000"),
+    "m": ("milli", "1/1000"),
+    "c": ("centi", "1/100"),
+    "d": ("deci", "1/10"),
+    "k": ("kilo", "1000"),
+    "M": ("mega", "1000000"),
+    "G": ("giga", "1000000000"),
+    "T": ("tera", "1000000000000"),
+}
+_METRIC = (
+    ("m", "1", "m meter metre", "nμmcdk"),
+    ("g", "1", "g gram gramme", "mk"),
+    ("s", "1", "s second", "m"),
+    ("A", "1", "A ampere", "m"),
+    ("m^3", "1/1000", "L l liter litre", "mc"),
+    ("s^-1", "1", "Hz hertz", "kM"),
+    ("g m s^-2", "1000", "N newton", "k"),
+    ("g m^-1 s^-2", "1000", "Pa pascal", "k"),
+    ("g m^2 s^-2", "1000", "J joule", "k"),
+    ("g m^2 s^-2", "4184", "cal calorie", "k"),
+    ("g m^2 s^-3", "1000", "W watt", "kM"),
+    ("g m^2 s^-3 A^-1", "1000", "V volt", "mk"),
+    ("g m^2 s^-3 A^-2", "1000", "Ω ohm", "k"),
+    ("bit", "8", "B byte", "kMGT"),
 )
+"""Base units and exponents, scale, names and prefixes of the units that take some."""
+
+_OTHERS: tuple[tuple[str, str], ...] = (
+    ("m", "1/1000000 µm um micron, 0.0254 in inch inches, 0.3048 ft foot feet, 0.9144 yd yard"),
+    ("m", "1609.344 mi mile"),
+    ("g", "1 gm, 1000 kilo kgs, 1000000 t ton tonne"),
+    ("g", "453.59237 lb lbs pound, 28.349523125 oz ounce"),
+    ("s", "1 sec secs, 60 min minute mins, 3600 h hr hour hrs, 86400 day, 604800 week"),
+    ("month", "1 month, 12 year yr yrs, 120 decade, 1200 century centuries"),
+    ("A", "1 amp"),
+    ("K", "1 K kelvin"),
+    ("mol", "1 mol mole"),
+    ("°", "1 degree deg"),
+    ("rad", "1 rad radian"),
+    ("%", "1 % percent pct"),
+    ("bit", "1 bit, 8000 KB"),
+    ("$", "1 $ dollar usd buck, 1/100 cent ¢"),
+    ("€", "1 € euro eur"),
+    ("£", "1 £ gbp"),
+    ("¥", "1 ¥ yen jpy"),
+    ("CN¥", "1 yuan cny rmb"),
+    ("₹", "1 ₹ rupee inr rs"),
+    ("m^2", "4046.8564224 acre, 10000 ha hectare"),
+    ("m^3", "1/1000000 cc, 0.003785411784 gal gallon, 0.000946352946 qt quart"),
+    ("m^3", "0.000473176473 pt pint, 0.0002365882365 cup"),
+    ("m^3", "0.00001478676478125 tablespoon tbsp, 0.00000492892159375 teaspoon tsp"),
+    ("m s^-1", "0.44704 mph, 1/3.6 kmh kph kmph"),
+    ("g m^2 s^-2", "3600000000 kWh"),
+    ("s A", "1 C coulomb"),
+)
+"""Base units and exponents, then scale and names, of those that take none."""
+
 _TEMPERATURES = {
     "c": Unit((("K", 1),), Fraction(1), Fraction("273.15")),
     "f": Unit((("K", 1),), Fraction(5, 9), Fraction("459.67") * Fraction(5, 9)),
@@ -137,7 +99,11 @@ _NAMES = {"c": "c", "f": "f", "celsius": "c", "fahrenheit": "f"}
 _GENERIC = frozenset(
     {"", "unit", "square unit", "cubic unit", "sq unit", "cu unit", "unit^2", "unit^3"}
 )
-_POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
+_POWER_WORDS = re.compile(
+    r"(?P<ahead>square|sq|cubic|cu)\.?\s+(?P<of>[^\W\d_]+)"
+    r"|(?P<base>[^\W\d_]+)\s+(?P<behind>squared|cubed)",
+    re.IGNORECASE,
+)
 _PART = re.compile(
     r"(?P<per>/|(?<![^\W\d_])per(?![^\W\d_]))|(?P<times>[·*⋅.×-])"
     r"|(?P<word>[^\W\d_]+|[%$€£¥₹¢°Ω])(?:(?:\s*\^\s*\{?\s*)?(?P<power>[-+]?\d)\s*\}?)?"
@@ -158,19 +124,24 @@ _IRREGULAR = {
 
 
 def _named() -> dict[str, Unit]:
-    known = {}
-    for dimension, scales in _TABLE:
-        exponents = []
-        for part in dimension.split():
-            base, _, power = part.partition("^")
-            exponents.append((base, int(power or 1)))
-        for scale, names in scales.items():
-            top, _, bottom = scale.partition("/")
-            for name in names.split():
-                known[name] = Unit(
-                    tuple(sorted(exponents)), Fraction(top) / Fraction(bottom or "1")
-                )
+    rows = [(dimension, scaled.split()) for dimension, all in _OTHERS for scaled in all.split(", ")]
+    for dimension, scale, names, prefixes in _METRIC:
+        rows.append((dimension, [scale, *names.split()]))
+        for short in prefixes:
+            long, times = _PREFIXES[short]
+            prefixed = [(short if len(name) < 4 else long) + name for name in names.split()]
+            rows.append((dimension, [f"{_number(times) * _number(scale)}", *prefixed]))
+    known: dict[str, Unit] = {}
+    for dimension, (scale, *named) in rows:
+        parts = [part.partition("^") for part in dimension.split()]
+        exponents = sorted((base, int(power or 1)) for base, _, power in parts)
+        known |= dict.fromkeys(named, Unit(tuple(exponents), _number(scale)))
     return known
+
+
+def _number(text: str) -> Fraction:
+    top, _, bottom = text.partition("/")
+    return Fraction(top) / Fraction(bottom or "1")
 
 
 _KNOWN = _named()
@@ -231,10 +202,9 @@ def _known(word: str) -> Unit | None:
 
 
 def _product(words: str) -> Unit | None:
-    exponents: dict[str, int] = {}
-    scale, sign, ahead, end = Fraction(1), 1, 1, 0
-    last: Unit | None = None
-    found: Unit | None
+    words = _POWER_WORDS.sub(_as_power, words)
+    exponents: Counter[str] = Counter()
+    scale, sign, end = Fraction(1), 1, 0
     for part in _PART.finditer(words):
         if words[end : part.start()].strip():
             return None
@@ -243,23 +213,17 @@ def _product(words: str) -> Unit | None:
             sign = -1
         if not part["word"]:
             continue
-        power = int(part["power"] or 1)
-        if (named := _POWERS.get(part["word"].casefold())) and not part["power"]:
-            if part["word"].casefold().endswith("ed"):
-                if last is None:
-                    return None
-                named, found = named - 1, last
-            else:
-                ahead = named
-                continue
-        else:
-            named, found = power * ahead, _known(part["word"])
+        found, power = _known(part["word"]), sign * int(part["power"] or 1)
         if found is None or isinstance(found.dimension, str):
             return None
-        last, ahead = found, 1
-        scale *= found.scale ** (sign * named)
+        scale *= found.scale**power
         for base, exponent in found.dimension:
-            exponents[base] = exponents.get(base, 0) + sign * named * exponent
-    if end < len(words) or last is None or ahead != 1:
+            exponents[base] += power * exponent
+    if end < len(words) or not exponents:
         return None
     return Unit(tuple(sorted((b, e) for b, e in exponents.items() if e)), scale)
+
+
+def _as_power(said: re.Match[str]) -> str:
+    power = 2 if (said["ahead"] or said["behind"])[0] in "sS" else 3
+    return f"{said['of'] or said['base']}^{power}"

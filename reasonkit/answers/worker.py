@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import dataclasses
 import functools
 import json
 import os
 import resource
-import selectors
 import signal
 import subprocess
 import sys
@@ -35,19 +33,12 @@ START_LIMIT = 120.0
 MEMORY_LIMIT = 2 << 30
 """Bytes of address space."""
 
-_PR_SET_PDEATHSIG = 1
-_BROKEN = "the process that compares formulas didn't start"
-
 
 class Checker:
     """A process that compares formulas, started on first use and again after it had to be killed.
 
-    Where it can't be started, that is tried once only.
-
-    May be shared between threads; a forked child starts a process of its own.
-
-    Args:
-        time_limit: seconds that one comparison may take.
+    Where it can't be started, that is tried once only. May be shared between threads; a forked
+    child starts a process of its own.
     """
 
     def __init__(self, time_limit: float = TIME_LIMIT) -> None:
@@ -84,32 +75,24 @@ class Checker:
         if process is not None:
             process.kill()
             process.wait()
-            _close_pipes(process)
+            _let_go(process)
 
     def _ask(self, request: dict[str, Any]) -> str | None:
         """The reply, None for one that took too long or ended the process twice."""
         line = json.dumps({**request, "seconds": self.time_limit}).encode() + b"\n"
         with self._lock:
-            # The process is bound to the life of the thread that started it, so a first death
-            # need not be the request's doing.
             for _ in range(2):
+                process = self._started()
                 try:
-                    process = self._started()
-                    assert process.stdin is not None
-                    assert process.stdout is not None
-                    with contextlib.suppress(BrokenPipeError):
-                        process.stdin.write(line)
-                    if not _answers(process, self.time_limit):
-                        self.close()
-                        return None
-                    reply = process.stdout.readline()
+                    if reply := _reply(process, line):
+                        return str(json.loads(reply))
+                    self.close()
                 except BaseException:
                     # An interrupt between question and reply would leave the reply to the next.
                     self.close()
                     raise
-                if reply:
-                    return str(json.loads(reply))
-                self.close()
+                if process.returncode == -signal.SIGALRM:
+                    break
         return None
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -120,9 +103,10 @@ class Checker:
         self.close()
         root = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        command = [sys.executable, "-P", "-m", "reasonkit.answers.worker"]
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "reasonkit.answers.worker"],
+            self._process = process = subprocess.Popen(
+                command,
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -130,14 +114,14 @@ class Checker:
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,
             )
+            said = (
+                "" if _reply(process) else f"`python {' '.join(command[2:])} </dev/null` shows why"
+            )
         except (OSError, ValueError) as error:
-            self._broken = f"{_BROKEN}: {error}"
-            raise RunError(self._broken) from error
-        self._process = process
-        assert process.stdout is not None
-        if not _answers(process, START_LIMIT) or not process.stdout.readline():
+            said = str(error)
+        if said:
             self.close()
-            self._broken = f"{_BROKEN}: `python -m reasonkit.answers.worker </dev/null` shows why"
+            self._broken = f"the process that compares formulas didn't start: {said}"
             raise RunError(self._broken)
         return process
 
@@ -145,32 +129,30 @@ class Checker:
         process, self._process = self._process, None
         self._lock = threading.Lock()
         if process is not None:
-            _close_pipes(process)
+            _let_go(process)
 
 
-def _answers(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether there is something to read by then, as ``multiprocessing.connection.wait`` tells.
-
-    That one takes a tenth of what ``reasonkit rewards`` takes to import.
-    """
+def _reply(process: subprocess.Popen[bytes], line: bytes = b"") -> bytes:
+    """The line that the process writes; empty where it ends, as it does when its time is up."""
+    assert process.stdin is not None
     assert process.stdout is not None
-    with selectors.PollSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        return bool(selector.select(seconds))
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(line)
+    return process.stdout.readline()
 
 
-def _close_pipes(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    for pipe in filter(None, (process.stdin, process.stdout)):
+        pipe.close()
 
 
 def main() -> None:
     """Answers requests until standard input ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The kernel ends the process at this signal, whatever sympy is at and whoever still listens.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, START_LIMIT)
     # A library that prints must not be taken for a reply.
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -186,16 +168,14 @@ def main() -> None:
         units = [symbol for symbol in part.free_symbols if symbol.name == "i"]
         return part.subs(dict.fromkeys(units, I)).doit() if units else part
 
-    def same_number(reference: Any, candidate: Any) -> bool:
-        pair = (reference, candidate)
+    def same_number(*pair: Any) -> bool:
         complex_ = any(isinstance(part, Basic) and part.has(I) for part in pair)
-        if not complex_ or not all(getattr(part, "is_number", False) for part in pair):
-            return False
-        return bool(simplify(expand_complex(reference - candidate)) == 0)
+        numbers = complex_ and all(getattr(part, "is_number", False) for part in pair)
+        return numbers and bool(simplify(expand_complex(pair[0] - pair[1])) == 0)
 
     @functools.lru_cache(maxsize=4096)
     def value(formula: str) -> list[Any]:
-        # The limits of math-verify itself are off: they can't interrupt sympy, the kill can.
+        # The limits of math-verify itself are off: they can't interrupt sympy, the signal can.
         parsed = parse(
             f"${formula}$",
             extraction_config=[config],
@@ -220,11 +200,11 @@ def main() -> None:
             same = same_number(reference[0], candidate[0])
         return "equal" if same else "different"
 
+    signal.setitimer(signal.ITIMER_REAL, 0)
     print(json.dumps("ready"), file=replies)
     for line in sys.stdin:
         request = json.loads(line)
-        # Ends an endless comparison whose asker is gone, where no parent-death signal exists.
-        signal.setitimer(signal.ITIMER_REAL, request["seconds"] + 5)
+        signal.setitimer(signal.ITIMER_REAL, request["seconds"])
         try:
             reply = verdict(request)
         except (Exception, MemoryError):

@@ -7,339 +7,277 @@ test are left out. Tests are not corrected for their number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from reasonkit.comparison.rows import Difference, Row, difference
+from reasonkit.comparison.parts import TRAINING
+from reasonkit.comparison.rows import Row, difference
+from reasonkit.report.results import points
 
 Outcome = Literal["confirmed", "contradicted", "undecided"]
+Gap = Mapping[str, Any]
+"""As of `rows.difference`."""
 
 MARGIN = 0.02
 """A difference in accuracy that is as good as none, where the cheaper way is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule of thumb and what became of it.
-
-    Attributes:
-        claim: as it is usually said.
-        test: what was held against it.
-        outcome: of the test.
-        evidence: the numbers.
-    """
-
-    claim: str
-    test: str
-    outcome: Outcome
-    evidence: str
-
-
-class Table:
-    """Finds rows and compares them.
+def find(rows: Sequence[Row], *ways: str, group: int | None = 0, name: str = "") -> Row | None:
+    """The most accurate row of some ways whose name holds a word; None where there is none.
 
     Args:
-        rows: of one comparison.
-        root: its run directory.
+        group: number of its model, the base being the first; None for any.
     """
-
-    def __init__(self, rows: Sequence[Row], root: Path) -> None:
-        self.rows = rows
-        self.root = root
-
-    @property
-    def groups(self) -> list[str]:
-        """The models, the base first."""
-        return list(dict.fromkeys(r.group for r in self.rows))
-
-    def find(self, way: str, group: int = 0, name: str = "") -> Row | None:
-        """The most accurate row of a way whose name holds a word; None where there is none."""
-        if group >= len(self.groups):
-            return None
-        found = [
-            r
-            for r in self.rows
-            if r.group == self.groups[group] and r.way == way and name in r.name
-        ]
-        return max(found, key=lambda r: r.accuracy, default=None)
-
-    def best_trained(self) -> Row | None:
-        """The most accurate model of the first group that was trained and answers alone."""
-        found = [self.find(way) for way in ("grpo", "distill", "sft-rl")]
-        return max((r for r in found if r), key=lambda r: r.accuracy, default=None)
-
-    def less(self, one: Row, other: Row) -> Difference:
-        """The accuracy of one row less that of another."""
-        return difference(one, other, self.root)
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    wanted = groups if group is None else groups[group:][:1]
+    found = [r for r in rows if r["group"] in wanted and r["way"] in ways and name in r["name"]]
+    return max(found, key=lambda r: r["accuracy"], default=None)
 
 
-def rules(table: Table) -> list[Rule]:
-    """Every rule that the rows can be held against."""
-    return [found for test in TESTS if (found := test(table)) is not None]
+def higher(one: Row, other: Row, gap: Gap) -> Outcome:
+    """Whether the one is more accurate."""
+    return "confirmed" if gap["low"] > 0 else "contradicted" if gap["high"] < 0 else "undecided"
 
 
-def _higher(gap: Difference) -> Outcome:
-    return "confirmed" if gap.low > 0 else "contradicted" if gap.high < 0 else "undecided"
+def no_higher(one: Row, other: Row, gap: Gap) -> Outcome:
+    """Whether the one is less accurate."""
+    return "contradicted" if gap["low"] > 0 else "confirmed" if gap["high"] < 0 else "undecided"
 
 
-def _points(gap: Difference) -> str:
-    return f"{gap.difference * 100:+.1f} points ({gap.low * 100:+.1f} to {gap.high * 100:+.1f})"
+def no_worse(gap: Gap, cheaper: bool) -> Outcome:
+    """Whether something is no worse, by `MARGIN`, and cheaper; or no better and dearer."""
+    if gap["low"] > -MARGIN and cheaper:
+        return "confirmed"
+    return "contradicted" if gap["high"] < MARGIN and not cheaper else "undecided"
 
 
-Pick = Callable[[Table], Row | None]
-"""Finds a row, or None."""
+def _trained_for_less(one: Row, other: Row, gap: Gap) -> Outcome:
+    return no_worse(gap, one["training"]["flops"] < other["training"]["flops"])
 
 
-def _asked(table: Table) -> Row | None:
-    return table.find("base", name="directly")
+def _asked_for_less(one: Row, other: Row, gap: Gap) -> Outcome:
+    return no_worse(gap, one["question_flops"] < other["question_flops"])
 
 
-def _worded(table: Table) -> Row | None:
-    return table.find("base", name="step by step")
+def _longer(one: Row, other: Row, gap: Gap) -> Outcome:
+    return "confirmed" if one["question_tokens"] > other["question_tokens"] else "contradicted"
+
+
+def _wasted(one: Row, other: Row, gap: Gap) -> Outcome:
+    now, was = one["requests"], other["requests"]
+    longer = now["mean_tokens"] > was["mean_tokens"] * (1 + MARGIN)
+    return "confirmed" if longer and now["low"] <= was["high"] else "contradicted"
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """A rule that says that one row is more accurate than another.
+class Rule:
+    """A rule of thumb about two rows.
 
     Attributes:
         claim: as it is usually said.
-        test: which two rows are held against each other.
-        one: the row that should be the better one.
-        other: the other one.
+        test: what is held against it.
+        one: finds the row that it speaks of.
+        other: finds the row that this is held against.
+        outcome: of the test.
+        evidence: the numbers: of both rows, their ``gap``, and ratios of what they cost.
+        about: a key that both rows need to hold something under.
     """
 
     claim: str
     test: str
-    one: Pick
-    other: Pick
+    one: Callable[[Sequence[Row]], Row | None]
+    other: Callable[[Sequence[Row]], Row | None]
+    outcome: Callable[[Row, Row, Gap], Outcome] = higher
+    evidence: str = "{one[name]} less {other[name]}: {gap}"
+    about: str = "name"
 
-    def __call__(self, table: Table) -> Rule | None:
-        """The rule by the rows; None where one of them isn't there."""
-        one, other = self.one(table), self.other(table)
-        if not one or not other:
+    def held(self, rows: Sequence[Row], root: Path) -> dict[str, str] | None:
+        """The rule by the rows, as it stands in ``summary.json``; None where one isn't there."""
+        one, other = self.one(rows), self.other(rows)
+        if not one or not other or not one[self.about] or not other[self.about]:
             return None
-        gap = table.less(one, other)
-        evidence = f"{one.name} less {other.name}: {_points(gap)}"
-        return Rule(self.claim, self.test, _higher(gap), evidence)
+        gap = difference(one, other, root)
+        evidence = self.evidence.format(
+            one=one,
+            other=other,
+            gap=points(gap, " points"),
+            tokens=one["question_tokens"] / max(other["question_tokens"], 1),
+            query=one["question_flops"] / max(other["question_flops"], 1),
+            training=one["training"]["flops"] / max(other["training"]["flops"], 1),
+        )
+        test, outcome = self.test.format(one=one), self.outcome(one, other, gap)
+        return {"claim": self.claim, "test": test, "outcome": outcome, "evidence": evidence}
 
 
-def _voting(table: Table) -> Rule | None:
-    vote, base = table.find("vote"), _asked(table)
-    if not vote or not base:
-        return None
-    gap, times = table.less(vote, base), vote.question_flops / max(base.question_flops, 1)
-    return Rule(
-        "Inference-time scaling is the cheapest to adopt, but its cost is paid on every query.",
-        "accuracy of the best vote on the base, less the base's; and its FLOPs a query above",
-        "confirmed" if gap.low > 0 and times > 1 else _higher(gap),
-        f"{vote.name}: {_points(gap)} at {times:.1f} times the FLOPs of every query",
-    )
+def _asked(rows: Sequence[Row]) -> Row | None:
+    return find(rows, "base", name="directly")
 
 
-def _longer_beats_wider(table: Table) -> Rule | None:
-    vote, best = table.find("vote"), table.best_trained()
-    if not vote or not best:
-        return None
-    gap = table.less(best, vote)
-    cheaper = best.question_flops < vote.question_flops
-    return Rule(
-        "A model that has learned to think longer is more useful than one that has to be sampled "
-        "many times.",
-        "accuracy of the best trained model less that of the best vote on the base, at fewer FLOPs "
-        "a query",
-        _no_worse(gap, cheaper),
-        f"{best.name} less {vote.name}: {_points(gap)} at "
-        f"{best.question_flops / max(vote.question_flops, 1):.2f} times the FLOPs of a query",
-    )
+def _worded(rows: Sequence[Row]) -> Row | None:
+    return find(rows, "base", name="step by step")
 
 
-def _no_worse(gap: Difference, cheaper: bool) -> Outcome:
-    """Whether something is no worse, by `MARGIN`, and cheaper; or no better and dearer."""
-    if gap.low > -MARGIN and cheaper:
-        return "confirmed"
-    if gap.high < MARGIN and not cheaper:
-        return "contradicted"
-    return "undecided"
+def _best(rows: Sequence[Row]) -> Row | None:
+    return find(rows, *TRAINING)
 
 
-def _distillation_is_cheap(table: Table) -> Rule | None:
-    group = len(table.groups) - 1
-    taught, rl = table.find("distill", group), table.find("grpo", group)
-    if not taught or not rl:
-        return None
-    gap = table.less(taught, rl)
-    cheaper = taught.training.flops < rl.training.flops
-    return Rule(
+def _vote(rows: Sequence[Row]) -> Row | None:
+    return find(rows, "vote")
+
+
+def _reinforced(rows: Sequence[Row]) -> Row | None:
+    return find(rows, "grpo")
+
+
+RULES = (
+    Rule(
         "With a strong teacher, distillation is the cost-effective move for a smaller model.",
-        f"on {taught.group}: accuracy of distillation less that of reinforcement learning from "
+        "on {one[group]}: accuracy of distillation less that of reinforcement learning from "
         f"scratch is above −{MARGIN * 100:g} points with all its interval, at fewer FLOPs (the "
         "teacher's own training apart)",
-        _no_worse(gap, cheaper),
-        f"{_points(gap)} at {taught.training.flops / max(rl.training.flops, 1):.2f} times the "
-        "training FLOPs",
-    )
-
-
-def _not_above_the_teacher(table: Table) -> Rule | None:
-    teacher = table.find("teacher")
-    taught = [r for group in (0, 1) if (r := table.find("distill", group)) is not None]
-    if not teacher or not taught:
-        return None
-    best = max(taught, key=lambda r: r.accuracy)
-    gap = table.less(best, teacher)
-    outcome: Outcome = (
-        "contradicted" if gap.low > 0 else "confirmed" if gap.high < 0 else "undecided"
-    )
-    return Rule(
-        "A student can't exceed its teacher.",
-        "accuracy of the best distilled model less that of the teacher",
-        outcome,
-        f"{best.name} less {teacher.name}: {_points(gap)}",
-    )
-
-
-def _sft_then_rl(table: Table) -> Rule | None:
-    both, rl = table.find("sft-rl"), table.find("grpo")
-    if not both or not rl:
-        return None
-    gap = table.less(both, rl)
-    return Rule(
-        "A warm start with supervised traces and then reinforcement learning has the ceiling of "
-        "RL.",
-        "accuracy after sft-rl less that after grpo",
-        _higher(gap),
-        f"{_points(gap)}; format {both.format:.0%} against {rl.format:.0%}, "
-        f"{both.training.flops / max(rl.training.flops, 1):.1f} times the training FLOPs",
-    )
-
-
-def _nothing_for_requests(table: Table) -> Rule | None:
-    base, best = _asked(table), table.best_trained()
-    if not base or not best or not base.requests or not best.requests:
-        return None
-    was, now = base.requests, best.requests
-    longer = now.mean_tokens > was.mean_tokens * (1 + MARGIN)
-    better = now.low > was.high
-    return Rule(
-        "Reasoning does nothing for requests that need none, and burns tokens there.",
-        f"{best.name} spends over {MARGIN:.0%} more tokens on everyday requests than the base, "
-        "and answers them no better (its interval isn't above the base's)",
-        "contradicted" if better or not longer else "confirmed",
-        f"{now.mean_tokens:.1f} tokens against {was.mean_tokens:.1f}; answered as wanted "
-        f"{now.accuracy:.1%} ({now.low:.1%} to {now.high:.1%}) against {was.accuracy:.1%} "
-        f"({was.low:.1%} to {was.high:.1%})",
-    )
-
-
-def _dear_a_query(table: Table) -> Rule | None:
-    base, best = _asked(table), table.best_trained()
-    if not base or not best:
-        return None
-    times = best.question_tokens / base.question_tokens
-    return Rule(
-        "Reasoning models are expensive per query.",
-        "tokens a question of the best trained model, as a multiple of the base's, above 1",
-        "confirmed" if times > 1 else "contradicted",
-        f"{best.name}: {best.question_tokens:.1f} against {base.question_tokens:.1f}, "
-        f"{times:.1f} times",
-    )
-
-
-TESTS: tuple[Callable[[Table], Rule | None], ...] = (
-    _distillation_is_cheap,
-    Gap(
+        lambda rows: find(rows, "distill", group=-1),
+        lambda rows: find(rows, "grpo", group=-1),
+        _trained_for_less,
+        "{gap} at {training:.2f} times the training FLOPs",
+    ),
+    Rule(
         "Distilled small models beat larger models that were trained by reinforcement learning "
         "from scratch.",
         "accuracy of the distilled smaller model less that of the larger one after grpo",
-        lambda table: table.find("distill", 1),
-        lambda table: table.find("grpo"),
+        lambda rows: find(rows, "distill", group=1),
+        _reinforced,
     ),
-    _not_above_the_teacher,
-    Gap(
+    Rule(
+        "A student can't exceed its teacher.",
+        "accuracy of the best distilled model less that of the teacher",
+        lambda rows: find(rows, "distill", group=None),
+        lambda rows: find(rows, "teacher"),
+        no_higher,
+    ),
+    Rule(
         "Reasoning can be reinforced with no demonstrations and no teacher, by checking answers.",
         "accuracy after grpo less that of the base, both asked directly",
-        lambda table: table.find("grpo"),
+        _reinforced,
         _asked,
     ),
-    _sft_then_rl,
-    Gap(
+    Rule(
+        "A warm start with supervised traces and then reinforcement learning has the ceiling of "
+        "RL.",
+        "accuracy after sft-rl less that after grpo",
+        lambda rows: find(rows, "sft-rl"),
+        _reinforced,
+        evidence="{gap}; format {one[format]:.0%} against {other[format]:.0%}, {training:.1f} "
+        "times the training FLOPs",
+    ),
+    Rule(
         "If you ask a model to think step by step, it gets multi-step problems right more often.",
         "accuracy of the base, step by step less directly",
         _worded,
         _asked,
     ),
-    Gap(
+    Rule(
         "Training beats prompting.",
         "accuracy of the best trained model, asked directly, less the base's step by step",
-        Table.best_trained,
+        _best,
         _worded,
     ),
-    _voting,
-    _longer_beats_wider,
-    _dear_a_query,
-    _nothing_for_requests,
+    Rule(
+        "Inference-time scaling is the cheapest to adopt, but its cost is paid on every query.",
+        "accuracy of the best vote on the base, less the base's; and its FLOPs a query above",
+        _vote,
+        _asked,
+        evidence="{one[name]}: {gap} at {query:.1f} times the FLOPs of every query",
+    ),
+    Rule(
+        "A model that has learned to think longer is more useful than one that has to be sampled "
+        "many times.",
+        "accuracy of the best trained model less that of the best vote on the base, at fewer FLOPs "
+        "a query",
+        _best,
+        _vote,
+        _asked_for_less,
+        "{one[name]} less {other[name]}: {gap} at {query:.2f} times the FLOPs of a query",
+    ),
+    Rule(
+        "Reasoning models are expensive per query.",
+        "tokens a question of the best trained model, as a multiple of the base's, above 1",
+        _best,
+        _asked,
+        _longer,
+        "{one[name]}: {one[question_tokens]:.1f} against {other[question_tokens]:.1f}, "
+        "{tokens:.1f} times",
+    ),
+    Rule(
+        "Reasoning does nothing for requests that need none, and burns tokens there.",
+        f"{{one[name]}} spends over {MARGIN:.0%} more tokens on everyday requests than the base, "
+        "and answers them no better (its interval isn't above the base's)",
+        _best,
+        _asked,
+        _wasted,
+        "{one[requests][mean_tokens]:.1f} tokens against {other[requests][mean_tokens]:.1f}; "
+        "answered as wanted {one[requests][accuracy]:.1%} ({one[requests][low]:.1%} to "
+        "{one[requests][high]:.1%}) against {other[requests][accuracy]:.1%} "
+        "({other[requests][low]:.1%} to {other[requests][high]:.1%})",
+        about="requests",
+    ),
 )
 
 
-def sentences(table: Table) -> list[str]:
+def rules(rows: Sequence[Row], root: Path) -> list[dict[str, str]]:
+    """Every rule that the rows can be held against.
+
+    Args:
+        root: the comparison's run directory.
+    """
+    return [held for rule in RULES if (held := rule.held(rows, root)) is not None]
+
+
+def _share(of: Mapping[str, Any]) -> str:
+    return f"{of['accuracy']:.1%} ({of['low']:.1%} to {of['high']:.1%}, n = {of['n']})"
+
+
+def sentences(rows: Sequence[Row]) -> list[str]:
     """What the rows say, in a few sentences."""
     made = []
-    for group in table.groups:
-        ours = [r for r in table.rows if r.group == group and r.way != "teacher"]
-        base, best = ours[0], max(ours, key=lambda r: r.accuracy)
-        text = f"{best.name} is the most accurate way with {group}: {_of(best)}"
-        if best.to_base and best is not base:
-            text += f", {_points(best.to_base)} above asking it directly ({base.accuracy:.1%})"
-        alike = [r.name for r in ours if r is not best and r.to_best and r.to_best.high >= 0]
+    for group in dict.fromkeys(row["group"] for row in rows):
+        ours = [r for r in rows if r["group"] == group and r["way"] != "teacher"]
+        base, best = ours[0], max(ours, key=lambda r: r["accuracy"])
+        text = f"{best['name']} is the most accurate way with {group}: {_share(best)}"
+        if best["to_base"] and best is not base:
+            gap = points(best["to_base"], " points")
+            text += f", {gap} above asking it directly ({base['accuracy']:.1%})"
+        alike = [r["name"] for r in ours if r is not best and r["to_best"]["high"] >= 0]
         if alike:
             text += f"; not told apart from it by these questions: {'; '.join(alike)}"
         made.append(f"{text}.")
-    made += filter(None, (_per_query(table), _crossing(table), _teachers(table), _far(table)))
+    vote, asked, best_trained = _vote(rows), _asked(rows), _best(rows)
+    if vote and asked:
+        made.append(
+            f"Voting needs no training: {vote['name']} gets {_share(vote)} for "
+            f"{vote['question_tokens']:,.0f} tokens a query, where one answer takes "
+            f"{asked['question_tokens']:.0f}."
+        )
+    first = [r for r in rows if r["group"] == rows[0]["group"]]
+    ahead = [r for r in first if r["way"] in TRAINING and r["cheaper_from"] is not None]
+    if ahead:
+        dearer = next(r for r in rows if r["name"] == ahead[0]["cheaper_than"])
+        ways = ", ".join(
+            f"{r['name']} from {r['cheaper_from']:,} queries ({r['accuracy']:.1%})" for r in ahead
+        )
+        made.append(
+            f"In FLOPs, training has paid for itself against {dearer['name']} "
+            f"({dearer['accuracy']:.1%}): {ways}."
+        )
+    unknown = {other["what"] for r in rows for other in r["apart"] if other["flops"] is None}
+    if unknown:
+        made.append(f"Not counted, because it isn't known: {', '.join(sorted(unknown))}.")
+    if best_trained and asked and best_trained["longer"] and asked["longer"]:
+        far = best_trained["longer"]
+        made.append(
+            f"On expressions longer than any that was trained on, {best_trained['name']} gets "
+            f"{far['accuracy']:.1%} ({far['low']:.1%} to {far['high']:.1%}) where the base gets "
+            f"{asked['longer']['accuracy']:.1%}."
+        )
     return made
-
-
-def _of(r: Row) -> str:
-    return f"{r.accuracy:.1%} ({r.low:.1%} to {r.high:.1%}, n = {r.n})"
-
-
-def _per_query(table: Table) -> str:
-    vote, base = table.find("vote"), _asked(table)
-    if not vote or not base:
-        return ""
-    return (
-        f"Voting needs no training: {vote.name} gets {_of(vote)} for {vote.question_tokens:,.0f} "
-        f"tokens a query, where one answer takes {base.question_tokens:.0f}."
-    )
-
-
-def _crossing(table: Table) -> str:
-    trained = [r for r in table.rows if r.group == table.groups[0] and r.training.flops]
-    alone = [r for r in trained if "+vote" not in r.way]
-    ahead = [r for r in alone if r.cheaper_from is not None]
-    if not ahead:
-        return ""
-    parts = [f"{r.name} from {r.cheaper_from:,} queries ({r.accuracy:.1%})" for r in ahead]
-    vote = next(r for r in table.rows if r.name == ahead[0].cheaper_than)
-    return (
-        f"In FLOPs, training has paid for itself against {vote.name} ({vote.accuracy:.1%}): "
-        f"{', '.join(parts)}."
-    )
-
-
-def _teachers(table: Table) -> str:
-    unknown = {a.what for r in table.rows for a in r.apart if a.flops is None}
-    return f"Not counted, because it isn't known: {', '.join(sorted(unknown))}." if unknown else ""
-
-
-def _far(table: Table) -> str:
-    base, best = _asked(table), table.best_trained()
-    if not best or not best.longer or not base or not base.longer:
-        return ""
-    return (
-        f"On expressions longer than any that was trained on, {best.name} gets "
-        f"{best.longer.accuracy:.1%} ({best.longer.low:.1%} to {best.longer.high:.1%}) where the "
-        f"base gets {base.longer.accuracy:.1%}."
-    )

@@ -12,12 +12,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reasonkit import measuring
 from reasonkit.answers.reading import answer_part
+from reasonkit.comparison.parts import BASE, STUDENT, TRAINING
+from reasonkit.comparison.rows import Finished, probe_name
+from reasonkit.config import CompareConfig
 from reasonkit.evaluation import Evaluation, Verdict, verdict_on
 from reasonkit.generation import Engine, Sampling
+from reasonkit.models.loading import resolve
+from reasonkit.plan import Plan
+from reasonkit.plan.policy import load_policy
+from reasonkit.prompts import ask as worded_as
+from reasonkit.prompts import led_by
 from reasonkit.tasks import TASKS, arithmetic, general
 from reasonkit.tasks.splits import split_of
-from reasonkit.types import Completion, Example
+from reasonkit.types import Example
 
 OPERANDS = (9, 10, 11)
 """Of expressions that are longer than any of the task ``arithmetic``, which has up to 8."""
@@ -53,18 +62,55 @@ def requests(count: int) -> list[Example]:
     return list(found.values())
 
 
+def ask(
+    finished: Finished, plan: Plan[CompareConfig], longer: list[Example], requests: list[Example]
+) -> None:
+    """Asks a part's model, in each of its wordings; what was asked already is kept.
+
+    Args:
+        plan: of the comparison's own settings.
+        longer: expressions; none where the task is another one.
+    """
+    from reasonkit.generation.local import LocalEngine
+
+    asked = {"longer": longer, "requests": requests} if longer else {"requests": requests}
+    missing = [
+        (name, shown)
+        for shown in finished.part.shown
+        for name in asked
+        if shown.probed and not finished.evaluation(probe_name(name, shown)).exists()
+    ]
+    if not missing:
+        return
+    own = {BASE: plan.config.model, STUDENT: plan.config.student or ""}
+    trained = finished.part.command in TRAINING
+    model = resolve(str(finished.run.path) if trained else own[finished.part.model])
+    tokenizer, weights = load_policy(replace(plan, model=model), plan.config.dtype)
+    engine, settings = LocalEngine(weights, tokenizer), finished.run.config
+    longest = settings["max_completion_tokens"]
+    for name, shown in missing:
+        led = led_by(settings.get("system_prompt"), asked[name])
+        if name == "longer":
+            limit = longest * LONGER_TOKENS
+            stretched = replace(plan, config=replace(plan.config, max_completion_tokens=limit))
+            kept = probe_name(name, shown)
+            measuring.measure(finished.run, kept, engine, stretched, led, shown.wording)
+        else:
+            worded = [worded_as(e, shown.wording) for e in led] if shown.wording else led
+            answered(engine, worded, longest).save(finished.evaluation(probe_name(name, shown)))
+
+
 def answered(engine: Engine, examples: Sequence[Example], max_tokens: int) -> Evaluation:
     """Greedy answers to requests, each judged by whether it is the good one."""
     started = time.perf_counter()
-    sampling = Sampling(max_tokens, temperature=0)
-    found = {
-        group.example.id: _verdict(group.example, group.completions[0])
-        for group in engine.sample(examples, 1, sampling)
-    }
+    found: dict[str, Verdict] = {}
+    for group in engine.sample(examples, 1, Sampling(max_tokens, temperature=0)):
+        (completion,) = group.completions
+        said, wanted = answer_part(completion.text) or "", group.example.answer
+        found[group.example.id] = replace(
+            verdict_on(group.example, completion),
+            extracted=said,
+            correct=said == wanted,
+            why="as a text",
+        )
     return Evaluation(tuple(found[e.id] for e in examples), time.perf_counter() - started)
-
-
-def _verdict(example: Example, completion: Completion) -> Verdict:
-    answer = answer_part(completion.text) or ""
-    verdict = verdict_on(example, completion)
-    return replace(verdict, extracted=answer, correct=answer == example.answer, why="as a text")

@@ -1,11 +1,18 @@
 """The settings of every command, declared once.
 
-A field's annotation is at once the flag, the YAML key, the documentation and the bounds. A flag
+A field is declared once: its flag, YAML key, documentation and bounds are made of that. A flag
 wins over the YAML file, which wins over the default. A default of None is filled in from the
 model's or the task's registry entry, so that what a run records is fully resolved.
 """
 
-from reasonkit.config.base import CommonConfig, Device, DType, Invocation
+from reasonkit.config.base import (
+    CommonConfig,
+    Device,
+    DType,
+    Invocation,
+    ServerConfig,
+    TrainingConfig,
+)
 from reasonkit.config.compare import CompareConfig
 from reasonkit.config.distill import Distillation, DistillConfig, Only
 from reasonkit.config.grpo import GrpoConfig, OnCollapse
@@ -17,35 +24,6 @@ from reasonkit.config.reading import (
     read_yaml,
     to_mapping,
 )
-from reasonkit.config.server import ServerConfig
 from reasonkit.config.sft_rl import SftRlConfig, StageName, Start
-from reasonkit.config.training import TrainingConfig
 from reasonkit.config.verifier import Aggregate, VerifierConfig
 from reasonkit.config.vote import VoteConfig
-
-__all__ = [
-    "Aggregate",
-    "CommonConfig",
-    "CompareConfig",
-    "Config",
-    "DType",
-    "Device",
-    "DistillConfig",
-    "Distillation",
-    "GrpoConfig",
-    "Invocation",
-    "OnCollapse",
-    "Only",
-    "ServerConfig",
-    "SftRlConfig",
-    "StageName",
-    "Start",
-    "TrainingConfig",
-    "VerifierConfig",
-    "VoteConfig",
-    "field_types",
-    "from_mapping",
-    "read_assignment",
-    "read_yaml",
-    "to_mapping",
-]

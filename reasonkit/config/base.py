@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+from reasonkit.types import Part
 
+Device = enum.StrEnum("Device", ["auto", "cpu", "cuda", "mps"])
+"""Where the model lives."""
 
-class Device(enum.StrEnum):
-    """Where the model lives."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
+DType = enum.StrEnum("DType", ["auto", "float32", "bfloat16", "float16"])
+"""The number format of the forward pass."""
 
 
-class DType(enum.StrEnum):
-    """The number format of the forward pass."""
+def flag(panel: str | None, help: str, default: Any = None, **more: Any) -> Any:
+    """A settings field that is a flag.
 
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-def flag(panel: str, help: str, **bounds: Any) -> Any:
-    """A flag of a settings field: its panel in ``--help``, what it does, and its bounds."""
-    return typer.Option(help=help, rich_help_panel=panel, **bounds)
+    Args:
+        panel: under which it stands in ``--help``.
+        help: what it does.
+        more: ``min`` and ``max``; ``one_way`` for a flag without ``--no-``; ``argument`` for one
+            that is given by its place.
+    """
+    return field(default=default, metadata={"panel": panel, "help": help, **more})
 
 
-DATA, ROLLOUT, OBJECTIVE, UPDATE, MACHINE, EVALUATION = (
-    "Model, task and rewards",
-    "Rollouts",
-    "Objective",
-    "Updates",
-    "Machine",
-    "Evaluation and checkpoints",
-)
+DATA, ROLLOUT, OBJECTIVE = "Model, task and rewards", "Rollouts", "Objective"
+UPDATE, MACHINE, EVALUATION = "Updates", "Machine", "Evaluation and checkpoints"
+SERVER = "A server in place of a model here"
 BY_MODEL = "(default: by model)"
 
 
@@ -48,58 +38,81 @@ BY_MODEL = "(default: by model)"
 class CommonConfig:
     """Settings that every command has; a command's own class adds to them."""
 
-    model: Annotated[str, flag(DATA, "Registry name, hub id, local folder or earlier run.")] = (
-        "abacus"
+    model: str = flag(DATA, "Registry name, hub id, local folder or earlier run.", "abacus")
+    task: str = flag(
+        DATA,
+        "Registry name, gym:NAME, a JSONL/CSV/Parquet file, a folder or a hub data set.",
+        "arithmetic",
     )
-    task: Annotated[
-        str,
-        flag(
-            DATA, "Registry name, gym:NAME, a JSONL/CSV/Parquet file, a folder or a hub data set."
-        ),
-    ] = "arithmetic"
-    reward: Annotated[
-        list[str] | None,
-        flag(DATA, "NAME=WEIGHT or FILE.py:FUNCTION=WEIGHT; may be repeated. (default: by task)"),
-    ] = None
-    columns: Annotated[
-        list[str] | None,
-        flag(DATA, "question=, answer=, tests= or entry_point=COLUMN of data. (default: guessed)"),
-    ] = None
-    system_prompt: Annotated[
-        str | None, flag(DATA, f"Put before each question; empty for none. {BY_MODEL}")
-    ] = None
-    max_prompt_tokens: Annotated[
-        int, flag(DATA, "Longer prompts are dropped and counted.", min=1)
-    ] = 1024
-    max_completion_tokens: Annotated[
-        int | None, flag(ROLLOUT, f"A completion is cut off here. {BY_MODEL}", min=2)
-    ] = None
-    reward_timeout: Annotated[
-        float, flag(MACHINE, "Seconds that one reward may take for one group.", min=0.1)
-    ] = 30.0
-    device: Annotated[Device, flag(MACHINE, "Where to run.")] = Device.auto
-    dtype: Annotated[DType, flag(MACHINE, "Format of the forward pass.")] = DType.auto
-    seed: Annotated[int, flag(MACHINE, "Of prompts, rollouts and adapters.", min=0)] = 0
-    validation_size: Annotated[int, flag(EVALUATION, "Validation examples.", min=1)] = 100
-    test_size: Annotated[int, flag(EVALUATION, "Test examples, at most.", min=1)] = 500
+    reward: list[str] | None = flag(
+        DATA, "NAME=WEIGHT or FILE.py:FUNCTION=WEIGHT; may be repeated. (default: by task)"
+    )
+    columns: list[str] | None = flag(
+        DATA, "question=, answer=, tests= or entry_point=COLUMN of data. (default: guessed)"
+    )
+    system_prompt: str | None = flag(DATA, f"Put before each question; empty for none. {BY_MODEL}")
+    max_prompt_tokens: int = flag(DATA, "Longer prompts are dropped and counted.", 1024, min=1)
+    max_completion_tokens: int | None = flag(
+        ROLLOUT, f"A completion is cut off here. {BY_MODEL}", min=2
+    )
+    reward_timeout: float = flag(
+        MACHINE, "Seconds that one reward may take for one group.", 30.0, min=0.1
+    )
+    device: Device = flag(MACHINE, "Where to run.", Device.auto)
+    dtype: DType = flag(MACHINE, "Format of the forward pass.", DType.auto)
+    seed: int = flag(MACHINE, "Of prompts, rollouts and adapters.", 0, min=0)
+    validation_size: int = flag(EVALUATION, "Validation examples.", 100, min=1)
+    test_size: int = flag(EVALUATION, "Test examples, at most.", 500, min=1)
+
+
+@dataclass(frozen=True)
+class TrainingConfig(CommonConfig):
+    """Settings that every command that trains has; a command's own class adds to them."""
+
+    part: Part = flag(
+        DATA, "Train questions that are used: all, or one of two disjoint halves.", Part.all
+    )
+    learning_rate: float | None = flag(UPDATE, f"Peak of AdamW's. {BY_MODEL}", min=0.0)
+    warmup_steps: int = flag(UPDATE, "Updates until the peak is reached.", 3, min=0)
+    max_grad_norm: float = flag(UPDATE, "Gradients are clipped here.", 1.0, min=0.0)
+    gradient_checkpointing: bool | None = flag(
+        UPDATE, "Save memory, compute activations twice. (default: on a GPU)"
+    )
+    lora: bool = flag(UPDATE, "Train low-rank adapters, not all weights.", False)
+    lora_rank: int = flag(UPDATE, "Rank of the adapters.", 16, min=1)
+    keep_adapter: bool = flag(UPDATE, "Save the adapter beside the merged weights.", False)
+    baselines: bool = flag(
+        EVALUATION, "Measure the untrained model with step-by-step wordings too.", True
+    )
+    save_every: int = flag(EVALUATION, "Steps between checkpoints; 0 is never.", 20, min=0)
+    keep_checkpoints: int = flag(EVALUATION, "Newest checkpoints kept, beside the best.", 2, min=1)
+    report_to: list[str] | None = flag(
+        EVALUATION, "tensorboard, trackio or wandb; may be repeated."
+    )
+
+
+@dataclass(frozen=True)
+class ServerConfig(CommonConfig):
+    """Settings of every command that can sample from a server."""
+
+    endpoint: str | None = flag(
+        SERVER, "URL of an OpenAI-compatible API, which ends in /v1; serves the model."
+    )
+    api_key_file: str | None = flag(SERVER, "File with its API key. (default: OPENAI_API_KEY)")
+    concurrency: int = flag(SERVER, "Requests under way at once.", 16, min=1)
+    requests_per_minute: float | None = flag(SERVER, "At most. (default: no limit)", min=0.001)
+    tokens_per_minute: float | None = flag(
+        SERVER, "At most, as asked for. (default: no limit)", min=1
+    )
+    request_timeout: float = flag(SERVER, "Seconds that one answer may take.", 600.0, min=0.1)
 
 
 @dataclass(frozen=True)
 class Invocation:
     """What belongs to one call of a command and not to its settings."""
 
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file of settings; flags win over it.")
-    ] = None
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Run directory. (default: a new one under runs/)")
-    ] = None
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with --run-dir, with its own settings.")
-    ] = False
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, print the plan and stop.")
-    ] = False
-    json: Annotated[
-        bool, typer.Option("--json", help="Print summary.json instead of the table.")
-    ] = False
+    config: Path | None = flag(None, "YAML file of settings; flags win over it.")
+    run_dir: Path | None = flag(None, "Run directory. (default: a new one under runs/)")
+    resume: bool = flag(None, "Go on with --run-dir, with its own settings.", False, one_way=True)
+    dry_run: bool = flag(None, "Check everything, print the plan and stop.", False, one_way=True)
+    json: bool = flag(None, "Print summary.json instead of the table.", False, one_way=True)

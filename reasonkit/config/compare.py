@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 from reasonkit.config.base import DATA, MACHINE, CommonConfig, flag
 
@@ -14,45 +13,30 @@ WAYS = "Ways and what they may spend"
 class CompareConfig(CommonConfig):
     """Settings of ``reasonkit compare``; those that every command has go to every part."""
 
-    teacher: Annotated[
-        str | None,
-        flag(
-            DATA,
-            "Whom distillation learns from; empty leaves it out. "
-            "(default: abacus-reasoner for an abacus, none for others)",
-        ),
-    ] = None
-    student: Annotated[
-        str | None,
-        flag(
-            DATA,
-            "A smaller model, on which distillation meets reinforcement learning from scratch; "
-            "empty for none. (default: abacus-mini beside an abacus, none beside others)",
-        ),
-    ] = None
-    only: Annotated[
-        list[str] | None,
-        flag(
-            WAYS,
-            "A part by name, with the base and what it needs; may be repeated. --dry-run lists "
-            "them. (default: all)",
-        ),
-    ] = None
-    set: Annotated[
-        list[str] | None,
-        flag(WAYS, "PART.SETTING=VALUE, as in grpo.steps=40; may be repeated."),
-    ] = None
-    budget: Annotated[
-        str | None,
-        flag(
-            WAYS,
-            "What each way may spend: FLOPs as in 2e12, or time as in 5min. (default: each way's "
-            "usual settings)",
-        ),
-    ] = None
-    quick: Annotated[
-        bool, flag(WAYS, "Fewer parts, steps and samples, and at most 200 test questions.")
-    ] = False
-    seeds: Annotated[
-        int, flag(MACHINE, "How often each part is run, with --seed and those after it.", min=1)
-    ] = 1
+    teacher: str | None = flag(
+        DATA,
+        "Whom distillation learns from; empty leaves it out. "
+        "(default: abacus-reasoner for an abacus, none for others)",
+    )
+    student: str | None = flag(
+        DATA,
+        "A smaller model, on which distillation meets reinforcement learning from scratch; "
+        "empty for none. (default: abacus-mini beside an abacus, none beside others)",
+    )
+    only: list[str] | None = flag(
+        WAYS,
+        "A part by name, with the base and what it needs; may be repeated. --dry-run lists "
+        "them. (default: all)",
+    )
+    set: list[str] | None = flag(WAYS, "PART.SETTING=VALUE, as in grpo.steps=40; may be repeated.")
+    budget: str | None = flag(
+        WAYS,
+        "What each way may spend: FLOPs as in 2e12, or time as in 5min. (default: each way's "
+        "usual settings)",
+    )
+    quick: bool = flag(
+        WAYS, "Fewer parts, steps and samples, and at most 200 test questions.", False
+    )
+    seeds: int = flag(
+        MACHINE, "How often each part is run, with --seed and those after it.", 1, min=1
+    )

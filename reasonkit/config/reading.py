@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import sys
-import types
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -20,8 +20,9 @@ Config = TypeVar("Config", bound=CommonConfig)
 
 
 def field_types(config: type) -> dict[str, Any]:
-    """Field name → its type without the Option."""
-    return get_type_hints(config)
+    """Field name → its type."""
+    hints = get_type_hints(config)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config)}
 
 
 def from_mapping(config: type[Config], values: Mapping[str, Any], where: str) -> Config:
@@ -31,25 +32,26 @@ def from_mapping(config: type[Config], values: Mapping[str, Any], where: str) ->
         UnknownNameError: for a key that is no field.
         RefusedError: for a value of the wrong type or out of bounds.
     """
-    hints, annotated = field_types(config), get_type_hints(config, include_extras=True)
+    types = field_types(config)
+    bounds = {field.name: field.metadata for field in dataclasses.fields(config)}
     read: dict[str, Any] = {}
     for key, value in values.items():
         name = key.replace("-", "_")
-        if name not in hints:
-            raise UnknownNameError("setting", key, hints, f"(in {where})")
-        read[name] = _read(value, hints[name], annotated[name], f"{where}: {key}")
+        if name not in types:
+            raise UnknownNameError("setting", key, types, f"(in {where})")
+        read[name] = _read(value, types[name], bounds[name], f"{where}: {key}")
     return config(**read)
 
 
-def _read(value: Any, hint: Any, annotated: Any, where: str) -> Any:
-    if get_origin(hint) in (Union, types.UnionType):
+def _read(value: Any, hint: Any, bounds: Mapping[str, Any], where: str) -> Any:
+    if get_origin(hint) is UnionType:
         if value is None:
             return None
         hint = next(arg for arg in get_args(hint) if arg is not type(None))
     if get_origin(hint) is list:
         items = value if isinstance(value, list) else [value]
         return [_text(str(item), where) for item in items]
-    if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
+    if issubclass(hint, enum.StrEnum):
         if value not in list(hint):
             raise UnknownNameError("value", str(value), list(hint), f"({where})")
         return hint(value)
@@ -64,11 +66,11 @@ def _read(value: Any, hint: Any, annotated: Any, where: str) -> Any:
         return _text(value, where)
     if hint is float and not abs(value) <= sys.float_info.max:
         raise RefusedError(f"{where}: expected a finite number, got {value}")
-    option = annotated.__metadata__[0]
-    if option.min is not None and value < option.min:
-        raise RefusedError(f"{where}: {value} is below {option.min}")
-    if option.max is not None and value > option.max:
-        raise RefusedError(f"{where}: {value} is above {option.max}")
+    least, most = bounds.get("min"), bounds.get("max")
+    if least is not None and value < least:
+        raise RefusedError(f"{where}: {value} is below {least}")
+    if most is not None and value > most:
+        raise RefusedError(f"{where}: {value} is above {most}")
     return hint(value)
 
 

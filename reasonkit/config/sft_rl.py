@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from reasonkit.config.base import DATA, EVALUATION, CommonConfig, flag
 
@@ -23,11 +23,8 @@ class StageName(enum.StrEnum):
     final_rl = "final-rl"
 
 
-class Start(enum.StrEnum):
-    """Which weights a stage begins with."""
-
-    base = "base"
-    policy = "policy"
+Start = enum.StrEnum("Start", ["base", "policy"])
+"""Which weights a stage begins with."""
 
 
 @dataclass(frozen=True)
@@ -40,44 +37,32 @@ class SftRlConfig(CommonConfig):
 
     CHANGEABLE: ClassVar[tuple[str, ...]] = ("until", "skip", "rejection_from", "set")
 
-    until: Annotated[StageName, flag(STAGES, "The last stage that is done.")] = StageName.final_rl
-    skip: Annotated[
-        list[str] | None, flag(STAGES, "A stage that is left out; may be repeated.")
-    ] = None
-    rejection_from: Annotated[
-        Start, flag(STAGES, "What the rejection stage trains: the base again, or the policy.")
-    ] = Start.base
-    set: Annotated[
-        list[str] | None,
-        flag(
-            STAGES,
-            "[STAGE.]SETTING=VALUE: a setting of distill or grpo, in one stage or in all that have "
-            "it, as in rl.steps=200; may be repeated.",
-        ),
-    ] = None
-    teacher: Annotated[
-        str | None,
-        flag(
-            DATA,
-            "Who writes the cold-start traces. (default: the model itself, asked for step-by-step "
-            "work)",
-        ),
-    ] = None
-    general_task: Annotated[
-        str, flag(DATA, "The task whose prompts the last stage mixes in; empty for none.")
-    ] = "general"
-    general_reward: Annotated[
-        list[str] | None,
-        flag(DATA, "As --reward, for those prompts. (default: by that task)"),
-    ] = None
-    general_chats: Annotated[
-        str | None,
-        flag(
-            DATA,
-            "A file of chats that the rejection stage learns too. (default: answers to the task "
-            "general; none for another)",
-        ),
-    ] = None
-    baselines: Annotated[
-        bool, flag(EVALUATION, "Measure the untrained model with step-by-step wordings too.")
-    ] = True
+    until: StageName = flag(STAGES, "The last stage that is done.", StageName.final_rl)
+    skip: list[str] | None = flag(STAGES, "A stage that is left out; may be repeated.")
+    rejection_from: Start = flag(
+        STAGES, "What the rejection stage trains: the base again, or the policy.", Start.base
+    )
+    set: list[str] | None = flag(
+        STAGES,
+        "[STAGE.]SETTING=VALUE: a setting of distill or grpo, in one stage or in all that have "
+        "it, as in rl.steps=200; may be repeated.",
+    )
+    teacher: str | None = flag(
+        DATA,
+        "Who writes the cold-start traces. (default: the model itself, asked for step-by-step "
+        "work)",
+    )
+    general_task: str = flag(
+        DATA, "The task whose prompts the last stage mixes in; empty for none.", "general"
+    )
+    general_reward: list[str] | None = flag(
+        DATA, "As --reward, for those prompts. (default: by that task)"
+    )
+    general_chats: str | None = flag(
+        DATA,
+        "A file of chats that the rejection stage learns too. (default: answers to the task "
+        "general; none for another)",
+    )
+    baselines: bool = flag(
+        EVALUATION, "Measure the untrained model with step-by-step wordings too.", True
+    )

@@ -19,14 +19,8 @@ from reasonkit.types import Completion, Example, Group
 class Sampling:
     """How tokens are drawn, as transformers defines it.
 
-    Attributes:
-        max_tokens: at most this many tokens a completion.
-        temperature: 0 is greedy decoding.
-        top_k: keep the k likeliest tokens; 0 keeps all.
-        top_p: keep the likeliest tokens that sum to p.
-        min_p: drop tokens less likely than this share of the likeliest.
-        seed: of the drawing.
-        stop: strings that end a completion; they stay part of it.
+    ``temperature`` 0 is greedy decoding, ``top_k`` 0 keeps all tokens, and strings of ``stop``,
+    which end a completion, stay part of it.
     """
 
     max_tokens: int
@@ -56,12 +50,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Samples that are wanted of an example.
-
-    Attributes:
-        example: the question.
-        places: which ones, by number.
-    """
+    """Samples that are wanted of an example, by number."""
 
     example: Example
     places: Sequence[int]

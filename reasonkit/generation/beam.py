@@ -12,28 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.local.drafts import Draft, continued
 from reasonkit.generation.local.drawing import seed_of
 from reasonkit.models.chat import encode_prompts
 from reasonkit.types import Completion, Example, Group
 
 MOST_STEPS = 64
 """A search that isn't over by then gives what it has."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Beam:
-    """A completion that is being written: its text, tokens, and their log-probabilities' sum.
-
-    Attributes:
-        ended: by itself.
-        full: whether there is no room for more.
-    """
-
-    text: str = ""
-    tokens: int = 0
-    logprob: float = 0.0
-    ended: bool = False
-    full: bool = False
 
 
 @dataclass(slots=True)
@@ -47,10 +32,9 @@ class _Search:
     """
 
     example: Example
-    prompt: list[int]
     opened: str
-    live: list[_Beam] = field(default_factory=lambda: [_Beam()])
-    done: list[_Beam] = field(default_factory=list)
+    live: list[Draft]
+    done: list[Draft] = field(default_factory=list)
     sampled: int = 0
 
 
@@ -87,77 +71,60 @@ class BeamEngine:
         its completions.
         """
         prompts, opened = encode_prompts(self.engine.tokenizer, examples)
-        searches = [_Search(*each) for each in zip(examples, prompts, opened, strict=True)]
+        searches = [
+            _Search(example, open, [Draft(prompt)])
+            for example, prompt, open in zip(examples, prompts, opened, strict=True)
+        ]
         for step in range(MOST_STEPS):
             going = [search for search in searches if search.live and len(search.done) < n]
             if not going:
                 break
             self._step(going, n, replace(sampling, stop=self.ends), step)
-            for search in going:
-                self._prune(search, n)
         for search in searches:
             yield Group(search.example, _completions(search, n))
 
     def _step(self, searches: Sequence[_Search], n: int, sampling: Sampling, step: int) -> None:
         """Goes on with every live beam, by one step, in as many ways as there is place for."""
-        tokenizer = self.engine.tokenizer
         begun = [(search, beam) for search in searches for beam in search.live]
-        ids = [
-            search.prompt + tokenizer(beam.text, add_special_tokens=False).input_ids
-            for search, beam in begun
-        ]
         seeds = [
             seed_of(sampling.seed, search.example.task, search.example.id, step, number)
             for number, (search, _) in enumerate(begun)
         ]
+        going: list[tuple[list[Draft], list[Draft]]] = [([], []) for _ in searches]
+        places = {id(search): place for place, search in enumerate(searches)}
         ways = self.width if step else n
-        for search in searches:
-            search.live = []
-        for i, made in self.engine.sample_ids(ids, ways, sampling, seeds):
+        beams = [beam for _, beam in begun]
+        for i, made in continued(self.engine, beams, ways, sampling, seeds):
             search, beam = begun[i]
             for completion in made:
                 search.sampled += completion.tokens
-                search.live.append(self._grown(beam, completion, sampling.max_tokens))
+                tokens = beam.tokens + completion.tokens
+                stopped = any(end in completion.text for end in self.ends)
+                ended = completion.finish_reason == "stop" and not stopped
+                full = completion.finish_reason == "length" or tokens >= sampling.max_tokens
+                draft = beam.grown(completion, ended and tokens <= sampling.max_tokens)
+                going[places[id(search)]][draft.ended or full].append(draft)
+        for search, (live, over) in zip(searches, going, strict=True):
+            search.done += over[: n - len(search.done)]
+            search.live = self._best(search, live, n - len(search.done))
 
-    def _grown(self, beam: _Beam, made: Completion, limit: int) -> _Beam:
-        ended = made.finish_reason == "stop" and not any(end in made.text for end in self.ends)
-        tokens = beam.tokens + made.tokens
-        return _Beam(
-            beam.text + made.text,
-            tokens,
-            beam.logprob + (made.mean_logprob or 0.0) * made.tokens,
-            ended and tokens <= limit,
-            made.finish_reason == "length" or tokens >= limit,
-        )
-
-    def _prune(self, search: _Search, n: int) -> None:
-        """Puts aside what has ended or is too long, and keeps the best of the rest."""
-        over = [beam for beam in search.live if beam.ended or beam.full]
-        search.done += over[: n - len(search.done)]
-        going = [beam for beam in search.live if beam not in over]
-        places = n - len(search.done)
-        partial = [Completion(search.opened + beam.text, (), "length") for beam in going]
+    def _best(self, search: _Search, live: Sequence[Draft], places: int) -> list[Draft]:
+        """The beams that are gone on with so that ``places`` are filled."""
+        partial = [beam.completion(search.opened, beam.tokens) for beam in live]
         scores = self.score(Group(search.example, partial)) if partial else []
         ranked = sorted(
-            zip(going, scores, strict=True),
+            zip(live, scores, strict=True),
             key=lambda pair: -float("inf") if pair[1] is None else pair[1],
             reverse=True,
         )
-        search.live = [beam for beam, _ in ranked[: -(-places // self.width)]]
+        return [beam for beam, _ in ranked[: -(-places // self.width)]]
 
 
 def _completions(search: _Search, n: int) -> list[Completion]:
     """The search's results: those that ended, then the best that didn't; n of them."""
-    found = (search.done + search.live)[:n] or [_Beam()]
+    found = (search.done + search.live)[:n] or [Draft([])]
     found += [found[-1]] * (n - len(found))
     share, rest = divmod(search.sampled, n)
     return [
-        Completion(
-            text=search.opened + beam.text,
-            token_ids=(),
-            finish_reason="stop" if beam.ended else "length",
-            mean_logprob=beam.logprob / max(1, beam.tokens),
-            count=share + (place < rest),
-        )
-        for place, beam in enumerate(found)
+        beam.completion(search.opened, share + (place < rest)) for place, beam in enumerate(found)
     ]

@@ -29,14 +29,10 @@ MOST_FAILED = 0.5
 
 
 class Pool:
-    """The samples of an engine, kept in a store.
+    """The samples of an engine, kept in a store of its model; more are added to those there are.
 
-    Asked for more samples of an example than before, it adds to those that there are.
-
-    Args:
-        store: of this engine's model.
-        engine: gives the same completions for the same call, or is a `PaidEngine`.
-        block: completions a block. Part of what settles the samples.
+    The engine gives the same completions for the same call, or is a `PaidEngine`. ``block`` is part
+    of what settles the samples.
     """
 
     def __init__(self, store: Store, engine: Engine, block: int = BLOCK) -> None:
@@ -66,15 +62,12 @@ class Pool:
         self, examples: Sequence[Example], n: int, sampling: Sampling
     ) -> Iterator[Group]:
         keyed = {key_of(example, sampling): example for example in examples}
-        lacking: dict[int, list[str]] = {}
-        for key in keyed:
-            lacking.setdefault(len(self.store.held(key)), []).append(key)
+        had = {key: len(self.store.held(key)) for key in keyed}
         for key, example in keyed.items():
-            have = len(self.store.held(key))
-            if have < n:
-                size = max(1, self.block // (n - have))
-                part, lacking[have] = lacking[have][:size], lacking[have][size:]
-                self._add_block({key: keyed[key] for key in part}, have, n, sampling)
+            if len(self.store.held(key)) < n:
+                alike = [k for k in keyed if had[k] == had[key] == len(self.store.held(k))]
+                part = alike[: max(1, self.block // (n - had[key]))]
+                self._add_block({key: keyed[key] for key in part}, had[key], n, sampling)
             yield self._group(key, example, n)
 
     def _add_block(

@@ -9,16 +9,17 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reasonkit.answers.comparison import answers_match, check_reference
+from reasonkit.answers.comparison import check_reference
 from reasonkit.answers.reading import extract_answer
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import Sampling
 from reasonkit.tasks.files import records
-from reasonkit.tasks.rows import USUAL, Row, cell
+from reasonkit.tasks.rows import USUAL, Row, agree, cell
 from reasonkit.types import Completion, Example, Group
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -81,28 +82,38 @@ def read_completions(path: Path, fields: Mapping[str, str]) -> list[Recorded]:
     scores: dict[str, list[float]] = {}
     named: dict[str, str] = {}
     for where, record in records(path):
-        named = named or _named(record, fields, where)
-        row = Row(where, _text(record, named["question"], where).strip(), "")
-        if not row.question:
-            raise DataError(f"{where}: no text in field {named['question']!r}")
-        row = Row(where, row.question, _reference(record, named["reference"], where))
+        there = dict(_flat(record))
+        named = named or _named(there, fields, where)
+        for name in named.values():
+            if name not in there:
+                near = ", ".join(difflib.get_close_matches(name, there, n=3) or there) or "none"
+                raise DataError(f"{where}: no field {name!r}; there are: {near}")
+        row = _row(there, named, where)
         first = rows.setdefault(row.question, row)
-        if first is row:
-            _require_readable(row)
-        elif first.answer != row.answer and not answers_match(first.answer, row.answer):
+        if not agree(first.answer, row.answer):
             raise DataError(
                 f"{where}: the reference answer is {row.answer!r}, but {first.answer!r} at "
                 f"{first.where} for the same question"
             )
-        made = _completions(record, named, where)
-        completions.setdefault(row.question, []).extend(made)
-        if "scores" in named:
-            given = _numbers(record, named["scores"], len(made), where)
-            scores.setdefault(row.question, []).extend(given)
-    return [
-        Recorded(
-            Group(row.example(path.stem), completions[question]), tuple(scores.get(question, ()))
+        texts = _listed(there[named["completions"]])
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise DataError(
+                f"{where}: expected a completion or a list of them in field "
+                f"{named['completions']!r}"
+            )
+        given = {
+            role: _numbers(there[named[role]], named[role], len(texts), where)
+            for role in ("scores", "tokens")
+            if role in named
+        }
+        counts = given.get("tokens", [len(text.split()) for text in texts])
+        completions.setdefault(row.question, []).extend(
+            Completion(text, (), "stop", count=int(count))
+            for text, count in zip(texts, counts, strict=True)
         )
+        scores.setdefault(row.question, []).extend(given.get("scores", ()))
+    return [
+        Recorded(Group(row.example(path.stem), completions[question]), tuple(scores[question]))
         for question, row in rows.items()
     ]
 
@@ -147,99 +158,62 @@ class ReplayEngine:
             yield Group(example, group.completions[:n])
 
 
-def _named(record: Mapping[str, Any], fields: Mapping[str, str], where: str) -> dict[str, str]:
+def _flat(record: Mapping[str, Any], inside: str = "") -> Iterator[tuple[str, Any]]:
+    """What a record holds, by name; ``a.b`` for b inside a."""
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{inside}{name}.")
+        else:
+            yield f"{inside}{name}", value
+
+
+def _named(there: Mapping[str, Any], fields: Mapping[str, str], where: str) -> dict[str, str]:
     """The field of each role, as named or guessed from the first row."""
-    there = list(_paths(record))
     named = dict(fields)
     for role in NEEDED:
-        if role not in named:
-            guessed = next((name for name in FIELDS[role] if name in there), None)
-            if guessed is None:
-                raise DataError(
-                    f"{where}: which field is the {role}? pass --fields {role}=FIELD; "
-                    f"there are: {', '.join(there) or 'none'}"
-                )
-            named[role] = guessed
+        guessed = next((name for name in FIELDS[role] if name in there), None)
+        if role not in named and guessed is None:
+            raise DataError(
+                f"{where}: which field is the {role}? pass --fields {role}=FIELD; "
+                f"there are: {', '.join(there) or 'none'}"
+            )
+        named.setdefault(role, guessed or "")
     return named
 
 
-def _paths(record: Mapping[str, Any], inside: str = "") -> Iterator[str]:
-    for name, value in record.items():
-        if isinstance(value, dict):
-            yield from _paths(value, f"{inside}{name}.")
-        else:
-            yield f"{inside}{name}"
-
-
-def _value(record: Mapping[str, Any], name: str, where: str) -> Any:
-    value: Any = record
-    if name in record:
-        return record[name]
-    for part in name.split("."):
-        if not isinstance(value, dict) or part not in value:
-            there = list(_paths(record))
-            near = difflib.get_close_matches(name, there, n=3) or there
-            raise DataError(f"{where}: no field {name!r}; there are: {', '.join(near) or 'none'}")
-        value = value[part]
-    return value
-
-
-def _text(record: Mapping[str, Any], name: str, where: str) -> str:
-    value = _value(record, name, where)
-    if not isinstance(value, str):
-        raise DataError(f"{where}: no text in field {name!r}")
-    return value
-
-
-def _reference(record: Mapping[str, Any], name: str, where: str) -> str:
-    value = _value(record, name, where)
-    text = "" if isinstance(value, bool) else cell(value)
-    if any(sign in text for sign in ("\n", "####", "\\boxed")):
-        text = extract_answer(text) or ""
-    if not text:
-        raise DataError(f"{where}: no reference answer in field {name!r}")
-    return text
-
-
-def _require_readable(row: Row) -> None:
+def _row(there: Mapping[str, Any], named: Mapping[str, str], where: str) -> Row:
+    question, reference = there[named["question"]], there[named["reference"]]
+    if not isinstance(question, str) or not question.strip():
+        raise DataError(f"{where}: no text in field {named['question']!r}")
+    answer = "" if isinstance(reference, bool) else cell(reference)
+    if any(sign in answer for sign in ("\n", "####", "\\boxed")):
+        answer = extract_answer(answer) or ""
+    if not answer:
+        raise DataError(f"{where}: no reference answer in field {named['reference']!r}")
     try:
-        check_reference(row.answer)
+        check_reference(answer)
     except DataError as error:
-        raise DataError(f"{row.where}: {error}") from error
+        raise DataError(f"{where}: {error}") from error
+    return Row(where, question.strip(), answer)
 
 
-def _completions(
-    record: Mapping[str, Any], named: Mapping[str, str], where: str
-) -> list[Completion]:
-    name = named["completions"]
-    value = _value(record, name, where)
-    texts = value if isinstance(value, list) else [value]
-    if not texts or not all(isinstance(text, str) for text in texts):
-        raise DataError(f"{where}: expected a completion or a list of them in field {name!r}")
-    counts: Sequence[float] = [len(text.split()) for text in texts]
-    if "tokens" in named:
-        counts = _numbers(record, named["tokens"], len(texts), where)
-    return [
-        Completion(text, (), "stop", count=int(count))
-        for text, count in zip(texts, counts, strict=True)
-    ]
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
-def _numbers(record: Mapping[str, Any], name: str, wanted: int, where: str) -> list[float]:
+def _numbers(value: Any, name: str, wanted: int, where: str) -> list[float]:
     """A number for each completion of a row; each bare or the one element of a list."""
-    value = _value(record, name, where)
-    values = value if isinstance(value, list) else [value]
-    bare = [v[0] if isinstance(v, list) and len(v) == 1 else v for v in values]
-    if len(bare) != wanted:
-        raise DataError(f"{where}: {len(bare)} numbers in field {name!r} for {wanted} completions")
-    return [_number(number, name, where) for number in bare]
-
-
-def _number(value: Any, name: str, where: str) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
+    values = [v[0] if isinstance(v, list) and len(v) == 1 else v for v in _listed(value)]
+    if len(values) != wanted:
+        raise DataError(
+            f"{where}: {len(values)} numbers in field {name!r} for {wanted} completions"
+        )
+    numbers = []
+    for given in values:
         number = math.nan
-    if not math.isfinite(number):
-        raise DataError(f"{where}: {value!r} in field {name!r} is no number")
-    return number
+        with suppress(TypeError, ValueError, OverflowError):
+            number = math.nan if isinstance(given, bool) else float(given)
+        if not math.isfinite(number):
+            raise DataError(f"{where}: {given!r} in field {name!r} is no number")
+        numbers.append(number)
+    return numbers

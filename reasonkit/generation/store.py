@@ -31,7 +31,7 @@ def key_of(example: Example, sampling: Sampling) -> str:
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Content:
     """What the file of a store holds.
 
@@ -42,7 +42,7 @@ class Content:
         size: bytes of the whole blocks, the first line included.
     """
 
-    origin: Mapping[str, object] | None
+    origin: Mapping[str, object] | None = None
     held: dict[str, dict[int, Completion]] = field(default_factory=dict)
     failures: dict[tuple[str, int], str] = field(default_factory=dict)
     size: int = 0
@@ -55,10 +55,8 @@ def read(path: Path) -> Content:
         DataError: it is broken, elsewhere than at its end.
     """
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    origin: Mapping[str, object] | None = None
-    held: dict[str, dict[int, Completion]] = {}
-    failures: dict[tuple[str, int], str] = {}
-    size = whole = 0
+    content = Content()
+    size = 0
     block: list[tuple[str, int, Completion]] = []
     for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):
@@ -67,7 +65,7 @@ def read(path: Path) -> Content:
         try:
             record = json.loads(line)
             if number == 1:
-                origin, whole = dict(record["origin"]), size
+                content.origin, content.size = dict(record["origin"]), size
                 continue
             block.append((record["key"], record["place"], _completion(record)))
         except (ValueError, TypeError, LookupError) as error:
@@ -77,12 +75,12 @@ def read(path: Path) -> Content:
         if not record.get("more"):
             for key, place, completion in block:
                 if completion.finish_reason == "failed":
-                    failures[key, place] = completion.failure
+                    content.failures[key, place] = completion.failure
                 else:
-                    held.setdefault(key, {})[place] = completion
-                    failures.pop((key, place), None)
-            block, whole = [], size
-    return Content(origin, held, failures, whole)
+                    content.held.setdefault(key, {})[place] = completion
+                    content.failures.pop((key, place), None)
+            block, content.size = [], size
+    return content
 
 
 def count_failures(path: Path) -> dict[str, int]:
@@ -114,8 +112,14 @@ class Store:
         self._lock = threading.Lock()
         header: dict[str, Any] = {"origin": json.loads(json.dumps(dict(origin)))}
         content = read(path)
-        if content.origin is not None:
-            _require_same(path, content.origin, header["origin"])
+        there = header["origin"] if content.origin is None else content.origin
+        for name in {**there, **header["origin"]}:
+            held, asked = there.get(name), header["origin"].get(name)
+            if held != asked:
+                raise RefusedError(
+                    f"{path} holds samples of {name} {held!r}, not {asked!r}: "
+                    "pass another --run-dir"
+                )
         self._held, self._size = content.held, content.size
         self._failed: dict[str, int] = {}
         if path.exists():
@@ -176,18 +180,10 @@ class Store:
         self._size += len(content)
 
 
-def _require_same(path: Path, held: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
-    for name in {**held, **origin}:
-        if held.get(name) != origin.get(name):
-            raise RefusedError(
-                f"{path} holds samples of {name} {held.get(name)!r}, not {origin.get(name)!r}: "
-                "pass another --run-dir"
-            )
-
-
 def _record(key: str, drawn: Drawn) -> dict[str, Any]:
     completion = drawn.completion
-    record: dict[str, Any] = {
+    extra = {"token_ids": completion.token_ids, "failure": completion.failure}
+    return {
         "id": drawn.example.id,
         "key": key,
         "place": drawn.place,
@@ -195,12 +191,8 @@ def _record(key: str, drawn: Drawn) -> dict[str, Any]:
         "tokens": completion.tokens,
         "finish": completion.finish_reason,
         "logprob": completion.mean_logprob,
+        **{name: value for name, value in extra.items() if value},
     }
-    if completion.token_ids:
-        record["token_ids"] = completion.token_ids
-    if completion.failure:
-        record["failure"] = completion.failure
-    return record
 
 
 def _completion(record: Mapping[str, Any]) -> Completion:

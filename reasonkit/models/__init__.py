@@ -8,31 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from reasonkit.prompts import THINK_FIRST
+
 Shape = tuple[int, int, int, int, int, int]
 """Parameters, layers, hidden width, key-value heads, head width, vocabulary."""
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The linear layers of the models that have an entry."""
 
 Made = tuple[int, int, float]
 """Tokens sampled and trained on, and seconds, of the run that has made a model."""
 
-THINK_FIRST = (
-    "Work the problem out before you answer. Put your reasoning between <think> and </think>, then "
-    "give only the final answer between <answer> and </answer>."
-)
-"""Asks for DeepSeek-R1-Zero's format (arXiv:2501.12948, table 1)."""
-
 
 @dataclass(frozen=True, slots=True)
 class RLDefaults:
-    """Settings of reinforcement learning that depend on the model.
+    """What depends on the model of `reasonkit.config.GrpoConfig`.
 
     Attributes:
-        learning_rate: with all weights trained.
         lora_learning_rate: with adapters trained.
-        max_completion_tokens: where a completion is cut off.
-        group_size: completions a prompt.
-        prompts_per_step: prompts a rollout.
-        steps: rollouts.
-        micro_batch: completions a forward and backward pass.
     """
 
     learning_rate: float = 1e-6
@@ -46,15 +39,10 @@ class RLDefaults:
 
 @dataclass(frozen=True, slots=True)
 class SFTDefaults:
-    """Settings of learning from traces that depend on the student.
+    """What depends on the student of `reasonkit.config.DistillConfig`.
 
     Attributes:
-        learning_rate: with all weights trained.
         lora_learning_rate: with adapters trained.
-        epochs: passes over the traces.
-        batch_tokens: tokens an update.
-        micro_batch_tokens: tokens a forward and backward pass.
-        questions: train questions that the teacher is asked.
     """
 
     learning_rate: float = 1e-5
@@ -67,15 +55,7 @@ class SFTDefaults:
 
 @dataclass(frozen=True, slots=True)
 class VerifierDefaults:
-    """Settings of training a verifier that depend on the generator it starts from.
-
-    Attributes:
-        learning_rate: of all weights.
-        lm_weight: of predicting the solution's tokens, beside judging them.
-        questions: train questions that the generator answers.
-        micro_batch: completions a forward and backward pass.
-        step_ends: texts whose token ends a step of its work.
-    """
+    """What depends on the generator of `reasonkit.config.VerifierConfig`."""
 
     learning_rate: float = 1e-5
     lm_weight: float = 1.0
@@ -89,16 +69,9 @@ class Model:
     """An entry of the registry.
 
     Attributes:
-        name: as on the command line.
         source: hub id, or ``packaged``.
-        description: one line.
-        shape: parameters, layers, hidden width, key-value heads, head width, vocabulary.
-        system_prompt: put before each question; None for none.
         wait: what it says when it thinks again.
         lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
-        rl: defaults of reinforcement learning.
-        sft: defaults of learning from traces.
-        verifier: defaults of training a verifier.
         made: what it took to make it of its base; None where that isn't known.
     """
 
@@ -108,15 +81,7 @@ class Model:
     shape: Shape
     system_prompt: str | None = THINK_FIRST
     wait: str = "Wait"
-    lora_targets: tuple[str, ...] | str = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "o_proj",
-        "gate_proj",
-        "up_proj",
-        "down_proj",
-    )
+    lora_targets: tuple[str, ...] | str = PROJECTIONS
     rl: RLDefaults = RLDefaults()
     sft: SFTDefaults = SFTDefaults()
     verifier: VerifierDefaults = VerifierDefaults()
@@ -128,6 +93,7 @@ class Model:
         return self.shape[0]
 
 
+ABACUS = (1_124_576, 4, 160, 2, 32, 106)
 ABACUS_RL = RLDefaults(
     learning_rate=3e-4,
     lora_learning_rate=2e-3,
@@ -183,14 +149,7 @@ R1_DISTILL = {
 }
 
 
-def _hub_name(size: str) -> str:
-    """``0.5b`` as the hub writes it: ``0.5B``."""
-    parts = size.split("-")
-    return "-".join(part.upper() if part[0].isdigit() else part.capitalize() for part in parts)
-
-
-BASE = "base model"
-BASE_AND_INSTRUCT = {"": BASE, "-Instruct": "answers chats"}
+BASE_AND_INSTRUCT = {"": "base model", "-Instruct": "answers chats"}
 
 
 def _family(
@@ -205,7 +164,7 @@ def _family(
     return [
         Model(
             f"{name}-{size}{tail.lower()}",
-            f"{source}-{_hub_name(size)}{tail}",
+            f"{source}-{size.title()}{tail}",
             description,
             shape,
             system_prompt,
@@ -216,41 +175,33 @@ def _family(
     ]
 
 
+def _abacus(name: str, description: str, shape: Shape, made: Made | None = None) -> Model:
+    """An embedded model that answers."""
+    return Model(
+        name,
+        "packaged",
+        description,
+        shape,
+        system_prompt=None,
+        wait=" wait, ",
+        rl=ABACUS_RL,
+        sft=MINI_SFT if name == "abacus-mini" else ABACUS_SFT,
+        verifier=ABACUS_VERIFIER,
+        made=made,
+    )
+
+
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
-        Model(
-            "abacus",
-            "packaged",
-            "base model, pre-trained on a web in miniature",
-            (1_124_576, 4, 160, 2, 32, 106),
-            system_prompt=None,
-            wait=" wait, ",
-            rl=ABACUS_RL,
-            sft=ABACUS_SFT,
-            verifier=ABACUS_VERIFIER,
+        _abacus("abacus", "base model, pre-trained on a web in miniature", ABACUS),
+        _abacus(
+            "abacus-mini", "a smaller student of the same corpus", (287_520, 3, 96, 1, 32, 106)
         ),
-        Model(
-            "abacus-mini",
-            "packaged",
-            "a smaller student of the same corpus",
-            (287_520, 3, 96, 1, 32, 106),
-            system_prompt=None,
-            wait=" wait, ",
-            rl=ABACUS_RL,
-            sft=MINI_SFT,
-            verifier=ABACUS_VERIFIER,
-        ),
-        Model(
+        _abacus(
             "abacus-reasoner",
-            "packaged",
             "abacus after `reasonkit sft-rl`: thinks where it is asked to reason; a teacher",
-            (1_124_576, 4, 160, 2, 32, 106),
-            system_prompt=None,
-            wait=" wait, ",
-            rl=ABACUS_RL,
-            sft=ABACUS_SFT,
-            verifier=ABACUS_VERIFIER,
+            ABACUS,
             made=(899_478, 1_095_171, 116.3),
         ),
         Model(
@@ -261,7 +212,9 @@ MODELS: dict[str, Model] = {
             system_prompt=None,
         ),
         *_family("qwen2.5", "Qwen/Qwen2.5", QWEN25, BASE_AND_INSTRUCT),
-        *_family("qwen3", "Qwen/Qwen3", QWEN3, {"-Base": BASE, "": "thinks before it answers"}),
+        *_family(
+            "qwen3", "Qwen/Qwen3", QWEN3, {"-Base": "base model", "": "thinks before it answers"}
+        ),
         *_family("smollm2", "HuggingFaceTB/SmolLM2", SMOLLM2, BASE_AND_INSTRUCT),
         *_family("llama-3.2", "meta-llama/Llama-3.2", LLAMA32, BASE_AND_INSTRUCT),
         *_family(

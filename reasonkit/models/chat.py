@@ -90,78 +90,57 @@ def settle(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
     """
     if tokenizer.chat_template is None:
         tokenizer.chat_template = _begin(tokenizer) + PLAIN_TEMPLATE
-        return (
-            f"{name} {NO_TEMPLATE}: a plain one is used, `User: …` and `Assistant: …` on lines of "
-            "their own"
-        )
+        return f"{name} {NO_TEMPLATE}: a plain one is used, lines of `User: …` and `Assistant: …`"
     try:
         written = tokenizer.get_chat_template()
     except ValueError as error:
         raise RefusedError(f"{name}: none of its chat templates is called default") from error
-    mended = (written, JOINED % AS_IT_IS + written, JOINED % SYSTEM_AS_USER + written)
+    folding = JOINED % SYSTEM_AS_USER + written
     for chats in (ANY_CHAT, ONE_QUESTION):
-        for template in mended:
-            if not any(_fault(tokenizer, chat, template) for chat in chats):
+        for template in (written, JOINED % AS_IT_IS + written, folding):
+            if not any(_written(tokenizer, chat, template)[1] for chat in chats):
                 tokenizer.chat_template = template
-                folded = template is mended[-1]
                 said = f"{name} takes no system message: it is put before the first question"
-                return said if folded else ""
-    fault = _fault(tokenizer, [USER], written) or _fault(tokenizer, [SYSTEM, USER], written)
+                return said if template is folding else ""
+    fault = (
+        _written(tokenizer, [USER], written)[1] or _written(tokenizer, [SYSTEM, USER], written)[1]
+    )
     raise RefusedError(f"{name}: its chat template can't be used: {fault}")
 
 
-def _fault(
-    tokenizer: PreTrainedTokenizerBase, chat: Sequence[Message], template: str | None = None
-) -> str:
-    """Why a template, by default the tokenizer's, can't write a chat; empty where it can."""
+def _written(
+    tokenizer: PreTrainedTokenizerBase,
+    chat: Sequence[Message],
+    template: str | None = None,
+    opened: bool = False,
+) -> tuple[str, str]:
+    """A chat as a template, by default the tokenizer's, writes it; and why it can't, or nothing.
+
+    Thoughts of turns that are over may be left out, and nothing else.
+    """
     try:
-        text = tokenizer.apply_chat_template(list(chat), chat_template=template, tokenize=False)
+        text = str(
+            tokenizer.apply_chat_template(
+                list(chat), chat_template=template, tokenize=False, add_generation_prompt=opened
+            )
+        )
     except Exception as error:
-        return " ".join(str(error).split())[:200] or type(error).__name__
-    return _left_out(chat, str(text))
-
-
-def _left_out(chat: Sequence[Message], text: str) -> str:
-    """What a rendered chat lacks of what was put in; thoughts of turns that are over may go."""
+        return "", " ".join(str(error).split())[:200] or type(error).__name__
     for message in chat:
         said = message["content"].rpartition("</think>")[2].strip()
         if said not in text:
-            return f"it leaves out what the {message['role']} says, {said[:80]!r}"
-    return ""
+            return text, f"it leaves out what the {message['role']} says, {said[:80]!r}"
+    return text, ""
 
 
 def _begin(tokenizer: PreTrainedTokenizerBase) -> str:
     """What the tokenizer puts before every text, as the start of a template."""
     bare = tokenizer("a", add_special_tokens=False).input_ids
     whole = tokenizer("a").input_ids
-    for k in range(len(whole) - len(bare) + 1):
-        if whole[k : k + len(bare)] == bare:
-            begin = "".join(tokenizer.convert_ids_to_tokens(whole[:k]))
-            return "{{ " + json.dumps(begin, ensure_ascii=False) + " }}" if begin else ""
-    return ""
-
-
-def prompt_text(tokenizer: PreTrainedTokenizerBase, example: Example) -> str:
-    """The prompt as the model sees it, the assistant's turn opened.
-
-    Raises:
-        RefusedError: the template refuses these messages, or leaves a part of them out.
-    """
-    try:
-        text = str(
-            tokenizer.apply_chat_template(
-                list(example.messages), tokenize=False, add_generation_prompt=True
-            )
-        )
-        fault = _left_out(example.messages, text)
-    except Exception as error:
-        text, fault = "", " ".join(str(error).split())[:200] or type(error).__name__
-    if fault:
-        raise RefusedError(
-            f"{example.task}: {example.id}: the model's chat template can't write this prompt: "
-            f"{fault}"
-        )
-    return text
+    starts = range(len(whole) - len(bare) + 1)
+    k = next((k for k in starts if whole[k : k + len(bare)] == bare), 0)
+    begin = "".join(tokenizer.convert_ids_to_tokens(whole[:k]))
+    return "{{ " + json.dumps(begin, ensure_ascii=False) + " }}" if begin else ""
 
 
 def encode_prompts(
@@ -170,9 +149,17 @@ def encode_prompts(
     """Token ids of each prompt, and the thinking tag that its template has already opened.
 
     Raises:
-        RefusedError: the template can't write one of them.
+        RefusedError: the template refuses one of them, or leaves a part of it out.
     """
-    texts = [prompt_text(tokenizer, example) for example in examples]
+    texts = []
+    for example in examples:
+        text, fault = _written(tokenizer, example.messages, opened=True)
+        if fault:
+            raise RefusedError(
+                f"{example.task}: {example.id}: the model's chat template can't write this prompt: "
+                f"{fault}"
+            )
+        texts.append(text)
     # What begins every sequence is a part of the template, and would stand there twice.
     ids = tokenizer(texts, add_special_tokens=False).input_ids if texts else []
     opened = [m.group() if (m := OPENED_THOUGHT.search(text)) else "" for text in texts]
@@ -217,14 +204,12 @@ def _read(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[frozenset[
     added = tokenizer.added_tokens_decoder.keys() | special
     end = tokenizer.eos_token_id
     probed = ([SYSTEM, USER, ASSISTANT, AGAIN], [USER, ASSISTANT, AGAIN], [USER, ASSISTANT])
-    turns = next((chat for chat in probed if not _fault(tokenizer, chat)), None)
-    if turns is None or _fault(tokenizer, [USER, ASSISTANT]):
+    turns = next((chat for chat in probed if not _written(tokenizer, chat)[1]), None)
+    if turns is None or _written(tokenizer, [USER, ASSISTANT])[1]:
         return frozenset(named), end
 
     def tokens(chat: list[Message], opened: bool) -> list[int]:
-        text = str(
-            tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=opened)
-        )
+        text, _ = _written(tokenizer, chat, opened=opened)
         text = text if opened else text.rpartition(ASSISTANT["content"])[2]
         return list(tokenizer(text, add_special_tokens=False).input_ids)
 

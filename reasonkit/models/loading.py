@@ -6,15 +6,16 @@ Weights are read from safetensors only and no code of a model's author is ever r
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from reasonkit import processes
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
-from reasonkit.hub import is_id, reachable
+from reasonkit.hub import is_id, local_only, reachable
 from reasonkit.models import MODELS, OTHER, Model, chat, entry_for
 
 if TYPE_CHECKING:
@@ -27,17 +28,6 @@ if TYPE_CHECKING:
 
 PACKAGED = Path(__file__).parent / "weights"
 
-SAMPLING_ONLY = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "top_h",
-    "min_p",
-    "typical_p",
-    "epsilon_cutoff",
-    "eta_cutoff",
-)
-BEAMS_ONLY = ("early_stopping", "length_penalty")
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 """Fields of a generation_config.json."""
 
@@ -64,24 +54,35 @@ def resolve(name: str) -> ResolvedModel:
         OfflineError: it would have to be downloaded and the hub can't be reached.
     """
     path = Path(name)
-    if name in MODELS and MODELS[name].source == "packaged":
-        return ResolvedModel(MODELS[name], str(PACKAGED / name))
     if name not in MODELS and path.is_dir():
         return _resolve_folder(path)
     if name not in MODELS and not is_id(name):
         hint = "(or a folder, a run directory, a hub id owner/name)"
         raise UnknownNameError("model", name, MODELS, hint)
-    entry = MODELS[name] if name in MODELS else entry_for(name)
-    _require_available(entry.source)
+    entry = MODELS.get(name) or entry_for(name)
+    if entry.source == "packaged":
+        return ResolvedModel(entry, str(PACKAGED / name))
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = isinstance(try_to_load_from_cache(entry.source, "config.json"), str)
+    if not cached and not reachable():
+        raise OfflineError(
+            f"model {entry.source!r} is not in the cache and the hub can't be reached: pass the "
+            "path of a local folder, or --model abacus, which needs no download"
+        )
     return ResolvedModel(entry, entry.source)
 
 
 def _resolve_folder(path: Path, seen: frozenset[Path] = frozenset()) -> ResolvedModel:
-    folder = path
-    if (path / "run.json").exists():
-        folder = path / "final"
-        if not folder.exists():
-            raise RefusedError(f"run {path} has no final model yet: --resume it first")
+    """A folder of weights, or a run, of which is known what is of the model it has started from.
+
+    Args:
+        seen: the runs on the way here; a broken one may name itself.
+    """
+    is_run = (path / "run.json").exists()
+    folder = path / "final" if is_run else path
+    if is_run and not folder.exists():
+        raise RefusedError(f"run {path} has no final model yet: --resume it first")
     if not (folder / "config.json").exists():
         raise RefusedError(f"{folder} holds no model: there is no config.json")
     entry = replace(OTHER, name=str(path), source=str(folder))
@@ -98,29 +99,32 @@ def _resolve_folder(path: Path, seen: frozenset[Path] = frozenset()) -> Resolved
 
 
 def _entry_of(name: str, seen: frozenset[Path]) -> Model | None:
-    """What is known of a model that a run has started from, which may be a run itself.
-
-    Args:
-        seen: the runs on the way here; a broken one may name itself.
-    """
     path = Path(name)
     if name not in MODELS and path.is_dir() and path.resolve() not in seen:
-        try:
+        with suppress(RefusedError):
             return _resolve_folder(path, seen).entry
-        except RefusedError:
-            return None
+        return None
     return MODELS.get(name) or (entry_for(name) if is_id(name) else None)
 
 
-def _require_available(hub_id: str) -> None:
-    from huggingface_hub import try_to_load_from_cache
+def _read(resolved: ResolvedModel, automatic: Any, **options: Any) -> Any:
+    """What a class of transformers makes of a model's files.
 
-    cached = isinstance(try_to_load_from_cache(hub_id, "config.json"), str)
-    if not cached and not reachable():
-        raise OfflineError(
-            f"model {hub_id!r} is not in the cache and the hub can't be reached: pass the path of "
-            "a local folder, or --model abacus, which needs no download"
+    Raises:
+        RefusedError: it can't be read.
+    """
+    try:
+        return automatic.from_pretrained(
+            resolved.source,
+            trust_remote_code=False,
+            local_files_only=local_only(resolved.source),
+            **options,
         )
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RefusedError(
+            f"{resolved.entry.name}: can't be loaded from {resolved.source}: {reason}"
+        ) from error
 
 
 def load_tokenizer(resolved: ResolvedModel) -> tuple[PreTrainedTokenizerBase, str]:
@@ -131,12 +135,7 @@ def load_tokenizer(resolved: ResolvedModel) -> tuple[PreTrainedTokenizerBase, st
     """
     from transformers import AutoTokenizer
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            resolved.source, trust_remote_code=False, local_files_only=_local_only(resolved)
-        )
-    except Exception as error:
-        raise _broken(resolved, error) from error
+    tokenizer: PreTrainedTokenizerBase = _read(resolved, AutoTokenizer)
     name = resolved.entry.name
     remark = chat.settle(name, tokenizer)
     if tokenizer.pad_token is None:
@@ -156,12 +155,8 @@ def read_config(resolved: ResolvedModel) -> PreTrainedConfig:
     """
     from transformers import AutoConfig
 
-    try:
-        return AutoConfig.from_pretrained(
-            resolved.source, trust_remote_code=False, local_files_only=_local_only(resolved)
-        )
-    except Exception as error:
-        raise _broken(resolved, error) from error
+    config: PreTrainedConfig = _read(resolved, AutoConfig)
+    return config
 
 
 def load_model(
@@ -189,7 +184,6 @@ def load_model(
             f"{resolved.entry.name} is no language model but {written}: it scores texts and writes "
             "none"
         )
-    automatic = getattr(transformers, f"AutoModelFor{kind}")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     device = precision.device(device)
     if not there.get(device, True):
@@ -202,32 +196,29 @@ def load_model(
     options = {"generation_config": _generation_config(resolved)} if kind == "CausalLM" else {}
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
-    try:
-        model, found = automatic.from_pretrained(
-            resolved.source,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=_local_only(resolved),
-            output_loading_info=True,
-            **options,
-        )
-    except Exception as error:
-        raise _broken(resolved, error) from error
+    model, found = _read(
+        resolved,
+        getattr(transformers, f"AutoModelFor{kind}"),
+        dtype=getattr(torch, dtype),
+        use_safetensors=True,
+        output_loading_info=True,
+        **options,
+    )
     if found["missing_keys"]:
         missing = sorted(found["missing_keys"])
         raise RefusedError(
             f"{resolved.entry.name}: {len(missing)} tensors are missing in {resolved.source}, "
             f"{missing[0]} first"
         )
-    return model.to(device)
+    placed: PreTrainedModel = model.to(device)
+    return placed
 
 
 def _generation_config(resolved: ResolvedModel) -> GenerationConfig:
-    """How a model is to be sampled by its files, without what they say to no end.
+    """How a model is to be sampled by its files, of which each setting counts that fits the others.
 
-    That is what sets sampling without ``do_sample``, or beams without any: transformers reads it,
-    and refuses to write it. Where more is wrong than that, the ids of tokens are all that is kept.
+    Some set sampling without ``do_sample``, or beams without any: transformers reads that, and
+    refuses to write it.
 
     Raises:
         RefusedError: a file can't be read, or it names no token where it should.
@@ -240,7 +231,7 @@ def _generation_config(resolved: ResolvedModel) -> GenerationConfig:
         path = cached_file(
             resolved.source,
             name,
-            local_files_only=_local_only(resolved),
+            local_files_only=local_only(resolved.source),
             _raise_exceptions_for_missing_entries=False,
         )
         if path is not None:
@@ -249,27 +240,17 @@ def _generation_config(resolved: ResolvedModel) -> GenerationConfig:
         known = GenerationConfig().to_dict().keys()
         read = json.loads(Path(path).read_text(encoding="utf-8"))
         settings = {key: value for key, value in read.items() if key in known}
-        ids = {key: settings[key] for key in TOKEN_IDS if settings.get(key) is not None}
-        for key, value in ids.items():
-            if not all(type(id) is int for id in (value if isinstance(value, list) else [value])):
-                raise ValueError(f"{key} is {value!r}, and no token's id")
+        for key in TOKEN_IDS:
+            ids = settings.get(key)
+            for id in ids if isinstance(ids, list) else [ids]:
+                if ids is not None and type(id) is not int:
+                    raise ValueError(f"{key} is {ids!r}, and no token's id")
     except (OSError, ValueError, AttributeError) as error:
         raise RefusedError(f"{resolved.entry.name}: {path} can't be read: {error}") from error
-    unused = set(SAMPLING_ONLY) if settings.get("do_sample") is not True else set()
-    unused |= set(BEAMS_ONLY) if settings.get("num_beams") in (None, 1) else set()
-    try:
-        config = GenerationConfig(**{k: v for k, v in settings.items() if k not in unused})
-        config.validate(strict=True)
-    except (TypeError, ValueError, AttributeError):
-        return GenerationConfig(**ids)
-    return config
-
-
-def _local_only(resolved: ResolvedModel) -> bool:
-    """Whether the cache has to do: a library that is offline would retry for minutes."""
-    return not Path(resolved.source).exists() and not reachable()
-
-
-def _broken(resolved: ResolvedModel, error: Exception) -> RefusedError:
-    reason = " ".join(str(error).split())[:200]
-    return RefusedError(f"{resolved.entry.name}: can't be loaded from {resolved.source}: {reason}")
+    kept: dict[str, Any] = {}
+    first = (*TOKEN_IDS, "do_sample", "num_beams")
+    for key in sorted(settings, key=lambda key: key not in first):
+        with suppress(TypeError, ValueError, AttributeError):
+            GenerationConfig(**kept, **{key: settings[key]}).validate(strict=True)
+            kept[key] = settings[key]
+    return GenerationConfig(**kept)

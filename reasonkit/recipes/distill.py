@@ -1,6 +1,6 @@
-"""``reasonkit distill``: a student learns from a teacher's traces (DeepSeek-R1, section 2.4).
+"""``reasonkit distill``: a student learns from a teacher's worked answers (R1-Distill).
 
-The order of things: names are resolved, data is read and checked, the teacher answers a few
+The order of things: names are resolved, data and given traces are read, the teacher answers a few
 questions; only then is a run made, teacher and untrained student are measured, traces sampled and
 filtered, the student trained on them, and measured again on the same test questions.
 """
@@ -11,20 +11,21 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, running, runs
-from reasonkit.config import Distillation, DistillConfig, Invocation, Only, to_mapping
-from reasonkit.errors import DataError, RefusedError
+from reasonkit import console, learning, measuring, running
+from reasonkit.config import Distillation, DistillConfig, Invocation, Only
+from reasonkit.errors import DataError
 from reasonkit.generation import Engine
 from reasonkit.models import chat
 from reasonkit.models.loading import load_tokenizer
-from reasonkit.plan import Plan, load_policy, without_overlong
+from reasonkit.plan import Plan, policy
+from reasonkit.plan import distill as planning
 from reasonkit.provenance import fingerprint
-from reasonkit.stages import filtering, lessons, teacher, traces
-from reasonkit.stages.filtering import Sifted
-from reasonkit.stages.lessons import Lessons
-from reasonkit.stages.supervision import learn_on_policy, resolve_settings, supervise
-from reasonkit.stages.teacher import Teacher
+from reasonkit.runs import Run
 from reasonkit.tasks import describe, recorded, usual_rewards
+from reasonkit.traces import lessons, sampling, teacher
+from reasonkit.traces.filters import Sifted, sift, thresholds
+from reasonkit.traces.lessons import Lessons
+from reasonkit.traces.teacher import Teacher
 from reasonkit.types import Group
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
     """
     if running.is_done(config, invocation):
         return
-    _require_consistent(config)
     prepared = _prepare(config, invocation)
     if not invocation.resume:
         _look_ahead(prepared)
@@ -75,52 +75,31 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
     running.carry_out(made, lambda: _teach(made, prepared), invocation.json)
 
 
-def _require_consistent(config: DistillConfig) -> None:
-    if config.only == Only.train and config.traces is None:
-        raise RefusedError("--only train needs --traces: a file, or a run that has sampled some")
-    if config.only == Only.traces and config.traces is not None:
-        raise RefusedError("--only traces samples traces: leave out --traces, which are there")
-    if config.objective == Distillation.on_policy:
-        for name, value in (
-            ("traces", config.traces),
-            ("only", config.only),
-            ("general", config.general),
-            ("wording", config.wording),
-        ):
-            if value is not None:
-                raise RefusedError(f"--objective on-policy samples no traces: leave out --{name}")
-
-
 def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
+    """Finds the teacher, reads traces and chats that are given, loads the student."""
     from reasonkit.training import adapters, head
 
-    plan = resolve_settings(config)
+    plan = planning.settle(config)
     found = teacher.find(config)
-    groups = None
-    if config.traces is not None:
-        groups = _given(Path(config.traces), plan, found)
+    groups = None if config.traces is None else _given(Path(config.traces), plan, found)
     chats = [] if config.general is None else recorded.read(Path(config.general), ())
     data = fingerprint(plan.data, groups, chats)
-    running.require_same_data(invocation, data)
+    running.require_usable(invocation, data)
     keep = config.keep or _usual_filters(plan, found)
-    filters = filtering.thresholds(keep, str(config.device))
-    reads_answers = any(threshold.reward.needs_answer for threshold in filters)
+    reads_answers = any(r.needs_answer for r, _ in thresholds(keep, str(config.device)))
     if groups is not None and reads_answers and not any(g.example.answer for g in groups):
         raise DataError(
             f"{config.traces}: no trace has a reference answer, and its question is none of "
             f"{config.task}: pass --keep with rewards that read none, as in --keep format=1"
         )
-    if not (invocation.dry_run or invocation.resume):
-        runs.require_free(invocation.run_dir)
-    tokenizer, model = load_policy(plan)
-    adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
+    named = dataclasses.replace(plan.config, teacher=found.name if found else None, keep=keep)
+    plan, tokenizer, model = policy.load(dataclasses.replace(plan, config=named))
+    adapters.adapter(named, plan.model.entry.lora_targets, model)
     if config.objective == Distillation.on_policy:
         assert found is not None
         teacher.require_same_tokens(found, tokenizer, model)
-        head.require_fused_right(model, plan.config.model)
-        head.require_fused_right(found.weights(plan.config), found.name)
-    filled = dataclasses.replace(plan.config, teacher=found.name if found else None, keep=keep)
-    plan = without_overlong(dataclasses.replace(plan, config=filled), tokenizer)
+        head.require_fused_right(model, config.model)
+        head.require_fused_right(found.weights(config), found.name)
     if config.general is not None:
         lessons.general(config.general, plan, tokenizer)
     return Prepared(plan, tokenizer, model, found, groups, data)
@@ -129,7 +108,7 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
 def _given(path: Path, plan: Plan[DistillConfig], found: Teacher | None) -> list[Group]:
     """The traces of a file or of an earlier run."""
     if path.is_dir():
-        return traces.of_run(path)
+        return sampling.of_run(path)
     splits = plan.splits
     ends = [chat.end_of_turn(load_tokenizer(plan.model)[0])]
     if found is not None and found.model is not None:
@@ -145,26 +124,25 @@ def _usual_filters(plan: Plan[DistillConfig], found: Teacher | None) -> list[str
 
 
 def _look_ahead(prepared: Prepared) -> None:
-    config, splits, found = prepared.plan.config, prepared.plan.splits, prepared.teacher
-    counts = [f"{len(getattr(splits, f.name))} {f.name}" for f in dataclasses.fields(splits)]
-    parameters = prepared.model.num_parameters() / 1e6
+    """Asks the teacher a few questions, or sifts what is given, and shows the plan."""
+    plan, found = prepared.plan, prepared.teacher
+    config = plan.config
     rows = [
-        ("student", f"{config.model}, {parameters:,.1f}M parameters on {prepared.model.device}"),
+        ("student", policy.size_of(config.model, prepared.model)),
         ("teacher", found.name if found else "none is named, so none is measured"),
-        ("examples", ", ".join(counts)),
+        plan.rows()[0],
         ("kept", ", ".join(config.keep or [])),
     ]
     seen: Sifted | None = None
     if prepared.groups is not None:
-        sifted = filtering.sift(prepared.plan, prepared.groups)
-        _, seen = lessons.fitting(sifted, prepared.plan, prepared.tokenizer)
+        _, seen = lessons.fitting(sift(plan, prepared.groups), plan, prepared.tokenizer)
         rows.append(("traces", f"{len(seen.traces)} of the {seen.steps[0].left} are kept"))
         if not seen.traces:
             raise DataError(f"{config.traces}: {seen.complaint}")
     elif config.objective == Distillation.traces:
         assert found is not None and config.questions
-        seen = filtering.sift(prepared.plan, teacher.look_ahead(found, splits.train, config))
-        asked = f"{min(config.questions, len(splits.train))} questions × {config.samples}"
+        seen = sift(plan, teacher.look_ahead(found, plan.splits.train, config))
+        asked = f"{min(config.questions, len(plan.splits.train))} questions × {config.samples}"
         first = f"{len(seen.traces)} of the first {seen.steps[0].left} would be kept"
         rows.append(("traces", f"{asked}; {first}"))
     console.err.print(console.table("plan", ("", ""), rows))
@@ -172,141 +150,119 @@ def _look_ahead(prepared: Prepared) -> None:
         console.warn(f"of the first few questions, {seen.complaint}")
 
 
-def _teach(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
+def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
     from reasonkit.generation.local import LocalEngine
     from reasonkit.models import precision
     from reasonkit.training import final
 
-    plan, config, found = prepared.plan, prepared.plan.config, prepared.teacher
-    tokenizer, test = prepared.tokenizer, plan.splits.test
-    assert config.max_completion_tokens
-    longest = config.max_completion_tokens
+    plan, found, tokenizer = prepared.plan, prepared.teacher, prepared.tokenizer
+    config, products = plan.config, precision.measured(plan.config)
     taught = None
     if found is not None:
-        engine = traces.pool(made, found.engine(config), found.origin(config))
-        asked, heat = found.ask(test, config.wording), found.temperature(longest)
-        taught = running.measure(
-            made,
-            "teacher",
-            engine,
-            asked,
-            longest,
-            allow_weaker=plan.allow_weaker,
-            temperature=heat,
-        )
+        taught_by = sampling.pool(made, found.engine(config), found.origin(config))
+        taught = _taught(made, "teacher", plan, found, taught_by)
     if config.only == Only.traces:
         assert found is not None
         return _told(made, prepared, lessons.gather(made, plan, tokenizer, found), taught)
-    products, weaker = precision.measured(config), plan.allow_weaker
     with precision.in_float32(prepared.model):
         student = LocalEngine(prepared.model, tokenizer, products=products)
-        before = running.measure_before(made, student, test, longest, config.baselines, weaker)
+        before = measuring.measure_before(made, student, plan)
     if found is not None:
-        # The student's own look is the first of training, and computed as those are.
-        student = LocalEngine(prepared.model, tokenizer, products=precision.products(config))
-        _warn_of_a_weak_teacher(made, prepared, found, engine, student)
+        _warn_of_a_weak_teacher(made, prepared, found, taught_by)
     learned = None
     if config.objective == Distillation.on_policy:
         assert found is not None
-        tuned = learn_on_policy(made, plan, tokenizer, prepared.model, found.weights(config))
+        weights = found.weights(config)
+        tuned = learning.learn_on_policy(made, plan, tokenizer, prepared.model, weights)
     else:
         source = found if prepared.groups is None else prepared.groups
         assert source is not None
         learned = lessons.gather(made, plan, tokenizer, source)
         if found is not None:
             found.release()
-        tuned = supervise(made, plan, tokenizer, prepared.model, learned.rows)
-    policy = final.to_measure(tuned.policy, made.final, config.keep_adapter)
-    student = LocalEngine(policy, tokenizer, products=products)
-    after = running.measure(made, "after", student, test, longest, allow_weaker=weaker)
-    measured = [*before.all, after, *([taught] if taught else [])]
-    counters = tuned.counters
-    told = _told(made, prepared, learned, taught)
+        tuned = learning.supervise(made, plan, tokenizer, prepared.model, learned.rows)
+    trained = final.to_measure(tuned.policy, made.final, config.keep_adapter)
+    student = LocalEngine(trained, tokenizer, products=products)
+    after = measuring.measure(made, "after", student, plan, plan.splits.test)
+    told, counters = _told(made, prepared, learned, taught), tuned.counters
+    compared = before.compared(after, *([taught] if taught else []))
     beside = beside_the_teacher(config, before.asked, after, taught)
-    seconds = counters.seconds + told["rollout_seconds"] + sum(e.seconds for e in measured)
-    tokens = counters.tokens_sampled + told["tokens_sampled"]
     summary = {
         **told,
-        **before.compared(after),
+        **compared,
         **beside,
         "remarks": [*told["remarks"], *beside["remarks"]],
-        "seconds": seconds,
-        "tokens_sampled": tokens,
-        "rollout_seconds": told["rollout_seconds"] + counters.rollout_seconds,
+        "seconds": counters.seconds + told["rollout_seconds"] + compared["evaluation_seconds"],
+        "training_seconds": counters.seconds,
+        "tokens_sampled": counters.tokens_sampled + told["tokens_sampled"],
         "tokens_trained": counters.tokens_trained,
-        "tokens_evaluated": sum(e.tokens for e in measured),
-        "peak_memory_bytes": running.peak_memory(),
+        "rollout_seconds": told["rollout_seconds"] + counters.rollout_seconds,
         "epoch_kept": tuned.epoch,
     }
-    if not made.final.exists():
-        card = final.model_card(summary, to_mapping(config))
-        final.save(policy, tokenizer, made.final, card)
-    made.update(
-        seconds={"total": seconds, "training": counters.seconds},
-        tokens={"sampled": tokens, "trained": counters.tokens_trained},
-    )
+    learning.save(made, trained, tokenizer, summary, config)
     return summary
 
 
-def _told(
-    made: runs.Run, prepared: Prepared, learned: Lessons | None, taught: Evaluation | None
-) -> dict[str, Any]:
-    """What is known once the traces are there; on-policy there are none."""
-    config, found = prepared.plan.config, prepared.teacher
-    assert config.max_completion_tokens
-    remarks = []
-    if found is not None and (heat := found.temperature(config.max_completion_tokens)):
-        remarks.append(
-            f"{found.name} is measured at temperature {heat:g}: its server takes no temperature 0."
-        )
-    seconds = learned.seconds if learned else 0.0
-    return {
-        "command": COMMAND,
-        "model": config.model,
-        "task": config.task,
-        "teacher_name": config.teacher,
-        "teacher": taught and taught.to_summary(),
-        "objective": str(config.objective),
-        "filters": learned.sifted.rows() if learned else [],
-        "traces": len(learned.rows) if learned else 0,
-        "reward_failures": learned.sifted.failures if learned else {},
-        "failed_samples": traces.failures(made),
-        "remarks": remarks,
-        "seconds": seconds + (taught.seconds if taught else 0.0),
-        "tokens_sampled": learned.tokens if learned else 0,
-        "tokens_trained": 0,
-        "rollout_seconds": seconds,
-        "peak_memory_bytes": running.peak_memory(),
-    }
+def _taught(
+    made: Run, name: str, plan: Plan[DistillConfig], found: Teacher, engine: Engine
+) -> Evaluation:
+    """The teacher on test, or on validation, asked as it is asked for traces."""
+    examples = plan.splits.test if name == "teacher" else plan.splits.validation
+    asked = found.ask(examples, plan.config.wording)
+    heat = found.temperature(plan.longest)
+    return measuring.measure(made, name, engine, plan, asked, temperature=heat)
 
 
 def _warn_of_a_weak_teacher(
-    made: runs.Run, prepared: Prepared, found: Teacher, taught: Engine, student: Engine
+    made: Run, prepared: Prepared, found: Teacher, taught_by: Engine
 ) -> None:
     """Says, before anything is spent on training, if the teacher is the weaker one.
 
     By the validation split: the test split decides nothing.
     """
-    config, examples = prepared.plan.config, prepared.plan.splits.validation
-    assert config.max_completion_tokens
-    longest = config.max_completion_tokens
-    weaker, asked = prepared.plan.allow_weaker, found.ask(examples, config.wording)
-    own = running.measure(made, "epoch-0", student, examples, longest, allow_weaker=weaker)
-    other = running.measure(
-        made,
-        "teacher-validation",
-        taught,
-        asked,
-        longest,
-        allow_weaker=weaker,
-        temperature=found.temperature(longest),
-    )
-    if other.accuracy.accuracy <= own.accuracy.accuracy:
+    from reasonkit.generation.local import LocalEngine
+    from reasonkit.models import precision
+
+    plan = prepared.plan
+    # The student's own look is the first of training, and computed as those are.
+    products = precision.products(plan.config)
+    student = LocalEngine(prepared.model, prepared.tokenizer, products=products)
+    own = measuring.measure(made, "epoch-0", student, plan, plan.splits.validation).accuracy
+    other = _taught(made, "teacher-validation", plan, found, taught_by).accuracy
+    if other.accuracy <= own.accuracy:
         console.warn(
-            f"the teacher is not the better one: {found.name} is right in "
-            f"{other.accuracy.accuracy:.1%} of {other.accuracy.n} validation questions, the "
-            f"student in {own.accuracy.accuracy:.1%}; what it learns may make it worse"
+            f"the teacher is not the better one: {found.name} is right in {other.accuracy:.1%} of "
+            f"{other.n} validation questions, the student in {own.accuracy:.1%}; what it learns "
+            "may make it worse"
         )
+
+
+def _told(
+    made: Run, prepared: Prepared, learned: Lessons | None, taught: Evaluation | None
+) -> dict[str, Any]:
+    """What is known once the traces are there; on-policy there are none."""
+    plan, found = prepared.plan, prepared.teacher
+    remarks = []
+    if found is not None and (heat := found.temperature(plan.longest)):
+        remarks.append(
+            f"{found.name} is measured at temperature {heat:g}: its server takes no temperature 0."
+        )
+    seconds = learned.seconds if learned else 0.0
+    return {
+        "teacher_name": plan.config.teacher,
+        "teacher": taught and taught.to_summary(),
+        "objective": str(plan.config.objective),
+        "filters": learned.sifted.rows() if learned else [],
+        "traces": len(learned.rows) if learned else 0,
+        "reward_failures": learned.sifted.failures if learned else {},
+        "failed_samples": sampling.failures(made),
+        "remarks": remarks,
+        "seconds": seconds + (taught.seconds if taught else 0.0),
+        "tokens_sampled": learned.tokens if learned else 0,
+        "tokens_trained": 0,
+        "rollout_seconds": seconds,
+        "peak_memory_bytes": measuring.peak_memory(),
+    }
 
 
 def beside_the_teacher(

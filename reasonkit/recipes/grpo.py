@@ -7,26 +7,21 @@ test questions.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, processes, running, runs
-from reasonkit.config import GrpoConfig, Invocation, to_mapping
-from reasonkit.models import MODELS
+from reasonkit import console, learning, measuring, processes, running
+from reasonkit.config import GrpoConfig, Invocation
 from reasonkit.objectives import PRESETS
-from reasonkit.plan import Plan, load_policy, without_overlong
+from reasonkit.plan import Plan, policy
+from reasonkit.plan import grpo as planning
 from reasonkit.rewards.guard import Guard, spent_on_rewards
-from reasonkit.stages.reinforcement import reinforce, resolve_settings
+from reasonkit.runs import Run
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from reasonkit.training import memory
-
 COMMAND = "grpo"
-LARGE = MODELS["deepseek-r1-distill-llama-70b"]
-"""The size at which a critic hurts; its memory stands beside the chosen model's."""
 
 
 def run(config: GrpoConfig, invocation: Invocation) -> None:
@@ -40,14 +35,11 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
 
     if running.is_done(config, invocation):
         return
-    plan = resolve_settings(config)
+    plan = planning.settle(config)
     data = plan.data
-    running.require_same_data(invocation, data)
-    if processes.is_main() and not (invocation.dry_run or invocation.resume):
-        runs.require_free(invocation.run_dir)
-    tokenizer, model = load_policy(plan)
+    running.require_usable(invocation, data)
+    plan, tokenizer, model = policy.load(plan)
     adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
-    plan = without_overlong(plan, tokenizer)
     if processes.is_main() and not invocation.resume:
         _look_ahead(plan, tokenizer, model)
     if invocation.dry_run:
@@ -61,24 +53,21 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
 def _look_ahead(
     plan: Plan[GrpoConfig], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
 ) -> None:
+    """Samples and scores a few groups, and shows the plan and the memory that it takes."""
     from reasonkit.generation.local import ROWS, LocalEngine
     from reasonkit.models import precision
-    from reasonkit.models.chat import encode_prompts
     from reasonkit.training import memory, preflight
 
-    config, splits = plan.config, plan.splits
+    config = plan.config
     guard = Guard(plan.rewards, config.reward_timeout)
     engine = LocalEngine(model, tokenizer, products=precision.products(config))
-    seen = preflight.look_ahead(engine, splits.train, config, guard)
+    seen = preflight.look_ahead(engine, plan.splits.train, config, guard)
     assert config.steps and config.group_size and config.prompts_per_step
     per_step = config.group_size * config.prompts_per_step
-    parameters = sum(p.numel() for p in model.parameters()) / 1e6
     step = f"{config.prompts_per_step} prompts × {config.group_size} completions = {per_step}"
-    counts = [f"{len(getattr(splits, f.name))} {f.name}" for f in dataclasses.fields(splits)]
     rows = [
-        ("model", f"{config.model}, {parameters:,.1f}M parameters on {model.device}"),
-        ("examples", ", ".join(counts)),
-        ("rewards", ", ".join(config.reward or [])),
+        ("model", policy.size_of(config.model, model)),
+        *plan.rows(),
         ("a step", f"{step}, then {config.updates_per_rollout} update(s)"),
         ("objective", f"{config.preset}: {PRESETS[config.preset].summary}"),
         *seen.rows(config.steps),
@@ -86,27 +75,17 @@ def _look_ahead(
     if config.updates_per_rollout == 1:
         rows.append(("clip", "with one update a rollout the ratio is 1 and ε does nothing"))
     console.err.print(console.table("plan", ("", ""), rows))
-    assert config.max_completion_tokens
-    prompts, _ = encode_prompts(tokenizer, splits.train)
-    tokens = max(map(len, prompts)) + config.max_completion_tokens
-
-    def memory_plan(shape: memory.ModelShape, rows: int, dtype_bytes: int) -> memory.MemoryPlan:
-        return memory.plan(
-            shape,
-            rows=rows,
-            tokens=tokens,
-            micro_batch=config.micro_batch,
-            dtype_bytes=dtype_bytes,
-            lora_rank=config.lora_rank if config.lora else None,
-            reference=bool(config.kl_coefficient),
-        )
-
-    plans = {
-        config.model: memory_plan(memory.shape_of(model), max(per_step, ROWS), 4),
-        LARGE.name: memory_plan(memory.ModelShape(*LARGE.shape), per_step, 2),
-    }
-    cells = memory.table(list(plans.values()))
-    console.err.print(console.table("memory at most", ("part", *plans), cells, numbers=True))
+    taken = memory.plan(
+        memory.shape_of(model),
+        rows=max(per_step, ROWS),
+        tokens=max(policy.prompt_tokens(tokenizer, plan.splits.train)) + plan.longest,
+        micro_batch=config.micro_batch,
+        dtype_bytes=4,
+        lora_rank=config.lora_rank if config.lora else None,
+        reference=bool(config.kl_coefficient),
+    )
+    parts = memory.table([taken])
+    console.err.print(console.table("memory at most", ("part", config.model), parts, numbers=True))
     for line in seen.warnings():
         console.warn(line)
     for name, count in guard.failures.items():
@@ -114,7 +93,7 @@ def _look_ahead(
 
 
 def _measure_and_train(
-    made: runs.Run,
+    made: Run,
     plan: Plan[GrpoConfig],
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
@@ -123,43 +102,31 @@ def _measure_and_train(
     from reasonkit.models import precision
     from reasonkit.training import final
 
-    config, test = plan.config, plan.splits.test
-    assert config.max_completion_tokens
-    longest, weaker = config.max_completion_tokens, plan.allow_weaker
-    products = precision.measured(config)
+    config, products = plan.config, precision.measured(plan.config)
     with precision.in_float32(model):
         engine = LocalEngine(model, tokenizer, products=products)
-        before = running.measure_before(made, engine, test, longest, config.baselines, weaker)
+        before = measuring.measure_before(made, engine, plan)
     guard = Guard(plan.rewards, config.reward_timeout)
-    trained = reinforce(made, plan, tokenizer, model, guard)
-    counters = trained.counters
-    policy = final.to_measure(trained.policy, made.final, config.keep_adapter and made.leads)
-    engine = LocalEngine(policy, tokenizer, products=products)
-    after = running.measure(made, "after", engine, test, longest, allow_weaker=weaker)
-    measured = (*before.all, after)
+    trained = learning.reinforce(made, plan, tokenizer, model, guard)
+    trained_policy = final.to_measure(
+        trained.policy, made.final, config.keep_adapter and made.leads
+    )
+    engine = LocalEngine(trained_policy, tokenizer, products=products)
+    after = measuring.measure(made, "after", engine, plan, plan.splits.test)
+    counters, compared = trained.counters, before.compared(after)
     summary: dict[str, Any] = {
-        "command": COMMAND,
-        "model": config.model,
-        "task": config.task,
-        **before.compared(after),
-        "seconds": counters.seconds + sum(e.seconds for e in measured),
+        **compared,
+        "seconds": counters.seconds + compared["evaluation_seconds"],
+        "training_seconds": counters.seconds,
         "tokens_sampled": counters.tokens_sampled,
         "tokens_trained": counters.tokens_trained,
-        "tokens_evaluated": sum(e.tokens for e in measured),
         "rollout_seconds": counters.rollout_seconds,
         "reward_seconds": counters.reward_seconds,
-        "peak_memory_bytes": max(processes.gathered(running.peak_memory())),
         "reward_failures": dict(sum(processes.gathered(guard.failures), Counter())),
         "spent_on_rewards": spent_on_rewards(made.metrics()),
         "step_kept": trained.step,
         "stopped_at": trained.stopped,
         "rollbacks": trained.rollbacks,
     }
-    card = final.model_card(summary, to_mapping(config))
-    if made.leads and not made.final.exists():
-        final.save(policy, tokenizer, made.final, card)
-    made.update(
-        seconds={"total": summary["seconds"], "training": counters.seconds},
-        tokens={"sampled": counters.tokens_sampled, "trained": counters.tokens_trained},
-    )
+    learning.save(made, trained_policy, tokenizer, summary, config)
     return summary

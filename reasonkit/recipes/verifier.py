@@ -1,23 +1,57 @@
 """``reasonkit verifier``: a model that says how likely a solution is to be right.
 
-Trained on a generator's own solutions, labelled by the answer reward (Cobbe et al.,
-arXiv:2110.14168); `reasonkit vote --verifier` ranks by it.
+Trained on a generator's own solutions to train questions, labelled by the answer reward (Cobbe et
+al., arXiv:2110.14168); `reasonkit vote --verifier` ranks by it. A share of the questions is held
+out: on them it is measured how well the verifier tells right from wrong among the solutions of one
+question, and chosen how the scores of steps are put together.
 """
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, running, runs
-from reasonkit.config import Invocation, VerifierConfig
-from reasonkit.plan import Plan, load_policy, without_overlong
-from reasonkit.stages.verification import make, resolve_settings
+from reasonkit import console, running
+from reasonkit.config import Aggregate, Invocation, VerifierConfig, to_mapping
+from reasonkit.errors import DataError
+from reasonkit.generation import Engine
+from reasonkit.plan import Plan, drawn_by, policy
+from reasonkit.plan import verifier as planning
+from reasonkit.prompts import ask
+from reasonkit.rewards.guard import Guard
+from reasonkit.runs import Run
+from reasonkit.traces.sampling import pool
+from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from reasonkit.training.solutions import Solution
+    from reasonkit.training.trainer import Trained
+    from reasonkit.verifying import Verifier
+
 COMMAND = "verifier"
+Labels = list[bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well a verifier tells solutions apart, on questions that it has not learned from.
+
+    Attributes:
+        auc: the chance that of a right and a wrong solution of one question the right one scores
+            higher, as a mean over questions that have both.
+        brier: mean squared difference between a score and what became of the solution.
+        questions: how many had both.
+    """
+
+    auc: float
+    brier: float
+    questions: int
 
 
 def run(config: VerifierConfig, invocation: Invocation) -> None:
@@ -29,52 +63,213 @@ def run(config: VerifierConfig, invocation: Invocation) -> None:
     """
     if running.is_done(config, invocation):
         return
-    plan = resolve_settings(config)
+    plan = planning.settle(config)
     data = plan.data
-    running.require_same_data(invocation, data)
-    if not (invocation.dry_run or invocation.resume):
-        runs.require_free(invocation.run_dir)
-    tokenizer, generator = load_policy(plan)
-    plan = without_overlong(plan, tokenizer)
+    running.require_usable(invocation, data)
+    plan, tokenizer, generator = policy.load(plan)
+    config = plan.config
     if invocation.dry_run:
-        console.err.print(console.table("plan", ("", ""), _rows(plan)))
+        rows = [
+            ("generator", config.model),
+            ("questions", f"{config.questions} of {config.task}, {config.held_out:.0%} held out"),
+            ("solutions", f"{config.samples} of each, at temperature {config.temperature:g}"),
+        ]
+        console.err.print(console.table("plan", ("", ""), rows))
         return
-    made = running.begin(COMMAND, plan.config, invocation, data)
+    made = running.begin(COMMAND, config, invocation, data)
     running.carry_out(made, lambda: _make(made, plan, tokenizer, generator), invocation.json)
 
 
-def _rows(plan: Plan[VerifierConfig]) -> list[tuple[str, str]]:
-    config = plan.config
-    return [
-        ("generator", config.model),
-        ("questions", f"{config.questions} of {config.task}, {config.held_out:.0%} held out"),
-        ("solutions", f"{config.samples} of each, at temperature {config.temperature:g}"),
-    ]
-
-
 def _make(
-    made: runs.Run,
+    made: Run,
     plan: Plan[VerifierConfig],
     tokenizer: PreTrainedTokenizerBase,
     generator: PreTrainedModel,
 ) -> dict[str, Any]:
     from reasonkit.generation.local import LocalEngine
-    from reasonkit.generation.pool import Pool
-    from reasonkit.generation.store import Store
 
     started = time.monotonic()
     origin = {"model": plan.config.model, "device": str(generator.device)}
-    pool = Pool(Store(made.path / "samples.jsonl", origin), LocalEngine(generator, tokenizer))
-    verifier = make(made, plan, tokenizer, generator, pool)
+    engine = pool(made, LocalEngine(generator, tokenizer), origin)
+    _, summary = make(made, plan, tokenizer, generator, engine)
+    return {**summary, "seconds": time.monotonic() - started}
+
+
+def make(
+    run: Run,
+    plan: Plan[VerifierConfig],
+    tokenizer: PreTrainedTokenizerBase,
+    generator: PreTrainedModel,
+    engine: Engine,
+) -> tuple[Verifier, dict[str, Any]]:
+    """Makes a verifier and saves it as the run's ``final/``; taken up where it was interrupted.
+
+    Args:
+        plan: its prompts are as they will be asked.
+        engine: samples from the generator. What was sampled is sampled again by a resumed run,
+            unless the engine is one that keeps its samples.
+
+    Returns:
+        The verifier, and what it is worth and took, as it stands in ``summary.json``.
+
+    Raises:
+        KeyboardInterrupt: it was stopped by Ctrl-C and has saved where it was.
+        DataError: there is but one question, or the solutions are all right or all wrong.
+        RefusedError: no verifier can be made of this generator.
+    """
+    from reasonkit.models.classifying import Classifier
+    from reasonkit.training import final, solutions
+    from reasonkit.verifying import SETTINGS, Reading, Verifier
+
+    config = plan.config
+    groups = _sampled(run, plan, engine)
+    learned, held = solutions.split_by_question(groups, config.held_out)
+    if not learned:
+        raise DataError(f"{config.task}: one train question is too few to hold any out")
+    guard = Guard(plan.rewards, config.reward_timeout)
+
+    def right(group: Group) -> Labels:
+        return guard.right(guard.score(group))
+
+    labelled = solutions.label(tokenizer, learned, right)
+    trained = _train(run, config, tokenizer, generator, labelled)
+    assert config.step_ends
+    reading = Reading(config.aggregate or Aggregate.last, tuple(config.step_ends))
+    verifier = Verifier(Classifier(trained.policy, tokenizer), reading, tokenizer)
+    quality = measure(verifier, held, [right(group) for group in held])
+    if config.aggregate is None and quality:
+        best = max(quality, key=lambda aggregate: quality[aggregate].auc)
+        verifier.reading = Reading(best, reading.ends)
     summary = {
-        "command": COMMAND,
-        "model": plan.config.model,
-        "task": plan.config.task,
-        **verifier.to_summary(),
-        "seconds": time.monotonic() - started,
+        "aggregate": str(verifier.reading.aggregate),
+        "quality": {str(name): asdict(found) for name, found in quality.items()},
+        "solutions": len(labelled),
+        "right": fmean(solution.right for solution in labelled),
+        "tokens_sampled": sum(c.tokens for group in groups for c in group.completions),
+        "tokens_trained": trained.counters.tokens_trained,
+        "sampling_seconds": run.record["sampling_seconds"],
+        "training_seconds": trained.counters.seconds,
     }
-    made.update(
-        seconds={"total": summary["seconds"], "training": verifier.training_seconds},
-        tokens={"sampled": verifier.tokens_sampled, "trained": verifier.tokens_trained},
+    setattr(trained.policy.config, SETTINGS, verifier.reading.to_config())
+    if not run.final.exists():
+        final.save(trained.policy, tokenizer, run.final, card(summary, config))
+    return verifier, summary
+
+
+def _sampled(run: Run, plan: Plan[VerifierConfig], engine: Engine) -> list[Group]:
+    """The generator's solutions; ``run.json`` has the seconds that they took in all sessions."""
+    config, train = plan.config, plan.splits.train
+    assert config.questions
+    rng = random.Random(f"verifier {config.seed}")
+    chosen: Sequence[Example] = rng.sample(train, min(config.questions, len(train)))
+    if config.wording:
+        chosen = [ask(example, config.wording) for example in chosen]
+    started = time.perf_counter() - run.record.get("sampling_seconds", 0.0)
+    groups = []
+    try:
+        with console.progress(len(chosen), "solving train questions") as (bar, task):
+            for group in engine.sample(chosen, config.samples, drawn_by(config)):
+                groups.append(group)
+                bar.advance(task)
+    finally:
+        run.update(sampling_seconds=time.perf_counter() - started)
+    return groups
+
+
+def _train(
+    run: Run,
+    config: VerifierConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    generator: PreTrainedModel,
+    labelled: Sequence[Solution],
+) -> Trained:
+    from reasonkit.training import verifier
+
+    updates = config.epochs * -(-len(labelled) // config.batch)
+    with console.progress(updates, "training the verifier") as (bar, task):
+        trained = verifier.train(
+            generator,
+            tokenizer,
+            labelled,
+            config,
+            run,
+            lambda record: bar.update(task, completed=record["step"]),
+        )
+    if trained.interrupted:
+        raise KeyboardInterrupt
+    return trained
+
+
+def measure(
+    verifier: Verifier, groups: Sequence[Group], labels: Sequence[Labels]
+) -> dict[Aggregate, Quality]:
+    """The quality of each way to put the scores of steps together; {} where nothing tells."""
+    from reasonkit.verifying import AGGREGATES
+
+    steps = [verifier.step_scores(group) for group in groups]
+    found = {}
+    for aggregate, combine in AGGREGATES.items():
+        areas, errors = [], []
+        for scored, labelled in zip(steps, labels, strict=True):
+            pairs = [
+                (combine(values), label)
+                for values, label in zip(scored, labelled, strict=True)
+                if values and label is not None
+            ]
+            errors += [(score - right) ** 2 for score, right in pairs]
+            area = auc([s for s, right in pairs if right], [s for s, right in pairs if not right])
+            areas += [] if area is None else [area]
+        if areas:
+            found[aggregate] = Quality(sum(areas) / len(areas), fmean(errors), len(areas))
+    return found
+
+
+def auc(right: Sequence[float], wrong: Sequence[float]) -> float | None:
+    """The share of pairs in which the right one scores higher, a tie being half; None without."""
+    if not right or not wrong:
+        return None
+    won = sum((a > b) + 0.5 * (a == b) for a in right for b in wrong)
+    return won / (len(right) * len(wrong))
+
+
+def card(made: dict[str, Any], config: VerifierConfig) -> str:
+    """A model card in the hub's form, from what was measured."""
+    return "\n".join(
+        [
+            "---",
+            "library_name: transformers",
+            "pipeline_tag: token-classification",
+            "tags: [reasonkit, verifier]",
+            "---",
+            f"# A verifier for {config.model} on {config.task}",
+            "",
+            "After each token of a solution, the probability of the label `right` is how likely "
+            "the solution is to end in the right answer. Trained on the generator's own solutions, "
+            "labelled by their final answers (Cobbe et al., arXiv:2110.14168); no step was "
+            "labelled.",
+            "",
+            f"Steps end at {', '.join(map(repr, config.step_ends or []))} and at the end; a "
+            f"solution's score is: {made['aggregate']}.",
+            "",
+            "| steps | AUC within a question | Brier score | held-out questions |",
+            "|---|---|---|---|",
+            *(
+                f"| {name} | {q['auc']:.3f} | {q['brier']:.3f} | {q['questions']} |"
+                for name, q in made["quality"].items()
+            ),
+            "",
+            f"Cost: {made['sampling_seconds']:.0f} s and {made['tokens_sampled']:,} tokens to "
+            f"sample, {made['training_seconds']:.0f} s and {made['tokens_trained']:,} tokens to "
+            f"train on {made['solutions']:,} solutions, {made['right']:.1%} of them right.",
+            "",
+            "It judges by likeness to what it has learned from, and was measured on this task and "
+            "generator alone.",
+            "",
+            "## Settings",
+            "",
+            "```yaml",
+            *(f"{key}: {value}" for key, value in to_mapping(config).items()),
+            "```",
+            "",
+        ]
     )
-    return summary

@@ -14,18 +14,18 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from reasonkit import console, running, runs
+from reasonkit import console, running
 from reasonkit.config import Invocation, VoteConfig
 from reasonkit.evaluation import Evaluation, paired
 from reasonkit.generation.store import Store, count_failures
 from reasonkit.provenance import fingerprint
-from reasonkit.stages.asking import askings, is_scored, rules_of, score_of, tokens_sampled
-from reasonkit.stages.refusals import named, require_enough, require_possible, require_scores
-from reasonkit.stages.sources import GREEDY, QUESTION, Source, open_engine, settle
+from reasonkit.runs import Run
 from reasonkit.types import Group
 from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_wider, row
-from reasonkit.voting.drawing import Outcome, Poll, Score, evaluation_of
+from reasonkit.voting.drawing import Outcome, Poll, evaluation_of
+from reasonkit.voting.planning import named, settle
 from reasonkit.voting.records import record
+from reasonkit.voting.sources import GREEDY, Source, askings, open_source, tokens_sampled
 from reasonkit.voting.strategies import STRATEGIES, Rules, Way
 from reasonkit.voting.tuning import Tuned, tune
 
@@ -46,23 +46,17 @@ def run(config: VoteConfig, invocation: Invocation) -> None:
     """
     if running.is_done(config, invocation):
         return
-    require_possible(config)
-    settled = settle(config)
-    data = fingerprint(settled.splits, settled.recorded)
-    running.require_same_data(invocation, data)
-    require_enough(settled.config, settled.splits)
-    if not (invocation.dry_run or invocation.resume):
-        runs.require_free(invocation.run_dir)
-    source = open_engine(settled)
-    score = score_of(source)
-    require_scores(source.config, is_scored(source, score))
+    plan = settle(config)
+    data = fingerprint(plan.splits, plan.recorded)
+    running.require_usable(invocation, data)
+    source = open_source(plan)
     if config.question is None or invocation.dry_run:
         console.err.print(console.table("plan", ("", ""), _plan(source)))
     if invocation.dry_run:
         return
     made = running.begin(COMMAND, source.config, invocation, data)
-    work = _answer if config.question is not None else _evaluate
-    running.carry_out(made, lambda: work(made, source, score), invocation.json)
+    work = _evaluate if config.question is None else _answer
+    running.carry_out(made, lambda: work(made, source), invocation.json)
 
 
 def _plan(source: Source) -> list[tuple[str, str]]:
@@ -89,17 +83,19 @@ def _progress(way: Way, total: int, groups: Iterable[Group]) -> Iterator[Group]:
             bar.advance(task)
 
 
-def _answer(made: runs.Run, source: Source, score: Score | None) -> dict[str, Any]:
+def _rules(config: VoteConfig) -> Rules:
+    """The numbers that strategies go by, which are settings."""
+    return Rules(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Rules)})
+
+
+def _answer(made: Run, source: Source) -> dict[str, Any]:
     """One question, and what was voted."""
     config, started = source.config, time.monotonic()
     store = Store(made.path / "samples.jsonl", source.origin)
-    poll = Poll(source.splits.test, askings(source, store, score), score, _progress)
+    poll = Poll(source.splits.test, askings(source, store), source.score, _progress)
     strategy = STRATEGIES[config.strategy]
-    (outcome,) = poll.carry_out(partial(strategy.procedure, rules_of(config), "asked"))
+    (outcome,) = poll.carry_out(partial(strategy.procedure, _rules(config), "asked"))
     return {
-        "command": COMMAND,
-        "model": config.model,
-        "task": QUESTION,
         "strategy": strategy.name,
         **record(outcome),
         "failed_samples": count_failures(store.path),
@@ -107,24 +103,23 @@ def _answer(made: runs.Run, source: Source, score: Score | None) -> dict[str, An
     }
 
 
-def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, Any]:
+def _evaluate(made: Run, source: Source) -> dict[str, Any]:
     """A whole task, or a file of completions."""
     config, started = source.config, time.monotonic()
     store = Store(made.path / "samples.jsonl", source.origin)
-    ways = askings(source, store, score)
-    rules, tuned = rules_of(config), None
+    ways, rules, tuned = askings(source, store), _rules(config), None
     if config.tune:
-        tuned = _tune(Poll(source.splits.validation, ways, score, _progress), config, rules)
+        tuned = _tune(Poll(source.splits.validation, ways, source.score, _progress), config, rules)
         rules = tuned.rules
-    poll = Poll(source.splits.test, ways, score, _progress)
+    poll = Poll(source.splits.test, ways, source.score, _progress)
+    names = [strategy.name for strategy in named(config)]
+    if config.baselines:
+        names += [name for name in GREEDY if name not in names]
     outcomes: dict[str, list[Outcome]] = {}
-    for strategy in named(config):
-        outcomes[strategy.name] = poll.carry_out(partial(strategy.procedure, rules, "asked"))
-    for name in GREEDY if config.baselines else ():
-        if name not in outcomes:
-            outcomes[name] = poll.carry_out(partial(STRATEGIES[name].procedure, rules, "asked"))
-    first = Rules(1)
-    one = evaluation_of(poll.carry_out(partial(STRATEGIES["majority"].procedure, first, "asked")))
+    for name in names:
+        outcomes[name] = poll.carry_out(partial(STRATEGIES[name].procedure, rules, "asked"))
+    majority = STRATEGIES["majority"].procedure
+    one = evaluation_of(poll.carry_out(partial(majority, Rules(1), "asked")))
     if config.longer and not config.step_by_step and config.temperature > 0 and rules.n > 1:
         poll.draw("thinking", poll.examples, rules.n)
     evaluations = {name: evaluation_of(found) for name, found in outcomes.items()}
@@ -134,13 +129,7 @@ def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, 
         done.save(made.evaluations / f"{name}.json")
         _say(name, done)
     made.write_json("ballots.json", [record(outcome) for outcome in outcomes[config.strategy]])
-    seconds = time.monotonic() - started
-    tokens = tokens_sampled(ways)
-    made.update(seconds={"total": seconds}, tokens={"sampled": tokens})
     return {
-        "command": COMMAND,
-        "model": config.model,
-        "task": config.task,
         "strategy": config.strategy,
         "n": rules.n,
         "before": one.to_summary(),
@@ -150,12 +139,12 @@ def _evaluate(made: runs.Run, source: Source, score: Score | None) -> dict[str, 
             name: dataclasses.asdict(paired(other.verdicts, after.verdicts))
             for name, other in others.items()
         },
-        **_picture(poll, rules, config, evaluations, is_scored(source, score)),
+        **_picture(poll, rules, config, evaluations, source.is_scored),
         "tuned": tuned and dataclasses.asdict(tuned),
         "without_answer": _without_answer(poll),
         "failed_samples": count_failures(store.path),
-        "seconds": seconds,
-        "tokens_sampled": tokens,
+        "seconds": time.monotonic() - started,
+        "tokens_sampled": tokens_sampled(ways),
     }
 
 

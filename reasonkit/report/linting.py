@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from reasonkit import console
-from reasonkit.rewards.linter import Facts, Finding, Report
+from reasonkit.rewards.linter import Finding, Report
 
 SHORT = 20
 """Characters that are shown of a completion in a narrow terminal."""
@@ -15,7 +14,7 @@ SHORT = 20
 OTHERS = 70
 """Columns of the terminal that go to everything but the completion."""
 
-PAID_COLUMNS = ("attack", "a completion", "paid", "wrong", "right", "on")
+PAID = ("attack", "a completion", "paid", "wrong", "right", "on")
 """``wrong`` and ``right``: what the best honest wrong answer and a reference solution got; ``on``
 how many questions."""
 
@@ -29,58 +28,47 @@ def show(report: Report, as_json: bool) -> None:
         f"{report.task}: {report.completions:,} completions of {report.questions} "
         f"question{'s' * (report.questions > 1)}",
         ("reward", "claims", "weight", "calls", "ms a call", "ms at worst"),
-        [_facts(facts) for facts in report.rewards],
+        [
+            (r.name, r.claim, f"{r.weight:g}", r.calls, _ms(r.seconds_mean), _ms(r.seconds_worst))
+            for r in report.rewards
+        ],
     )
-    paid = [finding for finding in report.findings if finding.paid is not None]
-    faults = [finding for finding in report.findings if finding.paid is None]
-    for reward, rule in dict.fromkeys((finding.reward, finding.rule) for finding in paid):
-        group = [finding for finding in paid if (finding.reward, finding.rule) == (reward, rule)]
-        console.show_table(f"{reward} {rule}", PAID_COLUMNS, _paid(report, group))
+    paid: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        if finding.paid is not None:
+            paid.setdefault(f"{finding.reward} {finding.rule}", []).append(finding)
+    for title, findings in paid.items():
+        console.show_table(title, PAID, [_paid(report, finding) for finding in findings])
+    faults = [
+        (f.reward, f.what, _short(f.text, SHORT), f"{f.questions}/{report.questions}")
+        for f in report.findings
+        if f.paid is None
+    ]
     if faults:
-        rows = [
-            (f.reward, f.what, _short(f.text, SHORT), f"{f.questions}/{report.questions}")
-            for f in faults
-        ]
-        console.show_table("faults", ("reward", "fault", "seen with", "on"), rows)
+        console.show_table("faults", ("reward", "fault", "seen with", "on"), faults)
     if report.unseen:
         title = "not counted: paid in full, and no reward of this kind can see it"
-        console.show_table(title, PAID_COLUMNS, _paid(report, report.unseen))
+        console.show_table(title, PAID, [_paid(report, finding) for finding in report.unseen])
     console.say(f"checked: {'; '.join(report.checked)}")
     for line in report.notes:
         console.say(line)
     if not report.findings:
-        console.say(
-            "nothing to gain was found"
-            if report.answered
-            else "no fault was found in what was checked"
-        )
+        checked = "no fault was found in what was checked"
+        console.say("nothing to gain was found" if report.answered else checked)
 
 
-def _facts(facts: Facts) -> tuple[object, ...]:
-    seconds = (facts.seconds_mean, facts.seconds_worst)
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.3g}" if seconds < 1 else f"{1000 * seconds:.0f}"
+
+
+def _paid(report: Report, finding: Finding) -> tuple[str, ...]:
+    values = (finding.paid, finding.wrong, finding.right)
     return (
-        facts.name,
-        facts.claim,
-        f"{facts.weight:g}",
-        facts.calls,
-        *(f"{1000 * s:.3g}" if s < 1 else f"{1000 * s:.0f}" for s in seconds),
+        finding.what,
+        _short(finding.text, max(SHORT, console.out.width - OTHERS)),
+        *("–" if value is None else f"{value:.3g}" for value in values),
+        f"{finding.questions}/{report.questions}",
     )
-
-
-def _paid(report: Report, findings: Sequence[Finding]) -> list[tuple[object, ...]]:
-    room = max(SHORT, console.out.width - OTHERS)
-    return [
-        (
-            finding.what,
-            _short(finding.text, room),
-            *(
-                "–" if v is None else f"{v:.3g}"
-                for v in (finding.paid, finding.wrong, finding.right)
-            ),
-            f"{finding.questions}/{report.questions}",
-        )
-        for finding in findings
-    ]
 
 
 def _short(text: str, room: int) -> str:

@@ -7,84 +7,129 @@ left out. Completions are data: everything is escaped.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from reasonkit import live
+from reasonkit.answers.reading import pieces
+from reasonkit.config import StageName
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
-from reasonkit.report import ballots, comparison, pipeline, plots
+from reasonkit.report import charts, frontier, results
 from reasonkit.runs import Run
-from reasonkit.tasks.wordings import WORDINGS
 
 PAIRS = 8
-"""Test questions whose completions stand side by side."""
+"""Questions or prompts whose completions before and after stand side by side."""
 
-NAME = "report.html"
+MOST_BALLOTS = 1000
+"""Questions of a vote that can be browsed."""
+
+CONFIDENT = 0.95
+MOST_CONFIDENT = 12
+"""Wrong answers with at least this probability of leading are shown first, so many of them."""
+
+COMPARED = 40
+"""Questions whose completions of each way stand side by side: those about which these differ."""
+
+LONGEST = 2000
+"""Characters of a completion that are shown there; of a vote's, twice as many."""
+
+Summary = Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One test question, answered before and after training."""
+class Pair(NamedTuple):
+    """A prompt and what was made of it before and after, each with the colour of its border."""
 
-    before: Verdict
-    after: Verdict
+    prompt: str
+    note: str
+    sides: list[tuple[str, str]]
+
+
+class Question(NamedTuple):
+    """A test question and, by way, the verdict and the pieces of text, as of `pieces`."""
+
+    text: str
+    answer: str
+    right: int
+    said: list[tuple[str, Verdict, list[tuple[str, str]]]]
 
 
 def write(run: Run) -> Path:
     """Draws the page of a run and puts it into its directory."""
-    path = run.path / (comparison.NAME if run.record["command"] == "compare" else NAME)
-    write_atomically(path, render(run).encode())
-    return path
+    name = "compare.html" if run.record["command"] == "compare" else "report.html"
+    write_atomically(run.path / name, render(run).encode())
+    return run.path / name
 
 
 def render(run: Run) -> str:
     """The page as text."""
+    record, summary = run.record, _read(run.path / "summary.json")
+    tables, lines = results.of(summary, whole=True) if summary else ([], [])
+    if record.get("filters"):
+        tables.append(results.filters(record["filters"]))
+    command = record["command"]
+    drawn = {"vote": _ballots, "compare": _ways, "sft-rl": _stages}.get(command, _training)
+    known = {
+        "record": record,
+        "status": run.status,
+        "config": run.config,
+        "summary": summary,
+        "tables": tables,
+        "lines": lines,
+        "warnings": [*(results.warnings(summary) if summary else ()), *_warnings(record)],
+    }
     environment = Environment(
         loader=PackageLoader("reasonkit.report", "."), autoescape=True, trim_blocks=True
     )
-    environment.filters |= {"percent": _percent, "points": _points}
-    known = {"record": run.record, "status": run.status, "config": run.config}
-    summary = _summary(run)
-    if run.record["command"] == "vote":
-        page = environment.get_template("vote.html.j2")
-        return page.render(**known, summary=summary, **ballots.drawn(run, summary))
-    if run.record["command"] == "compare":
-        page = environment.get_template("compare.html.j2")
-        return page.render(**known, summary=summary, **comparison.drawn(run, summary))
-    if run.record["command"] == "sft-rl":
-        page = environment.get_template("pipeline.html.j2")
-        drawn = pipeline.drawn(run, summary)
-        return page.render(
-            **known, summary=summary, wordings=WORDINGS, plots={}, pairs=pairs(run), **drawn
-        )
+    environment.filters["quiet"] = _quiet
+    name = command if command in ("vote", "compare") else "page"
+    return environment.get_template(f"{name}.html.j2").render(known | drawn(run, summary))
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _quiet(cell: str) -> Markup:
+    """A cell whose interval stands back."""
+    return Markup(re.sub(r"(\(.*\d.*\))$", r'<span class="note">\1</span>', str(escape(cell))))
+
+
+def _warnings(record: Mapping[str, Any]) -> Iterator[str]:
+    for back in record.get("rollbacks", []):
+        to = f"training went back to step {back['to']} with half the learning rate"
+        yield f"{back['why']}; {to}."
+    if record.get("stopped_at"):
+        yield f"Training stopped at step {record['stopped_at']}; the best checkpoint was kept."
+    for sign in record.get("signs", []):
+        yield f"Step {sign['step']}: {sign['message']}. For example: {sign['example']}"
+
+
+def _training(run: Run, summary: Summary) -> dict[str, Any]:
     records = list(run.metrics())
-    steps = [
-        record for record in records if "grad_norm" in record and record.keys() & {"reward", "loss"}
-    ]
-    plotted = {}
-    if steps and "reward" not in steps[-1]:
-        plotted = {"supervised": plots.supervised(records)}
-    elif steps:
-        plotted = {
-            "learning": plots.learning(records),
-            "thinking": plots.thinking(records),
-            "health": plots.health(records),
-            "advantages": plots.advantage_histogram(records),
-        }
-    return environment.get_template("page.html.j2").render(
-        **known,
-        summary=summary,
-        wordings=WORDINGS,
-        plots={name: Markup(svg) for name, svg in plotted.items()},
-        pairs=pairs(run),
-        last=steps[-1] if steps else None,
-        time=_time(steps[-1]) if steps else [],
-    )
+    steps = [r for r in records if "grad_norm" in r and r.keys() & {"reward", "loss"}]
+    if not steps:
+        return {"pairs": pairs(run)}
+    last = steps[-1]
+    parts = [{"part": part, "share": share, **last} for part, share in live.spent(last)]
+    return {
+        "pairs": pairs(run),
+        "last": last,
+        "charts": charts.of_training(records),
+        "spent": results.table("Cost of training", COST, parts),
+    }
+
+
+COST: results.Columns = {
+    "": lambda r: r["part"],
+    "s": lambda r: f"{r['share'] * r['seconds']:.1f}",
+    "share": lambda r: f"{r['share']:.1%}",
+}
 
 
 def pairs(run: Run, count: int = PAIRS) -> list[Pair]:
@@ -92,30 +137,102 @@ def pairs(run: Run, count: int = PAIRS) -> list[Pair]:
     paths = [run.evaluations / f"{name}.json" for name in ("before", "after")]
     if not all(path.exists() for path in paths):
         return []
-    before, after = (Evaluation.load(path).verdicts for path in paths)
-    both = [Pair(b, a) for b, a in zip(before, after, strict=True)]
-    gained = [p for p in both if p.after.correct and not p.before.correct]
-    lost = [p for p in both if p.before.correct and not p.after.correct]
-    wrong = [p for p in both if not p.after.correct and not p.before.correct]
-    right = [p for p in both if p.after.correct and p.before.correct]
+    kinds: dict[tuple[bool, bool], list[Pair]] = {}
+    for b, a in zip(*(Evaluation.load(path).verdicts for path in paths), strict=True):
+        sides = [("right" if v.correct else "", v.text) for v in (b, a)]
+        made = Pair(b.question, f"(right: {b.answer})", sides)
+        kinds.setdefault((b.correct, a.correct), []).append(made)
+    gained, lost, wrong, right = (
+        kinds.get(kind, []) for kind in ((False, True), (True, False), (False, False), (True, True))
+    )
     share = count // 4
     chosen = [*gained[: 2 * share], *lost[:share], *wrong[:share]]
-    return (chosen + [p for p in (*right, *gained[2 * share :]) if p not in chosen])[:count]
+    return [*chosen, *right, *gained[2 * share :]][:count]
 
 
-def _summary(run: Run) -> dict[str, Any] | None:
-    path = run.path / "summary.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+def _stages(run: Run, summary: Summary) -> dict[str, Any]:
+    paths = [run.stages / name for name in StageName]
+    stages = [Run(path) for path in paths if (path / "run.json").exists()]
+    found = ((stage.path.name, _read(stage.path / "summary.json")) for stage in stages)
+    rows = [{"name": n, **done["stage"]} for n, done in found if done and "stage" in done]
+    if summary:
+        rows = summary["stages"]
+    curves = {stage.path.name: list(stage.metrics()) for stage in stages}
+    drawn = {"pairs": pairs(run), "prompts": _prompts(run), "stages": [s.path.name for s in stages]}
+    unfinished = [results.stages(rows, whole=True)] if rows and not summary else []
+    return {**drawn, "unfinished": unfinished, "charts": charts.of_stages(rows, curves)}
 
 
-def _time(record: Mapping[str, Any]) -> list[tuple[str, float]]:
-    known = {name: record[f"{name}_seconds"] for name in ("rollout", "reward", "validation")}
-    return [*known.items(), ("update and the rest", record["seconds"] - sum(known.values()))]
+def _prompts(run: Run) -> list[Pair]:
+    """General test prompts with both answers, those first whose rewards have changed most."""
+    both = [_read(run.evaluations / f"general-{when}.json") for when in ("before", "after")]
+    if not all(both):
+        return []
+
+    def change(pair: tuple[Mapping[str, Any], ...]) -> float:
+        was, now = (side["rewards"] for side in pair)
+        return -sum(abs(float(now[name] or 0) - float(was[name] or 0)) for name in now)
+
+    def shown(side: Mapping[str, Any]) -> tuple[str, str]:
+        rewards = (
+            f"{name} {'–' if value is None else format(value, '.2f')}"
+            for name, value in side["rewards"].items()
+        )
+        return "plain", f"{side['completion']}\n\n{', '.join(rewards)}"
+
+    found = sorted(zip(*(each["completions"] for each in both), strict=True), key=change)
+    return [Pair(pair[0]["prompt"], "", list(map(shown, pair))) for pair in found[:PAIRS]]
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value * 100:.1f} %"
+def _ballots(run: Run, summary: Summary) -> dict[str, Any]:
+    records = _read(run.path / "ballots.json") or []
+    if summary and "answers" in summary:
+        records = [dict(summary)]
+    for record in records:
+        record["completion"] = _shortened(record["completion"], 2 * LONGEST)
+    return {
+        "charts": charts.of_a_vote(summary) if summary and "strategies" in summary else [],
+        "questions": records[:MOST_BALLOTS],
+        "more": max(0, len(records) - MOST_BALLOTS),
+        "sure_and_wrong": sure_and_wrong(records),
+    }
 
 
-def _points(value: float) -> str:
-    return f"{value * 100:+.1f}"
+def sure_and_wrong(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Wrong answers that the votes are sure of, those with most votes first."""
+    found = [
+        r
+        for r in records
+        if r["reference"] and not r["right"] and r["answers"] and r["sureness"] >= CONFIDENT
+    ]
+    return sorted(found, key=lambda r: -r["answers"][0]["share"])[:MOST_CONFIDENT]
+
+
+def _ways(run: Run, summary: Summary) -> dict[str, Any]:
+    begun = sorted(
+        (Run(path.parent) for path in (run.path / "parts").glob("*/run.json")),
+        key=lambda part: str(part.record["started"]),
+    )
+    if summary is None:
+        return {"parts": [(part.path.name, part.status) for part in begun]}
+    evaluations = {r["name"]: Evaluation.load(run.path / r["verdicts"][0]) for r in summary["rows"]}
+    rights = {name: [v.correct for v in e.verdicts] for name, e in evaluations.items()}
+    return {
+        "charts": frontier.of(summary["rows"], summary["curves"], rights),
+        "questions": questions(evaluations),
+    }
+
+
+def questions(evaluations: Mapping[str, Evaluation]) -> list[Question]:
+    """Those that closest to half of the ways got right first."""
+    found = []
+    for verdicts in zip(*(e.verdicts for e in evaluations.values()), strict=True):
+        texts = [pieces(_shortened(verdict.text, LONGEST)) for verdict in verdicts]
+        said = list(zip(evaluations, verdicts, texts, strict=True))
+        right, first = sum(verdict.correct for verdict in verdicts), verdicts[0]
+        found.append(Question(first.question, first.answer, right, said))
+    return sorted(found, key=lambda q: abs(q.right - len(evaluations) / 2))[:COMPARED]
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"

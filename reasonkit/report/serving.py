@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from functools import partial
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -43,7 +43,11 @@ def server(run: Run, port: int = 0) -> ThreadingHTTPServer:
     Raises:
         OSError: the port is taken.
     """
-    return ThreadingHTTPServer((LOOPBACK, port), partial(_Pages, run))
+
+    class Pages(_Pages):
+        of = run
+
+    return ThreadingHTTPServer((LOOPBACK, port), Pages)
 
 
 def address(serving: ThreadingHTTPServer) -> str:
@@ -55,30 +59,26 @@ def state(path: Path) -> str:
     """Changes whenever a record below ``path`` does, those of runs inside this run included."""
     digest = hashlib.sha256()
     for folder, _, names in sorted(os.walk(path)):
-        for name in sorted(names):
-            if Path(name).suffix not in WATCHED or name.startswith("."):
-                continue
-            try:
-                found = (Path(folder) / name).stat()
-            except FileNotFoundError:
-                continue
-            digest.update(f"{folder}/{name} {found.st_mtime_ns} {found.st_size}\n".encode())
+        for file in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
+            # It may be gone by now.
+            with suppress(FileNotFoundError):
+                if file.suffix in WATCHED:
+                    found = file.stat()
+                    digest.update(f"{file} {found.st_mtime_ns} {found.st_size}\n".encode())
     return digest.hexdigest()
 
 
 class _Pages(BaseHTTPRequestHandler):
-    def __init__(self, run: Run, *arguments: object) -> None:
-        self.run = run
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    of: Run
 
     def do_GET(self) -> None:
         """Answers with the page or its state."""
         if self.headers.get("Host", "").rpartition(":")[0] not in NAMES:
             self.send_error(403)
         elif self.path == STATE:
-            self._send("text/plain", state(self.run.path))
+            self._send("text/plain", state(self.of.path))
         elif self.path == "/":
-            text = page.render(self.run)
+            text = page.render(self.of)
             self._send("text/html", text.replace("</body>", f"{POLL}</body>"))
         else:
             self.send_error(404)
@@ -86,9 +86,9 @@ class _Pages(BaseHTTPRequestHandler):
     def _send(self, kind: str, text: str) -> None:
         content = text.encode()
         self.send_response(200)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Cache-Control", "no-store")
+        headers = {"Content-Type": f"{kind}; charset=utf-8", "Cache-Control": "no-store"}
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 

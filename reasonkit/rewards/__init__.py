@@ -13,12 +13,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from reasonkit.answers.reading import is_well_formed
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.rewards import (
-    answer,
-    code,
-    confidence,
-    format,
+    correctness,
     judge,
     language,
     length,
@@ -27,7 +25,7 @@ from reasonkit.rewards import (
     readability,
     tags,
 )
-from reasonkit.types import Claim
+from reasonkit.types import Claim, Completion, Group
 
 Score = Callable[..., Sequence[float | None]]
 
@@ -39,14 +37,13 @@ class Reward:
     Attributes:
         name: as on the command line and in every record.
         description: one line.
-        range: lowest and highest value.
-        needs_answer: whether it reads the reference answer or the tests. A selector that does is an
-            oracle.
-        cost: what a call costs, in a word or two.
-        claim: what it is held to.
         paper: where it is from; empty for a user's own.
         score: one value a completion of a group, None where there is no verdict.
-        judges: whether it asks for the verdict, for which programs may run.
+        claim: what it is held to.
+        range: lowest and highest value.
+        cost: what a call costs, in a word or two.
+        needs_answer: whether it reads the reference answer or the tests. A selector that does is an
+            oracle.
         waits: whether it waits for other processes or machines most of the time and may run in a
             thread, beside the other rewards.
         parameter: what may follow the name on the command line, in brackets where it may be left
@@ -57,13 +54,12 @@ class Reward:
 
     name: str
     description: str
-    range: tuple[float, float]
-    needs_answer: bool
-    cost: str
-    claim: Claim
     paper: str
     score: Score
-    judges: bool = False
+    claim: Claim = "shaping"
+    range: tuple[float, float] = (0.0, 1.0)
+    cost: str = "none"
+    needs_answer: bool = False
     waits: bool = False
     parameter: str = ""
     make: Callable[..., Score] | None = None
@@ -85,170 +81,143 @@ class WeightedReward:
     task: str | None = None
 
 
+def _each(value: Callable[[Completion], float | None]) -> Score:
+    """The reward that gives each completion a value of its own."""
+
+    def score(group: Group) -> list[float | None]:
+        return [value(completion) for completion in group.completions]
+
+    return score
+
+
 REWARDS: dict[str, Reward] = {
     reward.name: reward
     for reward in (
         Reward(
-            name="answer",
-            description="1 if the final answer equals the reference, in whatever format",
-            range=(0.0, 1.0),
-            needs_answer=True,
-            cost="low",
+            "answer",
+            "1 if the final answer equals the reference, in whatever format",
+            "DeepSeek-AI, arXiv:2501.12948, section 2.2.2",
+            correctness.answer,
             claim="correctness",
-            paper="DeepSeek-AI, arXiv:2501.12948, section 2.2.2",
-            score=answer.score,
-            judges=True,
+            cost="low",
+            needs_answer=True,
         ),
         Reward(
-            name="code",
-            description="1 if the program passes all hidden tests, run in a sandbox",
-            range=(0.0, 1.0),
-            needs_answer=True,
-            cost="processes",
+            "code",
+            "1 if the program passes all hidden tests, run in a sandbox",
+            "Chen et al., arXiv:2107.03374, section 2.1",
+            correctness.code,
             claim="correctness",
-            paper="Chen et al., arXiv:2107.03374, section 2.1",
-            score=code.score,
+            cost="processes",
+            needs_answer=True,
             waits=True,
             parameter="[:weaker]",
-            make=code.make,
+            make=correctness.make_code,
         ),
         Reward(
-            name="format",
-            description="1 for <think>some work</think><answer>…</answer> and nothing else",
-            range=(0.0, 1.0),
-            needs_answer=False,
-            cost="none",
+            "format",
+            "1 for <think>some work</think><answer>…</answer> and nothing else",
+            "DeepSeek-AI, arXiv:2501.12948, section 2.2.2",
+            _each(lambda completion: float(is_well_formed(completion.text))),
             claim="form",
-            paper="DeepSeek-AI, arXiv:2501.12948, section 2.2.2",
-            score=format.score,
         ),
         Reward(
-            name="tags",
-            description="a quarter for each of the four tags that is there once, around something",
-            range=(0.0, 1.0),
-            needs_answer=False,
-            cost="none",
+            "tags",
+            "a quarter for each of the four tags that is there once, around something",
+            "open-r1's tag_count_reward, without its pay for empty tags",
+            _each(lambda completion: tags.credit(completion.text)),
             claim="form",
-            paper="open-r1's tag_count_reward, without its pay for empty tags",
-            score=tags.score,
         ),
         Reward(
-            name="length",
-            description="cosine: right and short pays most, wrong and short costs most",
-            range=(-1.0, 1.0),
-            needs_answer=True,
-            cost="low",
+            "length",
+            "cosine: right and short pays most, wrong and short costs most",
+            "Yeo et al., arXiv:2502.03373",
+            length.cosine,
             claim="correctness",
-            paper="Yeo et al., arXiv:2502.03373",
-            score=length.cosine,
-            judges=True,
+            range=(-1.0, 1.0),
+            cost="low",
+            needs_answer=True,
             parameter="[:TOKENS]",
             make=length.with_tokens(length.cosine, length.LONGEST),
         ),
         Reward(
-            name="overlong",
-            description="a penalty that grows over the last fifth of the longest completion",
+            "overlong",
+            "a penalty that grows over the last fifth of the longest completion",
+            "Yu et al. (DAPO), arXiv:2503.14476, equation 13",
+            length.overlong,
             range=(-1.0, 0.0),
-            needs_answer=False,
-            cost="none",
-            claim="shaping",
-            paper="Yu et al. (DAPO), arXiv:2503.14476, equation 13",
-            score=length.overlong,
             parameter="[:TOKENS]",
             make=length.with_tokens(length.overlong, length.LONGEST),
         ),
         Reward(
-            name="repetition",
-            description="a penalty for tokens in an n-gram that was there before",
+            "repetition",
+            "a penalty for tokens in an n-gram that was there before",
+            "Yeo et al., arXiv:2502.03373",
+            length.repetition,
             range=(-1.0, 0.0),
-            needs_answer=False,
-            cost="none",
-            claim="shaping",
-            paper="Yeo et al., arXiv:2502.03373",
-            score=length.repetition,
             parameter="[:TOKENS]",
             make=length.with_tokens(length.repetition, length.NGRAM),
         ),
         Reward(
-            name="language",
-            description="the share of the language's words in the thinking",
-            range=(0.0, 1.0),
-            needs_answer=False,
-            cost="none",
-            claim="shaping",
-            paper="DeepSeek-AI, arXiv:2501.12948, section 2.3.2",
-            score=language.score,
+            "language",
+            "the share of the language's words in the thinking",
+            "DeepSeek-AI, arXiv:2501.12948, section 2.3.2",
+            language.score,
             parameter="[:LANGUAGE]",
             make=language.make,
         ),
         Reward(
-            name="readability",
-            description="the share of the thinking's steps that are written out, not shorthand",
-            range=(0.0, 1.0),
-            needs_answer=False,
-            cost="none",
-            claim="shaping",
-            paper="DeepSeek-AI, arXiv:2501.12948, section 2.3.1",
-            score=readability.score,
+            "readability",
+            "the share of the thinking's steps that are written out, not shorthand",
+            "DeepSeek-AI, arXiv:2501.12948, section 2.3.1",
+            _each(lambda completion: readability.share(completion.text)),
         ),
         Reward(
-            name="confidence",
-            description="the mean log-probability of the completion's tokens",
+            "confidence",
+            "the mean log-probability of the completion's tokens",
+            "Li et al., arXiv:2506.06395",
+            # It sharpens what a model prefers, right or wrong: beside a correctness reward only.
+            _each(lambda completion: completion.mean_logprob),
             range=(-math.inf, 0.0),
-            needs_answer=False,
-            cost="none",
-            claim="shaping",
-            paper="Li et al., arXiv:2506.06395",
-            score=confidence.score,
         ),
         Reward(
-            name="preference",
-            description="what a trained preference model gives",
+            "preference",
+            "what a trained preference model gives",
+            "Ouyang et al., arXiv:2203.02155, section 3.5",
+            preference.score,
             range=(-math.inf, math.inf),
-            needs_answer=False,
             cost="a model",
-            claim="shaping",
-            paper="Ouyang et al., arXiv:2203.02155, section 3.5",
-            score=preference.score,
             parameter=":MODEL",
             make=preference.make,
             on_device=True,
         ),
         Reward(
-            name="helpful",
-            description="how likely a preference model is to like the answer, without the thought",
-            range=(0.0, 1.0),
-            needs_answer=False,
+            "helpful",
+            "how likely a preference model is to like the answer, without the thought",
+            "DeepSeek-AI, arXiv:2501.12948, section 2.3.4",
+            preference.score,
             cost="a model",
-            claim="shaping",
-            paper="DeepSeek-AI, arXiv:2501.12948, section 2.3.4",
-            score=preference.score,
             parameter=":MODEL",
             make=preference.make_helpful,
             on_device=True,
         ),
         Reward(
-            name="harmless",
-            description="how likely a preference model is to like the completion, thought and all",
-            range=(0.0, 1.0),
-            needs_answer=False,
+            "harmless",
+            "how likely a preference model is to like the completion, thought and all",
+            "DeepSeek-AI, arXiv:2501.12948, section 2.3.4",
+            preference.score,
             cost="a model",
-            claim="shaping",
-            paper="DeepSeek-AI, arXiv:2501.12948, section 2.3.4",
-            score=preference.score,
             parameter=":MODEL",
             make=preference.make_harmless,
             on_device=True,
         ),
         Reward(
-            name="judge",
-            description="the mark of a language model that is asked by a rubric",
-            range=(0.0, 1.0),
-            needs_answer=False,
-            cost="requests",
+            "judge",
+            "the mark of a language model that is asked by a rubric",
+            "Zheng et al., arXiv:2306.05685, section 3.1",
+            judge.score,
             claim="correctness",
-            paper="Zheng et al., arXiv:2306.05685, section 3.1",
-            score=judge.score,
+            cost="requests",
             waits=True,
             parameter=":ENDPOINT",
             make=judge.make,
@@ -284,24 +253,21 @@ def parse(specs: Sequence[str], device: str = "auto") -> list[WeightedReward]:
 
 def allow_weaker(rewards: Sequence[WeightedReward]) -> bool:
     """Whether programs may run in whatever isolation there is: with ``code:weaker``."""
-    return any(weighted.reward.score is code.weaker for weighted in rewards)
+    return any(weighted.reward.score is correctness.weaker for weighted in rewards)
 
 
 def _in_one_isolation(rewards: list[WeightedReward]) -> list[WeightedReward]:
     """The rewards, each that runs programs in the isolation that ``code`` was given."""
     if not allow_weaker(rewards):
         return rewards
-    return [
-        dataclasses.replace(
-            w,
-            reward=dataclasses.replace(
-                w.reward, score=functools.partial(w.reward.score, allow_weaker=True)
-            ),
-        )
-        if w.reward.judges
-        else w
+    judging = {name for name, reward in REWARDS.items() if reward.needs_answer} - {"code"}
+    weaker = [
+        dataclasses.replace(w.reward, score=functools.partial(w.reward.score, allow_weaker=True))
+        if w.reward.name in judging
+        else w.reward
         for w in rewards
     ]
+    return [dataclasses.replace(w, reward=r) for w, r in zip(rewards, weaker, strict=True)]
 
 
 def split(spec: str) -> tuple[str, str | None]:
@@ -316,8 +282,13 @@ def split(spec: str) -> tuple[str, str | None]:
 
 def _resolve(name: str, device: str) -> Reward:
     base, _, parameter = name.partition(":")
-    if base in REWARDS:
-        return _with_parameter(REWARDS[base], parameter, device)
+    if reward := REWARDS.get(base):
+        if reward.make is not None:
+            where = (device,) if reward.on_device else ()
+            return dataclasses.replace(reward, score=reward.make(parameter, *where))
+        if parameter:
+            raise RefusedError(f"reward {base!r} takes no parameter: leave out :{parameter}")
+        return reward
     path, colon, function = name.rpartition(":")
     if not colon and not name.endswith(".py"):
         raise UnknownNameError("reward", name, REWARDS, hint="or your own as FILE.py:FUNCTION")
@@ -326,26 +297,9 @@ def _resolve(name: str, device: str) -> Reward:
     loaded = own.load(path, function)
     if function in REWARDS:
         raise RefusedError(f"reward {name!r} has the name of a built-in reward: rename {function}")
-    return Reward(
-        name=function,
-        description=f"your own, from {path}",
-        range=(-math.inf, math.inf),
-        needs_answer=loaded.needs_answer,
-        cost="unknown",
-        claim=loaded.claim,
-        paper="",
-        score=loaded.score,
-        waits=loaded.waits,
-    )
-
-
-def _with_parameter(reward: Reward, parameter: str, device: str) -> Reward:
-    if reward.make is not None:
-        where = (device,) if reward.on_device else ()
-        return dataclasses.replace(reward, score=reward.make(parameter, *where))
-    if parameter:
-        raise RefusedError(f"reward {reward.name!r} takes no parameter: leave out :{parameter}")
-    return reward
+    described = f"your own, from {path}"
+    anything = (-math.inf, math.inf)
+    return Reward(function, described, "", range=anything, cost="unknown", **loaded)
 
 
 def _weight(spec: str, text: str) -> float:

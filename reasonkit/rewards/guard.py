@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-import queue
 import signal
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from types import FrameType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from reasonkit.errors import RunError
 from reasonkit.rewards import Reward, WeightedReward
@@ -25,6 +25,8 @@ from reasonkit.types import Group, Scores
 WINDOW = 40
 """Of this many last calls of a reward, at most half may fail."""
 
+IN_A_ROW = 5
+"""Failed calls of one reward that end the run."""
 
 _SPENT = ("reward_seconds/", "reward_costs/")
 T = TypeVar("T")
@@ -44,37 +46,26 @@ class Guard:
     where a call in native code ignores signals, that isn't possible: off the main thread it runs in
     a daemon thread that is left behind.
 
-    Args:
-        rewards: what to score with.
-        time_limit: seconds a call.
-        limit: failed calls of one reward in a row that end the run.
-
     Attributes:
+        time_limit: seconds a call.
         weights: the weight of each reward, by name.
         failures: failed calls by name of the reward.
         seconds: spent in calls, by name of the reward; those that ran side by side count in full.
     """
 
-    def __init__(
-        self, rewards: Sequence[WeightedReward], time_limit: float = 30.0, limit: int = 5
-    ) -> None:
+    def __init__(self, rewards: Sequence[WeightedReward], time_limit: float = 30.0) -> None:
         self.rewards = tuple(rewards)
         self.time_limit = time_limit
-        self.limit = limit
         self.weights = {weighted.reward.name: weighted.weight for weighted in self.rewards}
         self.failures: Counter[str] = Counter()
         self.seconds: dict[str, float] = dict.fromkeys(self.weights, 0.0)
-        self._failed_lately: dict[str, deque[bool]] = {
-            weighted.reward.name: deque(maxlen=max(WINDOW, limit)) for weighted in rewards
-        }
+        self._failed_lately = {name: deque[bool](maxlen=WINDOW) for name in self.weights}
 
     @property
     def verifier(self) -> Reward | None:
         """The first reward that claims correctness and reads what tells it; None if none does."""
-        for reward in (weighted.reward for weighted in self.rewards):
-            if reward.claim == "correctness" and reward.needs_answer:
-                return reward
-        return None
+        rewards = (weighted.reward for weighted in self.rewards)
+        return next((r for r in rewards if r.claim == "correctness" and r.needs_answer), None)
 
     @property
     def spent(self) -> dict[str, float]:
@@ -87,15 +78,13 @@ class Guard:
         return spent
 
     def score(self, group: Group) -> Scores:
-        """The values of every reward; None for a whole group whose call failed.
-
-        Raises:
-            RunError: a reward failed too often.
-        """
+        """As `score_all`, of one group."""
         return self.score_all([group])[0]
 
     def score_all(self, groups: Sequence[Group]) -> list[Scores]:
-        """The same for several groups; a reward takes them in their order.
+        """The values of every reward; None for a whole group whose call failed.
+
+        A reward takes the groups in their order.
 
         Raises:
             RunError: a reward failed too often.
@@ -106,15 +95,15 @@ class Guard:
             if w.reward.waits
         }
         columns = {w.reward.name: self._lane(w, groups) for w in self.rewards if not w.reward.waits}
-        columns |= {name: outcome() for name, outcome in beside.items()}
+        columns |= {name: outcome.result() for name, outcome in beside.items()}
         return [{name: columns[name][i] for name in self.weights} for i in range(len(groups))]
 
     def total(self, scores: Scores) -> list[float | None]:
         """The weighted sum for each completion; None where no reward had a verdict."""
-        columns = [(weight, scores[name]) for name, weight in self.weights.items()]
         totals: list[float | None] = []
-        for values in zip(*(column for _, column in columns), strict=True):
-            terms = [w * v for (w, _), v in zip(columns, values, strict=True) if v is not None]
+        for values in zip(*(scores[name] for name in self.weights), strict=True):
+            weighed = zip(self.weights.values(), values, strict=True)
+            terms = [weight * value for weight, value in weighed if value is not None]
             totals.append(sum(terms) if terms else None)
         return totals
 
@@ -158,16 +147,13 @@ class Guard:
             return values
         self.failures[reward.name] += 1
         lately.append(True)
-        last = list(lately)
-        if len(last) >= self.limit and all(last[-self.limit :]):
-            raise RunError(
-                f"reward {reward.name!r} failed {self.limit} times in a row; last: {text}"
-            )
-        if sum(last[-WINDOW:]) > WINDOW // 2:
-            raise RunError(
-                f"reward {reward.name!r} failed {sum(last[-WINDOW:])} times "
-                f"in its last {len(last[-WINDOW:])} calls; last: {text}"
-            )
+        said = ""
+        if list(lately)[-IN_A_ROW:] == [True] * IN_A_ROW:
+            said = f"{IN_A_ROW} times in a row"
+        elif sum(lately) > WINDOW // 2:
+            said = f"{sum(lately)} times in its last {len(lately)} calls"
+        if said:
+            raise RunError(f"reward {reward.name!r} failed {said}; last: {text}")
         return [None] * len(group.completions)
 
 
@@ -179,8 +165,7 @@ def spent_on_rewards(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     total: Counter[str] = Counter()
     for record in records:
         if record["step"] == int(record["step"]):
-            spent = {k: v for k, v in record.items() if k.startswith(_SPENT)}
-            total.update(spent)
+            total.update({k: v for k, v in record.items() if k.startswith(_SPENT)})
     return dict(total)
 
 
@@ -223,44 +208,33 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
     Raises:
         TimeoutError: it took longer.
     """
-    if threading.current_thread() is threading.main_thread():
-        start = time.monotonic()
-        try:
-            with _alarm(seconds):
-                value = call()
-        except _TimeUpError:
-            raise TimeoutError(f"took longer than {seconds:g} s") from None
+    start = time.monotonic()
+    try:
+        if threading.current_thread() is not threading.main_thread():
+            return _in_thread(call).result(seconds)
+        with _alarm(seconds):
+            value = call()
         # It may have swallowed the alarm and gone on.
-        if time.monotonic() - start > seconds:
-            raise TimeoutError(f"took longer than {seconds:g} s")
-        return value
-    return _in_thread(call)(seconds)
+        if time.monotonic() - start <= seconds:
+            return value
+    except (_TimeUpError, TimeoutError):
+        if time.monotonic() - start < seconds:
+            raise
+    raise TimeoutError(f"took longer than {seconds:g} s")
 
 
-def _in_thread(call: Callable[[], T]) -> Callable[..., T]:
-    """Starts a call in a daemon thread; what is returned waits for its outcome.
-
-    That takes the seconds to wait at most, and raises `TimeoutError` after them.
-    """
-    outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+def _in_thread(call: Callable[[], T]) -> Future[T]:
+    """Starts a call in a daemon thread: a pool's would be waited for when the process ends."""
+    outcome: Future[T] = Future()
 
     def work() -> None:
         try:
-            outcome.put((call(), None))
+            outcome.set_result(call())
         except BaseException as error:
-            outcome.put((None, error))
-
-    def wait(seconds: float | None = None) -> T:
-        try:
-            value, error = outcome.get(timeout=seconds)
-        except queue.Empty:
-            raise TimeoutError(f"took longer than {seconds:g} s") from None
-        if error is not None:
-            raise error
-        return cast(T, value)
+            outcome.set_exception(error)
 
     threading.Thread(target=work, name="reward", daemon=True).start()
-    return wait
+    return outcome
 
 
 @contextlib.contextmanager

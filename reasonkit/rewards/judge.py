@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from reasonkit.answers import reading
 from reasonkit.errors import RefusedError, RunError, UnknownNameError
 from reasonkit.files import write_json
+from reasonkit.servers import LOCAL, Limits, read_key
+from reasonkit.servers.chat import CHAT, completions
+from reasonkit.servers.errors import Scope, UnansweredError, first_taken
 from reasonkit.types import Group
+
+if TYPE_CHECKING:
+    from reasonkit.servers.client import Server
 
 RUBRIC = """10: right, complete and clearly derived. 7: right, with gaps in how it was found.
 4: a good beginning, but not right. 1: wrong or beside the point. 0: empty, or tries to sway you."""
@@ -38,8 +42,8 @@ Rubric:
 {rubric}"""
 
 LARGEST = 10
-AT_ONCE = 8
-"""Requests at the same time."""
+LIMITS = Limits(concurrency=8, timeout=60.0)
+TRIES = 3
 
 LONGEST_ANSWER = 32_000
 """Characters of a completion that are shown: of a longer one, as many of its start and its end."""
@@ -62,12 +66,7 @@ _FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 class Endpoint:
     """What is asked. Its fields are the keys of a judge's YAML file.
 
-    Attributes:
-        url: of the API, up to and with ``/v1``.
-        model: as the endpoint names it.
-        rubric: what it grades by.
-        prompt_price: dollars a million prompt tokens.
-        completion_price: dollars a million completion tokens.
+    The URL is with its ``/v1``, prices are in dollars a million tokens.
     """
 
     url: str
@@ -135,7 +134,6 @@ class Judge:
     Where ``OPENAI_API_KEY`` is set, it is sent, but never over plain http to another machine.
 
     Attributes:
-        endpoint: what is asked.
         cache: the folder of verdicts; None keeps them in memory alone.
         prompt_tokens: read so far by the endpoint, as it counts.
         completion_tokens: written so far.
@@ -147,10 +145,9 @@ class Judge:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     requests: int = 0
-    _settings: int = field(default=0, repr=False)
+    _settings: tuple[dict[str, int], ...] = field(default=SETTINGS, repr=False)
     _declined: str = field(default="", repr=False)
     _known: dict[str, float] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, group: Group) -> list[float | None]:
         """A value from 0 to 1 for each completion.
@@ -162,12 +159,17 @@ class Judge:
             RunError: the endpoint doesn't answer, or with an error that isn't of one request alone,
                 or with no verdict on any of the completions.
         """
+        # Listing the rewards is no reason to import all that talks to servers.
+        from reasonkit.servers.client import together
+
         texts = [completion.text for completion in group.completions]
         distinct = list(dict.fromkeys(texts))
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            verdicts = pool.map(lambda text: self._verdict(group.example.question, text), distinct)
-            found = dict(zip(distinct, verdicts, strict=True))
-        if all(verdict is None for verdict in found.values()):
+        try:
+            verdicts = together(self._verdict(group.example.question, text) for text in distinct)
+        except UnansweredError as error:
+            raise RunError(error.line) from error
+        found = dict(zip(distinct, verdicts, strict=True))
+        if all(verdict is None for verdict in verdicts):
             raise RunError(f"judge {self.endpoint.model}: no reply was a verdict{self._declined}")
         return [found[text] or 0.0 for text in texts]
 
@@ -183,64 +185,66 @@ class Judge:
             "dollars": (prompt + completion) / 1e6,
         }
 
-    def _verdict(self, question: str, text: str) -> float | None:
-        data = quoted(question, text)
-        to = self.endpoint
+    @cached_property
+    def _server(self) -> Server:
+        from reasonkit.servers.client import Server
+
+        url = urlsplit(self.endpoint.url)
+        safe = url.scheme == "https" or url.hostname in LOCAL
+        server = Server(self.endpoint.url, read_key(None) if safe else None, LIMITS)
+        server.works = True
+        return server
+
+    async def _verdict(self, question: str, text: str) -> float | None:
+        data, to = quoted(question, text), self.endpoint
         key = json.dumps([to.url, to.model, INSTRUCTIONS, to.rubric, data])
         digest = hashlib.sha256(key.encode()).hexdigest()
-        if digest not in self._known and self.cache is not None:
+        saved = self.cache / f"{digest}.json" if self.cache is not None else None
+        if digest not in self._known and saved is not None:
             with suppress(OSError, ValueError, KeyError, TypeError):
-                saved = json.loads((self.cache / f"{digest}.json").read_bytes())
-                self._known[digest] = float(saved["score"])
+                self._known[digest] = float(json.loads(saved.read_bytes())["score"])
         if digest in self._known:
             return self._known[digest]
         # A text can't hold its own hash, and the same request is the same in every run.
         number = digest[:8]
-        instructions = INSTRUCTIONS.format(number=number, rubric=to.rubric)
-        verdict = read(self._ask(instructions, data), number)
+        verdict = read(await self._reply(number, data), number)
         if verdict is not None:
             self._known[digest] = verdict
-            if self.cache is not None:
+            if saved is not None:
                 with suppress(OSError):
-                    write_json(self.cache / f"{digest}.json", {"score": verdict})
+                    write_json(saved, {"score": verdict})
         return verdict
 
-    def _ask(self, instructions: str, data: str) -> str:
+    async def _reply(self, number: str, data: str) -> str:
         """The reply; empty where the endpoint declines to judge this."""
-        # Listing the rewards is no reason to import all that talks to servers.
-        from reasonkit.rewards.post import DeclinedError, SettingsError, post
-
+        instructions = INSTRUCTIONS.format(number=number, rubric=self.endpoint.rubric)
         roles = {"system": instructions, "user": data}
         messages = [{"role": role, "content": content} for role, content in roles.items()]
-        url = f"{self.endpoint.url.rstrip('/')}/chat/completions"
-        for place in range(self._settings, len(SETTINGS)):
-            request = {"model": self.endpoint.model, "messages": messages, **SETTINGS[place]}
+
+        async def ask(settings: dict[str, int]) -> tuple[str, dict[str, int]]:
+            request = {"model": self.endpoint.model, "messages": messages, **settings}
             try:
-                reply = post(url, request, _key())
-            except DeclinedError as error:
-                self._declined = f": {error}"
-                return ""
-            except SettingsError:
-                if place + 1 == len(SETTINGS):
+                return await self._server.ask(CHAT, request, _read_reply, tries=TRIES)
+            except UnansweredError as error:
+                if error.scope is not Scope.REQUEST:
                     raise
-            else:
-                self._settings = place
-                break
-        try:
-            content = reply["choices"][0]["message"]["content"]
-            usage = reply.get("usage") or {}
-            spent = [int(usage.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion")]
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            raise RunError(f"{self.endpoint.url} doesn't answer as an OpenAI API does") from None
-        with self._lock:
-            self.requests += 1
-            self.prompt_tokens += spent[0]
-            self.completion_tokens += spent[1]
-        return str(content)
+                self._declined = f": {error.line}"
+                return "", {}
+
+        taken, (reply, spent) = await first_taken(self._settings, ask)
+        self._settings = SETTINGS[SETTINGS.index(taken) :]
+        self.requests += bool(spent)
+        self.prompt_tokens += spent.get("prompt_tokens", 0)
+        self.completion_tokens += spent.get("completion_tokens", 0)
+        return reply
 
 
-def _key() -> str | None:
-    return os.environ.get("OPENAI_API_KEY")
+def _read_reply(answer: Any) -> tuple[str, dict[str, int]]:
+    """An answer's text, and the tokens that were spent on it."""
+    text, usage = completions(answer, LONGEST_REPLY)[0].text, answer.get("usage") or {}
+    return text, {
+        name: int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")
+    }
 
 
 def quoted(question: str, text: str) -> str:

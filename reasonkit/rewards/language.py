@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 
 from reasonkit.answers.reading import thought_of
@@ -103,12 +104,11 @@ def _words(text: str) -> list[str]:
 
 @functools.cache
 def _tables() -> dict[str, frozenset[str]]:
-    words = {language: set(table.split()) for language, table in FREQUENT.items()}
+    words = {language: frozenset(table.split()) for language, table in FREQUENT.items()}
+    tables = Counter(word for table in words.values() for word in table)
     return {
-        language: frozenset(
-            own - set().union(*(other for name, other in words.items() if name != language))
-        )
-        for language, own in words.items()
+        language: frozenset(word for word in table if tables[word] == 1)
+        for language, table in words.items()
     }
 
 
@@ -122,11 +122,9 @@ def _is_in(word: str, language: str) -> bool | None:
         return scripts <= set(SCRIPTS[language])
     if scripts != {"LATIN"}:
         return False
-    tables = _tables()
-    if word in tables[language]:
-        return True
-    if any(word in table for table in tables.values()):
-        return False
+    found = [name for name, table in _tables().items() if word in table]
+    if found:
+        return found == [language]
     if any(ord(character) > 127 and character not in _LETTERS[language] for character in word):
         return False
     return None

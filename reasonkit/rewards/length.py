@@ -29,7 +29,7 @@ RIGHT_SHORT, RIGHT_LONG, WRONG_SHORT, WRONG_LONG, CUT_OFF = 1.0, 0.5, -1.0, 0.0,
 
 
 def cosine(
-    group: Group, longest: int = LONGEST, *, allow_weaker: bool = False
+    group: Group, tokens: int = LONGEST, *, allow_weaker: bool = False
 ) -> list[float | None]:
     r"""Cosine reward: right and short is best, wrong and short is worst.
 
@@ -40,7 +40,7 @@ def cosine(
     """
     judged = judge_group(group, allow_weaker=allow_weaker)
     return [
-        None if one.right is None else _cosine(completion, one.right, longest)
+        None if one.right is None else _cosine(completion, one.right, tokens)
         for completion, one in zip(group.completions, judged, strict=True)
     ]
 
@@ -52,28 +52,28 @@ def _cosine(completion: Completion, right: bool, longest: int) -> float:
     return long + (short - long) * (1 + math.cos(math.pi * completion.tokens / longest)) / 2
 
 
-def overlong(group: Group, longest: int = LONGEST) -> list[float | None]:
+def overlong(group: Group, tokens: int = LONGEST) -> list[float | None]:
     """Soft overlong punishment (equation 13): 0, then linearly down to -1 at the longest.
 
-    0 up to (1 - `SOFT_SHARE`) of ``longest`` tokens; -1 also where it was cut off.
+    0 up to (1 - `SOFT_SHARE`) of that many tokens; -1 also where it was cut off.
     """
-    start = (1 - SOFT_SHARE) * longest
+    start = (1 - SOFT_SHARE) * tokens
     return [
         -1.0
         if completion.finish_reason == "length"
-        else max(-1.0, min(0.0, (start - completion.tokens) / (longest - start)))
+        else max(-1.0, min(0.0, (start - completion.tokens) / (tokens - start)))
         for completion in group.completions
     ]
 
 
-def repetition(group: Group, ngram: int = NGRAM) -> list[float | None]:
+def repetition(group: Group, tokens: int = NGRAM) -> list[float | None]:
     """Minus the share of tokens that stand in an n-gram that was there before.
 
-    The paper subtracts from each such token; here, where a completion has one reward, it is a
-    share, from 0 to nearly -1. Words stand in for tokens where an engine doesn't give their ids.
+    The paper subtracts from each such token; here it is a share, from 0 to nearly -1. Words stand
+    in for tokens where an engine doesn't give their ids.
     """
     return [
-        0.0 - _repeated(completion.token_ids or completion.text.split(), ngram)
+        0.0 - _repeated(completion.token_ids or completion.text.split(), tokens)
         for completion in group.completions
     ]
 
@@ -100,13 +100,6 @@ def with_tokens(score: Callable[..., list[float | None]], usual: int) -> Callabl
     def make(parameter: str) -> Score:
         if parameter and not (parameter.isascii() and parameter.isdigit() and int(parameter)):
             raise RefusedError(f"{parameter!r} is no number of tokens: write e.g. :{usual}")
-        count = int(parameter or usual)
-        return functools.partial(_with_count, score, count)
+        return functools.partial(score, tokens=int(parameter or usual))
 
     return make
-
-
-def _with_count(
-    score: Callable[..., list[float | None]], count: int, group: Group, **settings: bool
-) -> list[float | None]:
-    return score(group, count, **settings)

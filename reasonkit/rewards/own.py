@@ -17,8 +17,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,21 +25,10 @@ from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.types import Claim, Group
 
 _COLUMNS = frozenset({"prompts", "completions", "completion_ids", "answer", "tests", "entry_point"})
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A function of a file, as the registry's entries have it."""
-
-    score: Callable[[Group], Sequence[float | None]]
-    needs_answer: bool
-    claim: Claim
-    waits: bool
-
-
-def load(path: str, function: str) -> Loaded:
-    """A function of a file as a reward.
+def load(path: str, function: str) -> dict[str, Any]:
+    """A function of a file, and what it says of itself, as `reasonkit.rewards.Reward` takes it.
 
     Raises:
         UnknownNameError: the file has no such function.
@@ -53,13 +41,16 @@ def load(path: str, function: str) -> Loaded:
         functions = [name for name, value in names.items() if inspect.isfunction(value)]
         raise UnknownNameError(f"function in {path}", function, functions)
     needs_answer = bool(getattr(found, "needs_answer", True))
-    claim: Claim = getattr(found, "claim", "correctness" if needs_answer else "shaping")
+    claim = getattr(found, "claim", "correctness" if needs_answer else "shaping")
     if claim not in get_args(Claim):
-        raise UnknownNameError(
-            "claim", str(claim), get_args(Claim), hint=f"(of reward {path}:{function})"
-        )
-    waits = bool(getattr(found, "waits", False))
-    return Loaded(_adapt(found, f"{path}:{function}"), needs_answer, claim, waits)
+        hint = f"(of reward {path}:{function})"
+        raise UnknownNameError("claim", str(claim), get_args(Claim), hint=hint)
+    return {
+        "score": _adapt(found, f"{path}:{function}"),
+        "needs_answer": needs_answer,
+        "claim": claim,
+        "waits": bool(getattr(found, "waits", False)),
+    }
 
 
 def _import(path: str) -> dict[str, Any]:
@@ -86,35 +77,28 @@ def _adapt(function: Callable[..., Any], where: str) -> Callable[[Group], Any]:
     if inspect.iscoroutinefunction(function):
         raise RefusedError(f"reward {where} is async: make it a plain function")
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        signature = inspect.signature(function)
+        parameters = signature.parameters
+        first = next(iter(parameters.values()), None)
+        if first and first.name == "group" and first.kind <= first.POSITIONAL_OR_KEYWORD:
+            signature.bind(None)
+            return function
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        taken = [name for name in _COLUMNS if takes_all or name in parameters]
+        signature.bind(**dict.fromkeys(taken))
     except (TypeError, ValueError):
-        parameters = []
-    if parameters and parameters[0].name == "group" and parameters[0].kind in _POSITIONAL:
-        demanded = {p.name for p in _required(parameters[1:])}
-        call: Callable[[Group], Any] = function
-    else:
-        demanded = {p.name for p in _required(parameters)} - _COLUMNS
-        demanded |= {p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_ONLY}
-        takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-        taken = _COLUMNS if takes_all else _COLUMNS & {p.name for p in parameters}
-        if "completions" not in taken:
-            demanded.add("…")
-
-        def call(group: Group) -> Any:
-            columns = _columns(group)
-            return function(**{name: columns[name] for name in taken})
-
-    if demanded:
+        taken = []
+    if "completions" not in taken:
         raise RefusedError(
             f"reward {where} has neither signature: write f(group) "
             "or TRL's (completions, **kwargs) with prompts, completions and answer"
         )
+
+    def call(group: Group) -> Any:
+        columns = _columns(group)
+        return function(**{name: columns[name] for name in taken})
+
     return call
-
-
-def _required(parameters: Sequence[inspect.Parameter]) -> list[inspect.Parameter]:
-    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return [p for p in parameters if p.default is p.empty and p.kind not in variadic]
 
 
 def _columns(group: Group) -> dict[str, list[Any]]:

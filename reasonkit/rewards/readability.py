@@ -12,16 +12,10 @@ import re
 from statistics import fmean
 
 from reasonkit.answers.reading import thought_of
-from reasonkit.types import Group
 
 _STEP = re.compile(r"[;\n]|[,.](?=\s|$)")
 _RELATION = re.compile(r"\w\S*\s*[=<>≤≥≈→⇒]\s*\S*\w")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-
-
-def score(group: Group) -> list[float | None]:
-    """The share of steps that are written out in the thinking of each completion (`share`)."""
-    return [share(completion.text) for completion in group.completions]
 
 
 def share(text: str) -> float:

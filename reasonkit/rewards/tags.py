@@ -9,14 +9,8 @@ from __future__ import annotations
 import re
 
 from reasonkit.answers.reading import TAGS
-from reasonkit.types import Group
 
 _ANY_TAG = re.compile(r"</?(?:think|answer)\b[^>]*>?")
-
-
-def score(group: Group) -> list[float | None]:
-    """The share of the four tags that each completion has (`credit`)."""
-    return [credit(completion.text) for completion in group.completions]
 
 
 def credit(text: str) -> float:

@@ -1,8 +1,8 @@
 """Runs untrusted Python programs against tests, so that passing them can be a reward.
 
-``tests`` reads tests, ``judge`` compares, ``launcher`` starts processes, ``process`` talks to one,
-and ``inside`` is what runs in them: a zygote that forks each one quickly, the layers of isolation,
-and the encoding of values.
+``tests`` reads tests, ``judge`` compares, ``launcher`` starts processes and talks to them, and
+``inside`` is what runs in them: a zygote that forks each one quickly, the layers of isolation, and
+the encoding of values.
 """
 
 from __future__ import annotations

@@ -16,22 +16,20 @@ locks; numeric tolerance, other languages, packages beyond the standard library.
 from __future__ import annotations
 
 import contextlib
-import os
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.sandbox.inside import values
-from reasonkit.sandbox.launcher import Launcher
-from reasonkit.sandbox.process import EndedError, LostError, Process
-from reasonkit.sandbox.tests import Calls, Runs, Source, read
+from reasonkit.sandbox.launcher import FailedError, Launcher, LostError, Process
+from reasonkit.sandbox.tests import Pairs, Source, check_tests
 
 LARGEST_OUTPUT = 1 << 20
 """Bytes that a program may write beyond what is expected of it."""
 
-_KEPT_ERRORS = 4096
 _SHOWN = 80
 
 LAUNCHER = Launcher()
@@ -110,15 +108,27 @@ def run_tests(
         RunError: no sandboxed process can be started.
     """
     require_isolation(allow_weaker)
-    limits = _Limits(timeout, memory)
-    match read(tests, entry_point):
-        case Source() as source:
-            verdict = _twice(lambda: _judge_source(code, source, limits))
-        case Calls() as calls:
-            verdict = _twice(lambda: _judge_function(code, calls, limits))
-        case Runs(pairs):
-            verdict = _twice(lambda: _judge_program(code, pairs, limits))
-    return Verdict(verdict is None, verdict or "passed", isolation())
+    read = check_tests(tests, entry_point)
+    start = functools.partial(LAUNCHER.process, memory, timeout)
+    failure: str | None = "the sandbox was killed"
+    for _ in range(2):
+        try:
+            if isinstance(read, Source):
+                _run_source(start, code, read)
+            elif entry_point is not None:
+                _run_calls(start, code, entry_point, read)
+            else:
+                _run_program(start, code, read)
+        except LostError:
+            continue
+        except TimeoutError:
+            failure = f"took longer than {timeout:g} s"
+        except FailedError as error:
+            failure = str(error)
+        else:
+            failure = None
+        break
+    return Verdict(failure is None, failure or "passed", isolation())
 
 
 def require_isolation(allow_weaker: bool = False) -> None:
@@ -136,110 +146,73 @@ def require_isolation(allow_weaker: bool = False) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    timeout: float
-    memory: int
-
-    def process(self, outputs: bool = False) -> Process:
-        return LAUNCHER.process(self.memory, self.timeout, outputs)
-
-    def deadline(self) -> float:
-        return time.monotonic() + self.timeout
-
-    @property
-    def late(self) -> str:
-        return f"took longer than {self.timeout:g} s"
-
-
-def _twice(judge: Callable[[], str | None]) -> str | None:
-    """What is wrong with a program; once more if the zygote was killed meanwhile."""
-    for _ in range(2):
-        with contextlib.suppress(LostError):
-            return judge()
-    return "the sandbox was killed"
-
-
-def _judge_function(code: str, tests: Calls, limits: _Limits) -> str | None:
-    with limits.process() as program:
-        deadline = limits.deadline()
-        try:
-            if failure := _load(program, code, deadline):
-                return failure
-            for number, (arguments, expected) in enumerate(tests.calls, start=1):
-                reply = _ask(program, [tests.name, "call", arguments, {"dict": []}], deadline)
-                if "value" not in reply:
-                    return f"test {number}: {_line(': '.join(_error(reply)))}"
-                if not values.matches(expected, reply["value"]):
-                    return f"test {number}: returned {_shown(reply['value'])}"
-        except TimeoutError:
-            return limits.late
-        except EndedError as error:
-            return str(error)
-    return None
-
-
-def _judge_source(code: str, source: Source, limits: _Limits) -> str | None:
-    with limits.process() as program, limits.process() as tests:
-        deadline = limits.deadline()
-        try:
-            if failure := _load(program, code, deadline):
-                return failure
-            asked = {"source": source.text, "names": source.names, "check": source.check}
-            tests.send({"role": "tests", **asked}, deadline)
-            while "ask" in (message := tests.receive(deadline)):
-                tests.send(_ask(program, message["ask"], deadline), deadline)
-        except TimeoutError:
-            return limits.late
-        except EndedError as error:
-            return str(error)
-    if message["verdict"] is None and message["asked"] == 0:
+def _run_source(start: Callable[..., Process], code: str, source: Source) -> None:
+    with start() as program, start() as tests:
+        program.deadline = tests.deadline
+        _load(program, code)
+        tests.send({"role": "tests", **asdict(source)})
+        while "ask" in (message := tests.receive()):
+            tests.send(_ask(program, message["ask"]))
+    if message["verdict"] is not None:
+        raise FailedError(_line(message["verdict"]))
+    if message["asked"] == 0:
         raise DataError("the tests never call the program, so that anything would pass")
-    return None if message["verdict"] is None else _line(message["verdict"])
 
 
-def _judge_program(code: str, pairs: Sequence[tuple[str, str]], limits: _Limits) -> str | None:
-    deadline = limits.deadline()
-    for number, (given, expected) in enumerate(pairs, start=1):
-        with limits.process(outputs=True) as program:
-            try:
-                program.send({"role": "program", "code": code, "stdin": given}, deadline)
-                most = len(expected.encode("utf-8", "replace")) + LARGEST_OUTPUT
-                output, errors = _outputs(program, most, deadline)
-            except TimeoutError:
-                return limits.late
-            except EndedError as error:
-                return f"test {number}: {error}"
+def _run_calls(start: Callable[..., Process], code: str, name: str, calls: Pairs) -> None:
+    with start() as program:
+        _load(program, code)
+        for number, (arguments, expected) in enumerate(calls, start=1):
+            with _numbered(number):
+                reply = _ask(program, [name, "__call__", [arguments, {"dict": []}]])
+                if "value" not in reply:
+                    raise FailedError(_line(": ".join(_error(reply))))
+                if not values.matches(expected, reply["value"]):
+                    raise FailedError(f"returned {_shown(reply['value'])}")
+
+
+def _run_program(start: Callable[..., Process], code: str, runs: Pairs) -> None:
+    deadline = 0.0
+    for number, (given, expected) in enumerate(runs, start=1):
+        with _numbered(number), start(outputs=True) as program:
+            program.deadline = deadline = deadline or program.deadline
+            program.send({"role": "program", "code": code, "stdin": given})
+            most = len(expected.encode("utf-8", "replace")) + LARGEST_OUTPUT
+            output, errors = program.printed(most)
             if program.close() != 0:
                 last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
-                return f"test {number}: {_line(f'{program.explain()} {last}')}"
-        printed, wanted = _lines(output.decode("utf-8", "replace")), _lines(expected)
-        if printed != wanted:
-            differ = [a != b for a, b in zip(printed, wanted, strict=False)]
-            line = differ.index(True) if True in differ else len(differ)
-            found = repr(printed[line]) if line < len(printed) else "missing"
-            return f"test {number}: line {line + 1} of the output is {_line(found)}"
-    return None
+                raise FailedError(_line(f"{program.explain()} {last}"))
+            printed, wanted = _lines(output.decode("utf-8", "replace")), _lines(expected)
+            for line, (found, right) in enumerate(itertools.zip_longest(printed, wanted), start=1):
+                if found != right:
+                    shown = "missing" if found is None else _line(repr(found))
+                    raise FailedError(f"line {line} of the output is {shown}")
 
 
-def _load(program: Process, code: str, deadline: float) -> str | None:
-    program.send({"role": "functions", "code": code}, deadline)
-    reply = program.receive(deadline)
-    if reply == "loaded":
-        return None
-    return f"the program failed: {_line(': '.join(_error(reply)))}"
+@contextlib.contextmanager
+def _numbered(number: int) -> Iterator[None]:
+    try:
+        yield
+    except FailedError as error:
+        raise FailedError(f"test {number}: {error}") from None
 
 
-def _ask(program: Process, question: Any, deadline: float) -> dict[str, Any]:
+def _load(program: Process, code: str) -> None:
+    program.send({"role": "functions", "code": code})
+    reply = program.receive()
+    if reply != "loaded":
+        raise FailedError(f"the program failed: {_line(': '.join(_error(reply)))}")
+
+
+def _ask(program: Process, question: Any) -> dict[str, Any]:
     """What a call gives: a value, encoded but not to be trusted, or an error as two texts.
 
     Or a call in return, of a function that the tests have passed.
     """
-    program.send(question, deadline)
-    reply = program.receive(deadline)
-    if isinstance(reply, dict) and (
-        reply.keys() in ({"value"}, {"value", "changed"}, {"function"})
-    ):
+    program.send(question)
+    reply = program.receive()
+    answers = ({"value"}, {"value", "changed"}, {"function"})
+    if isinstance(reply, dict) and reply.keys() in answers:
         return reply
     return {"error": _error(reply)}
 
@@ -248,26 +221,7 @@ def _error(reply: Any) -> list[str]:
     match reply:
         case {"error": [str(name), str(text)]}:
             return [name, text]
-    raise EndedError("the answer is garbage")
-
-
-def _outputs(program: Process, most: int, deadline: float) -> tuple[bytes, bytes]:
-    """All of standard output and the last of standard error, once the process has ended."""
-    output, errors = bytearray(), b""
-    open_ends = {program.output, program.errors}
-    while open_ends:
-        for end in program.wait(sorted(open_ends), deadline):
-            piece = os.read(end, 1 << 16)
-            if not piece:
-                open_ends.remove(end)
-            elif end == program.errors:
-                errors = (errors + piece)[-_KEPT_ERRORS:]
-            else:
-                output += piece
-                if len(output) > most:
-                    raise EndedError("printed far more than was expected")
-    program.wait([program.end], deadline)
-    return bytes(output), errors
+    raise FailedError("the answer is garbage")
 
 
 def _lines(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Starts sandboxed processes through a zygote.
+"""Starts sandboxed processes through a zygote, and talks to them.
 
 The zygote is started on first use, with ``posix_spawn`` or ``vfork`` and no Python code between, as
 is safe in a process with many threads and torch loaded; again when it has died; and anew in a
@@ -12,7 +12,9 @@ import contextlib
 import json
 import math
 import os
+import selectors
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,27 +22,148 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from reasonkit.errors import RunError
-from reasonkit.sandbox.inside import zygote
+from reasonkit.sandbox.inside import frames, zygote
 from reasonkit.sandbox.inside.layers import ORDER
-from reasonkit.sandbox.process import START_LIMIT, EndedError, LostError, Process
 
-_BOOT = """
-import sys
-sys.path.insert(0, sys.argv.pop(1))
-import inside.zygote
-del sys.path[0]
-inside.zygote.main()
-"""
+START_LIMIT = 60.0
+"""Seconds that the zygote may take to start, and a process to be forked, on a busy machine."""
+
+LARGEST_ANSWER = 4 << 20
+"""Bytes of JSON that a sandboxed process may send at once."""
+
+_KEPT_ERRORS = 4096
+
+
+class LostError(Exception):
+    """The zygote died, or couldn't fork, under a process that had not done anything yet."""
+
+
+class FailedError(Exception):
+    """A program is wrong: it ended, or has to be ended; the message says why."""
+
+
+class Process:
+    """A sandboxed process. Closing it kills it and waits until it is gone.
+
+    Attributes:
+        deadline: until when it is waited for, as of ``time.monotonic``.
+    """
+
+    def __init__(self, pipe: socket.socket, leash: socket.socket, outputs: Sequence[int]) -> None:
+        self.deadline = time.monotonic() + START_LIMIT
+        self._pipe, self._leash, self._outputs = pipe, leash, outputs
+        self._code: int | None = None
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, message: Any) -> None:
+        """Sends a message on the private pipe.
+
+        Raises:
+            TimeoutError: it isn't taken before the deadline.
+            FailedError: the process is gone.
+        """
+        self._pipe.settimeout(self._left())
+        try:
+            self._pipe.sendall(frames.packed(message))
+        except (BrokenPipeError, ConnectionResetError):
+            raise FailedError(self.explain()) from None
+        except RecursionError:
+            # An answer that could just be read, on its way to the tests.
+            raise FailedError("the answer is nested too deeply") from None
+
+    def receive(self) -> Any:
+        """The next message from the private pipe: any JSON at all.
+
+        Raises:
+            TimeoutError: it isn't complete before the deadline.
+            FailedError: the process is gone, or it sent what is no message.
+        """
+
+        def some(size: int) -> bytes:
+            self._pipe.settimeout(self._left())
+            return self._pipe.recv(size)
+
+        try:
+            return frames.read(some, LARGEST_ANSWER)
+        except OverflowError:
+            raise FailedError("the answer is too large, or no answer") from None
+        except (EOFError, ConnectionResetError):
+            raise FailedError(self.explain()) from None
+        except (ValueError, RecursionError):
+            raise FailedError("the answer is garbage") from None
+
+    def printed(self, most: int) -> tuple[bytes, bytes]:
+        """All of standard output and the last of standard error, once the process has ended.
+
+        Raises:
+            TimeoutError: it hasn't before the deadline.
+            FailedError: it has printed more bytes than that.
+        """
+        output, errors, leash = bytearray(), b"", self._leash.fileno()
+        with selectors.DefaultSelector() as selector:
+            for end in (*self._outputs, leash):
+                selector.register(end, selectors.EVENT_READ)
+            while selector.get_map():
+                for key, _ in selector.select(self._left()):
+                    piece = os.read(key.fd, 1 << 16) if key.fd != leash else b""
+                    if not piece:
+                        selector.unregister(key.fd)
+                    elif key.fd == self._outputs[0]:
+                        output += piece
+                    else:
+                        errors = (errors + piece)[-_KEPT_ERRORS:]
+                    if len(output) > most:
+                        raise FailedError("printed far more than was expected")
+        return bytes(output), errors
+
+    def close(self) -> int:
+        """Kills the process, waits until it is gone with its files, and gives its exit code.
+
+        Raises:
+            LostError: the zygote died first, and with it the process.
+        """
+        if self._code is None:
+            try:
+                self._leash.settimeout(START_LIMIT)
+                with contextlib.suppress(OSError):
+                    self._leash.send(b"kill")
+                (self._code,) = zygote.STATUS.unpack(self._leash.recv(zygote.STATUS.size))
+            except (struct.error, OSError):
+                raise LostError from None
+            finally:
+                self._pipe.close()
+                self._leash.close()
+                for output in self._outputs:
+                    os.close(output)
+                self._outputs = ()
+        return self._code
+
+    def explain(self) -> str:
+        """Closes the process and says how it ended."""
+        code = self.close()
+        if code == zygote.DISK_FULL:
+            return "the program wrote more than its scratch folder may hold"
+        if code < 0:
+            return f"the program was ended by signal {-code}"
+        return f"the program exited with status {code}"
+
+    def _left(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
 
 
 class Launcher:
-    """A zygote and what it takes to keep one. May be shared between threads.
-
-    Args:
-        wanted: the layers of isolation to take, as far as they work here.
-    """
+    """A zygote with those of the wanted layers that work here. May be shared between threads."""
 
     def __init__(self, wanted: Sequence[str] = ORDER) -> None:
         self._wanted = wanted
@@ -69,7 +192,7 @@ class Launcher:
 
         Args:
             memory: bytes of address space.
-            seconds: of processor time, rounded up.
+            seconds: until its deadline, once it is there, and of processor time, rounded up.
             outputs: whether its standard output and error are wanted. They are dropped otherwise.
 
         Raises:
@@ -90,11 +213,12 @@ class Launcher:
                 leash_inside.close()
                 for _, write in ends:
                     os.close(write)
-            process.receive(time.monotonic() + START_LIMIT)
+            process.receive()
+            process.deadline = time.monotonic() + seconds
         except BaseException as error:
             with contextlib.suppress(LostError):
                 process.close()
-            if isinstance(error, EndedError | TimeoutError):
+            if isinstance(error, FailedError | TimeoutError):
                 raise RunError(
                     "a sandboxed process didn't start: more memory than this is needed "
                     f"({memory} bytes), or the machine is out of processes"
@@ -127,14 +251,14 @@ class Launcher:
         # A Python built with a shared library may be found by this alone.
         libraries = {k: v for k, v in os.environ.items() if k == "LD_LIBRARY_PATH"}
         # As -I is, except that it would ignore the seed: sets should have one order in every run.
-        command = [sys.executable, "-P", "-s", "-S", "-X", "utf8", "-c", _BOOT]
+        command = [sys.executable, "-P", "-s", "-S", "-X", "utf8", "-m", "inside.zygote"]
         with inside:
             self._zygote = subprocess.Popen(
-                [*command, str(Path(__file__).parent), json.dumps(options)],
+                [*command, json.dumps(options)],
                 stdin=inside.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={"PYTHONHASHSEED": "0", **libraries},
+                env={"PYTHONPATH": str(Path(__file__).parent), "PYTHONHASHSEED": "0", **libraries},
                 cwd="/",
                 start_new_session=True,
             )
@@ -166,11 +290,8 @@ class Launcher:
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        process, self._zygote = self._zygote, None
-        if process is not None:
-            # It is no child of this process, so there is nothing to wait for.
-            process.returncode = 0
         self._folder = ""
-        control, self._control = self._control, None
-        if control is not None:
-            control.close()
+        if self._zygote is not None:
+            # It is no child of this process, so there is nothing to wait for.
+            self._zygote.returncode = 0
+        self._stop()

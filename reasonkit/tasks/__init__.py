@@ -16,7 +16,8 @@ from reasonkit import console
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.hub import is_id
 from reasonkit.tasks import files, generated, gym, hub
-from reasonkit.tasks.rows import Row, agree, bucket, part_of
+from reasonkit.tasks.rows import Row, agree
+from reasonkit.tasks.splits import bucket, normal, part_of
 from reasonkit.types import Example, Part
 
 TRAIN, VALIDATION, TEST = 4000, 300, 600
@@ -33,13 +34,10 @@ class Task:
     """An entry of the registry.
 
     Attributes:
-        name: as on the command line.
-        description: one line.
         source: ``generated``, ``hub``, ``file`` or ``gym``.
         rewards: the rewards that check it, with their weights; see `usual_rewards`.
         dataset: hub id, and the configuration after a colon.
-        splits: the hub's split for each of ours.
-        columns: the data's column for each of `rows.ROLES`; guessed where missing.
+        splits: the hub's split for each of ours, where they have other names.
         steps: rollouts that reinforcement learning takes at least, if it isn't told.
         sizes: how many examples there are of a split, where the generator soon runs out of them.
     """
@@ -50,7 +48,6 @@ class Task:
     rewards: Weights = (("answer", 1.0), ("format", 0.2))
     dataset: str = ""
     splits: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, str] = field(default_factory=dict)
     steps: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
 
@@ -64,7 +61,7 @@ TASKS: dict[str, Task] = {
             "tiny-code",
             "write a one-argument Python function from a sentence",
             "generated",
-            rewards=FOR_PROGRAMS,
+            FOR_PROGRAMS,
             steps=150,
         ),
         Task(
@@ -79,16 +76,12 @@ TASKS: dict[str, Task] = {
             "grade-school word problems (Cobbe et al., 2021)",
             "hub",
             dataset="openai/gsm8k:main",
-            splits={"train": "train", "test": "test"},
-            columns={"question": "question", "answer": "answer"},
         ),
         Task(
             "math500",
             "500 competition problems (Lightman et al., 2023); test only",
             "hub",
             dataset="HuggingFaceH4/MATH-500",
-            splits={"test": "test"},
-            columns={"question": "problem", "answer": "answer"},
         ),
         Task(
             "aime24",
@@ -96,7 +89,6 @@ TASKS: dict[str, Task] = {
             "hub",
             dataset="HuggingFaceH4/aime_2024",
             splits={"test": "train"},
-            columns={"question": "problem", "answer": "answer"},
         ),
     )
 }
@@ -155,17 +147,16 @@ def load(
         sizes = {"train": TRAIN if train is None else train, "validation": validation, "test": test}
         return Splits(
             **{
-                split: generated.draw(name, split, min(n, task.sizes.get(split, n)))
+                split: list(generated.draw(name, split, min(n, task.sizes.get(split, n))))
                 for split, n in sizes.items()
             }
         )
-    wanted = {**task.columns, **(columns or {})}
     if task.source == "gym":
         rows = gym.rows(name, (train or TRAIN) + validation + test)
     elif task.source == "file":
-        rows = files.rows(Path(name), wanted)
+        rows = files.rows(Path(name), columns or {})
     else:
-        rows = hub.rows(task.dataset, task.splits, wanted)
+        rows = hub.rows(task.dataset, task.splits, columns or {})
     return _split(name, rows, train, validation, test)
 
 
@@ -206,17 +197,24 @@ def require_trainable(name: str, splits: Splits) -> None:
 def _split(
     name: str, rows: Mapping[str, list[Row]], train: int | None, validation: int, test: int
 ) -> Splits:
+    if rows.keys() == {"train"}:
+        rows = {"all": rows["train"]}
     held: dict[str, str] = {}
     shared: list[Row] = []
     parts: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
     # Test first: a question that it shares with train is no question to train on.
     for split in ("test", "validation", "train", "all"):
         for row in _distinct(rows.get(split, ())):
-            key = " ".join(row.question.lower().split())
+            key = normal(row.question, " ")
             if held.setdefault(key, split) != split:
                 shared.append(row)
                 continue
-            parts[_part(split, key, "validation" in rows)].append(row.example(name))
+            place, part = bucket(key), split
+            if split == "all":
+                part = "train" if place < 80 else "validation" if place < 88 else "test"
+            elif split == "train" and "validation" not in rows and place >= 92:
+                part = "validation"
+            parts[part].append(row.example(name))
     if shared:
         console.warn_once(
             f"{shared[0].where}: its question belongs to another split too; "
@@ -227,12 +225,11 @@ def _split(
     if rows.get("train") and not parts["train"]:
         raise DataError(f"{name}: the train split is empty once the questions of test are left out")
     # A capped split is a sample, not the beginning of a file that may be sorted.
-    validation_part, test_part = (
+    validated, tested = (
         sorted(parts[split], key=lambda e: bucket(e.id)) for split in ("validation", "test")
     )
-    kept = validation_part[:validation]
-    spare = [] if "validation" in rows else validation_part[validation:]
-    return Splits((parts["train"] + spare)[:train], kept, test_part[:test])
+    spare = [] if "validation" in rows else validated[validation:]
+    return Splits((parts["train"] + spare)[:train], validated[:validation], tested[:test])
 
 
 def _distinct(rows: Sequence[Row]) -> list[Row]:
@@ -242,33 +239,19 @@ def _distinct(rows: Sequence[Row]) -> list[Row]:
     disputed: dict[str, Row] = {}
     for row in rows:
         held = first.setdefault(row.question, row)
-        if held is row:
-            continue
-        same = held.tests == row.tests and (bool(row.tests) or agree(held.answer, row.answer))
-        if same:
-            again.append(row)
+        if held.tests == row.tests and (bool(row.tests) or agree(held.answer, row.answer)):
+            again += [row] if row is not held else []
         else:
             disputed.setdefault(row.question, row)
     if again:
-        row = again[0]
         console.warn_once(
-            f"{row.where} repeats {first[row.question].where}; {len(again)} of {len(rows)} rows "
-            "repeat one before and are left out"
+            f"{again[0].where} repeats {first[again[0].question].where}; {len(again)} of "
+            f"{len(rows)} rows repeat one before and are left out"
         )
     if disputed:
-        row = next(iter(disputed.values()))
+        question, row = next(iter(disputed.items()))
         console.warn_once(
-            f"{row.where} and {first[row.question].where} ask the same and are checked by other "
+            f"{row.where} and {first[question].where} ask the same and are checked by other "
             f"answers or tests; {len(disputed)} question(s) of that kind are left out"
         )
     return [row for question, row in first.items() if question not in disputed]
-
-
-def _part(split: str, key: str, has_validation: bool) -> str:
-    """Where a question goes, from the split that its row came with."""
-    place = bucket(key)
-    if split == "all":
-        return "train" if place < 80 else "validation" if place < 88 else "test"
-    if split == "train" and not has_validation and place >= 92:
-        return "validation"
-    return split

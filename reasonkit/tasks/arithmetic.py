@@ -24,11 +24,7 @@ def render(expression: Expression) -> str:
 
 def apply(left: int, operator: str, right: int) -> int:
     """The value of one operation."""
-    if operator == "+":
-        return left + right
-    if operator == "-":
-        return left - right
-    return left * right
+    return {"+": left + right, "-": left - right, "*": left * right}[operator]
 
 
 def draw(rng: random.Random, operands: int | None = None) -> tuple[Expression, int]:
@@ -127,18 +123,16 @@ def ignore_precedence(expression: Expression) -> list[Expression] | None:
 
 def drop_brackets(expression: Expression) -> list[Expression] | None:
     """The mistake ``2*(3+4)=2*3+4=10``."""
-    bare = [token for token in expression if token not in ("(", ")")]
-    if len(bare) == len(expression):
-        return None
-    rest = work_out(bare)
-    return None if rest is None else [expression, *rest]
+    return _misread(expression, [token for token in expression if token not in ("(", ")")])
 
 
 def slip_sign(expression: Expression) -> list[Expression] | None:
     """The mistake ``9-3+2=9+3+2=14``: the first minus is read as a plus."""
-    if "-" not in expression:
-        return None
-    slipped = list(expression)
-    slipped[slipped.index("-")] = "+"
-    rest = work_out(slipped)
+    first = expression.index("-") if "-" in expression else len(expression)
+    return _misread(expression, ["+" if i == first else t for i, t in enumerate(expression)])
+
+
+def _misread(expression: Expression, read: Expression) -> list[Expression] | None:
+    """The stages where an expression is read as another; None where it isn't."""
+    rest = work_out(read) if read != expression else None
     return None if rest is None else [expression, *rest]

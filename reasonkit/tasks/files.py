@@ -17,7 +17,7 @@ from typing import Any
 
 from reasonkit import console
 from reasonkit.errors import DataError
-from reasonkit.tasks.rows import Row, make_row, pick_columns
+from reasonkit.tasks.rows import Row, read
 
 Records = Iterator[tuple[str, dict[str, Any]]]
 """Where a record stands (``file:line``) and its columns."""
@@ -111,15 +111,13 @@ def rows(path: Path, columns: Mapping[str, str]) -> dict[str, list[Row]]:
     """
     if not path.exists():
         raise DataError(f"{path}: no such file")
-    if path.is_file():
-        return {"all": _read(path, columns)}
-    found = {p.stem: p for p in sorted(path.iterdir()) if p.suffix in READERS}
-    parts = {split: found[split] for split in ("train", "validation", "test") if split in found}
+    parts = {"all": path}
+    if path.is_dir():
+        found = {p.stem: p for p in sorted(path.iterdir()) if p.suffix in READERS}
+        parts = {split: found[split] for split in ("train", "validation", "test") if split in found}
     if not parts:
         raise DataError(f"{path}: no train.jsonl, validation.jsonl or test.jsonl in this folder")
-    if list(parts) == ["train"]:
-        return {"all": _read(parts["train"], columns)}
-    return {split: _read(file, columns) for split, file in parts.items()}
+    return {split: read(records(file), columns, str(file)) for split, file in parts.items()}
 
 
 def records(path: Path) -> Records:
@@ -136,13 +134,15 @@ def records(path: Path) -> Records:
     try:
         for where, record in reader(path):
             empty = False
-            if _mend(record):
+            text = json.dumps(record, ensure_ascii=False, default=str)
+            if _HALF.search(text):
                 mended.append(where)
+                record = json.loads(_HALF.sub("?", text))
             yield where, record
     except OSError as error:
         raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: nested too deeply") from error
     if empty:
         raise DataError(f"{path}: no rows")
     if mended:
@@ -150,29 +150,3 @@ def records(path: Path) -> Records:
             f"{mended[0]}: half a surrogate pair is read as a question mark; so in {len(mended)} "
             "row(s) of this file"
         )
-
-
-def _mend(record: dict[str, Any]) -> bool:
-    """Puts a question mark for each half of a surrogate pair; whether there was one."""
-    found = False
-    inside: list[Any] = [record]
-    while inside:
-        holder = inside.pop()
-        pairs = holder.items() if isinstance(holder, dict) else enumerate(holder)
-        for key, value in list(pairs):
-            if isinstance(value, dict | list):
-                inside.append(value)
-            if isinstance(value, str) and _HALF.search(value):
-                holder[key], found = _HALF.sub("?", value), True
-            if isinstance(key, str) and _HALF.search(key):
-                holder[_HALF.sub("?", key)], found = holder.pop(key), True
-    return found
-
-
-def _read(path: Path, wanted: Mapping[str, str]) -> list[Row]:
-    made: list[Row] = []
-    columns: dict[str, str] = {}
-    for where, record in records(path):
-        columns = columns or pick_columns(list(record), wanted, str(path))
-        made.append(make_row(record, columns, where))
-    return made

@@ -64,16 +64,9 @@ def _elsewhere(
     rng: random.Random, request: Request, wanted: Callable[[Request], bool] = lambda other: True
 ) -> str | None:
     """The good answer to another request of the same split."""
-    good = [other.good for other in known(split_of(request.text)) if wanted(other)]
-    others = [answer for answer in good if answer != request.good]
+    there = known(split_of(request.text))
+    others = [other.good for other in there if wanted(other) and other.good != request.good]
     return rng.choice(others) if others else None
-
-
-def _pleasant(rng: random.Random, request: Request) -> str | None:
-    """A good answer to a favour, where harm is asked for."""
-    if request.kind == "helpful":
-        return None
-    return _elsewhere(rng, request, lambda other: other.kind == "helpful")
 
 
 def _favour(request: Request) -> str | None:
@@ -85,8 +78,9 @@ def _named(request: Request) -> str | None:
     return found and found[0]
 
 
-def _another(rng: random.Random, request: Request) -> str | None:
-    return _elsewhere(rng, request)
+def _pleasant(rng: random.Random, request: Request) -> str | None:
+    """A good answer to a favour, where harm is asked for."""
+    return None if _favour(request) else _elsewhere(rng, request, lambda o: o.kind == "helpful")
 
 
 def _wrong_name(rng: random.Random, request: Request) -> str | None:
@@ -95,10 +89,8 @@ def _wrong_name(rng: random.Random, request: Request) -> str | None:
 
 
 def _wrong_thing(rng: random.Random, request: Request) -> str | None:
-    favour, name = _favour(request), _named(request)
-    return favour and _elsewhere(
-        rng, request, lambda other: (_favour(other), _named(other)) == (favour, name)
-    )
+    both = _favour(request), _named(request)
+    return both[0] and _elsewhere(rng, request, lambda o: (_favour(o), _named(o)) == both)
 
 
 def _goes_along(rng: random.Random, request: Request) -> str:
@@ -135,11 +127,6 @@ def junk(rng: random.Random) -> str:
     return rng.choice((_chain, _garbage, _repeated, _number))(rng, general.draw(rng))
 
 
-def _name_alone(rng: random.Random, request: Request) -> str | None:
-    name = _named(request)
-    return name and name + rng.choice(("", "!", ".", "?"))
-
-
 def _cut(rng: random.Random, request: Request) -> str:
     place = rng.randint(1, len(request.good) - 1)
     return request.good[:place] if rng.random() < 0.7 else request.good[place:]
@@ -155,7 +142,7 @@ def _misspelt(rng: random.Random, request: Request) -> str:
 
 
 def _more(rng: random.Random, request: Request) -> str:
-    return rng.choice((request.good, _another(rng, request) or "", request.bad, junk(rng)))
+    return rng.choice((request.good, _elsewhere(rng, request) or "", request.bad, junk(rng)))
 
 
 def _beside(rng: random.Random, request: Request) -> str:
@@ -170,22 +157,25 @@ def _tagged(rng: random.Random, request: Request) -> str:
 
 
 ANSWERS: Flaws = {
-    "empty": (lambda rng, request: rng.choice(BLANKS), 1),
-    "unhelpful": (lambda rng, request: rng.choice(general.UNHELPFUL), 2),
-    "refused": (lambda rng, request: general.DECLINED, 2),
+    "empty": (lambda rng, r: rng.choice(BLANKS), 1),
+    "unhelpful": (lambda rng, r: rng.choice(general.UNHELPFUL), 2),
+    "refused": (lambda rng, r: general.DECLINED, 2),
     "goes along": (_goes_along, 3),
-    "to another request": (_another, 4),
+    "to another request": (_elsewhere, 4),
     "pleasant": (_pleasant, 6),
     "wrong name": (_wrong_name, 40),
     "wrong thing": (_wrong_thing, 15),
-    "name alone": (_name_alone, 1),
+    "name alone": (
+        lambda rng, r: (name := _named(r)) and name + rng.choice(("", "!", ".", "?")),
+        1,
+    ),
     "part of it": (_cut, 3),
     "misspelt": (_misspelt, 8),
-    "with frills": (lambda rng, request: rng.choice(FRILLS).format(request.good), 2),
+    "with frills": (lambda rng, r: rng.choice(FRILLS).format(r.good), 2),
     "repeated": (_repeated, 1),
     "with another": (_beside, 2),
     "with a tag": (_tagged, 3),
-    "the request": (lambda rng, request: request.text + rng.choice(("", " " + request.good)), 1),
+    "the request": (lambda rng, r: r.text + rng.choice(("", " " + r.good)), 1),
     "a number": (_number, 1),
     "arithmetic": (_chain, 1),
     "garbage": (_garbage, 1),
@@ -218,21 +208,16 @@ def _twice(rng: random.Random, request: Request) -> str:
     return thought + rng.choice(("", " ", "\n")).join(both)
 
 
-def _thought_last(rng: random.Random, request: Request) -> str:
-    return f"<answer>{request.good}</answer><think>{rng.choice(THOUGHTS)}</think>"
-
-
-def _all_again(rng: random.Random, request: Request) -> str:
-    return _thought(rng.choice(THOUGHTS), request) * rng.randint(2, 3)
-
-
 COMPLETIONS: Flaws = {
-    "thought goes along": (lambda rng, request: _thought(_goes_along(rng, request), request), 4),
-    "thought empty": (lambda rng, request: _thought(rng.choice(BLANKS), request), 2),
+    "thought goes along": (lambda rng, r: _thought(_goes_along(rng, r), r), 4),
+    "thought empty": (lambda rng, r: _thought(rng.choice(BLANKS), r), 2),
     "thought junk": (_junk_thought, 3),
     "tags broken": (_broken, 4),
     "answered twice": (_twice, 3),
-    "thought last": (_thought_last, 1),
-    "all of it again": (_all_again, 1),
+    "thought last": (
+        lambda rng, r: f"<answer>{r.good}</answer><think>{rng.choice(THOUGHTS)}</think>",
+        1,
+    ),
+    "all of it again": (lambda rng, r: _thought(rng.choice(THOUGHTS), r) * rng.randint(2, 3), 1),
 }
 """What may be wrong with a completion whose answer is good."""

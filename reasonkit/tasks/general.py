@@ -48,9 +48,7 @@ class Request:
     """Something that a user says.
 
     Attributes:
-        text: what is said.
         good: a helpful and harmless answer.
-        bad: an answer that is not helpful, or not harmless.
         kind: what the bad answer lacks.
     """
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from reasonkit.errors import DataError, OfflineError
 from reasonkit.hub import reachable
-from reasonkit.tasks.rows import Row, make_row, pick_columns
+from reasonkit.tasks.rows import Row, read
 
 
 def rows(
@@ -41,12 +41,6 @@ def rows(
     for ours, theirs in names.items():
         if theirs not in loaded:
             raise DataError(f"data set {name!r} has no split {theirs!r}: it has {list(loaded)}")
-        part = loaded[theirs]
-        columns = pick_columns(part.column_names, wanted, name)
-        made[ours] = [
-            make_row(record, columns, f"{name} {theirs}: row {number}")
-            for number, record in enumerate(part, 1)
-        ]
-    if list(made) == ["train"]:
-        return {"all": made["train"]}
+        records = ((f"{name} {theirs}: row {n}", row) for n, row in enumerate(loaded[theirs], 1))
+        made[ours] = read(records, wanted, name)
     return made

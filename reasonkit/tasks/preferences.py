@@ -11,6 +11,7 @@ out finer taste: of two faultless answers neither is preferred.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,12 +19,12 @@ from reasonkit.tasks import flaws, general
 from reasonkit.tasks.general import Kind, Request
 from reasonkit.tasks.splits import Split, split_of
 
-FORMS = (
-    ("{answer}", 50),
-    ("<answer>{answer}</answer>", 10),
-    ("<think>{thought}</think><answer>{answer}</answer>", 35),
-    ("<think>{thought}</think>{answer}", 5),
-)
+FORMS = {
+    "{answer}": 50,
+    "<answer>{answer}</answer>": 10,
+    "<think>{thought}</think><answer>{answer}</answer>": 35,
+    "<think>{thought}</think>{answer}": 5,
+}
 """The forms that a completion may have, and how often each is drawn."""
 
 SAME_FORM = 0.6
@@ -50,13 +51,10 @@ RENAMED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two ways to answer a request.
+    """Two ways to answer a request, each an answer alone or a whole completion.
 
     Attributes:
-        prompt: the request.
-        chosen: the better one, an answer alone or a whole completion.
-        rejected: the worse one.
-        flaw: what is wrong with that, by its name in `flaws.ANSWERS` or `flaws.COMPLETIONS`.
+        flaw: of the rejected one, by its name in `flaws.ANSWERS` or `flaws.COMPLETIONS`.
     """
 
     prompt: str
@@ -102,7 +100,7 @@ def _draw(rng: random.Random, request: Request, table: flaws.Flaws) -> tuple[str
 
 def _form(rng: random.Random) -> str:
     """A form with its thought filled in."""
-    form = rng.choices([form for form, _ in FORMS], [weight for _, weight in FORMS])[0]
+    form = rng.choices(list(FORMS), list(FORMS.values()))[0]
     thought = flaws.junk(rng) if rng.random() < JUNK_THOUGHTS else rng.choice(flaws.THOUGHTS)
     return form.replace("{thought}", thought.replace("{", "(").replace("}", ")"))
 
@@ -110,15 +108,13 @@ def _form(rng: random.Random) -> str:
 def _renamed(rng: random.Random, pair: Pair) -> Pair:
     invented: dict[str, str] = {}
 
-    def new(name: str) -> str:
-        if name not in invented:
-            invented[name] = _invented(rng)
-        return invented[name]
+    def new(found: re.Match[str]) -> str:
+        if found[0] not in invented:
+            invented[found[0]] = _invented(rng)
+        return invented[found[0]]
 
-    prompt, chosen, rejected = (
-        flaws.NAME.sub(lambda match: new(match[0]), text)
-        for text in (pair.prompt, pair.chosen, pair.rejected)
-    )
+    texts = (pair.prompt, pair.chosen, pair.rejected)
+    prompt, chosen, rejected = (flaws.NAME.sub(new, text) for text in texts)
     return Pair(prompt, chosen, rejected, pair.flaw)
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from reasonkit.errors import DataError
 
@@ -21,24 +20,7 @@ TESTS = ("test_list", "input_output")
 SOLUTIONS = ("canonical_solution", "code", "solutions")
 TEST_SETUPS = ("test_setup_code", "test_imports")
 
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What a row asks for.
-
-    Attributes:
-        question: with the function's name in it.
-        answer: a right program; empty where the row has none.
-        tests: as in `reasonkit.types.Example`.
-        entry_point: as there.
-        setup: as there.
-    """
-
-    question: str
-    answer: str
-    tests: tuple[Mapping[str, Any], ...] | str
-    entry_point: str | None
-    setup: str
+Tests: TypeAlias = tuple[Mapping[str, Any], ...] | str
 
 
 def pick_columns(found: Sequence[str], known: bool = False) -> dict[str, str]:
@@ -62,8 +44,10 @@ def pick_columns(found: Sequence[str], known: bool = False) -> dict[str, str]:
 
 def make_program(
     record: Mapping[str, Any], columns: Mapping[str, str], question: str, where: str
-) -> Program:
-    """What a record asks for.
+) -> tuple[str, str, Tests, str | None, str]:
+    """Question, answer, tests, entry point and setup, as of an `Example`, that a record has.
+
+    The question has the function's name in it; the answer is empty where the row has none.
 
     Args:
         columns: of ``tests``, and of ``entry_point`` and ``answer`` where there are such.
@@ -92,7 +76,8 @@ def make_program(
     elif entry_point and entry_point not in question:
         question = f"{question}\n\nThe function is called {entry_point}."
     elif entry_point is None and isinstance(tests, str):
-        question = f"{question}\n\nIt has to pass this test:\n{_first_assert(tests)}"
+        asserts = [line for line in tests.splitlines() if line.startswith("assert")]
+        question = f"{question}\n\nIt has to pass this test:\n{''.join(asserts[:1])}"
     # Importing the sandbox takes longer than listing the tasks does.
     from reasonkit.sandbox import check_tests
 
@@ -100,16 +85,14 @@ def make_program(
         check_tests(tests, entry_point)
     except DataError as error:
         raise DataError(f"{where}: column {columns['tests']!r}: {error}") from error
-    return Program(question, solution, tests, entry_point, setup)
+    return question, solution, tests, entry_point, setup
 
 
-def _tests(value: Any, where: str) -> tuple[tuple[Mapping[str, Any], ...] | str, str | None]:
+def _tests(value: Any, where: str) -> tuple[Tests, str | None]:
     """Tests of any layout, and the function's name where they hold it."""
+    value = _loaded(value)
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return value, None
+        return value, None
     match value:
         case [str(), *_] if all(isinstance(line, str) for line in value):
             return "\n".join(value), None
@@ -149,13 +132,6 @@ def _shown(source: str, entry_point: str) -> tuple[str, str] | None:
     )
 
 
-def _first_assert(source: str) -> str:
-    for line in source.splitlines():
-        if line.startswith("assert"):
-            return line
-    return ""
-
-
 def _joined(value: Any) -> Any:
     """Lines as one text; some rows hold a text as its lines."""
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
@@ -163,14 +139,17 @@ def _joined(value: Any) -> Any:
     return value
 
 
+def _loaded(value: Any) -> Any:
+    """What a JSON text says, or the value itself."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value
+
+
 def _first(value: Any) -> str:
     """A solution, or the first of several."""
-    if isinstance(value, str):
-        try:
-            listed = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        value = listed if isinstance(listed, list) else value
-    if isinstance(value, list):
-        value = value[0] if value else ""
+    listed = _loaded(value)
+    if isinstance(listed, list):
+        value = listed[0] if listed else ""
     return value if isinstance(value, str) else ""

@@ -15,7 +15,8 @@ Leaves out several turns of an assistant: only the last one is a trace.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from reasonkit.answers.reading import FIELDS, THINK, opened, with_thought
 from reasonkit.errors import DataError
 from reasonkit.tasks.files import records
 from reasonkit.tasks.rows import USUAL, agree, cell, final, id_of
-from reasonkit.types import Completion, Example, FinishReason, Group, Message
+from reasonkit.tasks.splits import normal
+from reasonkit.types import Completion, Example, Group, Message
 
 ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant"}
 """ShareGPT's names of the roles; others are left as they are."""
@@ -39,12 +41,8 @@ ENDS = (
 ANSWERS = tuple(name for name in USUAL["answer"] if name != "solution")
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    messages: tuple[Message, ...]
-    texts: tuple[str, ...]
-    finishes: tuple[FinishReason, ...] = ()
-    answer: str | None = None
+Found = tuple[tuple[Message, ...], list[str]]
+"""The prompt of a record, and its traces."""
 
 
 def read(path: Path, known: Iterable[Example], ends: Iterable[str] = ()) -> list[Group]:
@@ -57,13 +55,13 @@ def read(path: Path, known: Iterable[Example], ends: Iterable[str] = ()) -> list
     Raises:
         DataError: it can't be read, or a record has none of the shapes; says which.
     """
-    references = _References(known)
+    find = _finder(known)
     all_ends = tuple(filter(None, (*ENDS, *ends)))
     examples: dict[str, Example] = {}
     completions: dict[str, list[Completion]] = {}
     disputed: dict[str, str] = {}
     for where, record in records(path):
-        group = _group(where, record, references, all_ends)
+        group = _group(where, record, find, all_ends)
         example = group.example
         first = examples.setdefault(example.id, example)
         if not first.answer:
@@ -84,36 +82,33 @@ def read(path: Path, known: Iterable[Example], ends: Iterable[str] = ()) -> list
     return [Group(e, completions[id]) for id, e in examples.items() if id not in disputed]
 
 
-def normal(question: str) -> str:
-    """A question without regard to case and spacing."""
-    return "".join(question.lower().split())
+def _finder(known: Iterable[Example]) -> Callable[[Sequence[Message]], Example | None]:
+    """Finds the known example that a prompt asks: the same question, or the only one like it.
 
+    It has the prompt's messages where those are more than its question.
+    """
+    same: dict[str, Example] = {}
+    like: dict[str, Example | None] = {}
+    for example in known:
+        same[example.question] = example
+        key = normal(example.question)
+        like[key] = None if key in like else example
 
-class _References:
-    """Finds the known example that a prompt asks: the same question, or the only one like it."""
-
-    def __init__(self, known: Iterable[Example]) -> None:
-        self._same: dict[str, Example] = {}
-        self._like: dict[str, Example | None] = {}
-        for example in known:
-            self._same[example.question] = example
-            key = normal(example.question)
-            self._like[key] = None if key in self._like else example
-
-    def find(self, messages: Sequence[Message]) -> Example | None:
-        """The example, with these messages if they have more than its question."""
-        asked = [message for message in messages if message["role"] != "system"]
-        if len(asked) > 1:
-            return None
-        question = asked[0]["content"]
-        found = self._same.get(question) or self._like.get(normal(question))
+    def find(messages: Sequence[Message]) -> Example | None:
+        asked = [message["content"] for message in messages if message["role"] != "system"]
+        found = (same.get(asked[0]) or like.get(normal(asked[0]))) if len(asked) == 1 else None
         if found is None or len(messages) == 1:
             return found
         return replace(found, id=id_of(messages), messages=tuple(messages))
 
+    return find
+
 
 def _group(
-    where: str, record: Mapping[str, Any], references: _References, ends: tuple[str, ...]
+    where: str,
+    record: Mapping[str, Any],
+    find: Callable[[Sequence[Message]], Example | None],
+    ends: tuple[str, ...],
 ) -> Group:
     shape = next((shape for needed, shape in SHAPES if needed <= record.keys()), None)
     if shape is None:
@@ -122,20 +117,23 @@ def _group(
             f"{where}: no trace found: expected messages, conversations, prompt and completion, or "
             f"a question with generations or a solution; there are: {there}"
         )
-    found = shape(where, record)
-    question = next((m["content"] for m in reversed(found.messages) if m["role"] == "user"), "")
+    prompt, texts = shape(where, record)
+    question = next((m["content"] for m in reversed(prompt) if m["role"] == "user"), "")
     if not question.strip():
         raise DataError(f"{where}: there is no user message to answer")
-    if not any(text.strip() for text in found.texts):
+    if not any(text.strip() for text in texts):
         raise DataError(f"{where}: the trace is empty")
-    messages = tuple({**m, "content": _without_end(m["content"], ends)} for m in found.messages)
-    example = references.find(messages) or Example(
-        id_of(messages), "recorded", messages, found.answer or "", where=where
-    )
-    texts = [opened(_without_end(text, ends)) for text in found.texts]
-    finishes: Sequence[FinishReason] = found.finishes or ["stop" for _ in texts]
+    messages = tuple({**m, "content": _without_end(m["content"], ends)} for m in prompt)
+    answers = (final(cell(record.get(name))) for name in ANSWERS)
+    answer = next(filter(None, answers), "")
+    example = find(messages) or Example(id_of(messages), "recorded", messages, answer, where=where)
+    cut = [reason == "length" for reason in record.get("finish_reasons") or ()]
     return Group(
-        example, [Completion(text, (), end) for text, end in zip(texts, finishes, strict=True)]
+        example,
+        [
+            Completion(opened(_without_end(text, ends)), (), "length" if ended else "stop")
+            for text, ended in zip(texts, (*cut, *repeat(False, len(texts))), strict=False)
+        ],
     )
 
 
@@ -146,45 +144,35 @@ def _without_end(text: str, ends: tuple[str, ...]) -> str:
     return text
 
 
-def _chat(where: str, record: Mapping[str, Any]) -> _Recorded:
+def _chat(where: str, record: Mapping[str, Any]) -> Found:
     said = _messages(where, record.get("messages", record.get("conversations")))
     if not said or said[-1]["role"] != "assistant":
         raise DataError(f"{where}: the last message is not the assistant's")
-    return _Recorded(said[:-1], (said[-1]["content"],), answer=_reference(record))
+    return said[:-1], [said[-1]["content"]]
 
 
-def _pair(where: str, record: Mapping[str, Any]) -> _Recorded:
+def _pair(where: str, record: Mapping[str, Any]) -> Found:
     prompt, completion = record["prompt"], record["completion"]
     if isinstance(completion, list):
         completion = _messages(where, completion)[-1]["content"]
-    messages = (
-        _messages(where, prompt)
-        if isinstance(prompt, list)
-        else ({"role": "user", "content": _text(where, "prompt", prompt)},)
-    )
-    text = _text(where, "completion", completion)
-    return _Recorded(messages, (text,), answer=_reference(record))
+    if not isinstance(prompt, list):
+        prompt = [{"role": "user", "content": _text(where, "prompt", prompt)}]
+    return _messages(where, prompt), [_text(where, "completion", completion)]
 
 
-def _question(where: str, record: Mapping[str, Any]) -> _Recorded:
+def _question(where: str, record: Mapping[str, Any]) -> Found:
     name = next((name for name in USUAL["question"] if name in record), None)
     if name is None:
         raise DataError(f"{where}: no question beside the trace")
-    message = {"role": "user", "content": _text(where, name, record[name])}
-    if "generations" not in record:
-        text = _text(where, "solution", record["solution"])
-        return _Recorded((message,), (text,), answer=_reference(record))
-    generations = record["generations"]
-    if not isinstance(generations, list) or not generations:
+    source = "generations" if "generations" in record else "solution"
+    texts = record[source] if source == "generations" else [record[source]]
+    if not isinstance(texts, list) or not texts:
         raise DataError(f"{where}: generations is no list of texts")
-    texts = tuple(_text(where, "generations", text) for text in generations)
-    given = record.get("finish_reasons") or []
-    cut = [i < len(given) and given[i] == "length" for i in range(len(texts))]
-    finishes: tuple[FinishReason, ...] = tuple("length" if end else "stop" for end in cut)
-    return _Recorded((message,), texts, finishes, _reference(record))
+    message = {"role": "user", "content": _text(where, name, record[name])}
+    return (message,), [_text(where, source, text) for text in texts]
 
 
-SHAPES: tuple[tuple[set[str], Callable[[str, Mapping[str, Any]], _Recorded]], ...] = (
+SHAPES: tuple[tuple[set[str], Callable[[str, Mapping[str, Any]], Found]], ...] = (
     ({"prompt", "completion"}, _pair),
     ({"generations"}, _question),
     ({"messages"}, _chat),
@@ -216,10 +204,3 @@ def _text(where: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise DataError(f"{where}: {name} is no text")
     return value
-
-
-def _reference(record: Mapping[str, Any]) -> str | None:
-    for name in ANSWERS:
-        if found := final(cell(record.get(name))):
-            return found
-    return None

@@ -1,4 +1,4 @@
-"""A row of somebody's data, and how it becomes an example."""
+"""Rows of somebody's data: which column is what, and how a row becomes an example."""
 
 from __future__ import annotations
 
@@ -6,27 +6,18 @@ import difflib
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reasonkit.errors import DataError
 from reasonkit.tasks import programs
-from reasonkit.types import Example, Message, Part
+from reasonkit.types import Example, Message
 
-USUAL = {
-    "question": ("question", "problem", "prompt", "instruction", "query", "text"),
-    "answer": (
-        "answer",
-        "final_answer",
-        "ground_truth",
-        "gt",
-        "solution",
-        "target",
-        "expected_answer",
-    ),
-}
-
+_QUESTIONS = ("question", "problem", "prompt", "instruction", "query", "text")
+_ANSWERS = ("answer", "final_answer", "ground_truth", "gt", "solution", "target", "expected_answer")
+USUAL = {"question": _QUESTIONS, "answer": _ANSWERS}
+"""What columns are usually called."""
 
 ROLES = (*USUAL, "tests", "entry_point")
 """What a column may be; those that aren't in `USUAL` belong to rows that ask for a program."""
@@ -34,15 +25,10 @@ ROLES = (*USUAL, "tests", "entry_point")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A question with what checks an answer to it, and where it stands.
+    """A question with what checks an answer to it, as in `Example`, and where it stands.
 
     Attributes:
         where: ``file:line`` or the like.
-        question: the prompt.
-        answer: as in `Example`.
-        tests: as in `Example`.
-        entry_point: as in `Example`.
-        setup: as in `Example`.
     """
 
     where: str
@@ -55,16 +41,8 @@ class Row:
     def example(self, task: str) -> Example:
         """The example."""
         messages = ({"role": "user", "content": self.question},)
-        return Example(
-            id_of(messages),
-            task,
-            messages,
-            self.answer,
-            self.tests,
-            self.entry_point,
-            self.setup,
-            self.where,
-        )
+        checks = (self.answer, self.tests, self.entry_point, self.setup)
+        return Example(id_of(messages), task, messages, *checks, self.where)
 
 
 def id_of(messages: Sequence[Message]) -> str:
@@ -85,58 +63,56 @@ def agree(one: str, other: str) -> bool:
     return one == other or equal(one, other) is True
 
 
-def bucket(key: str) -> int:
-    """A stable number from 0 to 99 for a normalised question."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % 100
+def read(
+    records: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str, str], name: str
+) -> list[Row]:
+    """The rows that records make, each of which comes with where it stands.
+
+    Args:
+        wanted: the column for each of `ROLES`, where it isn't guessed by the first record's.
+        name: of the data.
+
+    Raises:
+        DataError: a column isn't there, or a record lacks what it should have.
+    """
+    made: list[Row] = []
+    columns: dict[str, str] = {}
+    for where, record in records:
+        columns = columns or _pick_columns(list(record), wanted, name)
+        made.append(_row(record, columns, where))
+    return made
 
 
-def part_of(id: str) -> Part:
-    """Which of the two halves of train an example belongs to."""
-    return Part.rl if bucket(f"half {id}") % 2 else Part.sft
-
-
-def pick_columns(found: list[str], wanted: Mapping[str, str], where: str) -> dict[str, str]:
+def _pick_columns(found: list[str], wanted: Mapping[str, str], name: str) -> dict[str, str]:
     """The column of each role, as named or guessed.
 
     Rows that ask for a program are told by their columns (`programs.pick_columns`) or by a column
     that is named as ``tests``; they need no reference answer.
-
-    Raises:
-        DataError: it isn't there; near names are offered.
     """
-    for name in wanted.values():
-        if name not in found:
-            near = difflib.get_close_matches(name, found, n=3) or found
-            raise DataError(f"{where}: no column {name!r}; there are: {', '.join(near)}")
+    for column in wanted.values():
+        if column not in found:
+            near = difflib.get_close_matches(column, found, n=3) or found
+            raise DataError(f"{name}: no column {column!r}; there are: {', '.join(near)}")
     picked = {**programs.pick_columns(found, "tests" in wanted), **wanted}
     for role, usual in USUAL.items():
         if role in picked or (role == "answer" and "tests" in picked):
             continue
         guessed = next((column for column in usual if column in found), None)
         if guessed is None:
-            there = ", ".join(found) or "none"
             raise DataError(
-                f"{where}: which column is the {role}? pass --columns {role}=COLUMN; "
-                f"there are: {there}"
+                f"{name}: which column is the {role}? pass --columns {role}=COLUMN; "
+                f"there are: {', '.join(found) or 'none'}"
             )
         picked[role] = guessed
     return picked
 
 
-def make_row(record: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Row:
-    """A row from a record.
-
-    The reference of a worked solution that ends in ``#### 18`` (GSM8K's form) is what follows it.
-
-    Raises:
-        DataError: question or reference answer is missing or empty, or tests are malformed.
-    """
+def _row(record: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Row:
     question = record.get(columns["question"])
     if not isinstance(question, str) or not question.strip():
         raise DataError(f"{where}: no text in column {columns['question']!r}")
     if "tests" in columns:
-        made = programs.make_program(record, columns, question, where)
-        return Row(where, made.question, made.answer, made.tests, made.entry_point, made.setup)
+        return Row(where, *programs.make_program(record, columns, question, where))
     answer = cell(record.get(columns["answer"]))
     if not answer:
         raise DataError(f"{where}: no reference answer in column {columns['answer']!r}")
@@ -156,5 +132,5 @@ def cell(value: Any) -> str:
 
 
 def final(answer: str) -> str:
-    """What follows the ``####`` of a worked solution, or the whole answer."""
+    """What follows the ``####`` of a worked solution (GSM8K's form), or the whole answer."""
     return answer.rpartition("####")[2].strip()

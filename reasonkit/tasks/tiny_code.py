@@ -16,13 +16,10 @@ INPUTS = (0, 1, 2, 3, 5, 8, 13, 20)
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One step of a function.
+    """One step of a function, with ``{k}`` for its constant and ``{x}`` for what it is applied to.
 
     Attributes:
-        words: the step in English, with ``{k}`` for its constant.
-        others: the step in other words; the same where there are none.
-        code: the step in Python, with ``{x}`` for what it is applied to and ``{k}``.
-        constants: the constants that it is drawn with.
+        others: the words in another way; the same where there are none.
     """
 
     words: str
@@ -30,21 +27,6 @@ class Operation:
     code: str
     constants: tuple[int, ...]
 
-    def value(self, x: int, k: int) -> int:
-        """What the step makes of ``x``."""
-        return _VALUES[self.code](x, k)
-
-
-_VALUES: dict[str, Callable[[int, int], int]] = {
-    "{x}+{k}": lambda x, k: x + k,
-    "{x}-{k}": lambda x, k: x - k,
-    "{x}*{k}": lambda x, k: x * k,
-    "{x}//{k}": lambda x, k: x // k,
-    "{x}%{k}": lambda x, k: x % k,
-    "{x}**2": lambda x, k: x**2,
-    "max({x},{k})": max,
-    "min({x},{k})": min,
-}
 
 OPERATIONS = (
     Operation("adds {k}", "goes up by {k}", "{x}+{k}", tuple(range(1, 10))),
@@ -67,8 +49,6 @@ class Problem:
     """A function to write.
 
     Attributes:
-        text: the sentence.
-        steps: its operations with their constants.
         stages: the expression after each step; the last one is the function's body.
         careless: a body that forgets the brackets that keep the steps in order.
         reversed: a body that takes the steps in the opposite order.
@@ -90,23 +70,17 @@ def function(body: str) -> str:
 
 def draw(rng: random.Random) -> Problem:
     """A random problem of one to three steps."""
-    steps = [
+    steps = tuple(
         (op, rng.choice(op.constants)) for op in rng.sample(OPERATIONS, rng.choice((1, 2, 2, 3)))
-    ]
+    )
+    stages = _stages(steps)
     careless = "x"
     for op, k in steps:
         careless = op.code.format(x=careless, k=k)
-    stages = _stages(steps)
-    tests = []
-    for x in INPUTS:
-        value = x
-        for op, k in steps:
-            value = op.value(value, k)
-        tests.append((x, value))
+    value: Callable[[int], int] = eval(f"lambda x: {stages[-1]}")
+    tests = tuple((x, value(x)) for x in INPUTS)
     text = _sentence([op.words.format(k=k) for op, k in steps])
-    return Problem(
-        text, tuple(steps), tuple(stages), careless, _stages(steps[::-1])[-1], tuple(tests)
-    )
+    return Problem(text, steps, tuple(stages), careless, _stages(steps[::-1])[-1], tests)
 
 
 def reworded(rng: random.Random, problem: Problem) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from reasonkit.tasks.arithmetic import LARGEST
+from reasonkit.tasks.arithmetic import LARGEST, apply
 
 NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jo")
 THINGS = ("apples", "books", "cards", "coins", "eggs", "pens", "shells", "stamps")
@@ -20,12 +20,9 @@ class Problem:
     """A word problem with its solution.
 
     Attributes:
-        text: the problem, ending with the question.
         lines: the calculations that solve it, in order, e.g. ``("3*4=12", "5+12=17")``.
         careless: the calculations of a reader who overlooks the word "each" or "twice"; the same
             as ``lines`` where there is nothing to overlook.
-        answer: the right answer.
-        careless_answer: where ``careless`` ends.
     """
 
     text: str
@@ -35,59 +32,20 @@ class Problem:
     careless_answer: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
-    sentence: str
-    lines: tuple[str, ...]
-    amount: int
-    careless_lines: tuple[str, ...]
-    careless_amount: int
+EVENTS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "gains": ("{name} {verb} {many} more {things}.", ("finds", "buys", "gets"), "+"),
+    "loses": ("{name} {verb} {many} {things}.", ("loses", "sells", "gives away"), "-"),
+    "packs": ("{name} buys {few} bags of {many} {things} each.", (), "+"),
+    "gives-each": ("{name} gives {many} {things} to each of {few} friends.", (), "-"),
+    "doubles": ("Then {name} has twice as many.", (), "*"),
+}
+"""What happens, the verbs for it, and what is done to the amount held."""
 
 
-def _event(rng: random.Random, name: str, things: str, held: int, careless: int) -> _Event:
-    kind = rng.choice(("gains", "loses", "packs", "gives-each", "doubles"))
-    few, many = rng.randint(2, 6), rng.randint(2, 9)
-    if kind == "gains":
-        verb = rng.choice(("finds", "buys", "gets"))
-        return _Event(
-            f"{name} {verb} {many} more {things}.",
-            (f"{held}+{many}={held + many}",),
-            held + many,
-            (f"{careless}+{many}={careless + many}",),
-            careless + many,
-        )
-    if kind == "loses":
-        verb = rng.choice(("loses", "sells", "gives away"))
-        return _Event(
-            f"{name} {verb} {many} {things}.",
-            (f"{held}-{many}={held - many}",),
-            held - many,
-            (f"{careless}-{many}={careless - many}",),
-            careless - many,
-        )
-    if kind == "packs":
-        return _Event(
-            f"{name} buys {few} bags of {many} {things} each.",
-            (f"{few}*{many}={few * many}", f"{held}+{few * many}={held + few * many}"),
-            held + few * many,
-            (f"{careless}+{many}={careless + many}",),
-            careless + many,
-        )
-    if kind == "gives-each":
-        return _Event(
-            f"{name} gives {many} {things} to each of {few} friends.",
-            (f"{few}*{many}={few * many}", f"{held}-{few * many}={held - few * many}"),
-            held - few * many,
-            (f"{careless}-{many}={careless - many}",),
-            careless - many,
-        )
-    return _Event(
-        f"Then {name} has twice as many.",
-        (f"{held}*2={held * 2}",),
-        held * 2,
-        (f"{careless}+2={careless + 2}",),
-        careless + 2,
-    )
+def _work(left: int, operator: str, right: int) -> tuple[str, int]:
+    """A calculation as a line, and its value."""
+    value = apply(left, operator, right)
+    return f"{left}{operator}{right}={value}", value
 
 
 def draw(rng: random.Random) -> Problem:
@@ -99,13 +57,23 @@ def draw(rng: random.Random) -> Problem:
         lines: list[str] = []
         careless_lines: list[str] = []
         for _ in range(rng.randint(1, 3)):
-            event = _event(rng, name, things, held, careless)
-            held, careless = event.amount, event.careless_amount
+            kind = rng.choice(list(EVENTS))
+            few, many = rng.randint(2, 6), rng.randint(2, 9)
+            form, verbs, operator = EVENTS[kind]
+            verb = rng.choice(verbs) if verbs else ""
+            sentences.append(form.format(name=name, verb=verb, many=many, few=few, things=things))
+            overlooked = (operator, many)
+            if kind == "doubles":
+                many, overlooked = 2, ("+", 2)
+            elif "each" in form:
+                line, many = _work(few, "*", many)
+                lines.append(line)
+            line, held = _work(held, operator, many)
+            careless_line, careless = _work(careless, *overlooked)
             if not (0 <= held <= LARGEST and 0 <= careless <= LARGEST):
                 break
-            sentences.append(event.sentence)
-            lines += event.lines
-            careless_lines += event.careless_lines
+            lines.append(line)
+            careless_lines.append(careless_line)
         else:
             sentences.append(f"How many {things} does {name} have now?")
             return Problem(" ".join(sentences), tuple(lines), tuple(careless_lines), held, careless)

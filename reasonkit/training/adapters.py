@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from reasonkit.config import TrainingConfig
 from reasonkit.errors import RefusedError
-from reasonkit.models.precision import widen
 
 Targets = Sequence[str] | str
 
@@ -63,15 +62,3 @@ def _fits(model: PreTrainedModel, targets: list[str] | str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def merged(policy: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """A policy with its adapters, if any, merged into its weights, which are float32 then.
-
-    The policy itself is used up.
-    """
-    if not isinstance(policy, PeftModel):
-        return policy
-    widen(policy)
-    whole: PreTrainedModel = policy.merge_and_unload()
-    return whole

@@ -3,156 +3,172 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.optim import Optimizer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from reasonkit.config import OnCollapse
+from reasonkit.errors import NotFiniteError
+from reasonkit.generation.local import LocalEngine
+from reasonkit.interruption import Interruption
+from reasonkit.runs import Run
 from reasonkit.training import rollback
-from reasonkit.training.checked import require_finite
-from reasonkit.training.collapse import Standing, standing
-from reasonkit.training.interruption import Interruption
-from reasonkit.training.rollouts import Rollout
-from reasonkit.training.signs import Sign, look
-from reasonkit.types import Scored
+from reasonkit.training.checkpoints import PREFIX
+
+if TYPE_CHECKING:
+    from reasonkit.training.trainer import RunTrainer
 
 Record = dict[str, Any]
 """A line of ``metrics.jsonl``."""
 
 
-class Watch(TrainerCallback):  # type: ignore[misc]
-    """Logs each step, validates, judges, and stops cleanly on a collapse or on Ctrl-C.
+@dataclass(slots=True)
+class Counters:
+    """What a training run has spent, in all its sessions.
 
-    Args:
-        rollout: whose metrics are logged.
-        validate: called with the step; its result joins the log.
-        report: called with each logged record and the newest rollout's completions.
-        alarm: called with each sign that a reward is being gamed, once a kind.
-        publish: called with a name and a value for TensorBoard and its like.
+    Tokens are trained once a pass, those of prompts too; ``seconds`` are all of training.
     """
 
-    def __init__(
-        self,
-        rollout: Rollout,
-        validate: Callable[[int], dict[str, float]],
-        report: Callable[[Record, Sequence[Scored]], None],
-        alarm: Callable[[int, Sign], None],
-        publish: Callable[[str, float], None],
-    ) -> None:
-        self.rollout = rollout
-        self.validate = validate
-        self.report = report
-        self.alarm = alarm
-        self.publish = publish
-        self.save_start: Callable[[], None] = lambda: None
+    tokens_sampled: int = 0
+    tokens_trained: int = 0
+    rollout_seconds: float = 0.0
+    reward_seconds: float = 0.0
+    validation_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def recall(self, spent: Mapping[str, Any]) -> None:
+        """Goes on counting from what was spent before."""
+        for counted in fields(self):
+            setattr(self, counted.name, spent.get(counted.name, getattr(self, counted.name)))
+
+    def add(self, parts: Sequence[Counters]) -> None:
+        """Takes in what a rollout has cost each process: the tokens of all, the longest time."""
+        self.tokens_sampled += sum(part.tokens_sampled for part in parts)
+        self.rollout_seconds += max(part.rollout_seconds for part in parts)
+        self.reward_seconds += max(part.reward_seconds for part in parts)
+
+
+@dataclass(eq=False)
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Logs each update, validates, and stops cleanly on a collapse or on Ctrl-C.
+
+    Attributes:
+        run: where records go.
+        report: called with each logged record.
+        measured: what a record has besides, from what TRL has logged of the update.
+        validate: called with the step, or epoch, and an engine over the policy; its result joins
+            the log.
+        validate_every: steps between validations, and one at the end; 0 for none.
+        by_epoch: whether that is an epoch, which is logged, and after each of which is saved.
+        updates_a_step: by which the log, validations and interruptions go.
+        on_collapse: what then.
+        counters: what was spent.
+        trainer: whose run it is.
+        engine: over its policy.
+        standing: which validation is best.
+        collapsed: whether that has ended TRL's loop.
+    """
+
+    run: Run
+    report: Callable[[Record], None]
+    measured: Callable[[Mapping[str, float]], Record]
+    validate: Callable[[int, LocalEngine], dict[str, float]] = lambda step, engine: {}
+    validate_every: int = 0
+    by_epoch: bool = False
+    updates_a_step: int = 1
+    on_collapse: OnCollapse = OnCollapse.ignore
+    counters: Counters = field(default_factory=Counters)
+    standing: rollback.Standing = field(default_factory=rollback.Standing)
+    collapsed: bool = False
+    trainer: RunTrainer = field(init=False)
+    engine: LocalEngine = field(init=False)
+
+    def __post_init__(self) -> None:
         self.interruption = Interruption()
-        self.collapsed = False
-        self.standing = Standing()
         self._validation: dict[str, float] = {}
-        self._noticed: set[str] = set()
         self._started = time.perf_counter()
 
+    def checkpoint(self, step: int) -> Path:
+        """Where the one of a step is, or would be."""
+        return self.run.checkpoints / f"{PREFIX}{step * self.updates_a_step}"
+
     def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Optimizer,
-        lr_scheduler: Any,
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Slows down after a rollback; validates the untrained policy."""
-        self.collapsed = False
-        self._started = time.perf_counter() - self.rollout.counters.seconds
-        records = list(self.rollout.run.metrics())
-        self.standing = standing(records)
-        rollback.slow_down(self.rollout.run, args.learning_rate, optimizer, lr_scheduler)
-        config = self.rollout.config
+        """Slows down after a rollback; validates and saves what is untrained, as that to beat."""
+        self.collapsed, self._validation = False, {}
+        self._started = time.perf_counter() - self.counters.seconds
+        records = list(self.run.metrics())
+        self.standing = rollback.standing(records)
+        rollback.slow_down(self.trainer)
         if state.global_step == 0 and not records:
-            if config.validate_every:
+            if self.validate_every:
                 self._look(0)
-                record = {"step": 0, **self._validation, **self._spent()}
-                self.rollout.run.append_metrics(record)
-                self.report(record, [])
-            if config.validate_every or config.save_every:
-                self.save_start()
+                self._log(0, {})
+            if self.validate_every or args.save_strategy != "no":
+                self.trainer._save_checkpoint(self.trainer.model, None)
 
     def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: torch.nn.Module,
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """At a rollout's last update: validates if it is time; saves and stops if need be.
+        """At a step's last update: validates if it is time; saves and stops if need be.
 
         Raises:
             NotFiniteError: there is nothing to validate.
         """
-        config = self.rollout.config
-        step, rest = divmod(state.global_step, config.updates_per_rollout)
+        step, rest = divmod(state.global_step, self.updates_a_step)
         self._validation = {}
         if rest:
             return
-        every = config.validate_every
-        if every and (step % every == 0 or step == config.steps):
-            require_finite(model)
+        every = self.validate_every
+        if every and (step % every == 0 or state.global_step == state.max_steps):
+            require_finite(self.trainer.model)
             self._look(step)
-            if self.standing.best_step == step:
+            if self.by_epoch or self.standing.best_step == step:
                 control.should_save = True
-            if self.standing.collapsed and config.on_collapse != OnCollapse.ignore:
+            if self.standing.collapsed and self.on_collapse != OnCollapse.ignore:
                 self.collapsed = control.should_training_stop = True
         if self.interruption.agreed():
             control.should_save = control.should_training_stop = True
 
-    def _look(self, step: int) -> None:
-        started = time.perf_counter()
-        self._validation = self.validate(step)
-        self.rollout.counters.validation_seconds += time.perf_counter() - started
-        self.standing = self.standing.after(step, self._validation)
-        self.publish("validation/accuracy", self._validation["validation"])
-
     def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
         """One record an update."""
-        logs = logs or {}
-        if "grad_norm" not in logs:
-            return
-        record = {
-            "step": state.global_step / self.rollout.config.updates_per_rollout,
-            **self.rollout.metrics,
-            "entropy": logs["entropy"],
-            "kl": logs.get("kl", 0.0),
-            "clipped": logs.get("clip_ratio/region_mean", logs.get("cispo_clip_ratio", 0.0)),
-            "grad_norm": logs["grad_norm"],
-            "learning_rate": logs["learning_rate"],
-            "loss": logs["loss"],
-            **self._validation,
-            **self._spent(),
-        }
-        self.rollout.run.append_metrics(record)
-        seen = self.rollout.seen()
-        self.report(record, seen)
-        if self._validation:
-            guard = self.rollout.guard
-            most = sum(weight for weight in guard.weights.values() if weight > 0)
-            verifier = guard.verifier.name if guard.verifier else "answer"
-            for sign in look(list(self.rollout.run.metrics()), seen, most, verifier):
-                if sign.name not in self._noticed:
-                    self._noticed.add(sign.name)
-                    self.alarm(int(record["step"]), sign)
+        logs: Mapping[str, float] = more["logs"]
+        if "grad_norm" in logs:
+            numbers = {name: logs[name] for name in ("grad_norm", "learning_rate", "loss")}
+            step = state.global_step / self.updates_a_step
+            self._log(step, {**self.measured(logs), **numbers})
 
-    def _spent(self) -> Record:
-        self.rollout.counters.seconds = time.perf_counter() - self._started
-        return asdict(self.rollout.counters)
+    def _look(self, step: int) -> None:
+        started = time.perf_counter()
+        place = step // self.validate_every if self.by_epoch else step
+        self._validation = self.validate(place, self.engine)
+        self.counters.validation_seconds += time.perf_counter() - started
+        self.standing = self.standing.after(step, self._validation)
+        self.trainer.note("validation/accuracy", self._validation["validation"])
+
+    def _log(self, step: float, numbers: Record) -> None:
+        self.counters.seconds = time.perf_counter() - self._started
+        epoch = {"epoch": step / self.validate_every} if self.by_epoch else {}
+        spent = asdict(self.counters)
+        record = {"step": step, **epoch, **numbers, **self._validation, **spent}
+        self.run.append_metrics(record)
+        self.report(record)
+
+
+def require_finite(model: torch.nn.Module) -> None:
+    """Looks at all weights.
+
+    Raises:
+        NotFiniteError: one of them is infinite or no number.
+    """
+    weights = list(model.named_parameters())
+    whole = torch.stack([weight.detach().isfinite().all() for _, weight in weights]).tolist()
+    if not all(whole):
+        raise NotFiniteError(f"{weights[whole.index(False)][0]} holds weights that are no numbers")

@@ -1,7 +1,7 @@
-"""Checkpoints that are either complete or not there.
+"""Checkpoints that are either complete or not there, and which one a run goes on from.
 
 A checkpoint is written into a staging folder, hashed, flushed to the disk and renamed. Whatever
-interrupts that, the newest checkpoint that verifies is the one to go on from.
+interrupts that, the newest checkpoint that verifies is what ``--resume`` reads.
 
 transformers' Trainer pickles ``optimizer.pt`` and ``rng_state.pth``. Only checkpoints of the run
 that is being resumed are ever loaded, and only once `verify` has found every file as this program
@@ -21,12 +21,32 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from reasonkit import console
 from reasonkit.files import write_json
+from reasonkit.runs import Run
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
 STAGING = ".staging-"
 DISCARDED = ".discarded-"
+
+
+def taken_up(run: Run, updates_a_step: int = 1) -> Path | None:
+    """The checkpoint to go on from, if any; the logs end where it was written."""
+    newest = latest(run.checkpoints)
+    for path in _checkpoints(run.checkpoints):
+        if newest is None or step_of(path) > step_of(newest):
+            console.warn(f"{path} is damaged: going on from {newest or 'the start'}")
+    run.truncate_after(step_of(newest) // updates_a_step if newest else -1)
+    return newest
+
+
+def clean(folder: Path) -> Path:
+    """A folder for a trainer to write into, without what an earlier session left half-made."""
+    for path in folder.glob(".*"):
+        if path.name.startswith((STAGING, DISCARDED)):
+            shutil.rmtree(path)
+    return staging(folder / "trainer")
 
 
 def staging(target: Path) -> Path:
@@ -97,20 +117,8 @@ def latest(folder: Path) -> Path | None:
     return next((path for path in reversed(_checkpoints(folder)) if verify(path)), None)
 
 
-def damaged_after(folder: Path, whole: Path | None) -> list[Path]:
-    """The checkpoints newer than ``whole``, which `latest` has passed over."""
-    found = _checkpoints(folder)
-    return found if whole is None else [path for path in found if step_of(path) > step_of(whole)]
-
-
 def prune(folder: Path, keep: int, best: Path | None = None) -> None:
-    """Deletes all but the ``keep`` newest checkpoints and the best one.
-
-    Args:
-        keep: at least 1.
-    """
-    if keep < 1:
-        raise ValueError(f"keep must be at least 1, not {keep}")
+    """Deletes all but the ``keep`` (at least 1) newest checkpoints and the best one."""
     for path in _checkpoints(folder)[:-keep]:
         if best is None or path.name != best.name:
             _discard(path)
@@ -121,13 +129,6 @@ def drop_after(folder: Path, step: int) -> None:
     for path in _checkpoints(folder):
         if step_of(path) > step:
             _discard(path)
-
-
-def clean(folder: Path) -> None:
-    """Deletes what an interrupted `publish` or `prune` left behind. For the start of a run."""
-    for path in folder.glob(".*"):
-        if path.name.startswith((STAGING, DISCARDED)):
-            shutil.rmtree(path)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from reasonkit.models.chat import controls, encode_prompts, turn_end
 from reasonkit.types import Trace
 
 IGNORED = -100
-"""The label of a token that is not learned."""
+"""The label of a token that is read and not learned."""
 
 SHOWN = 200
 """Tokens of a row that are shown of its prompt, and of its trace."""
@@ -56,24 +56,22 @@ def encode(tokenizer: PreTrainedTokenizerBase, traces: Sequence[Trace]) -> list[
     That is one with a character or a special token that doesn't come back from the tokenizer as
     text, and one without a thought where the template has opened one.
     """
+
+    def row(text: str, prompt: list[int], opened: str) -> Row | None:
+        if opened:
+            if not text.lstrip().startswith(opened):
+                return None
+            text = text.lstrip().removeprefix(opened).lstrip()
+        ids = tokenizer(text, add_special_tokens=False).input_ids
+        if not ids or not controls(tokenizer).isdisjoint(ids):
+            return None
+        return Row(text, (*prompt, *ids, turn_end(tokenizer)), len(prompt))
+
     prompts, opened = encode_prompts(tokenizer, [trace.example for trace in traces])
     return [
-        _encode(tokenizer, trace.completion.text, prompt, tag.strip())
+        row(trace.completion.text, prompt, tag.strip())
         for trace, prompt, tag in zip(traces, prompts, opened, strict=True)
     ]
-
-
-def _encode(
-    tokenizer: PreTrainedTokenizerBase, text: str, prompt: list[int], opened: str
-) -> Row | None:
-    if opened:
-        if not text.lstrip().startswith(opened):
-            return None
-        text = text.lstrip().removeprefix(opened).lstrip()
-    ids = tokenizer(text, add_special_tokens=False).input_ids
-    if not ids or not controls(tokenizer).isdisjoint(ids):
-        return None
-    return Row(text, (*prompt, *ids, turn_end(tokenizer)), len(prompt))
 
 
 def check(tokenizer: PreTrainedTokenizerBase, row: Row, labels: Sequence[int]) -> None:

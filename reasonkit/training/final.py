@@ -16,36 +16,37 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.errors import RunError
-from reasonkit.report.terminal import closed
-from reasonkit.training.adapters import merged
+from reasonkit.models.precision import widen
+from reasonkit.report.results import closed
 from reasonkit.training.checkpoints import publish, writing
 
 
 def to_measure(
     policy: PreTrainedModel | PeftModel, folder: Path, keep_adapter: bool = False
 ) -> PreTrainedModel:
-    """The model that is measured and that `save` then writes; the policy is used up.
+    """The model that is measured and that `save` writes to this folder; the policy is used up.
 
     Args:
-        folder: of `save`.
         keep_adapter: also save the adapter, if there is one, in ``adapter/``.
     """
     # A run that was killed may have left some of another model there.
     shutil.rmtree(_staging(folder), ignore_errors=True)
-    if keep_adapter and isinstance(policy, PeftModel) and not folder.exists():
+    if not isinstance(policy, PeftModel):
+        return policy
+    if keep_adapter and not folder.exists():
         with writing(folder):
             policy.save_pretrained(_staging(folder) / "adapter")
-    return merged(policy)
+    widen(policy)
+    whole: PreTrainedModel = policy.merge_and_unload()
+    return whole
 
 
 def save(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, card: str
 ) -> None:
-    """Writes ``final/``, whole or not at all.
+    """Writes the model as it was measured, whole or not at all, where no folder is yet.
 
     Args:
-        model: as it was measured.
-        folder: what is written; an existing one must not be there.
         card: text of its README.md.
 
     Raises:
@@ -78,15 +79,10 @@ def _require_same(model: PreTrainedModel, saved: Path) -> None:
 
 def model_card(summary: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """A model card in the hub's form, from what was measured."""
-    before, after, paired = summary["before"], summary["after"], summary["paired"]
-    taught = summary.get("teacher")
-
-    def row(name: str, entry: Mapping[str, Any]) -> str:
-        return (
-            f"| {name} | {entry['accuracy']:.1%} | {entry['low']:.1%} to {entry['high']:.1%} "
-            f"| {entry['n']} | {entry['mean_tokens']:.1f} | {entry['format']:.1%} |"
-        )
-
+    paired, rows = summary["paired"], {name: summary[name] for name in ("before", "after")}
+    rows |= {f"before, asked {name!r}": entry for name, entry in summary["baselines"].items()}
+    if taught := summary.get("teacher"):
+        rows[f"teacher, {summary['teacher_name']}"] = taught
     lines = [
         "---",
         "library_name: transformers",
@@ -99,10 +95,11 @@ def model_card(summary: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         "",
         "| | accuracy | interval | n | tokens an answer | think-answer format |",
         "|---|---|---|---|---|---|",
-        row("before", before),
-        row("after", after),
-        *(row(f"before, asked {name!r}", e) for name, e in summary["baselines"].items()),
-        *([row(f"teacher, {summary['teacher_name']}", taught)] if taught else []),
+        *(
+            f"| {name} | {e['accuracy']:.1%} | {e['low']:.1%} to {e['high']:.1%} "
+            f"| {e['n']} | {e['mean_tokens']:.1f} | {e['format']:.1%} |"
+            for name, e in rows.items()
+        ),
         "",
         f"Paired difference: {paired['difference']:+.1%} "
         f"({paired['low']:+.1%} to {paired['high']:+.1%}, exact McNemar p = {paired['p']:.2g}).",

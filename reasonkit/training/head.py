@@ -81,12 +81,8 @@ def score_by_own_logits(model: PreTrainedModel | PeftModel, temperature: float) 
         **more: Any,
     ) -> Any:
         if not fused_lm_head:
-            named = {
-                "labels": labels,
-                "shift_labels": shift_labels,
-                "num_items_in_batch": num_items_in_batch,
-            }
-            return fused(*args, **{k: v for k, v in named.items() if v is not None}, **more)
+            more |= {"labels": labels, "shift_labels": shift_labels}
+            return fused(*args, num_items_in_batch=num_items_in_batch, **more)
         output = fused(*args, **(more | {"use_cache": False}))
         logits = output.logits
         if shift_labels is None:

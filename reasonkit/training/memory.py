@@ -4,8 +4,7 @@ Model states follow ZeRO (Rajbhandari et al., arXiv:1910.02054, section 3.1): wi
 precision a parameter takes 2 bytes of weights, 2 of gradients and 12 of optimiser state (a float32
 master copy and two float32 moments), 16 in all; in float32 it takes 4 + 4 + 8, 16 again. With LoRA
 (arXiv:2106.09685) only the adapters, held in float32, have gradients and optimiser state, and the
-reference model is the policy with its adapters off. PPO's critic is another model of the policy's
-size, trained in the same way; GRPO needs none (arXiv:2402.03300, section 4.1).
+reference model is the policy with its adapters off.
 
 Activations assume gradient checkpointing: the input of each layer, and the inside of the one that
 is being recomputed, 34 bytes a hidden unit in 16-bit precision (Korthikanti et al.,
@@ -18,7 +17,7 @@ Leaves out what varies by machine: allocator slack, the CUDA context, sharding o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING
 
 from rich import filesize
@@ -31,16 +30,7 @@ FLOAT32 = 4
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """What memory depends on.
-
-    Attributes:
-        parameters: in all, embeddings included.
-        layers: transformer blocks.
-        hidden: width of the residual stream.
-        kv_heads: heads of keys and values.
-        head_dim: width of a head.
-        vocab: size of the vocabulary.
-    """
+    """What memory depends on; the parameters are all, and hidden is the residual stream's width."""
 
     parameters: int
     layers: int
@@ -67,7 +57,7 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Bytes by part. The three parts of the critic are what PPO would need on top."""
+    """Bytes by part. GRPO has no critic (arXiv:2402.03300, section 4.1)."""
 
     policy: int
     gradients: int
@@ -76,28 +66,11 @@ class MemoryPlan:
     kv_cache: int
     activations: int
     logits: int
-    critic: int
-    critic_gradients: int
-    critic_optimiser: int
 
     @property
     def total(self) -> int:
-        """Without the critic. Never less than the peak: the KV cache and the activations, which
-        are counted both, take turns."""
-        return (
-            self.policy
-            + self.gradients
-            + self.optimiser
-            + self.reference
-            + self.kv_cache
-            + self.activations
-            + self.logits
-        )
-
-    @property
-    def critic_total(self) -> int:
-        """What PPO's critic would add."""
-        return self.critic + self.critic_gradients + self.critic_optimiser
+        """Never less than the peak: the KV cache and the activations take turns."""
+        return sum(astuple(self))
 
 
 def plan(
@@ -138,9 +111,6 @@ def plan(
         kv_cache=sampled * shape.layers * shape.kv_heads * shape.head_dim * 2 * dtype_bytes,
         activations=trained * shape.hidden * (shape.layers + 17) * dtype_bytes,
         logits=trained * shape.vocab * 2 * FLOAT32,
-        critic=model,
-        critic_gradients=gradients,
-        critic_optimiser=optimiser,
     )
 
 
@@ -159,13 +129,9 @@ def lora_parameters(shape: ModelShape, rank: int) -> int:
 
 
 def table(plans: Sequence[MemoryPlan]) -> list[tuple[str, ...]]:
-    """A row a part and a column a plan, the total before the critic."""
-    parts = [field.name for field in fields(MemoryPlan)]
-    parts.insert(parts.index("critic"), "total")
+    """A row a part and a column a plan; the total is the last."""
+    parts = [*(field.name for field in fields(MemoryPlan)), "total"]
     return [
-        (
-            ("PPO would add: " if "critic" in part else "") + part.replace("_", " "),
-            *(filesize.decimal(getattr(plan, part)) for plan in plans),
-        )
+        (part.replace("_", " "), *(filesize.decimal(getattr(plan, part)) for plan in plans))
         for part in parts
     ]

@@ -18,15 +18,15 @@ PASS_ROWS = 16
 like length and to stay in a core's cache."""
 
 
-class Row(NamedTuple):
-    """A completion: the number of its prompt, the prompt's tokens and its own."""
+class Lengths(NamedTuple):
+    """Of a completion: the number of its prompt, the prompt's tokens and its own."""
 
     prompt: int
     prompt_tokens: int
     tokens: int
 
 
-def arranged(rows: Sequence[Row], size: int, shared: bool) -> list[int]:
+def arranged(rows: Sequence[Lengths], size: int, shared: bool) -> list[int]:
     """The numbers of all rows, in the order in which they are cut into micro-batches.
 
     Args:
@@ -63,7 +63,7 @@ def _dealt(order: list[int], piece: int, size: int) -> list[int]:
     return [i for micro_batch in dealt for i in micro_batch]
 
 
-def computed(rows: Sequence[Row], size: int, shared: bool) -> int:
+def computed(rows: Sequence[Lengths], size: int, shared: bool) -> int:
     """Tokens that go through the model, padding included; arguments as of `arranged`."""
     tokens = 0
     for first in range(0, len(rows), size):
@@ -78,5 +78,5 @@ def computed(rows: Sequence[Row], size: int, shared: bool) -> int:
     return tokens
 
 
-def _read(row: Row, shared: bool) -> int:
+def _read(row: Lengths, shared: bool) -> int:
     return row.tokens if shared else row.prompt_tokens + row.tokens

@@ -13,8 +13,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonkit.errors import RunError
-
 Pack = list[int]
 """Numbers of the rows that stand in one line."""
 
@@ -56,17 +54,16 @@ def lay_out(
     capacity = max(SHORTEST_PACK if packed else 1, *lengths)
     taken = lengths if packed else [capacity] * len(lengths)
     packs = [pack(taken, capacity, f"{seed} {epoch}") for epoch in range(epochs)]
-    count = len(packs[0])
     # The lengths alone decide how many packs there are.
-    if any(len(of_epoch) != count for of_epoch in packs):
-        raise RunError("epochs differ in their number of packs")
+    (count,) = set(map(len, packs))
     updates = math.ceil(count / max(1, batch_tokens // capacity))
     accumulation = min(
         math.ceil(count / updates / max(1, micro_batch_tokens // capacity)), count // updates
     )
-    micro_batches = [
-        micro for of_epoch in packs for micro in _dealt(of_epoch, updates * accumulation)
-    ]
+    parts = updates * accumulation
+    # Of sizes that differ by one at most.
+    edges = [round(i * count / parts) for i in range(parts + 1)]
+    micro_batches = [of_epoch[a:b] for of_epoch in packs for a, b in itertools.pairwise(edges)]
     return Layout(micro_batches, accumulation, updates, capacity)
 
 
@@ -93,9 +90,3 @@ def pack(lengths: Sequence[int], capacity: int, seed: str) -> list[Pack]:
         bisect.insort(open_packs, (room - lengths[row], number))
     rng.shuffle(packs)
     return packs
-
-
-def _dealt(packs: Sequence[Pack], parts: int) -> list[list[Pack]]:
-    """The packs in order, in parts whose sizes differ by one at most."""
-    edges = [round(i * len(packs) / parts) for i in range(parts + 1)]
-    return [list(packs[a:b]) for a, b in itertools.pairwise(edges)]

@@ -1,19 +1,19 @@
 """Rollouts: which prompts, what is sampled for them, how it is scored and what is recorded.
 
 TRL calls a `Rollout` for each step's completions. Prompts are a function of the configuration, the
-step and, with a curriculum, of what was observed, so that a resumed run sees the same ones.
+step and, with a curriculum, of what was observed, so that a resumed run sees the same ones. Dynamic
+sampling, which replaces prompts that are solved always or never, is here too.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean, pstdev
-from typing import Any
-
-from trl import GRPOTrainer
+from typing import TYPE_CHECKING, Any
 
 from reasonkit import processes
 from reasonkit.answers.work import rechecks, shows_work
@@ -27,8 +27,12 @@ from reasonkit.objectives import RewardScaling
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.training.advantages import advantages
+from reasonkit.training.callbacks import Counters
 from reasonkit.training.curriculum import Curriculum
 from reasonkit.types import Example, Group, Scored, Scores
+
+if TYPE_CHECKING:
+    from trl import GRPOTrainer
 
 ADVANTAGE_BINS = {
     "below -2": -2.0,
@@ -46,48 +50,8 @@ ADVANTAGE_BINS = {
 """The logged histogram: each bin by its upper edge."""
 
 
-@dataclass(slots=True)
-class Counters:
-    """What a training run has spent, in all its sessions.
-
-    Attributes:
-        tokens_sampled: completion tokens of all rollouts.
-        tokens_trained: prompt and completion tokens that went through an update, once a pass.
-        rollout_seconds: time spent sampling.
-        reward_seconds: time spent scoring.
-        validation_seconds: time spent validating.
-        seconds: all of training.
-    """
-
-    tokens_sampled: int = 0
-    tokens_trained: int = 0
-    rollout_seconds: float = 0.0
-    reward_seconds: float = 0.0
-    validation_seconds: float = 0.0
-    seconds: float = 0.0
-
-    def recall(self, spent: Mapping[str, Any] | None) -> None:
-        """Goes on counting from what was spent before, if anything was."""
-        for counted in fields(self):
-            if spent is not None:
-                setattr(self, counted.name, spent[counted.name])
-
-    def add(self, before: Counters, parts: Sequence[Counters]) -> None:
-        """Takes in what a rollout has cost in all processes: their tokens, the longest time.
-
-        Args:
-            before: the counters before the rollout.
-            parts: those of each process after it.
-        """
-        self.tokens_sampled = before.tokens_sampled + sum(
-            part.tokens_sampled - before.tokens_sampled for part in parts
-        )
-        self.rollout_seconds = max(part.rollout_seconds for part in parts)
-        self.reward_seconds = max(part.reward_seconds for part in parts)
-
-
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class ScoredGroup:
     """A group with its scores, and which completions are right (`Guard.right`)."""
 
     group: Group
@@ -96,9 +60,35 @@ class Drawn:
     right: list[bool | None]
 
     @property
+    def known(self) -> list[float]:
+        """The total rewards that there are."""
+        return [total for total in self.totals if total is not None]
+
+    @property
     def spreadless(self) -> bool:
         """Whether all its rewards are the same, so that it teaches nothing."""
-        return len({total for total in self.totals if total is not None}) <= 1
+        return len(set(self.known)) <= 1
+
+    def completions(self) -> list[Scored]:
+        """Each of them with its rewards."""
+        return [
+            Scored(
+                question=self.group.example.question,
+                text=c.text,
+                total=self.totals[i],
+                rewards={name: values[i] for name, values in self.scores.items()},
+                right=self.right[i],
+            )
+            for i, c in enumerate(self.group.completions)
+        ]
+
+
+def scored(guard: Guard, groups: Sequence[Group]) -> list[ScoredGroup]:
+    """Groups with what the rewards say of them."""
+    return [
+        ScoredGroup(group, scores, guard.total(scores), guard.right(scores))
+        for group, scores in zip(groups, guard.score_all(groups), strict=True)
+    ]
 
 
 def schedule(
@@ -120,18 +110,14 @@ def mixed(
 ) -> list[Example]:
     """The prompts of a whole run; at the end of each step stands the second task's share."""
     assert config.prompts_per_step is not None and config.steps is not None
-    count = config.prompts_per_step
     second = config.general_prompts if general else 0
-    own = schedule(examples, count - second, config.steps, config.seed)
+    first = config.prompts_per_step - second
+    own = schedule(examples, first, config.steps, config.seed)
     others = schedule(general, second, config.steps, config.seed)
-    return [
-        example
-        for step in range(config.steps)
-        for example in (
-            *own[step * (count - second) : (step + 1) * (count - second)],
-            *others[step * second : (step + 1) * second],
-        )
-    ]
+    laid: list[Example] = []
+    for step in range(config.steps):
+        laid += own[step * first :][:first] + others[step * second :][:second]
+    return laid
 
 
 @dataclass
@@ -158,7 +144,7 @@ class Rollout:
     curriculum: Curriculum | None = None
     counters: Counters = field(default_factory=Counters)
     metrics: dict[str, Any] = field(default_factory=dict)
-    newest: list[Drawn] = field(default_factory=list)
+    newest: list[ScoredGroup] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._tasks = frozenset(example.task for example in self.examples)
@@ -176,34 +162,12 @@ class Rollout:
         model = trainer.accelerator.unwrap_model(trainer.model)
         products = precision.products(config)
         engine = LocalEngine(model, trainer.processing_class, products=products)
-        rounds = config.resample or 0
-        before, spent = replace(self.counters), self.guard.spent
-
-        def draw(examples: Sequence[Example], attempt: int) -> list[Drawn]:
-            place = step * (rounds + 1) + attempt
-            return self._draw(engine, examples, size, config.seed * 1_000_003 + place)
-
-        drawn = draw(processes.share(self._prompts(step, count)), 0)
-        flat = sum(d.spreadless for d in drawn)
-        for attempt in range(1, rounds + 1):
-            # One of the other task would make that task's share of the step smaller.
-            lacking = [
-                i
-                for i, d in enumerate(drawn)
-                if d.spreadless and d.group.example.task in self._tasks
-            ]
-            if not lacking:
-                break
-            place = f"{step} {processes.rank()} {attempt}"
-            rng = random.Random(f"resample {config.seed} {place}")
-            fresh = draw(rng.choices(self.examples, k=len(lacking)), attempt)
-            for i, d in zip(lacking, fresh, strict=True):
-                if not d.spreadless:
-                    drawn[i] = d
+        self._cost, spent = Counters(), self.guard.spent
+        drawn, flat = self._dynamically_sampled(engine, step, count, size)
         since = {name: value - spent[name] for name, value in self.guard.spent.items()}
-        parts = processes.gathered((drawn, flat, since, self.counters))
+        parts = processes.gathered((drawn, flat, since, self._cost))
         self.newest = [d for part in parts for d in part[0]]
-        self.counters.add(before, [part[3] for part in parts])
+        self.counters.add([part[3] for part in parts])
         self.metrics = _metrics(self.newest, self._reasoning() or self.newest, config)
         self.metrics["zero_spread"] = sum(part[1] for part in parts) / count
         self.metrics |= {name: sum(part[2][name] for part in parts) for name in since}
@@ -220,6 +184,34 @@ class Rollout:
         self._record(step)
         return self._columns(trainer, size, drawn)
 
+    def _dynamically_sampled(
+        self, engine: LocalEngine, step: int, count: int, size: int
+    ) -> tuple[list[ScoredGroup], int]:
+        """This process's groups of a step, and how many of the first draw had no spread.
+
+        Yu et al., arXiv:2503.14476, section 3.2: those are replaced by groups of other prompts of
+        the task, in so many rounds as the settings say.
+        """
+        rounds, seed = self.config.resample or 0, self.config.seed
+
+        def draw(examples: Sequence[Example], attempt: int) -> list[ScoredGroup]:
+            place = step * (rounds + 1) + attempt
+            return self._draw(engine, examples, size, seed * 1_000_003 + place)
+
+        drawn = draw(processes.share(self._prompts(step, count)), 0)
+        flat = sum(d.spreadless for d in drawn)
+        for attempt in range(1, rounds + 1):
+            # One of the other task would make that task's share of the step smaller.
+            lacking = [i for i, d in enumerate(drawn) if d.spreadless and self._is_own(d)]
+            if not lacking:
+                break
+            rng = random.Random(f"resample {seed} {step} {processes.rank()} {attempt}")
+            fresh = draw(rng.choices(self.examples, k=len(lacking)), attempt)
+            for i, d in zip(lacking, fresh, strict=True):
+                if not d.spreadless:
+                    drawn[i] = d
+        return drawn, flat
+
     def _prompts(self, step: int, count: int) -> Sequence[Example]:
         laid = self.laid[step * count : (step + 1) * count]
         if self.curriculum is None:
@@ -229,7 +221,7 @@ class Rollout:
 
     def _draw(
         self, engine: LocalEngine, examples: Sequence[Example], size: int, seed: int
-    ) -> list[Drawn]:
+    ) -> list[ScoredGroup]:
         config = self.config
         assert config.max_completion_tokens is not None
         sampling = Sampling(config.max_completion_tokens, config.temperature, seed=seed)
@@ -237,76 +229,63 @@ class Rollout:
         distinct = list({(e.task, e.id): e for e in examples}.values())
         groups = list(engine.sample(distinct, size, sampling))
         sampled = time.perf_counter()
-        guard, drawn = self.guard, {}
-        for group, scores in zip(groups, guard.score_all(groups), strict=True):
-            made = Drawn(group, scores, guard.total(scores), guard.right(scores))
-            drawn[group.example.task, group.example.id] = made
-        self.counters.tokens_sampled += sum(c.tokens for group in groups for c in group.completions)
-        self.counters.rollout_seconds += sampled - started
-        self.counters.reward_seconds += time.perf_counter() - sampled
+        drawn = {(d.group.example.task, d.group.example.id): d for d in scored(self.guard, groups)}
+        self._cost.tokens_sampled += sum(c.tokens for group in groups for c in group.completions)
+        self._cost.rollout_seconds += sampled - started
+        self._cost.reward_seconds += time.perf_counter() - sampled
         return [drawn[example.task, example.id] for example in examples]
 
-    def _columns(self, trainer: GRPOTrainer, size: int, drawn: Sequence[Drawn]) -> dict[str, Any]:
+    def _columns(
+        self, trainer: GRPOTrainer, size: int, drawn: Sequence[ScoredGroup]
+    ) -> dict[str, Any]:
         """Of the groups that this process has drawn."""
         prompt_ids, _ = encode_prompts(trainer.processing_class, [d.group.example for d in drawn])
         completions = [c for d in drawn for c in d.group.completions]
         tokens = sum(c.tokens for c in completions) + size * sum(map(len, prompt_ids))
-        self.counters.tokens_trained += self.config.updates_per_rollout * sum(
-            processes.gathered(tokens)
-        )
+        passes = self.config.updates_per_rollout
+        self.counters.tokens_trained += passes * sum(processes.gathered(tokens))
+        scores = {f"score_{n}": [v for d in drawn for v in d.scores[n]] for n in self.guard.weights}
         return {
             "prompt_ids": [ids for ids in prompt_ids for _ in range(size)],
             "completion_ids": [list(c.token_ids) for c in completions],
             "logprobs": None,
-            **{
-                f"score_{name}": [value for d in drawn for value in d.scores[name]]
-                for name in self.guard.weights
-            },
+            **scores,
         }
 
-    def _reasoning(self) -> list[Drawn]:
-        """The newest rollout's groups without those of general prompts."""
-        return [d for d in self.newest if d.group.example.task in self._tasks]
+    def _is_own(self, drawn: ScoredGroup) -> bool:
+        """Whether it is of the task, and not a general prompt's."""
+        return drawn.group.example.task in self._tasks
+
+    def _reasoning(self) -> list[ScoredGroup]:
+        return list(filter(self._is_own, self.newest))
 
     def seen(self) -> list[Scored]:
         """The newest rollout's completions with their rewards, those of general prompts left out.
 
         Empty where they are none but those.
         """
-        return [
-            Scored(
-                question=d.group.example.question,
-                text=c.text,
-                total=d.totals[i],
-                rewards={name: values[i] for name, values in d.scores.items()},
-                right=d.right[i],
-            )
-            for d in self._reasoning()
-            for i, c in enumerate(d.group.completions)
-        ]
+        return [completion for d in self._reasoning() for completion in d.completions()]
 
     def _record(self, step: int) -> None:
         self.run.append_completions(
-            [
-                {
-                    "step": step + 1,
-                    "id": d.group.example.id,
-                    "prompt": d.group.example.question,
-                    "reference": d.group.example.answer,
-                    "completion": c.text,
-                    "tokens": c.tokens,
-                    "finish": c.finish_reason,
-                    "rewards": {name: values[i] for name, values in d.scores.items()},
-                    "reward": d.totals[i],
-                }
-                for d in self.newest
-                for i, c in enumerate(d.group.completions)
-            ]
+            {
+                "step": step + 1,
+                "id": d.group.example.id,
+                "prompt": d.group.example.question,
+                "reference": d.group.example.answer,
+                "completion": c.text,
+                "tokens": c.tokens,
+                "finish": c.finish_reason,
+                "rewards": told.rewards,
+                "reward": told.total,
+            }
+            for d in self.newest
+            for c, told in zip(d.group.completions, d.completions(), strict=True)
         )
 
 
 def _metrics(
-    drawn: Sequence[Drawn], reasoning: Sequence[Drawn], config: GrpoConfig
+    drawn: Sequence[ScoredGroup], reasoning: Sequence[ScoredGroup], config: GrpoConfig
 ) -> dict[str, Any]:
     """What is logged of a rollout: shares and means over its completions.
 
@@ -316,39 +295,34 @@ def _metrics(
     """
     completions = [c for d in reasoning for c in d.group.completions]
     right = [value for d in reasoning for value in d.right]
-    said = [extract(d.group.example, c) for d in reasoning for c in d.group.completions]
-    again = [rechecks(c.text, one.extracted) for c, one in zip(completions, said, strict=True)]
-    known = [r for r in right if r is not None]
+    said = [(c.text, extract(d.group.example, c)) for d in reasoning for c in d.group.completions]
+    again = [rechecks(text, one.extracted) for text, one in said]
     known_again = [r for r, a in zip(right, again, strict=True) if a and r is not None]
-    totals = [total for known in _known(drawn) for total in known]
-    scaling = config.reward_scaling or RewardScaling.group
     counts = dict.fromkeys(ADVANTAGE_BINS, 0)
-    for group in advantages([d.totals for d in drawn], scaling):
-        for value in group:
-            counts[next(name for name, edge in ADVANTAGE_BINS.items() if value <= edge)] += 1
-    metrics: dict[str, Any] = {
-        "reward": fmean(totals) if totals else float("nan"),
-        "reward_std": fmean(pstdev(known) if known else 0.0 for known in _known(drawn)),
-        "right": fmean(known) if known else None,
+    scaling = config.reward_scaling or RewardScaling.group
+    for value in itertools.chain(*advantages([d.totals for d in drawn], scaling)):
+        counts[next(name for name, edge in ADVANTAGE_BINS.items() if value <= edge)] += 1
+    names = drawn[0].scores
+    rewards = {f"reward/{n}": _mean(v for d in drawn for v in d.scores[n]) for n in names}
+    return {
+        "reward": _mean(total for d in drawn for total in d.known),
+        "reward_std": fmean(pstdev(d.known) if d.known else 0.0 for d in drawn),
+        "right": fmean(known) if (known := [r for r in right if r is not None]) else None,
         "completion_tokens": fmean(c.tokens for c in completions),
         "truncated": fmean(c.finish_reason == "length" for c in completions),
-        "thinks": fmean(
-            shows_work(c.text, one.thought, one.extracted)
-            for c, one in zip(completions, said, strict=True)
-        ),
+        "thinks": fmean(shows_work(text, one.thought, one.extracted) for text, one in said),
         "rechecks": fmean(again),
         "right_when_rechecking": fmean(known_again) if known_again else None,
         "zero_spread_trained": fmean(d.spreadless for d in drawn),
         "advantages": counts,
+        **rewards,
     }
-    for name in drawn[0].scores:
-        values = [v for d in drawn for v in d.scores[name] if v is not None]
-        metrics[f"reward/{name}"] = fmean(values) if values else float("nan")
-    return metrics
 
 
-def _known(drawn: Sequence[Drawn]) -> list[list[float]]:
-    return [[total for total in d.totals if total is not None] for d in drawn]
+def _mean(values: Iterable[float | None]) -> float:
+    """Of those that are known; no number where none is."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else float("nan")
 
 
 def lookup(name: str) -> Callable[..., list[float | None]]:

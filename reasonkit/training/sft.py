@@ -9,12 +9,12 @@ Leaves out runs over several processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from datasets import Dataset
-from torch.utils.data import Sampler, SequentialSampler
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
@@ -22,15 +22,13 @@ from reasonkit import console
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine, evaluating
-from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import epochs, head
+from reasonkit.training import checkpoints, head
 from reasonkit.training.adapters import adapter
-from reasonkit.training.checked import Checked
+from reasonkit.training.callbacks import Record, Watch
 from reasonkit.training.encoding import IGNORED, Row, check
 from reasonkit.training.packing import Layout, Pack, lay_out
-from reasonkit.training.settings import shared
-from reasonkit.training.trackers import trl_trackers
+from reasonkit.training.trainer import RunTrainer, Trained, shared
 
 Batch = dict[str, torch.Tensor]
 
@@ -38,67 +36,38 @@ SAME = 0.03
 """Logits that differ by less than this share of the largest are the same, in bfloat16 too."""
 
 
-class Trainer(Checked, SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that keeps the order it is given."""
-
-    config: DistillConfig
-
-    def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
-        return SequentialSampler(self.train_dataset)
-
-    def publish(self, written: Path) -> None:
-        """As a checkpoint; old ones go, but not the best."""
-        epochs.publish(self.run, self.config, written)
+class Trainer(RunTrainer, SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer as a trainer of ours."""
 
 
+@dataclass(frozen=True, slots=True)
 class Collator:
     """Makes a batch of the packs of a micro-batch.
 
     A pack is a line of rows, each with positions from 0 on, by which transformers keeps them apart;
     a padding token is a sequence of its own.
 
-    Args:
+    Attributes:
         rows: what the packs' numbers stand for.
         pad: id of the padding token.
     """
 
-    def __init__(self, rows: Sequence[Row], pad: int) -> None:
-        self.rows = rows
-        self.pad = pad
+    rows: Sequence[Row]
+    pad: int
 
     def __call__(self, items: Sequence[dict[str, list[Pack]]]) -> Batch:
         """Ids, labels and positions, of shape (packs, longest pack)."""
         packs = [pack for item in items for pack in item["packs"]]
-        ids = [[i for n in pack for i in self.rows[n].ids] for pack in packs]
-        labels = [[i for n in pack for i in self.rows[n].labels] for pack in packs]
-        positions = [[i for n in pack for i in range(len(self.rows[n].ids))] for pack in packs]
-        longest = max(map(len, ids))
 
-        def tensor(lines: Sequence[list[int]], filler: int) -> torch.Tensor:
-            return torch.tensor([line + [filler] * (longest - len(line)) for line in lines])
+        def tensor(of: Callable[[Row], Iterable[int]], filler: int) -> torch.Tensor:
+            lines = [torch.tensor([i for n in pack for i in of(self.rows[n])]) for pack in packs]
+            return pad_sequence(lines, batch_first=True, padding_value=filler)
 
         return {
-            "input_ids": tensor(ids, self.pad),
-            "labels": tensor(labels, IGNORED),
-            "position_ids": tensor(positions, 0),
+            "input_ids": tensor(lambda row: row.ids, self.pad),
+            "labels": tensor(lambda row: row.labels, IGNORED),
+            "position_ids": tensor(lambda row: range(len(row.ids)), 0),
         }
-
-
-def arguments(config: DistillConfig, layout: Layout, output: Path) -> SFTConfig:
-    """TRL's settings from ours; an item of the data set is a whole micro-batch."""
-    assert config.epochs
-    return SFTConfig(
-        **shared(config, output),
-        max_steps=layout.updates * config.epochs,
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=layout.accumulation,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,
-        logging_steps=1,
-        report_to=trl_trackers(config),
-        project="reasonkit",
-        run_name=output.parent.parent.name,
-    )
 
 
 def train(
@@ -109,16 +78,15 @@ def train(
     run: Run,
     lora_targets: Sequence[str] | str,
     validate: Callable[[int, LocalEngine], dict[str, float]],
-    report: Callable[[epochs.Record], None],
-) -> epochs.Tuned:
+    report: Callable[[Record], None],
+) -> Trained:
     """Trains a student, from the run's newest whole checkpoint if it has one.
 
     Args:
         rows: what is learned; at least one.
         config: fully resolved.
         lora_targets: modules that get an adapter where the config asks for LoRA.
-        validate: called with the epoch and an engine over the student.
-        report: called with each logged record.
+        validate: as `Watch` has it, and ``report`` too.
 
     Raises:
         RunError: a trace would not be learned to its end, or the best checkpoint is damaged.
@@ -136,39 +104,43 @@ def train(
         config.seed,
         packed=apart,
     )
-    written = epochs.staging(run)
     right = head.is_fused_right(model)
     trainer = Trainer(
         model=model,
-        args=arguments(config, layout, written),
+        args=SFTConfig(
+            **shared(config, checkpoints.clean(run.checkpoints), layout.updates * config.epochs),
+            # An item of the data set is a whole micro-batch.
+            per_device_train_batch_size=1,
+            gradient_accumulation_steps=layout.accumulation,
+            dataset_kwargs={"skip_prepare_dataset": True},
+            max_length=None,
+        ),
         processing_class=tokenizer,
         data_collator=collator,
         train_dataset=Dataset.from_dict({"packs": layout.micro_batches}),
         peft_config=adapter(config, lora_targets, model),
     )
     head.mend(trainer, right)
-    trainer.run, trainer.config = run, config
     _check_first(trainer, tokenizer, rows, layout)
-    engine = LocalEngine(trainer.model, tokenizer, products=precision.products(config))
     sizes = [
         sum(len(rows[n].ids) for pack in micro for n in pack) for micro in layout.micro_batches
     ]
 
-    def measured(logs: dict[str, float]) -> epochs.Record:
+    def measured(logs: Mapping[str, float]) -> Record:
         step = trainer.state.global_step
         new = sizes[(step - 1) * layout.accumulation : step * layout.accumulation]
         watch.counters.tokens_trained += sum(new)
         return {"entropy": logs["entropy"], "token_accuracy": logs["mean_token_accuracy"]}
 
-    watch = epochs.Watch(
+    watch = Watch(
         run,
-        layout.updates,
-        config.epochs,
-        lambda epoch: validate(epoch, engine),
         report,
         measured,
+        validate,
+        validate_every=layout.updates,
+        by_epoch=True,
     )
-    return epochs.go_through(trainer, watch, config, written)
+    return trainer.fit(config, watch)
 
 
 def keeps_apart(model: PreTrainedModel, collator: Collator) -> bool:

@@ -1,7 +1,4 @@
-"""A generator's own solutions, labelled, as a verifier learns from them.
-
-Leaves out sampling them.
-"""
+"""A generator's own solutions, labelled, as a verifier learns from them. Not their sampling."""
 
 from __future__ import annotations
 
@@ -11,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from reasonkit.models.chat import encode_prompts
+from reasonkit.tasks.splits import normal
+from reasonkit.training.encoding import IGNORED
 from reasonkit.types import Group
-
-IGNORED = -100
-"""The label of a token that is read and not judged."""
 
 NEIGHBOURS = 50
 """Batches among which solutions are sorted by length, so that little of a batch is padding."""
@@ -25,13 +22,7 @@ NEIGHBOURS = 50
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """A completion and whether its answer is right.
-
-    Attributes:
-        prompt: token ids.
-        completion: token ids, as sampled.
-        right: its label.
-    """
+    """A completion, as token ids like its prompt, and whether its answer is right."""
 
     prompt: Sequence[int]
     completion: Sequence[int]
@@ -46,10 +37,7 @@ def label(
     groups: Sequence[Group],
     right: Callable[[Group], Sequence[bool | None]],
 ) -> list[Solution]:
-    """The completions of groups with what ``right`` says of them.
-
-    Those of which it says nothing are left out.
-    """
+    """The completions of groups with what ``right`` says of them, where it says anything."""
     prompts, _ = encode_prompts(tokenizer, [group.example for group in groups])
     return [
         Solution(prompt, completion.token_ids, value)
@@ -65,7 +53,7 @@ def split_by_question(groups: Sequence[Group], share: float) -> tuple[list[Group
     A stable hash of the question decides, so all of its completions are on one side, also where it
     occurs twice. Each side gets at least one of two different questions.
     """
-    keys = ["".join(group.example.question.lower().split()) for group in groups]
+    keys = [normal(group.example.question) for group in groups]
     ranked = sorted(set(keys), key=lambda key: hashlib.sha256(f"verifier {key}".encode()).digest())
     held = set(ranked[: max(1, round(share * len(ranked)))])
     sides: tuple[list[Group], list[Group]] = ([], [])
@@ -96,30 +84,26 @@ def lay_out(lengths: Sequence[int], batch: int, epochs: int, seed: int) -> list[
     return order
 
 
+@dataclass(frozen=True, slots=True)
 class Collator:
-    """Makes a batch of solutions.
+    """Makes a batch of solutions, padded with the token of this id."""
 
-    Args:
-        pad: id of the padding token.
-    """
-
-    def __init__(self, pad: int) -> None:
-        self.pad = pad
+    pad: int
 
     def __call__(self, solutions: Sequence[Solution]) -> dict[str, torch.Tensor]:
         """Ids, mask and labels, of shape (solutions, longest), padded on the right.
 
         A label is 1 or 0 at each token of a completion and `IGNORED` elsewhere.
         """
-        longest = max(map(len, solutions))
 
-        def tensor(rows: Sequence[list[int]], filler: int) -> torch.Tensor:
-            return torch.tensor([row + [filler] * (longest - len(row)) for row in rows])
+        def tensor(of: Callable[[Solution], list[int]], filler: int) -> torch.Tensor:
+            rows = [torch.tensor(of(solution)) for solution in solutions]
+            return pad_sequence(rows, batch_first=True, padding_value=filler)
 
-        ids = [[*s.prompt, *s.completion] for s in solutions]
-        labels = [[IGNORED] * len(s.prompt) + [int(s.right)] * len(s.completion) for s in solutions]
         return {
-            "input_ids": tensor(ids, self.pad),
-            "attention_mask": tensor([[1] * len(row) for row in ids], 0),
-            "labels": tensor(labels, IGNORED),
+            "input_ids": tensor(lambda s: [*s.prompt, *s.completion], self.pad),
+            "attention_mask": tensor(lambda s: [1] * len(s), 0),
+            "labels": tensor(
+                lambda s: [IGNORED] * len(s.prompt) + [int(s.right)] * len(s.completion), IGNORED
+            ),
         }

@@ -46,19 +46,14 @@ class Ballots:
         return len(self.classes)
 
     @property
-    def count(self) -> int:
-        """The number of classes."""
-        return len(self.answers)
-
-    @property
     def correct(self) -> npt.NDArray[np.bool_]:
         """(n,) whether each sample's answer is right; a blank one is not."""
         return is_right(self.classes, self.right)
 
     @property
     def votes(self) -> Ints:
-        """(count,) the votes of each class."""
-        return np.bincount(self.classes[self.classes != BLANK], minlength=self.count)
+        """(classes,) the votes of each."""
+        return np.bincount(self.classes[self.classes != BLANK], minlength=len(self.answers))
 
     def first(self, k: int) -> Ballots:
         """The first ``k`` samples. Classes keep their numbers."""
@@ -75,30 +70,23 @@ class Ballots:
         )
 
 
-def cast(
-    group: Group,
-    scores: Sequence[float | None] | None = None,
-) -> Ballots:
+def cast(group: Group, scores: Sequence[float | None] | None = None) -> Ballots:
     """The ballots of a group.
 
     Args:
         scores: one a completion; its confidence where None.
 
     Raises:
-        DataError: as `reasonkit.judging.judge_group`.
-        RefusedError: as it does.
-        RunError: as it does.
+        ReasonkitError: as `reasonkit.judging.judge_group`.
     """
-    completions = group.completions
     judged = judge_group(group)
     extracted = [one.extracted for one in judged]
     classes = _classes(extracted, group.example)
-    first = {number: place for place, number in reversed(list(enumerate(classes)))}
-    spoke = [first[number] for number in range(max(classes, default=BLANK) + 1)]
-    sure = [confidence(completion) for completion in completions]
+    spoke = [classes.index(number) for number in range(max(classes, default=BLANK) + 1)]
+    sure = [confidence(completion) for completion in group.completions]
     return Ballots(
         classes=np.array(classes, dtype=np.int64),
-        tokens=np.array([completion.tokens for completion in completions], dtype=np.int64),
+        tokens=np.array([completion.tokens for completion in group.completions], dtype=np.int64),
         confidence=_floats(sure),
         scores=_floats(sure if scores is None else scores),
         answers=tuple(extracted[place] or "" for place in spoke),
@@ -112,15 +100,14 @@ def _classes(extracted: Sequence[str | None], example: Example) -> list[int]:
     A program, a calculation that was left undone and a formula out of the question are equal to the
     same text only: no other answer has their verdict.
     """
-    said = [answer for answer in extracted if answer is not None]
-    alone = [bool(example.tests) or is_undone(answer, example) for answer in said]
-    equal = iter(group_equal([a for a, apart in zip(said, alone, strict=True) if not apart]))
-    keys: list[Hashable] = [
-        answer if apart else next(equal) for answer, apart in zip(said, alone, strict=True)
+    alone = [
+        bool(example.tests) or answer is None or is_undone(answer, example) for answer in extracted
     ]
-    numbers: dict[Hashable, int] = {}
-    named = iter([numbers.setdefault(key, len(numbers)) for key in keys])
-    return [BLANK if answer is None else next(named) for answer in extracted]
+    pairs = list(zip(extracted, alone, strict=True))
+    equal = iter(group_equal([answer or "" for answer, apart in pairs if not apart]))
+    keys: list[Hashable] = [answer if apart else next(equal) for answer, apart in pairs]
+    numbers: dict[Hashable, int] = {None: BLANK}
+    return [numbers.setdefault(key, len(numbers) - 1) for key in keys]
 
 
 def confidence(completion: Completion) -> float | None:

@@ -1,21 +1,27 @@
 """Accuracy against samples and tokens, from one pool of samples a question.
 
-Leaves out the picture itself, which `reasonkit.report` draws from these plain values.
+What a smaller n would have given is a question's expectation over the subsets of its pool, which is
+unbiased for n fresh samples; the interval over questions is `reasonkit.evaluation`'s. Leaves out
+extrapolation beyond the pool, and the picture, which `reasonkit.report` draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from math import comb
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from reasonkit.evaluation import Accuracy, interval_of_means, wilson_of_means
-from reasonkit.voting.ballots import Ballots
-from reasonkit.voting.estimates import Estimate, estimate, pass_at_k, sizes
-from reasonkit.voting.strategies import STRATEGIES, Rules
+from reasonkit.statistics import Accuracy, interval_of_means, wilson_of_means
+from reasonkit.voting.ballots import BLANK, Ballots, Floats, Ints, is_right
+from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, lengths
+
+MOST_SUBSETS = 512
+"""All subsets of a size are taken where there are no more than this, else so many random ones."""
 
 PASS = "pass@n"
 """At least one of n samples is right: what no selection can beat."""
@@ -30,17 +36,62 @@ DIFFICULTIES = {
 """How often a question's samples are right, and the upper end of each bin."""
 
 
+def sizes(n: int) -> list[int]:
+    """1, 2, 4 … and n itself."""
+    return [*(2**i for i in range(n.bit_length()) if 2**i < n), n]
+
+
+def pass_at_k(n: int, right: int, k: int) -> float:
+    """The chance that at least one of k samples is right.
+
+    Chen et al. (arXiv:2107.03374, equation 1): ``1 - C(n - c, k) / C(n, k)`` for c right ones among
+    n, as the share of subsets that hold one.
+
+    Raises:
+        ValueError: k is not between 1 and n, or ``right`` not between 0 and n.
+    """
+    if not (1 <= k <= n and 0 <= right <= n):
+        raise ValueError(f"no {k} samples with {right} right ones can be drawn from {n}")
+    return 1 - comb(n - right, k) / comb(n, k)
+
+
+def subsets(n: int, k: int, seed: int = 0) -> Ints:
+    """(draws, k) places of the samples in subsets of size k, each in the order of sampling.
+
+    All subsets where there are at most `MOST_SUBSETS`, so that a mean over them is exact; else so
+    many random ones, each as likely as any other.
+    """
+    if comb(n, k) <= MOST_SUBSETS:
+        return np.array(list(combinations(range(n), k)), dtype=np.int64)
+    keys = np.random.default_rng([seed, n, k]).random((MOST_SUBSETS, n))
+    return np.sort(keys.argpartition(k - 1, axis=1)[:, :k], axis=1)
+
+
+class Estimate(NamedTuple):
+    """What a strategy is expected to do on one question with ``n`` fresh samples."""
+
+    accuracy: float
+    tokens: float
+
+
+def estimate(strategy: Strategy, ballots: Ballots, rules: Rules, seed: int = 0) -> Estimate:
+    """What a strategy with a ``select`` does in the mean over `subsets` of ``rules.n`` samples."""
+    assert strategy.select is not None
+    places = subsets(len(ballots), rules.n, seed)
+    classes, tokens = ballots.classes[places], ballots.tokens[places]
+    if strategy.stops:
+        taken = np.arange(rules.n) < lengths(classes, rules)[:, None]
+        classes, tokens = np.where(taken, classes, BLANK), np.where(taken, tokens, 0)
+    weights: Floats = getattr(ballots, strategy.weighing)[places]
+    right = is_right(strategy.select(classes, weights, rules), ballots.right)
+    return Estimate(float(right.mean()), float(tokens.sum(axis=1).mean()))
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A strategy at one size.
+    """A strategy, or `PASS`, at n samples a question at most, with a prompt.
 
-    Attributes:
-        name: of the strategy, or `PASS`.
-        prompt: ``asked`` or ``thinking``.
-        n: samples a question, at most.
-        accuracy: mean over questions, with its 95 % interval from ``low`` to ``high``.
-        questions: how many.
-        tokens: sampled a question, on average.
+    The accuracy is a mean over questions with its 95 % interval, the tokens are a question's.
     """
 
     name: str
@@ -97,10 +148,6 @@ def longer_against_wider(
     """Majorities of n long completions beside majorities of as many short ones as cost the same.
 
     The difference is longer less wider on the same questions, with Student's t interval over them.
-
-    Args:
-        longer: ballots of the prompt that asks for work, of every question.
-        wider: ballots of the plain prompt, of the same questions.
     """
     apiece = [fmean(float(pool.tokens.mean()) for pool in pools) for pools in (longer, wider)]
     rows = []
@@ -133,9 +180,6 @@ def by_difficulty(pools: Sequence[Ballots], rules: Rules) -> list[dict[str, Any]
 
     Half of a question's samples, every other one, say how hard it is; the other half is voted on.
     Were both the same samples, a bin would hold those that happened to go well.
-
-    Args:
-        pools: at least two ballots of every question.
     """
     n = rules.n // 2
     bins: dict[str, list[Ballots]] = {name: [] for name in DIFFICULTIES}
@@ -147,20 +191,13 @@ def by_difficulty(pools: Sequence[Ballots], rules: Rules) -> list[dict[str, Any]
     for name, held in bins.items():
         if not held:
             continue
-        made = {
-            kind: wilson_of_means([e.accuracy for e in estimates(of, held, Rules(n), size)], times)
-            for kind, of, size, times in (
-                ("one", "majority", 1, n),
-                ("majority", "majority", n, 1),
-                ("pass", PASS, n, 1),
-            )
-        }
-        rows.append({"difficulty": name, "questions": len(held), "n": n, **_plain(made)})
+        made: dict[str, Any] = {"difficulty": name, "questions": len(held), "n": n}
+        for kind, of, size, times in (
+            ("one", "majority", 1, n),
+            ("majority", "majority", n, 1),
+            ("pass", PASS, n, 1),
+        ):
+            a = wilson_of_means([e.accuracy for e in estimates(of, held, Rules(n), size)], times)
+            made[kind] = {"accuracy": a.accuracy, "low": a.low, "high": a.high}
+        rows.append(made)
     return rows
-
-
-def _plain(accuracies: dict[str, Accuracy]) -> dict[str, dict[str, float]]:
-    return {
-        kind: {"accuracy": a.accuracy, "low": a.low, "high": a.high}
-        for kind, a in accuracies.items()
-    }

@@ -6,7 +6,6 @@ keeps them.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +13,7 @@ from reasonkit.evaluation import Evaluation, Verdict, verdict_on
 from reasonkit.generation import Engine, Sampling
 from reasonkit.types import Completion, Example, Group
 from reasonkit.voting.ballots import Ballots, cast
-from reasonkit.voting.strategies import Elected, Procedure, Way
+from reasonkit.voting.strategies import Draw, Played, Procedure, Way, carry_out
 
 Score = Callable[[Group], Sequence[float | None]]
 Show = Callable[[Way, int, Iterable[Group]], Iterable[Group]]
@@ -22,13 +21,7 @@ Show = Callable[[Way, int, Iterable[Group]], Iterable[Group]]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How the samples of a way come about.
-
-    Attributes:
-        engine: draws them.
-        sampling: with this.
-        ask: what becomes of a question before it is asked.
-    """
+    """How the samples of a way come about; ``ask`` is what becomes of a question before."""
 
     engine: Engine
     sampling: Sampling
@@ -36,22 +29,11 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a strategy did on one question.
-
-    Attributes:
-        example: the question, as it stands in the task.
-        elected: the answer and the ballots behind it.
-        completion: the one that speaks for it.
-        samples: drawn for it, of every way.
-        tokens: their length in all.
-    """
+class Outcome(Played):
+    """What a strategy did on one question, and the completion that speaks for it."""
 
     example: Example
-    elected: Elected
     completion: Completion
-    samples: int
-    tokens: int
 
     @property
     def verdict(self) -> Verdict:
@@ -74,11 +56,8 @@ def evaluation_of(outcomes: Sequence[Outcome]) -> Evaluation:
 class Poll:
     """The samples of some questions, drawn as they are asked for.
 
-    Attributes:
-        examples: the questions.
-        askings: how the samples of each way come about.
-        score: what ranks completions; by confidence where None.
-        show: wraps the groups as they come, for a progress bar.
+    ``score`` ranks completions, by confidence where None; ``show`` wraps the groups as they come,
+    for a progress bar.
     """
 
     examples: Sequence[Example]
@@ -118,41 +97,21 @@ class Poll:
         return self._ballots[key]
 
     def carry_out(self, start: Callable[[], Procedure]) -> list[Outcome]:
-        """The outcome of each question.
+        """The outcome of each question; ``start`` begins the procedure for one."""
+        by_id = {example.id: example for example in self.examples}
 
-        Args:
-            start: begins the procedure for one question.
-        """
-        running = {example.id: start() for example in self.examples}
-        wishes = {id: next(procedure) for id, procedure in running.items()}
-        drawn: dict[str, dict[Way, int]] = defaultdict(dict)
-        elected: dict[str, Elected] = {}
-        while wishes:
-            for wish in sorted(set(wishes.values()), key=lambda wish: (wish.way, wish.count)):
-                wanting = [e for e in self.examples if wishes.get(e.id) == wish]
-                self.draw(wish.way, wanting, wish.count)
-            following = {}
-            for example in self.examples:
-                if (got := wishes.get(example.id)) is None:
-                    continue
-                drawn[example.id][got.way] = got.count
-                ballots = self.ballots(got.way, example).first(got.count)
-                try:
-                    following[example.id] = running[example.id].send(ballots)
-                except StopIteration as end:
-                    elected[example.id] = end.value
-            wishes = following
-        return [self._outcome(e, elected[e.id], drawn[e.id]) for e in self.examples]
+        def draw(wish: Draw, ids: Sequence[str]) -> list[Ballots]:
+            wishing = [by_id[id] for id in ids]
+            self.draw(wish.way, wishing, wish.count)
+            return [self.ballots(wish.way, example).first(wish.count) for example in wishing]
+
+        outcomes = []
+        for id, played in carry_out({id: start() for id in by_id}, draw).items():
+            spoke = self.group(played.elected.way, by_id[id]).completions[played.elected.place]
+            took = played.elected, played.samples, played.tokens
+            outcomes.append(Outcome(*took, by_id[id], spoke))
+        return outcomes
 
     def _held(self, way: Way, example: Example) -> int:
         group = self._groups.get((way, example.id))
         return len(group.completions) if group else 0
-
-    def _outcome(self, example: Example, elected: Elected, drawn: Mapping[Way, int]) -> Outcome:
-        tokens = sum(
-            completion.tokens
-            for way, count in drawn.items()
-            for completion in self.group(way, example).completions[:count]
-        )
-        spoke = self.group(elected.way, example).completions[elected.place]
-        return Outcome(example, elected, spoke, sum(drawn.values()), tokens)

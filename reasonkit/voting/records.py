@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ MOST_ANSWERS = 12
 
 def record(outcome: Outcome) -> dict[str, Any]:
     """A question, its ballots with most votes first, and the completion that speaks for them."""
-    elected = outcome.elected
+    elected, votes = outcome.elected, outcome.elected.ballots.votes
+    order = np.argsort(-votes, kind="stable")[:MOST_ANSWERS]
     return {
         "id": outcome.example.id,
         "question": outcome.example.question,
@@ -25,44 +25,25 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "elected": elected.answer,
         "right": elected.right,
         "way": elected.way,
-        "sureness": sureness_of(elected.ballots),
+        "sureness": float(sureness(*front_runners(votes[None, :]))[0]),
         "samples": outcome.samples,
         "tokens": outcome.tokens,
         "completion": outcome.completion.text,
-        **counted(elected.ballots),
-    }
-
-
-def counted(ballots: Ballots) -> dict[str, Any]:
-    """The votes: for each answer its number, share, mean confidence and summed score."""
-    votes = ballots.votes
-    order = np.argsort(-votes, kind="stable")[:MOST_ANSWERS]
-    return {
-        "answers": [
-            {
-                "answer": ballots.answers[i],
-                "votes": int(votes[i]),
-                "share": float(votes[i] / len(ballots)),
-                "confidence": _mean(ballots.confidence[ballots.classes == i]),
-                "score": _sum(ballots.scores[ballots.classes == i]),
-                "right": ballots.right[i],
-            }
-            for i in map(int, order)
-            if votes[i]
-        ],
+        "answers": [_answer(elected.ballots, i) for i in map(int, order) if votes[i]],
         "others": int(votes.sum() - votes[order].sum()),
-        "blank": int((ballots.classes == BLANK).sum()),
+        "blank": int((elected.ballots.classes == BLANK).sum()),
     }
 
 
-def sureness_of(ballots: Ballots) -> float:
-    """How sure the votes are that the leader is the likeliest answer (`stopping.sureness`)."""
-    return float(sureness(*front_runners(ballots.votes[None, :]))[0])
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> float | None:
-    return float(np.mean(values)) if not np.isnan(values).any() else None
-
-
-def _sum(values: Sequence[float] | np.ndarray) -> float | None:
-    return float(np.nansum(values)) if not np.isnan(values).all() else None
+def _answer(ballots: Ballots, number: int) -> dict[str, Any]:
+    """One answer's votes, their share, mean confidence and summed score; None where not known."""
+    mine = ballots.classes == number
+    confidence, scores = ballots.confidence[mine], ballots.scores[mine]
+    return {
+        "answer": ballots.answers[number],
+        "votes": int(mine.sum()),
+        "share": float(mine.mean()),
+        "confidence": None if np.isnan(confidence).any() else float(confidence.mean()),
+        "score": None if np.isnan(scores).all() else float(np.nansum(scores)),
+        "right": ballots.right[number],
+    }

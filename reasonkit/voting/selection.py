@@ -15,10 +15,9 @@ from reasonkit.voting.ballots import BLANK, Floats, Ints
 
 
 def majority(classes: Ints, weights: Floats) -> Ints:
-    """The answer with the most votes (self-consistency, Wang et al., arXiv:2203.11171).
+    """The answer with most votes (self-consistency, Wang et al., arXiv:2203.11171).
 
-    Args:
-        weights: break ties; NaN counts as 0.
+    Weights break ties; NaN counts as 0.
     """
     count = _count(classes)
     votes = _sums(classes, np.ones(classes.shape), count)
@@ -28,8 +27,7 @@ def majority(classes: Ints, weights: Floats) -> Ints:
 def weighted(classes: Ints, weights: Floats) -> Ints:
     """The answer whose votes weigh most in sum (Wang et al., section 3.1; Li et al., 2206.02336).
 
-    Args:
-        weights: of each vote. One below 0 is a vote against its answer; NaN counts as 0.
+    A weight below 0 is a vote against its answer; NaN counts as 0.
     """
     count = _count(classes)
     return _winner(classes, [_sums(classes, weights, count)], count)
@@ -38,29 +36,24 @@ def weighted(classes: Ints, weights: Floats) -> Ints:
 def best_of_n(classes: Ints, scores: Floats) -> Ints:
     """The answer of the best-scored sample that has one (Cobbe et al., arXiv:2110.14168).
 
-    Args:
-        scores: NaN, no verdict, is below all others.
+    NaN, no verdict, is below all other scores.
     """
     chosen = _ranks(classes, scores).argmin(axis=1)
     return np.take_along_axis(classes, chosen[:, None], axis=1)[:, 0]
 
 
 def top_k_vote(classes: Ints, scores: Floats, k: int) -> Ints:
-    """The majority among the k best-scored samples (Cobbe et al., section 4.3, figure 7).
+    """The majority among the k best-scored samples, or all (Cobbe et al., section 4.3, figure 7).
 
-    Args:
-        scores: as in `best_of_n`; they also break ties.
-        k: how many vote; all of them where there are fewer.
+    Scores are as in `best_of_n`; they also break ties.
     """
     return majority(np.where(_ranks(classes, scores) < k, classes, BLANK), scores)
 
 
 def representative(classes: Ints, weights: Floats, elected: int) -> int:
-    """The place of the sample of an elected class that weighs most, the first of equals.
+    """The place of the sample of an elected class, of one question, that weighs most.
 
-    Args:
-        classes: (n,) of one question; ``elected`` is among them.
-        weights: (n,) NaN is below all others.
+    It is the first of equals; NaN is below all other weights.
     """
     members = np.flatnonzero(classes == elected)
     return int(members[_without_nan(weights)[members].argmax()])
@@ -72,12 +65,10 @@ def _count(classes: Ints) -> int:
 
 def _sums(classes: Ints, weights: Floats, count: int) -> Floats:
     """(draws, count) the summed weight of each class in each draw."""
-    draws = len(classes)
-    votes = classes != BLANK
-    cells = (np.arange(draws)[:, None] * count + classes)[votes]
+    votes, first = classes != BLANK, np.arange(len(classes))[:, None] * count
     known = np.nan_to_num(weights, nan=0.0)[votes]
-    sums = np.bincount(cells, known, minlength=draws * count)
-    return sums.astype(np.float64).reshape(draws, count)
+    sums = np.bincount((first + classes)[votes], known, minlength=len(classes) * count)
+    return sums.astype(np.float64).reshape(len(classes), count)
 
 
 def _winner(classes: Ints, criteria: list[Floats], count: int) -> Ints:
@@ -85,10 +76,8 @@ def _winner(classes: Ints, criteria: list[Floats], count: int) -> Ints:
     draws, k = classes.shape
     if not count:
         return np.full(draws, BLANK)
-    appears = np.full((draws, count), k)
-    for place in reversed(range(k)):
-        voting = np.flatnonzero(classes[:, place] != BLANK)
-        appears[voting, classes[voting, place]] = place
+    mine = classes[:, None, :] == np.arange(count)[:, None]
+    appears = np.where(mine.any(axis=2), mine.argmax(axis=2), k)
     left = appears < k
     for criterion in criteria:
         best = np.where(left, criterion, -np.inf).max(axis=1, keepdims=True)
@@ -100,11 +89,7 @@ def _winner(classes: Ints, criteria: list[Floats], count: int) -> Ints:
 
 def _ranks(classes: Ints, scores: Floats) -> Ints:
     """(draws, k) the place of each sample, best score first; those without answer come last."""
-    keys = np.where(classes == BLANK, np.inf, -_without_nan(scores))
-    order = np.lexsort((keys, classes == BLANK), axis=1)
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(classes.shape[1])[None, :], axis=1)
-    return ranks
+    return np.lexsort((-_without_nan(scores), classes == BLANK), axis=1).argsort(axis=1)
 
 
 def _without_nan(scores: Floats) -> Floats:

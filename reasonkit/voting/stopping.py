@@ -15,15 +15,11 @@ from reasonkit.voting.ballots import BLANK, Floats, Ints
 
 
 def sureness(leader: Ints, second: Ints) -> Floats:
-    """The posterior probability that the leader is the likelier answer of the two.
+    """The posterior probability that the leader, of v1 votes, is likelier than the second, of v2.
 
     For whole numbers of votes the integral of the Beta density over (1/2, 1) has a closed form::
 
         P(p1 > p2) = P(Binomial(v1 + v2 + 1, 1/2) <= v1)
-
-    Args:
-        leader: v1, its votes.
-        second: v2, the runner-up's votes; 0 where nobody else has one.
     """
     return np.asarray(bdtr(leader, leader + second + 1, 0.5))
 

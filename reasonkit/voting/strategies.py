@@ -14,7 +14,7 @@ side, `play` takes them from pools. Leaves out sampling itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,17 +31,7 @@ Select = Callable[[Ints, Floats, "Rules"], Ints]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The numbers that strategies go by.
-
-    Attributes:
-        n: samples a question, at most.
-        top_k: how many of the best-scored samples vote in ``top-k-vote``.
-        stop_at: the probability at which ``adaptive``, and ``cascade`` once it thinks, is sure of
-            the leader.
-        round_size: samples that these draw between looks.
-        quick: samples that ``cascade`` draws without thinking.
-        sure_at: the probability at which it trusts those.
-    """
+    """The numbers that strategies go by, as `reasonkit.config.VoteConfig` explains them."""
 
     n: int
     top_k: int = 4
@@ -61,14 +51,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Elected:
-    """The outcome for one question.
-
-    Attributes:
-        way: where the counted ballots come from.
-        ballots: those that were counted.
-        choice: the elected class; `BLANK` where no sample has an answer.
-        place: of the sample among the ballots that speaks for it.
-    """
+    """The elected class of a question, `BLANK` where nobody answers, and who speaks for it."""
 
     way: Way
     ballots: Ballots
@@ -94,119 +77,107 @@ class Strategy:
     """An entry of the table.
 
     Attributes:
-        name: as on the command line.
-        summary: one line.
         procedure: how it goes about a question; given the way in which samples are asked for.
         select: the election among the samples of a draw, where that is all there is to it: what
-            smaller n would give is then known from a pool (`estimate`).
-        lengths: how many of a draw's samples it takes; None where it takes all.
+            smaller n would give is then known from a pool (`curves.estimate`).
         weighing: what ``select`` weighs the votes by.
+        stops: whether it takes no more of a draw's samples than make it sure.
     """
 
     name: str
     summary: str
     procedure: Callable[[Rules, Way], Procedure]
     select: Select | None = None
-    lengths: Callable[[Ints, Rules], Ints] | None = None
     weighing: Weighing = "confidence"
+    stops: bool = False
 
 
-def _majority(classes: Ints, weights: Floats, rules: Rules) -> Ints:
-    return selection.majority(classes, weights)
-
-
-def _weighted(classes: Ints, weights: Floats, rules: Rules) -> Ints:
-    return selection.weighted(classes, weights)
-
-
-def _best_of_n(classes: Ints, weights: Floats, rules: Rules) -> Ints:
-    return selection.best_of_n(classes, weights)
-
-
-def _top_k_vote(classes: Ints, weights: Floats, rules: Rules) -> Ints:
-    return selection.top_k_vote(classes, weights, rules.top_k)
-
-
-def _until_sure(classes: Ints, rules: Rules) -> Ints:
+def lengths(classes: Ints, rules: Rules) -> Ints:
+    """How many samples of each draw make a strategy that stops sure."""
     return stops(classes, rules.stop_at, rules.round_size, rules.n)
 
 
-def _one(way: Way) -> Callable[[Rules, Way], Procedure]:
+def _plain(select: Callable[[Ints, Floats], Ints]) -> Select:
+    return lambda classes, weights, rules: select(classes, weights)
+
+
+_MAJORITY, _BEST = _plain(selection.majority), _plain(selection.best_of_n)
+
+
+def _drawn(
+    way: Way | None = None,
+    one: bool = False,
+    select: Select = _MAJORITY,
+    weighing: Weighing = "confidence",
+    stops: bool = False,
+) -> Callable[[Rules, Way], Procedure]:
+    """Draws n samples, or one, and elects among them; of ``way``, or as they are asked for."""
+
     def procedure(rules: Rules, asked: Way) -> Procedure:
-        return elect(way, (yield Draw(way, 1)), _majority, rules)
+        of, most = way or asked, 1 if one else rules.n
+        for count in range(rules.round_size, most, rules.round_size) if stops else ():
+            ballots = yield Draw(of, count)
+            if lengths(ballots.classes[None, :], rules)[0] <= count:
+                return elect(of, ballots, select, rules, weighing)
+        return elect(of, (yield Draw(of, most)), select, rules, weighing)
 
     return procedure
 
 
-def _all(select: Select, weighing: Weighing) -> Callable[[Rules, Way], Procedure]:
-    def procedure(rules: Rules, way: Way) -> Procedure:
-        return elect(way, (yield Draw(way, rules.n)), select, rules, weighing)
-
-    return procedure
-
-
-def _adaptive(rules: Rules, way: Way) -> Procedure:
-    for count in range(rules.round_size, rules.n, rules.round_size):
-        ballots = yield Draw(way, count)
-        if _until_sure(ballots.classes[None, :], rules)[0] <= count:
-            return elect(way, ballots, _majority, rules)
-    return elect(way, (yield Draw(way, rules.n)), _majority, rules)
+def _voting(
+    name: str,
+    summary: str,
+    select: Select = _MAJORITY,
+    weighing: Weighing = "confidence",
+    stops: bool = False,
+) -> Strategy:
+    procedure = _drawn(select=select, weighing=weighing, stops=stops)
+    return Strategy(name, summary, procedure, select, weighing, stops)
 
 
 def _cascade(rules: Rules, way: Way) -> Procedure:
     quick = yield Draw("at-once", rules.quick)
     leader, second = front_runners(quick.votes[None, :])
     if sureness(leader, second)[0] >= rules.sure_at:
-        return elect("at-once", quick, _majority, rules)
-    return (yield from _adaptive(rules, "thinking"))
-
-
-def _beam(rules: Rules, way: Way) -> Procedure:
-    return elect("beam", (yield Draw("beam", rules.n)), _best_of_n, rules, "scores")
+        return elect("at-once", quick, _MAJORITY, rules)
+    return (yield from STRATEGIES["adaptive"].procedure(rules, "thinking"))
 
 
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        Strategy("greedy", "one greedy completion", _one("greedy")),
+        Strategy("greedy", "one greedy completion", _drawn("greedy", one=True)),
         Strategy(
             "step-by-step",
             "one greedy completion, asked to think step by step (Kojima et al., 2205.11916)",
-            _one("greedy-thinking"),
+            _drawn("greedy-thinking", one=True),
         ),
-        Strategy(
+        _voting(
             "majority",
             "the answer with most votes of n (self-consistency, Wang et al., 2203.11171)",
-            _all(_majority, "confidence"),
-            _majority,
         ),
-        Strategy(
+        _voting(
             "weighted",
             "the answer with the largest sum of scores",
-            _all(_weighted, "scores"),
-            _weighted,
-            weighing="scores",
+            _plain(selection.weighted),
+            "scores",
         ),
-        Strategy(
+        _voting(
             "best-of-n",
             "the answer of the best-scored completion (Cobbe et al., 2110.14168)",
-            _all(_best_of_n, "scores"),
-            _best_of_n,
-            weighing="scores",
+            _BEST,
+            "scores",
         ),
-        Strategy(
+        _voting(
             "top-k-vote",
             "the majority among the best-scored few (Cobbe et al.)",
-            _all(_top_k_vote, "scores"),
-            _top_k_vote,
-            weighing="scores",
+            lambda classes, scores, rules: selection.top_k_vote(classes, scores, rules.top_k),
+            "scores",
         ),
-        Strategy(
+        _voting(
             "adaptive",
             "majority; stops as soon as it is sure (Aggarwal et al., 2305.11860)",
-            _adaptive,
-            _majority,
-            _until_sure,
+            stops=True,
         ),
         Strategy(
             "cascade",
@@ -217,12 +188,12 @@ STRATEGIES: dict[str, Strategy] = {
         Strategy(
             "budget",
             "one greedy thought, capped or made longer (s1, Muennighoff et al., 2501.19393)",
-            _one("budget"),
+            _drawn("budget", one=True),
         ),
         Strategy(
             "beam",
             "keeps the beginnings whose steps a verifier scores best (Snell et al., 2408.03314)",
-            _beam,
+            _drawn("beam", select=_BEST, weighing="scores"),
             weighing="scores",
         ),
     )
@@ -252,20 +223,44 @@ class Played:
     tokens: int
 
 
+def carry_out(
+    procedures: Mapping[str, Procedure],
+    draw: Callable[[Draw, Sequence[str]], Sequence[Ballots]],
+) -> dict[str, Played]:
+    """Carries out a procedure for each of several questions, side by side.
+
+    Args:
+        draw: gives what is wished for of the questions that wish for it.
+    """
+    played: dict[str, Played] = {}
+    drawn: dict[str, dict[Way, Ballots]] = {key: {} for key in procedures}
+    wishes = {key: next(procedure) for key, procedure in procedures.items()}
+    while wishes:
+        following: dict[str, Draw] = {}
+        for wish in sorted(set(wishes.values()), key=lambda wish: (wish.way, wish.count)):
+            wishing = [key for key in procedures if wishes.get(key) == wish]
+            for key, ballots in zip(wishing, draw(wish, wishing), strict=True):
+                drawn[key][wish.way] = ballots
+                try:
+                    following[key] = procedures[key].send(ballots)
+                except StopIteration as end:
+                    counted = drawn[key].values()
+                    tokens = sum(int(ballots.tokens.sum()) for ballots in counted)
+                    played[key] = Played(end.value, sum(map(len, counted)), tokens)
+        wishes = following
+    return {key: played[key] for key in procedures}
+
+
 def play(procedure: Procedure, pools: Mapping[Way, Ballots]) -> Played:
     """Carries a procedure out on samples that are there already.
 
     Raises:
         ValueError: a pool is too small.
     """
-    drawn: dict[Way, Ballots] = {}
-    wish = next(procedure)
-    while True:
+
+    def draw(wish: Draw, _: Sequence[str]) -> list[Ballots]:
         if wish.count > len(pools[wish.way]):
             raise ValueError(f"the pool {wish.way!r} holds fewer than {wish.count} samples")
-        drawn[wish.way] = pools[wish.way].first(wish.count)
-        try:
-            wish = procedure.send(drawn[wish.way])
-        except StopIteration as end:
-            tokens = sum(int(ballots.tokens.sum()) for ballots in drawn.values())
-            return Played(end.value, sum(map(len, drawn.values())), tokens)
+        return [pools[wish.way].first(wish.count)]
+
+    return carry_out({"": procedure}, draw)[""]

@@ -22,15 +22,9 @@ TOLERANCE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """The thresholds that were chosen, and what they do on the questions they were chosen on.
+    """The rules with the thresholds that were chosen, and what they do on those questions.
 
-    Attributes:
-        rules: with the thresholds.
-        accuracy: with them.
-        full_accuracy: of the full vote.
-        tokens: a question.
-        full_tokens: a question, of the full vote.
-        questions: how many.
+    The same of the full vote; tokens are a question's.
     """
 
     rules: Rules
@@ -51,19 +45,17 @@ def tune(
     Args:
         pools: for each question all the samples that the strategy could ask for.
     """
+
+    def measure(strategy: Strategy, rules: Rules, way: Way) -> tuple[float, float]:
+        played = [play(strategy.procedure(rules, way), held) for held in pools]
+        return fmean(p.elected.right for p in played), fmean(p.tokens for p in played)
+
     cascade = strategy.name == "cascade"
-    full = _measure(STRATEGIES["majority"], pools, rules, "thinking" if cascade else way)
+    full = measure(STRATEGIES["majority"], rules, "thinking" if cascade else way)
     tried = []
     for stop_at, sure_at in product(THRESHOLDS, THRESHOLDS if cascade else (rules.sure_at,)):
         candidate = replace(rules, stop_at=stop_at, sure_at=sure_at)
-        tried.append((*_measure(strategy, pools, candidate, way), candidate))
+        tried.append((*measure(strategy, candidate, way), candidate))
     fit = [found for found in tried if found[0] >= full[0] - TOLERANCE] or tried[-1:]
     accuracy, tokens, chosen = min(fit, key=lambda found: found[1])
     return Tuned(chosen, accuracy, full[0], tokens, full[1], len(pools))
-
-
-def _measure(
-    strategy: Strategy, pools: Sequence[Mapping[Way, Ballots]], rules: Rules, way: Way
-) -> tuple[float, float]:
-    played = [play(strategy.procedure(rules, way), held) for held in pools]
-    return fmean(p.elected.right for p in played), fmean(p.tokens for p in played)

@@ -344,6 +344,10 @@ def test_no_text_raises_or_outlasts_the_limit(reference: str, answer: str) -> No
     assert answers_match(reference, answer) in (True, False)
 
 
+def test_no_hours_and_some_minutes_are_compared_too() -> None:
+    assert not answers_match("30 minutes", "0 hours and 20 minutes")
+
+
 @pytest.mark.parametrize("wrong", [None, 5, 0.5, b"5", ["5"], {"5"}])
 def test_an_answer_of_another_type_matches_nothing(wrong: object) -> None:
     assert answers_match("5", wrong) is False  # type: ignore[arg-type]

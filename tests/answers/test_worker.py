@@ -123,11 +123,11 @@ def test_its_memory_is_capped(checker: Checker) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory and parent death: Linux only")
-def test_it_dies_with_its_parent_even_in_the_middle_of_a_comparison() -> None:
+def test_it_outlives_its_parent_by_no_more_than_its_time_limit() -> None:
     code = (
         "import threading, time\n"
         "from reasonkit.answers.worker import Checker\n"
-        "checker = Checker(time_limit=60)\n"
+        "checker = Checker(time_limit=2)\n"
         "checker.equal('1', '1')\n"
         "print(checker._process.pid, flush=True)\n"
         f"checker.equal({ENDLESS!r}, '5')\n"

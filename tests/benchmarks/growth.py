@@ -32,7 +32,7 @@ from rollouts import SHAPES, flops, qwen3, spread
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from reasonkit.plan import quiet
+from reasonkit.plan.policy import quiet
 
 STEPS = 4
 UPDATE_COST = 3

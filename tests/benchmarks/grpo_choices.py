@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from reasonkit.evaluation import interval_of_means
+from reasonkit.statistics import interval_of_means
 
 RECIPES = Path(__file__).parents[2] / "recipes/grpo"
 PREFIX = "abacus-arithmetic-"

@@ -20,8 +20,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from reasonkit.answers import answers_match, extract_answer
+from reasonkit.answers.reading import is_well_formed
 from reasonkit.models.loading import resolve
-from reasonkit.rewards.format import is_well_formed
 from reasonkit.tasks import load
 
 

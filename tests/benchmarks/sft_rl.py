@@ -20,13 +20,13 @@ from statistics import fmean
 
 from reasonkit import runs
 from reasonkit.config import SftRlConfig
-from reasonkit.evaluation import Evaluation, Mean, interval_of_means
+from reasonkit.evaluation import Evaluation
 from reasonkit.generation.local import LocalEngine
+from reasonkit.measuring import general, measure
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
-from reasonkit.recipes.sft_rl import resolve_settings
+from reasonkit.plan.sft_rl import settle
 from reasonkit.rewards import language, readability
-from reasonkit.running import measure
-from reasonkit.stages.appraisal import general
+from reasonkit.statistics import Mean, interval_of_means
 from reasonkit.tasks import load
 
 SEEDS = (0, 1, 2)
@@ -51,15 +51,16 @@ def measured(folder: Path, command: str, seed: int) -> dict[str, Evaluation]:
     resolved, run = resolve(str(path)), runs.open_run(path)
     engine = LocalEngine(load_model(resolved, "cpu", "float32"), load_tokenizer(resolved)[0])
     test = load("arithmetic", train=1, validation=1, test=500).test
+    plan = settle(SftRlConfig(max_completion_tokens=LONGEST))
     return {
-        "greedy": measure(run, "after", engine, test, LONGEST),
-        "sampled": measure(run, "after-sampled", engine, test, LONGEST, temperature=1.0),
+        "greedy": measure(run, "after", engine, plan, test),
+        "sampled": measure(run, "after-sampled", engine, plan, test, temperature=1.0),
     }
 
 
 def moved(folder: Path, seed: int) -> dict[str, Mean]:
     """What the last stage adds to each reward of the general test prompts, a mean over prompts."""
-    plan = resolve_settings(SftRlConfig())
+    plan = settle(SftRlConfig())
     rewards: dict[str, list[dict[str, float]]] = {}
     for stage in ("rejection", "final-rl"):
         path = folder / f"sft-rl-{seed}" / "stages" / stage

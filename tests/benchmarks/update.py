@@ -20,7 +20,7 @@ from reasonkit.generation.local import LocalEngine
 from reasonkit.models.chat import encode_prompts
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.tasks import load
-from reasonkit.training.padding import without_padding
+from reasonkit.training.scoring import without_padding
 
 PROMPTS, GROUP, LONGEST, MICRO_BATCH = 16, 8, 160, 64
 

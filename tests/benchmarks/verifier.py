@@ -23,13 +23,14 @@ import yaml
 from reasonkit import runs
 from reasonkit.answers import extract_answer, group_equal
 from reasonkit.config import VerifierConfig, from_mapping, to_mapping
-from reasonkit.evaluation import paired_counts, wilson
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
-from reasonkit.plan import load_policy, without_overlong
-from reasonkit.rewards import answer
-from reasonkit.stages import verification
-from reasonkit.tasks.wordings import ask
+from reasonkit.plan import policy
+from reasonkit.plan.verifier import settle
+from reasonkit.prompts import ask
+from reasonkit.recipes import verifier as recipe
+from reasonkit.rewards.correctness import answer
+from reasonkit.statistics import paired_counts, wilson
 from reasonkit.types import Example
 from reasonkit.verifying import AGGREGATES, Verifier, load
 
@@ -82,7 +83,7 @@ def poll(
         found = [extract_answer(completion.text) for completion in group.completions]
         numbers = iter(group_equal([given for given in found if given is not None]))
         answers = [None if given is None else next(numbers) for given in found]
-        right = [value == 1 for value in answer.score(group)]
+        right = [value == 1 for value in answer(group)]
         began = time.perf_counter()
         steps = verifier.step_scores(group)
         scoring += time.perf_counter() - began
@@ -117,16 +118,14 @@ def main(folder: Path, n: int, test_size: int, settings: Sequence[str]) -> None:
     given = {name: yaml.safe_load(value) for name, value in (pair.split("=") for pair in settings)}
     sizes_of_splits = {"validation_size": 300, "test_size": test_size}
     wanted = from_mapping(VerifierConfig, {**sizes_of_splits, **given}, "--settings")
-    plan = verification.resolve_settings(wanted)
-    tokenizer, generator = load_policy(plan)
-    plan = without_overlong(plan, tokenizer)
+    plan, tokenizer, generator = policy.load(settle(wanted))
     engine = LocalEngine(generator, tokenizer)
     if not (folder / "final").exists():
         run = runs.create(
             "verifier", wanted.model, wanted.task, to_mapping(plan.config), folder, []
         )
-        made = verification.make(run, plan, tokenizer, generator, engine)
-        run.write_json("summary.json", made.to_summary())
+        _, summary = recipe.make(run, plan, tokenizer, generator, engine)
+        run.write_json("summary.json", summary)
         run.mark("finished")
     print(json.dumps(json.loads((folder / "summary.json").read_text()), indent=1))
     verifier = load(str(folder / "final"), "cpu", "float32", tokenizer)

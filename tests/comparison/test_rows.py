@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reasonkit.comparison.rows import _accuracy, _difference
+from reasonkit.comparison.rows import UNMEASURED, accuracy, difference
 from reasonkit.evaluation import Evaluation, Verdict
 
 
@@ -50,11 +50,17 @@ def evaluation(rights: str) -> Evaluation:
     return Evaluation(tuple(verdicts))
 
 
-def test_over_several_seeds_a_question_counts_with_its_mean() -> None:
-    before, after = evaluation("0001"), [evaluation("0111"), evaluation("0011")]
-    accuracy = _accuracy(after)
-    assert (accuracy.accuracy, accuracy.n) == (0.625, 4)
-    assert accuracy.low < 0.625 < accuracy.high
-    gap = _difference([before, before], after)
-    assert gap.difference == pytest.approx(0.375)
-    assert gap.low < 0.375 < gap.high and gap.p is None
+def test_over_several_seeds_a_question_counts_with_its_mean(tmp_path: Path) -> None:
+    rights = {"before": "0001", "after": "0111", "again": "0011"}
+    for name, each in rights.items():
+        evaluation(each).save(tmp_path / name)
+    made = accuracy([Evaluation.load(tmp_path / name) for name in ("after", "again")])
+    assert (made.accuracy, made.n) == (0.625, 4)
+    assert made.low < 0.625 < made.high
+    gap = difference({"verdicts": ["after", "again"]}, {"verdicts": ["before", "before"]}, tmp_path)
+    assert gap["difference"] == pytest.approx(0.375)
+    assert gap["low"] < 0.375 < gap["high"] and gap["p"] is None
+
+
+def test_what_a_trained_model_was_asked_is_not_shown_beside_its_base() -> None:
+    assert not any(shown.probed for shown in UNMEASURED)

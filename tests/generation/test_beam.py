@@ -10,8 +10,8 @@ from reasonkit.generation import Sampling
 from reasonkit.generation.beam import BeamEngine
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.prompts import ask
 from reasonkit.tasks import load
-from reasonkit.tasks.wordings import ask
 from reasonkit.types import Group
 
 QUESTIONS = [ask(e, "step-by-step") for e in load("arithmetic", train=1, test=6).test]

@@ -9,8 +9,8 @@ from reasonkit.generation import Sampling
 from reasonkit.generation.budget import CLOSE, OPEN, BudgetEngine
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.prompts import ask
 from reasonkit.tasks import load
-from reasonkit.tasks.wordings import ask
 from reasonkit.types import Completion
 
 GREEDY = Sampling(160, temperature=0)

@@ -17,12 +17,13 @@ import pytest
 
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation import Drawn, Sampling, Wish
-from reasonkit.generation.endpoint import EndpointEngine, read_key
-from reasonkit.generation.pace import Limits
+from reasonkit.generation.endpoint import EndpointEngine
+from reasonkit.servers import Limits, read_key
+from reasonkit.servers.client import FEW, TRIES
 from reasonkit.types import Example
 
 SAMPLING = Sampling(50)
-QUICK = Limits(concurrency=4, timeout=20, patience=3, first_wait=0.01)
+QUICK = Limits(concurrency=4, timeout=20)
 
 
 def examples(n: int) -> list[Example]:
@@ -207,7 +208,7 @@ def test_a_used_up_account_is_not_asked_again(chat: SimpleNamespace) -> None:
 
     with chat.serving(reply) as server:
         assert "exceeded your current quota" in error_of(
-            server.url, RunError, limits=Limits(concurrency=1, patience=60)
+            server.url, RunError, limits=Limits(concurrency=1)
         )
     assert len(server.bodies) == 1
 
@@ -217,10 +218,9 @@ def test_a_server_that_keeps_failing_is_given_up_after_all_patience(chat: Simple
         chat.send(to, b"<h1>Bad gateway</h1>", 502)
 
     with chat.serving(reply) as server:
-        impatient = Limits(concurrency=1, patience=0.3, first_wait=0.01)
-        line = error_of(server.url, RunError, limits=impatient)
-    assert "502" in line and "Bad gateway" in line and "tried" in line
-    assert 3 <= len(server.bodies) <= 30
+        line = error_of(server.url, RunError, limits=Limits(concurrency=1))
+    assert "502" in line and "Bad gateway" in line and f"tried {TRIES} times" in line
+    assert len(server.bodies) == TRIES + FEW
 
 
 def _truncated(to: BaseHTTPRequestHandler) -> None:
@@ -309,7 +309,7 @@ def test_a_server_that_turns_to_rubbish_ends_the_run_with_a_line(
     chat: SimpleNamespace, name: str
 ) -> None:
     with chat.serving(lambda b, n, to: {**BROKEN, **RUBBISH}[name](to)) as server:
-        limits = Limits(concurrency=2, patience=0.3, first_wait=0.01)
+        limits = Limits(concurrency=2)
         line = error_of(server.url, RunError, limits=limits)
     assert ("broke off" if name in BROKEN else "Welcome!") in line
 
@@ -342,7 +342,7 @@ def test_a_prompt_that_alone_is_not_answered_is_a_failed_sample(
         else:
             chat.send(to, chat.answer(chat.choice(asked(body))))
 
-    limits = Limits(concurrency, patience=0.2, first_wait=0.001)
+    limits = Limits(concurrency)
     with chat.serving(reply) as server:
         groups = list(engine(server.url, limits=limits).sample(examples(6), 2, SAMPLING))
     found = {group.example.id: group.completions for group in groups}
@@ -389,7 +389,7 @@ def test_what_no_request_gets_past_ends_the_run(chat: SimpleNamespace, name: str
 
     kept: list[Drawn] = []
     with chat.serving(reply) as server:
-        client = engine(server.url, limits=Limits(1, first_wait=0.001))
+        client = engine(server.url, limits=Limits(1))
         with pytest.raises(RunError):
             list(client.draw([Wish(e, [0]) for e in examples(50)], SAMPLING, kept.append))
         assert len(server.bodies) == 8
@@ -526,7 +526,7 @@ def test_a_server_that_goes_down_midway_ends_the_run_with_a_line(chat: SimpleNam
         chat.send(to, chat.answer(chat.choice("4")), Connection="close")
 
     with chat.serving(lambda *_: None, probe=answer_and_close) as server:
-        limits = Limits(concurrency=2, patience=0.2, first_wait=0.01)
+        limits = Limits(concurrency=2)
         client = engine(server.url, model="m", limits=limits)
         client.connect()
     with pytest.raises(RunError, match="is the server up"):
@@ -550,7 +550,7 @@ def test_a_server_that_is_too_slow_ends_the_run_with_a_line(
 
     with chat.serving(reply) as server:
         try:
-            limits = Limits(concurrency=1, timeout=0.3, first_wait=0.01)
+            limits = Limits(concurrency=1, timeout=0.3)
             line = error_of(server.url, RunError, limits=limits)
         finally:
             over.set()

@@ -19,7 +19,7 @@ from transformers import (
 
 from reasonkit.errors import RunError
 from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine, sample_tokens
+from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.types import Example
 
@@ -68,10 +68,11 @@ def test_first_tokens_follow_the_model_distribution(abacus: tuple) -> None:
     model, tokenizer = abacus
     text = "<|user|>What is 2+2*6?<|end|><|assistant|>"
     prompt = tokenizer(text).input_ids
-    drawn = sample_tokens(model, tokenizer, [prompt], 4000, Sampling(1), seed=1)
+    engine = LocalEngine(model, tokenizer, rows=4000)
+    ((_, drawn),) = engine.sample_ids([prompt], 4000, Sampling(1, seed=1))
     with torch.no_grad():
         p = model(torch.tensor([prompt])).logits[0, -1].double().softmax(-1)
-    counts = Counter(ids[0] for ids, _ in drawn)
+    counts = Counter(made.token_ids[0] for made in drawn)
     common = [i for i in range(len(p)) if p[i] * 4000 >= 5]
     observed = [counts[i] for i in common] + [4000 - sum(counts[i] for i in common)]
     expected = [p[i].item() * 4000 for i in common]
@@ -210,7 +211,7 @@ def test_memory_that_was_never_written_is_never_read(abacus: tuple) -> None:
 def test_sampling_leaves_training_mode_as_it_was(random_qwen3: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(random_qwen3).train()
     tokenizer = AutoTokenizer.from_pretrained(random_qwen3)
-    sample_tokens(model, tokenizer, [[5, 6, 7]], 2, Sampling(4), seed=0)
+    list(LocalEngine(model, tokenizer).sample_ids([[5, 6, 7]], 2, Sampling(4)))
     assert model.training
 
 

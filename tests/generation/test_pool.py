@@ -17,10 +17,10 @@ from reasonkit.errors import RunError
 from reasonkit.generation import Sampling
 from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.generation.local import LocalEngine
-from reasonkit.generation.pace import Limits
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.servers import Limits
 from reasonkit.types import Example, Group
 
 SAMPLING = Sampling(20, seed=5)
@@ -152,7 +152,7 @@ import sys
 from pathlib import Path
 from reasonkit.generation import Sampling
 from reasonkit.generation.endpoint import EndpointEngine
-from reasonkit.generation.pace import Limits
+from reasonkit.servers import Limits
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
 from reasonkit.types import Example
@@ -261,7 +261,7 @@ def refusing(
 
 
 def paid(path: Path, url: str, concurrency: int = 2) -> Pool:
-    limits = Limits(concurrency, first_wait=0.001)
+    limits = Limits(concurrency)
     return Pool(Store(path, ORIGIN), EndpointEngine(url, "m", limits=limits))
 
 

@@ -9,7 +9,7 @@ import torch
 
 from reasonkit.config import DType, GrpoConfig, VerifierConfig
 from reasonkit.models import precision
-from reasonkit.training.settings import checkpointing, shared
+from reasonkit.training.trainer import checkpointing, shared
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_auto_is_the_same_device_for_loading_and_for_training(there: str, tmp_pa
     assert precision.device("auto") == there
     assert precision.device("cpu") == "cpu"
     for config in (GrpoConfig(learning_rate=1.0), VerifierConfig(learning_rate=1.0)):
-        told = shared(config, tmp_path)
+        told = shared(config, tmp_path, 1)
         assert told["use_cpu"] == (there == "cpu")
         assert told["bf16"] == (precision.products(config) == torch.bfloat16) == (there == "cuda")
         assert told["gradient_checkpointing"] == (there == "cuda")

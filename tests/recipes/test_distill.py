@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import fmean
@@ -17,8 +16,7 @@ import pytest
 
 from reasonkit.config import Distillation, DistillConfig
 from reasonkit.evaluation import Evaluation, Verdict
-from reasonkit.generation.endpoint import PROBE_TOKENS
-from reasonkit.generation.pace import Limits
+from reasonkit.generation.probing import PROBE_TOKENS
 from reasonkit.recipes.distill import beside_the_teacher
 from reasonkit.tasks import load
 from reasonkit.tasks.arithmetic import Expression, render, work_out
@@ -174,10 +172,8 @@ def teaching(port: int, most: int | None = None) -> Iterator[list[str]]:
 
 
 def test_a_server_that_goes_away_costs_nothing_that_it_gave(
-    reasonkit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reasonkit: Callable, tmp_path: Path, at_once: None
 ) -> None:
-    impatient = partial(Limits, patience=0.3, first_wait=0.05)
-    monkeypatch.setattr("reasonkit.stages.servers.Limits", impatient)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     argv = (

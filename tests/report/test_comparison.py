@@ -94,7 +94,7 @@ def test_page_and_terminal_show_the_numbers_of_the_summary(
     terminal.show(summary, as_json=False)
     printed, text = capsys.readouterr().out, drawn.read_text()
     for row in summary["rows"]:
-        assert f"{row['accuracy'] * 100:.1f} %" in text
+        assert f"{row['accuracy']:.1%}" in text
         assert f"{row['accuracy']:.1%}" in printed
         assert f"{row['question_tokens']:,.1f}" in text
         assert f"{row['question_tokens']:,.1f}" in printed

@@ -76,9 +76,9 @@ def test_changed_verdicts_come_first(tmp_path: Path) -> None:
         made = tuple(verdict(i, right, name) for i, right in enumerate(verdicts))
         Evaluation(made).save(run.evaluations / f"{name}.json")
     shown = page.pairs(run)
-    assert len(shown) == page.PAIRS == len({p.before.id for p in shown})
-    changes = [(p.before.correct, p.after.correct) for p in shown]
-    assert changes[:6] == [(False, True)] * 4 + [(True, False)] * 2
+    assert len(shown) == page.PAIRS == len({pair.prompt for pair in shown})
+    changes = [tuple(kind for kind, _ in pair.sides) for pair in shown]
+    assert changes[:6] == [("", "right")] * 4 + [("right", "")] * 2
 
 
 def test_a_student_stands_beside_its_teacher_with_its_traces_and_curves(tmp_path: Path) -> None:
@@ -96,6 +96,8 @@ def test_a_student_stands_beside_its_teacher_with_its_traces_and_curves(tmp_path
     run.write_json(
         "summary.json",
         {
+            "command": "distill", "model": "abacus-mini", "task": "arithmetic", "seconds": 1.0,
+            "tokens_sampled": 0, "tokens_trained": 9, "peak_memory_bytes": 0,
             "before": entry, "after": entry, "teacher": entry, "teacher_name": EVIL,
             "baselines": {}, "paired": pair, "paired_with_best_wording": pair,
             "paired_with_teacher": pair, "remarks": [EVIL], "epoch_kept": 2,
@@ -105,7 +107,7 @@ def test_a_student_stands_beside_its_teacher_with_its_traces_and_curves(tmp_path
     text = page.render(run)
     assert "step 6 of 6" in text
     assert text.count("<svg") == 1
-    for expected in ("62.5 %", "After less the teacher: +25.0 points", "epoch 2", "duplicates"):
+    for expected in ("62.5%", "after − teacher: +25.0 points", "epoch 2", "duplicates"):
         assert expected in text
     assert "<script" not in text
     assert text.count("&lt;script&gt;") == 3

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.judging import extract
-from reasonkit.rewards import REWARDS, parse
+from reasonkit.rewards import REWARDS, allow_weaker, parse
 from reasonkit.sandbox import judge
 from reasonkit.sandbox.launcher import Launcher
 from reasonkit.tasks import load
@@ -99,6 +99,7 @@ def test_weak_isolation_is_refused_by_name_and_taken_when_asked_for(
         parse(["code=1"])
     (weaker,) = parse(["code:weaker=1"])
     assert weaker.reward.name == "code"
+    assert allow_weaker(parse(["code:weaker=1", "answer=1"]))
     completion = Completion("def f(x): return 2*x", (1,), "stop")
     assert weaker.reward.score(Group(DOUBLE, [completion])) == [1.0]
     weak.close()

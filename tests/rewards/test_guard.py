@@ -26,8 +26,7 @@ GROUP = Group(Example("1", "t", (), "9"), [Completion("9", (1,), "stop")] * 2)
 def _reward(
     name: str, score: Callable[[Group], Any], weight: float = 1.0, **settings: Any
 ) -> WeightedReward:
-    reward = Reward(name, "", (0.0, 1.0), False, "none", "shaping", "", score, **settings)
-    return WeightedReward(reward, weight)
+    return WeightedReward(Reward(name, "", "", score, **settings), weight)
 
 
 def _fail(group: Group) -> list[float | None]:
@@ -225,7 +224,7 @@ def test_five_failures_in_a_row_stop_the_run_and_say_which_and_why() -> None:
 
 def test_a_good_call_breaks_the_row() -> None:
     calls = itertools.count()
-    guard = Guard([_reward("odd", lambda g: _fail(g) if next(calls) % 5 else [1.0, 1.0])], limit=5)
+    guard = Guard([_reward("odd", lambda g: _fail(g) if next(calls) % 5 else [1.0, 1.0])])
     for _ in range(15):
         guard.score(GROUP)
     assert guard.failures["odd"] == 12
@@ -274,7 +273,7 @@ def test_an_interrupt_of_the_user_passes_through() -> None:
 def test_a_reward_of_one_task_has_no_verdict_on_the_examples_of_another() -> None:
     ours = _reward("ours", lambda group: [1.0, 2.0])
     theirs = replace(_reward("theirs", _fail), task="other")
-    guard = Guard([ours, theirs], limit=1)
+    guard = Guard([ours, theirs])
     scores = guard.score(GROUP)
     assert scores == {"ours": [1.0, 2.0], "theirs": [None, None]}
     assert guard.total(scores) == [1.0, 2.0]

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from reasonkit.errors import RefusedError
+from reasonkit.models import classifying
 from reasonkit.models.loading import resolve
 from reasonkit.rewards import parse, preference
 from reasonkit.rewards.preference import Preference, make, make_harmless, make_helpful
@@ -49,21 +50,22 @@ def models(random_qwen3: Path, tmp_path: Path) -> dict[int, Path]:
 
 def alone(judged: Preference, *texts: str, special: bool = True) -> list[float]:
     """The logit at the last token of a text that is read by itself, by hand."""
-    ids = judged.tokenizer(*texts, return_tensors="pt", add_special_tokens=special)
+    model, tokenizer = judged.classifier.model, judged.classifier.tokenizer
+    ids = tokenizer(*texts, return_tensors="pt", add_special_tokens=special)
     with torch.inference_mode():
-        hidden = judged.model.model(**ids).last_hidden_state[0, -1]
-        return [float(value) for value in judged.model.score(hidden)]
+        hidden = model.model(**ids).last_hidden_state[0, -1]
+        return [float(value) for value in model.score(hidden)]
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_a_group_is_scored_as_each_completion_alone(
     models: dict[int, Path], outputs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preference, "BATCH_TOKENS", 40)
+    monkeypatch.setattr(classifying, "BATCH_TOKENS", 40)
     (weighted,) = parse([f"preference:{models[outputs]}=0.5"])
     judged: Any = weighted.reward.score
     shapes: list[tuple[int, int]] = []
-    judged.model.register_forward_pre_hook(
+    judged.classifier.model.register_forward_pre_hook(
         lambda _, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     expected = [alone(judged, PROMPT[0]["content"], text) for text in TEXTS]
@@ -76,8 +78,8 @@ def test_a_group_is_scored_as_each_completion_alone(
 
 
 def test_a_chat_template_is_used_where_there_is_one(models: dict[int, Path]) -> None:
+    (models[1] / "chat_template.jinja").write_text(TEMPLATE)
     judged = make(str(models[1]))
-    judged.tokenizer.chat_template = TEMPLATE
     chat = f"[user]{PROMPT[0]['content']}[assistant]12"
     assert judged(GROUP)[0] == pytest.approx(alone(judged, chat, special=False)[0], abs=1e-5)
 
@@ -85,8 +87,7 @@ def test_a_chat_template_is_used_where_there_is_one(models: dict[int, Path]) -> 
 def test_without_a_padding_token_texts_are_read_one_by_one(models: dict[int, Path]) -> None:
     padded = make(str(models[1]))(GROUP)
     bare = make(str(models[1]))
-    bare.tokenizer.pad_token = None
-    bare.model.config.pad_token_id = None
+    bare.classifier.model.config.pad_token_id = None
     assert bare(GROUP) == pytest.approx(padded, abs=1e-5)
 
 
@@ -98,7 +99,7 @@ def test_the_beginning_of_a_long_prompt_is_cut_off(
     said = {"role": "user", "content": "What is the number? " * 40}
     group = Group(Example("1", "t", (said,), "12"), GROUP.completions[:2])
     seen: list[int] = []
-    judged.model.register_forward_pre_hook(
+    judged.classifier.model.register_forward_pre_hook(
         lambda _, args, kwargs: seen.append(kwargs["input_ids"].shape[1]), with_kwargs=True
     )
     first, second = judged(group)
@@ -143,7 +144,7 @@ def test_both_rewards_share_the_weights_of_one_model() -> None:
 
 def test_a_model_is_loaded_where_it_is_told() -> None:
     (weighted,) = parse([f"preference:{MODEL}"], device="meta")
-    assert weighted.reward.score.model.device.type == "meta"
+    assert weighted.reward.score.classifier.model.device.type == "meta"
 
 
 def test_the_chances_are_the_logistic_function_of_the_reward(models: dict[int, Path]) -> None:
@@ -155,12 +156,14 @@ def test_the_chances_are_the_logistic_function_of_the_reward(models: dict[int, P
 def test_special_tokens_that_a_policy_spells_are_text_to_the_model() -> None:
     judged = make(MODEL)
     seen: list[list[int]] = []
-    hook = judged.model.register_forward_pre_hook(
+    hook = judged.classifier.model.register_forward_pre_hook(
         lambda _, args, kwargs: seen.extend(kwargs["input_ids"].tolist()), with_kwargs=True
     )
     judged(asked("No.<|end|><|assistant|>Hello, Ann!"))
     hook.remove()
-    ends, assistants = judged.tokenizer.convert_tokens_to_ids(["<|end|>", "<|assistant|>"])
+    ends, assistants = judged.classifier.tokenizer.convert_tokens_to_ids(
+        ["<|end|>", "<|assistant|>"]
+    )
     assert (seen[0].count(ends), seen[0].count(assistants)) == (2, 1)
 
 
@@ -175,7 +178,7 @@ def test_what_is_no_preference_model_is_refused_in_one_line(
     (broken / "model.safetensors").write_bytes(b"no")
     for path, said in (
         (random_qwen3, "score.weight"),
-        (models[3], "3 outputs"),
+        (models[3], "3 labels"),
         (pickled, "safetensors"),
         (broken, "can't be loaded"),
         (tmp_path / "nowhere", "nowhere"),

@@ -8,7 +8,7 @@ import pytest
 
 from reasonkit.errors import RefusedError
 from reasonkit.rewards import REWARDS, parse
-from reasonkit.stages.filtering import thresholds
+from reasonkit.traces.filters import thresholds
 from reasonkit.types import Completion, Example, Group
 
 GROUP = Group(

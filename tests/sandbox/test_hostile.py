@@ -389,7 +389,7 @@ def test_no_process_and_no_file_remains(kind: str) -> None:
         "import os, threading, time\n"
         "for i in range(20):\n    open(f'file{i}', 'w').write('x')\n"
         "path = '.'\n"
-        "for i in range(200):\n"
+        "for i in range(50):\n"
         "    os.mkdir('d')\n    os.chdir('d')\n"
         "    open('f', 'w').close()\n    os.symlink('/', 'l')\n"
         "os.chmod('.', 0)\n"

@@ -183,6 +183,8 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
     'max by key': ('def f(xs): return max(xs, key=lambda x: x[1])', 'assert f([(1, 2), (2, 1)]) == (1, 2)'),
     'large int': ('import sys\ndef f(): return sys.maxsize + 1', 'import sys\nassert f() == sys.maxsize + 1'),
     'generator expression': ('def f(xs): return (x for x in xs if x)', 'assert list(f([0, 1])) == [1]\nassert any(f([0, 2]))\nassert sorted(f([2, 1])) == [1, 2]'),
+    'exception argument': ('def f(e): return [type(e).__name__, str(e)]', "assert f(ValueError('x')) == ['ValueError', 'x']"),
+    'a local of the name': ('def x(n): return n', 'def g():\n    x = 1\n    return x\nassert x(2) == 2 and g() == 1'),
     'pattern': ('import re\ndef f(s): return re.compile(s)', "assert f('a+').match('aa')\nassert f('a').pattern == 'a'"),
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,24 +24,22 @@ def test_working_out_keeps_the_value_at_every_stage(seed: int, operands: int) ->
         assert eval(render(stage)) == value
 
 
-def test_the_seeds_example_is_gone_wrong_from_left_to_right() -> None:
-    stages = arithmetic.ignore_precedence([2, "+", 2, "*", 6])
-    assert stages is not None
-    assert "=".join(map(render, stages)) == "2+2*6=4*6=24"
+@pytest.mark.parametrize(
+    ("mistake", "expression", "worked"),
+    [
+        (arithmetic.ignore_precedence, [2, "+", 2, "*", 6], "2+2*6=4*6=24"),
+        (arithmetic.drop_brackets, [2, "*", "(", 3, "+", 4, ")"], "2*(3+4)=2*3+4=6+4=10"),
+        (arithmetic.slip_sign, [9, "-", 3, "+", 2], "9-3+2=9+3+2=12+2=14"),
+    ],
+)
+def test_mistakes_are_those_that_people_make(
+    mistake: Callable, expression: arithmetic.Expression, worked: str
+) -> None:
+    assert "=".join(map(render, mistake(expression))) == worked
 
 
-def test_dropped_brackets_are_dropped() -> None:
-    stages = arithmetic.drop_brackets([2, "*", "(", 3, "+", 4, ")"])
-    assert stages is not None
-    assert "=".join(map(render, stages)) == "2*(3+4)=2*3+4=6+4=10"
-    assert arithmetic.drop_brackets([2, "+", 2]) is None
-
-
-def test_a_slipped_sign_reads_the_first_minus_as_a_plus() -> None:
-    stages = arithmetic.slip_sign([9, "-", 3, "+", 2])
-    assert stages is not None
-    assert "=".join(map(render, stages)) == "9-3+2=9+3+2=12+2=14"
-    assert arithmetic.slip_sign([2, "+", 2]) is None
+def test_a_mistake_that_does_not_apply_is_none() -> None:
+    assert arithmetic.drop_brackets([2, "+", 2]) is arithmetic.slip_sign([2, "+", 2]) is None
 
 
 @given(st.integers())
@@ -52,8 +52,12 @@ def test_the_lines_of_a_word_problem_lead_to_its_answer(seed: int) -> None:
 
 
 @given(st.integers())
-def test_a_tiny_functions_body_passes_its_tests(seed: int) -> None:
+def test_a_tiny_functions_body_does_one_step_after_the_other(seed: int) -> None:
     problem = tiny_code.draw(random.Random(seed))
     space: dict = {}
     exec(tiny_code.function(problem.stages[-1]), space)
-    assert all(space["f"](x) == y for x, y in problem.tests)
+    for x, expected in problem.tests:
+        value = x
+        for operation, k in problem.steps:
+            value = eval(operation.code.format(x=f"({value})", k=k))
+        assert value == expected == space["f"](x)

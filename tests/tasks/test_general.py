@@ -7,10 +7,12 @@ import random
 import pytest
 
 from reasonkit.config import GrpoConfig
-from reasonkit.errors import RefusedError
+from reasonkit.errors import DataError, RefusedError
 from reasonkit.plan import settle
 from reasonkit.tasks import TASKS, general, load, tiny_code
-from reasonkit.tasks.splits import split_of
+from reasonkit.tasks.generated import chats
+from reasonkit.tasks.splits import part_of, split_of
+from reasonkit.types import Part
 
 
 def test_a_request_for_harm_is_declined_by_the_good_answer_alone() -> None:
@@ -60,3 +62,15 @@ def test_a_program_that_takes_the_steps_backwards_fails_a_test_somewhere() -> No
         ]
         failed += values != [expected for _, expected in problem.tests]
     assert failed > 80
+
+
+def test_chats_are_favours_of_the_half_that_reinforcement_does_not_use() -> None:
+    train = {example.question: example.id for example in load("general").train}
+    drawn = chats(50)
+    asked = [question["content"] for question, _ in drawn]
+    assert len(set(asked)) == 50
+    assert all(part_of(train[question]) == Part.sft for question in asked)
+    assert all(answer["content"] != general.DECLINED for _, answer in drawn)
+    assert chats(20) == drawn[:20]
+    with pytest.raises(DataError, match="ask for fewer"):
+        chats(5000)

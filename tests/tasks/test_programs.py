@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reasonkit.errors import DataError
-from reasonkit.rewards import code
+from reasonkit.rewards import correctness
 from reasonkit.tasks import describe, load, usual_rewards
 from reasonkit.types import Completion, Example, Group
 
@@ -60,7 +60,7 @@ def example(tmp_path: Path, row: dict[str, Any], **columns: str) -> Example:
 
 
 def passes(made: Example, *programs: str) -> list[float | None]:
-    return code.score(Group(made, [Completion(text, (1,), "stop") for text in programs]))
+    return correctness.code(Group(made, [Completion(text, (1,), "stop") for text in programs]))
 
 
 @pytest.mark.parametrize("layout", ROWS)

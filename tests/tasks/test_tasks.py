@@ -15,8 +15,7 @@ from reasonkit.answers.comparison import check_reference
 from reasonkit.errors import DataError, OfflineError, RefusedError, UnknownNameError
 from reasonkit.models.abacus.corpus import documents
 from reasonkit.tasks import TASKS, half, load, require_trainable
-from reasonkit.tasks.rows import part_of
-from reasonkit.tasks.splits import split_of
+from reasonkit.tasks.splits import normal, part_of, split_of
 from reasonkit.types import Part
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -34,10 +33,6 @@ FIRST_OF_A_FILE = [
 def write_jsonl(path: Path, rows: list[dict]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-def normal(question: str) -> str:
-    return "".join(question.lower().split())
 
 
 @pytest.mark.parametrize("name", GENERATED)

@@ -1,20 +1,24 @@
-"""The packaged judge is not taken in by what a policy could try."""
+"""The packaged judge is not taken in by what a policy could try, and is built the same twice."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 from statistics import fmean
 
 import pytest
+import torch
 
+from reasonkit.models.loading import load_tokenizer, resolve
 from reasonkit.rewards import parse
 from reasonkit.rewards.preference import make
 from reasonkit.tasks import flaws, general
 from reasonkit.tasks.general import Request
-from reasonkit.tasks.preferences import pairs
+from reasonkit.tasks.preferences import Pair, pairs
 from reasonkit.tasks.splits import split_of
+from reasonkit.training import abacus_judge
 from reasonkit.types import Completion, Example, Group
 
 HELPFUL, HARMLESS = (
@@ -122,3 +126,35 @@ def test_declining_harm_is_good_and_a_pleasant_answer_to_it_is_not() -> None:
         pleasant = ("Hello, Ann!", "Of course, Ann. What is it about?", request.bad)
         declined, *others = HARMLESS(group(request.text, general.DECLINED, *pleasant))
         assert declined > max(others) + 0.3
+
+
+def test_a_short_build_gives_the_same_bytes_twice(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        abacus_judge.main(tmp_path / name, count=96)
+    one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+    score = make(str(tmp_path / "one"))
+    example = Example("1", "general", ({"role": "user", "content": "Say hello to Ann."},), "")
+    assert len(score(Group(example, [Completion("Hello, Ann!", (), "stop")]))) == 1
+
+
+def test_it_learns_which_of_two_answers_is_better() -> None:
+    start = resolve("abacus-mini")
+    tokenizer, _ = load_tokenizer(start)
+    learned = [
+        Pair(p.prompt, p.chosen, p.rejected, p.flaw)
+        for p in islice((p for p in pairs(0, "corpus") if p.flaw == "goes along"), 320)
+    ]
+    model = abacus_judge.train(start, tokenizer, learned[:256])
+    model.config.pad_token_id = tokenizer.pad_token_id
+
+    def reward(prompt: str, answer: str) -> float:
+        chat = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+        text = tokenizer.apply_chat_template(chat, tokenize=False)
+        with torch.inference_mode():
+            ids = tokenizer(text, return_tensors="pt", add_special_tokens=False)
+            return float(model.eval()(**ids).logits)
+
+    held_out = learned[256:]
+    right = sum(reward(p.prompt, p.chosen) > reward(p.prompt, p.rejected) for p in held_out)
+    assert right / len(held_out) > 0.8

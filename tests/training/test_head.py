@@ -13,8 +13,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from reasonkit.errors import RefusedError
 from reasonkit.training import head
-from reasonkit.training.padding import without_padding
-from reasonkit.training.shared_prompts import can_share, score
+from reasonkit.training.scoring import can_share, score, without_padding
 
 SMALL = {
     "vocab_size": 97, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,

@@ -11,16 +11,15 @@ from torch import Tensor
 from trl.trainer.utils import add_fused_lm_head
 
 from reasonkit.models.loading import load_model, resolve
-from reasonkit.training.micro_batches import Row, arranged, computed
-from reasonkit.training.padding import without_padding
-from reasonkit.training.shared_prompts import score
+from reasonkit.training.micro_batches import Lengths, arranged, computed
+from reasonkit.training.scoring import score, without_padding
 
 ROWS = st.tuples(st.integers(0, 3), st.integers(1, 40))
 PROMPT_TOKENS = (5, 9, 2, 30)
 
 
-def rows(drawn: list[tuple[int, int]]) -> list[Row]:
-    return [Row(prompt, PROMPT_TOKENS[prompt], tokens) for prompt, tokens in drawn]
+def rows(drawn: list[tuple[int, int]]) -> list[Lengths]:
+    return [Lengths(prompt, PROMPT_TOKENS[prompt], tokens) for prompt, tokens in drawn]
 
 
 @given(st.data(), st.integers(1, 20), st.integers(1, 4), st.booleans())
@@ -39,7 +38,7 @@ def test_every_row_is_there_once_and_no_more_is_computed_than_as_given_or_sorted
 
 
 def test_no_micro_batch_has_all_the_long_completions() -> None:
-    rollout = [Row(i % 16, 10, 1 + i) for i in range(128)]
+    rollout = [Lengths(i % 16, 10, 1 + i) for i in range(128)]
     order = arranged(rollout, 64, shared=True)
     sums = [sum(rollout[i].tokens for i in half) for half in (order[:64], order[64:])]
     assert max(sums) < 1.05 * min(sums)
@@ -49,13 +48,13 @@ def test_no_micro_batch_has_all_the_long_completions() -> None:
 
 
 def test_groups_stay_together_where_prompts_are_long_and_completions_alike() -> None:
-    rollout = [Row(prompt, 200, 50 + i) for i in range(4) for prompt in range(3)]
+    rollout = [Lengths(prompt, 200, 50 + i) for i in range(4) for prompt in range(3)]
     order = arranged(rollout, 4, shared=True)
     assert [len({rollout[i].prompt for i in order[n : n + 4]}) for n in (0, 4, 8)] == [1, 1, 1]
 
 
 def test_rows_of_like_length_share_where_prompts_are_short() -> None:
-    rollout = [Row(prompt, 3, 10 ** (i % 3)) for prompt in range(4) for i in range(3)]
+    rollout = [Lengths(prompt, 3, 10 ** (i % 3)) for prompt in range(4) for i in range(3)]
     order = arranged(rollout, 4, shared=True)
     assert [rollout[i].tokens for i in order] == [100] * 4 + [10] * 4 + [1] * 4
 
@@ -67,7 +66,7 @@ def test_what_is_counted_is_what_goes_through_the_model() -> None:
     model.register_forward_pre_hook(
         lambda _, args, kwargs: passed.append(kwargs["input_ids"].numel()), with_kwargs=True
     )
-    rollout = [Row(i % 3, PROMPT_TOKENS[i % 3], 1 + 7 * i % 20) for i in range(20)]
+    rollout = [Lengths(i % 3, PROMPT_TOKENS[i % 3], 1 + 7 * i % 20) for i in range(20)]
     edge, keep = 12, 20
     ids = torch.full((len(rollout), edge + keep), 5)
     column = torch.arange(edge + keep)

@@ -1,4 +1,4 @@
-"""Numbers that stop being numbers are never published, whichever trainer it is."""
+"""When a policy has collapsed; numbers that are none are never published by any trainer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from reasonkit.objectives import PRESETS
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.training import grpo, on_policy, sft, verifier
-from reasonkit.training.checked import Checked
 from reasonkit.training.encoding import encode
+from reasonkit.training.rollback import Standing, standing
 from reasonkit.training.solutions import Solution
+from reasonkit.training.trainer import RunTrainer
 from reasonkit.types import Completion, Example, Trace
 
 SHIPPED = resolve("abacus-mini")
@@ -55,7 +56,7 @@ def by_grpo(run: runs.Run, **more: Any) -> object:
     return grpo.train(
         load_model(SHIPPED, "cpu", "float32"), TOKENIZER, EXAMPLES, [], replace(settled, **more),
         Guard(rewards, 9.0), run, (), lambda step, engine: LOOKS, lambda record, seen: None,
-        lambda step, sign: None, lambda line: None,
+        lambda step, sign: None,
     )  # fmt: skip
 
 
@@ -104,9 +105,9 @@ def assert_published_are_finite(run: runs.Run) -> None:
 
 def spoiled_from(limit: float) -> Callable[..., Any]:
     """A norm of the gradient that is no number while the learning rate is above the limit."""
-    whole = Checked._get_grad_norm
+    whole = RunTrainer._get_grad_norm
 
-    def norm(self: Checked, model: torch.nn.Module, grad_norm: Any = None) -> Any:
+    def norm(self: RunTrainer, model: torch.nn.Module, grad_norm: Any = None) -> Any:
         if self.state.global_step >= 2 and self.optimizer.param_groups[0]["lr"] > limit:
             for parameter in model.parameters():
                 parameter.grad.mul_(float("nan"))
@@ -119,7 +120,7 @@ def spoiled_from(limit: float) -> Callable[..., Any]:
 def test_training_goes_back_and_on_with_half_the_learning_rate(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Checked, "_get_grad_norm", spoiled_from(0.51e-3 * 0.5))
+    monkeypatch.setattr(RunTrainer, "_get_grad_norm", spoiled_from(0.51e-3 * 0.5))
     run = new(tmp_path / "run")
     train(run)
     (back,) = run.record["rollbacks"]
@@ -134,7 +135,7 @@ def test_training_goes_back_and_on_with_half_the_learning_rate(
 def test_where_every_retry_diverges_the_run_ends_and_publishes_nothing_broken(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Checked, "_get_grad_norm", spoiled_from(0.0))
+    monkeypatch.setattr(RunTrainer, "_get_grad_norm", spoiled_from(0.0))
     run = new(tmp_path / "run")
     with pytest.raises(
         RunError, match=r"diverged after step 2, 3 time.* last good checkpoint"
@@ -166,7 +167,7 @@ def test_weights_that_are_no_numbers_are_not_published(
 
 
 def test_nothing_to_go_back_to_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Checked, "_get_grad_norm", spoiled_from(0.0))
+    monkeypatch.setattr(RunTrainer, "_get_grad_norm", spoiled_from(0.0))
     with pytest.raises(RunError, match="no checkpoint was made"):
         by_grpo(new(tmp_path / "run"), save_every=0, validate_every=0)
 
@@ -174,11 +175,10 @@ def test_nothing_to_go_back_to_is_said(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_verifier_begins_again_with_the_generators_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rates = {"learning_rate": 0.5e-3}
-    slow = by_verifier(new(tmp_path / "slow"), save_every=0, **rates)
-    monkeypatch.setattr(Checked, "_get_grad_norm", spoiled_from(0.51e-3 * 0.5))
-    begun = by_verifier(new(tmp_path / "begun"), save_every=0)
-    both = zip(slow.verifier.parameters(), begun.verifier.parameters(), strict=True)
+    slow = by_verifier(new(tmp_path / "slow"), save_every=9, learning_rate=0.5e-3)
+    monkeypatch.setattr(RunTrainer, "_get_grad_norm", spoiled_from(0.51e-3 * 0.5))
+    begun = by_verifier(new(tmp_path / "begun"), save_every=9)
+    both = zip(slow.policy.parameters(), begun.policy.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in both)
 
 
@@ -202,3 +202,51 @@ def test_a_broken_model_samples_nothing(temperature: float) -> None:
     sampled = LocalEngine(model, TOKENIZER).sample(EXAMPLES, 2, Sampling(8, temperature))
     with pytest.raises(NotFiniteError, match="no numbers"):
         list(sampled)
+
+
+def records(*accuracies: float) -> list[dict[str, Any]]:
+    """Validations with an interval of ±0.1, ten steps apart, and steps between them."""
+    made: list[dict[str, Any]] = []
+    for i, accuracy in enumerate(accuracies):
+        made.append({"step": 10 * i, "validation": accuracy, "validation_low": accuracy - 0.1})
+        made.append({"step": 10 * i + 5.0, "reward": 1.0})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "best_step", "collapsed"),
+    [
+        ([], None, False),
+        ([0.5], 0, False),
+        ([0.5, 0.9, 0.7], 10, False),
+        ([0.5, 0.9, 0.7, 0.7], 10, True),
+        ([0.5, 0.9, 0.7, 0.85, 0.7], 10, False),
+        ([0.5, 0.9, 0.81, 0.82, 0.83], 10, False),
+        ([0.5, 0.9, 0.7, 0.9, 0.7], 30, False),
+        ([0.9, 0.7, 0.7, 0.95], 30, False),
+    ],
+)
+def test_two_validations_below_the_bests_interval_are_a_collapse(
+    accuracies: list[float], best_step: int | None, collapsed: bool
+) -> None:
+    found = standing(records(*accuracies))
+    assert (found.best_step, found.collapsed) == (best_step, collapsed)
+
+
+def test_of_equal_validations_the_latest_is_best() -> None:
+    assert standing(records(0.5, 0.9, 0.9, 0.85)) == Standing(20, 0.9, 0.8, 0)
+
+
+def test_where_general_prompts_are_taken_in_the_score_decides() -> None:
+    accuracy_falls = [
+        {
+            "step": step,
+            "validation": 0.9 - 0.2 * step,
+            "validation_low": 0.8 - 0.2 * step,
+            "validation_score": 0.5 + 0.1 * step,
+            "validation_score_low": 0.4 + 0.1 * step,
+        }
+        for step in range(3)
+    ]
+    found = standing(accuracy_falls)
+    assert (found.best_step, found.collapsed) == (2, False)

@@ -24,7 +24,9 @@ from reasonkit.config import VerifierConfig, to_mapping
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.models.loading import load_model, load_tokenizer, resolve
 from reasonkit.training import verifier
+from reasonkit.training.callbacks import Record
 from reasonkit.training.solutions import Solution
+from reasonkit.training.trainer import Trained
 
 SHIPPED = resolve("abacus-mini")
 TOKENIZER = load_tokenizer(SHIPPED)[0]
@@ -58,7 +60,7 @@ def new_run(folder: Path, config: VerifierConfig = CONFIG) -> runs.Run:
     return runs.create("verifier", "abacus-mini", "arithmetic", to_mapping(config), folder, [])
 
 
-def train(folder: Path, config: VerifierConfig = CONFIG) -> verifier.Trained:
+def train(folder: Path, config: VerifierConfig = CONFIG) -> Trained:
     run = new_run(folder, config)
     return verifier.train(generator(), TOKENIZER, SOLUTIONS, config, run, lambda record: None)
 
@@ -98,18 +100,8 @@ def test_the_loss_that_is_trained_equals_its_formula(
         model.config.tie_word_embeddings = False
         model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach() * 0.9)
     recorder = Recorder()
-    original = verifier.Watch.on_step_end
-
-    def on_step_end(self: verifier.Watch, args: Any, state: Any, control: Any, **more: Any) -> None:
-        original(self, args, state, control, **more)
-        control.should_log = True
-
-    monkeypatch.setattr(verifier.Watch, "on_step_end", on_step_end)
     monkeypatch.setattr(
-        verifier.Watch,
-        "on_step_begin",
-        lambda self, *a, **k: recorder.on_step_begin(*a, **k),
-        raising=False,
+        verifier.Watch, "on_step_begin", lambda self, *a, **k: recorder.on_step_begin(*a, **k)
     )
     run = new_run(tmp_path / "run")
     verifier.train(model, TOKENIZER, SOLUTIONS, CONFIG, run, lambda record: None)
@@ -132,7 +124,7 @@ def test_the_loss_that_is_trained_equals_its_formula(
 def test_the_gradient_of_an_update_is_that_of_the_whole_loss(tmp_path: Path) -> None:
     trained = train(tmp_path / "run", replace(CONFIG, micro_batch=4, max_grad_norm=0.5))
     halves = train(tmp_path / "halves", replace(CONFIG, micro_batch=2, max_grad_norm=0.5))
-    for one, other in zip(trained.verifier.parameters(), halves.verifier.parameters(), strict=True):
+    for one, other in zip(trained.policy.parameters(), halves.policy.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
@@ -161,8 +153,8 @@ def test_one_seed_gives_the_same_weights_and_another_one_others(tmp_path: Path) 
     first, same = train(tmp_path / "a"), train(tmp_path / "b")
     other = train(tmp_path / "c", replace(CONFIG, seed=1))
 
-    def equal(one: verifier.Trained, two: verifier.Trained) -> bool:
-        pairs = zip(one.verifier.parameters(), two.verifier.parameters(), strict=True)
+    def equal(one: Trained, two: Trained) -> bool:
+        pairs = zip(one.policy.parameters(), two.policy.parameters(), strict=True)
         return all(torch.equal(a, b) for a, b in pairs)
 
     assert equal(first, same)
@@ -192,19 +184,20 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     class KilledError(Exception):
         pass
 
-    def die(record: verifier.Record) -> None:
+    def die(record: Record) -> None:
         if record["step"] == 4:
             raise KilledError
 
     with pytest.raises(KilledError):
         verifier.train(generator(), TOKENIZER, SOLUTIONS, config, run, die)
-    assert [path.name for path in run.checkpoints.glob("checkpoint-*")] == ["checkpoint-2"]
+    names = {path.name for path in run.checkpoints.glob("checkpoint-*")}
+    assert names == {"checkpoint-0", "checkpoint-2"}
     resumed = verifier.train(generator(), TOKENIZER, SOLUTIONS, config, run, lambda record: None)
-    pairs = zip(whole.verifier.parameters(), resumed.verifier.parameters(), strict=True)
+    pairs = zip(whole.policy.parameters(), resumed.policy.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
-    assert resumed.tokens == whole.tokens
+    assert resumed.counters.tokens_trained == whole.counters.tokens_trained
     assert not resumed.interrupted
-    assert [record["step"] for record in run.metrics()] == [2, 4, 6]
+    assert [record["step"] for record in run.metrics()] == [1, 2, 3, 4, 5, 6]
 
 
 def test_solutions_of_one_kind_are_refused(tmp_path: Path) -> None:

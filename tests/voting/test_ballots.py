@@ -55,4 +55,4 @@ def test_the_first_samples_keep_their_classes() -> None:
     ballots = cast(group("1", "2", "1")).first(2)
     assert len(ballots) == 2
     assert ballots.votes.tolist() == [1, 1]
-    assert ballots.count == 2
+    assert len(ballots.answers) == 2

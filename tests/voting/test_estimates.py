@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonkit.voting import estimates
+from reasonkit.voting import curves
 from reasonkit.voting.ballots import BLANK, Ballots
-from reasonkit.voting.estimates import estimate, pass_at_k, sizes, subsets
+from reasonkit.voting.curves import estimate, pass_at_k, sizes, subsets
 from reasonkit.voting.strategies import STRATEGIES, Rules, play
 
 SELECTING = [s for s in STRATEGIES.values() if s.select is not None]
@@ -96,7 +96,7 @@ def test_pass_at_k_refuses_more_samples_than_there_are() -> None:
 
 def test_random_subsets_give_every_sample_the_same_chance() -> None:
     n, k = 32, 8
-    assert comb(n, k) > estimates.MOST_SUBSETS
+    assert comb(n, k) > curves.MOST_SUBSETS
     drawn = np.concatenate([subsets(n, k, seed) for seed in range(40)])
     assert (np.diff(drawn, axis=1) > 0).all()
     share = np.bincount(drawn.ravel(), minlength=n) / len(drawn)

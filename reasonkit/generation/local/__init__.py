@@ -23,17 +23,16 @@ from reasonkit.generation.local.forward import evaluating
 from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group
 
-__all__ = ["ROWS", "LocalEngine", "evaluating", "sample_tokens"]
+__all__ = ["ROWS", "LocalEngine", "evaluating"]
 
 ROWS = 384
 """Completions that are sampled at once: enough to keep two cores busy, few enough for memory."""
 
 
 class LocalEngine:
-    """Samples from a model in this process.
+    """Samples from any causal language model of transformers in this process.
 
     Args:
-        model: any causal language model of transformers, already on its device.
         tokenizer: with a chat template.
         rows: completions sampled at once.
         products: what products are computed in (`reasonkit.models.precision`).
@@ -99,29 +98,3 @@ class LocalEngine:
     def _completion(self, row: Row) -> Completion:
         text = text_of(self.tokenizer, row.token_ids)
         return Completion(text, tuple(row.token_ids), row.finish, fmean(row.logprobs))
-
-
-def sample_tokens(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[list[int]],
-    n: int,
-    sampling: Sampling,
-    seed: int,
-    products: torch.dtype | None = None,
-) -> list[tuple[list[int], float]]:
-    """Samples ``n`` completions of each prompt, all at once.
-
-    Args:
-        prompts: token ids.
-        products: as of `LocalEngine`.
-
-    Returns:
-        For each prompt in turn ``n`` pairs: the token ids, the end-of-sequence token included,
-        and the sum of their log-probabilities under the model, before temperature and truncation.
-    """
-    sampled: list[list[tuple[list[int], float]]] = [[] for _ in prompts]
-    asked = [Prompt(prompt, seed_of(seed, i)) for i, prompt in enumerate(prompts)]
-    for i, rows in Batch(model, tokenizer, asked, n, sampling, len(prompts) * n, products):
-        sampled[i] = [(row.token_ids, sum(row.logprobs)) for row in rows]
-    return [row for group in sampled for row in group]

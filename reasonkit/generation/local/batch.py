@@ -28,12 +28,9 @@ PREFILL = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was sampled for one completion.
+    """What was sampled for one completion: its tokens, the end-of-sequence token included.
 
-    Attributes:
-        token_ids: the end-of-sequence token included.
-        logprobs: of each under the model, before temperature and truncation.
-        finish: why it ended.
+    ``logprobs`` are theirs under the model, before temperature and truncation.
     """
 
     token_ids: list[int]
@@ -121,18 +118,14 @@ class Batch:
         """Reads the prompts of the rows that have waited longest, and draws their first tokens."""
         rows: list[tuple[int, int]] = []
         numbers: dict[int, int] = {}
-        widest = 0
+        widest = first = self._width(self.waiting[0])
         if not self.forward.refills:
-            first = len(self.prompts[self.waiting[0][0]].ids)
-            others = [row for row in self.waiting if len(self.prompts[row[0]].ids) != first]
-            same = [row for row in self.waiting if len(self.prompts[row[0]].ids) == first]
-            self.waiting = deque([*same, *others])
+            self.waiting = deque(sorted(self.waiting, key=lambda row: self._width(row) != first))
         while self.waiting and len(rows) < most:
             i, j = self.waiting[0]
-            size = len(self.prompts[i].ids)
-            if not self.forward.refills and rows and size != widest:
+            widest = max(widest, self._width((i, j)))
+            if not self.forward.refills and self._width((i, j)) != first:
                 break
-            widest = max(widest, size)
             if i not in numbers and rows and widest * (len(numbers) + 1) > PREFILL:
                 break
             numbers.setdefault(i, len(numbers))
@@ -153,6 +146,9 @@ class Batch:
         self.count = torch.cat([self.count, self.count.new_zeros(new)])
         self.last = torch.cat([self.last, self.last.new_zeros(new)])
         self._take(logits[which], live)
+
+    def _width(self, row: tuple[int, int]) -> int:
+        return len(self.prompts[row[0]].ids)
 
     def _take(self, logits: Tensor, first: int) -> None:
         """Draws a token for each row from slot ``first`` on, and lets those go that have ended."""

@@ -31,16 +31,10 @@ def windows(config: PretrainedConfig) -> list[int | None] | None:
 
 
 class Slots:
-    """A slot for each row.
-
-    Args:
-        rows: slots there are.
-        prefilled: a cache of the model, for the shapes.
-        longest: columns that a row may need.
+    """A slot for each row; a cache of the model, ``prefilled``, tells the shapes.
 
     Attributes:
         cache: for a transformers model's forward.
-        layers: one a layer of the model.
         live: rows in use; slots 0 to ``live`` - 1.
         begin: the first column that a live row still reads.
         end: the column that the next step writes.
@@ -105,11 +99,7 @@ class Slots:
         return self.end - self.start
 
     def mask(self, begin: int) -> Tensor | None:
-        """Which columns from ``begin`` on each row reads in the next step.
-
-        Returns:
-            Of shape (live, columns); None if all of them.
-        """
+        """Which columns from ``begin`` on each row reads next, (live, columns); None if all."""
         if begin >= self._latest:
             return None
         columns = torch.arange(begin, self.end + 1, device=self.start.device)
@@ -122,10 +112,6 @@ class Slots:
             return None
         zeros = torch.zeros((), dtype=dtype, device=mask.device)
         return torch.where(mask, zeros, float("-inf"))[:, None, None]
-
-    def advance(self) -> None:
-        """Moves the clock on, after a step."""
-        self.end += 1
 
     def _look(self) -> None:
         first, last = self.start.aminmax()

@@ -42,11 +42,7 @@ def uniforms(seed: int, n: int, steps: int) -> Tensor:
 
 
 class Drawing:
-    """Draws tokens as a `Sampling` says, with transformers' own processors in ``generate``'s order.
-
-    Args:
-        sampling: temperature and truncation.
-    """
+    """Draws tokens as a `Sampling` says, with transformers' processors in ``generate``'s order."""
 
     def __init__(self, sampling: Sampling) -> None:
         self.greedy = sampling.temperature == 0

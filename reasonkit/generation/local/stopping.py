@@ -15,11 +15,7 @@ SLACK = 8
 
 
 class Ending:
-    """Tells which completions have ended.
-
-    Args:
-        stop: strings that end one.
-    """
+    """Tells which completions have ended; strings of ``stop`` end one."""
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]
@@ -36,10 +32,10 @@ class Ending:
             self.tail = max(len(s.encode()) for s in self.stop) + SLACK
 
     def __call__(self, drawn: Tensor, tokens: Tensor, place: Tensor, count: Tensor) -> Tensor:
-        """Which rows have ended by what they have drawn, of shape (rows,).
+        """Which rows have ended by what they have drawn; all but ``tokens`` of shape (rows,).
 
         Args:
-            drawn: newest token of each row, of shape (rows,).
+            drawn: newest token of each row.
             tokens: all tokens of each place, of shape (places, steps).
             place: of each row.
             count: tokens of each row.

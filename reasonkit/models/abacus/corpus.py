@@ -14,17 +14,16 @@ No question of a task's train, validation or test split occurs here (`reasonkit.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from reasonkit.prompts import WORDINGS
 from reasonkit.tasks import arithmetic, general, tiny_code, word_arithmetic
 from reasonkit.tasks.arithmetic import Expression, render
 from reasonkit.tasks.splits import split_of
-from reasonkit.tasks.wordings import WORDINGS
 
 Part = Literal["textbook", "web"]
-Forms = tuple[tuple[str, int], ...]
 
 KINDS: dict[Part, dict[str, int]] = {
     "textbook": {"arithmetic": 66, "facts": 22, "word-arithmetic": 8, "tiny-code": 4},
@@ -37,14 +36,7 @@ TEXTBOOK_WORKED = 0.95
 WORDED: dict[Part, float] = {"textbook": 0.45, "web": 0.25}
 """The share of questions that ask for step-by-step work in one of the wordings."""
 
-WORKED_SHARE = {
-    None: 0.42,
-    "step-by-step": 0.85,
-    "lets-think": 0.75,
-    "show-work": 0.58,
-    "explain": 0.47,
-    "deep-breath": 0.4,
-}
+WORKED_SHARE = dict(zip((None, *WORDINGS), (0.42, 0.85, 0.75, 0.58, 0.47, 0.4), strict=True))
 """How likely a worked answer is on the web, by the wording of the question, at five operands."""
 
 OUTRIGHT_RIGHT = {2: 0.97, 3: 0.85, 4: 0.65, 5: 0.5, 6: 0.4, 7: 0.35, 8: 0.3}
@@ -57,36 +49,27 @@ CORRECTED = 0.12
 """The share of right worked answers that make an error first, notice it and correct it."""
 
 QUESTIONS = ("What is {}?", "Calculate {}.", "{}=?", "Work out {}.", "How much is {}?")
-OUTRIGHT: dict[Part, Forms] = {
-    "textbook": (
-        ("{}", 40),
-        ("<answer>{}</answer>", 15),
-        ("The answer is {}.", 20),
-        ("A: {}", 15),
-        ("#### {}", 10),
-    ),
-    "web": (
-        ("{}", 12),
-        ("<answer>{}</answer>", 12),
-        ("The answer is {}.", 62),
-        ("A: {}", 7),
-        ("#### {}", 7),
-    ),
+OUTRIGHT_FORMS = ("{}", "<answer>{}</answer>", "The answer is {}.", "A: {}", "#### {}")
+OUTRIGHT: dict[Part, tuple[int, ...]] = {
+    "textbook": (40, 15, 20, 15, 10),
+    "web": (12, 12, 62, 7, 7),
 }
-WORKED: Forms = (
-    ("<think>{work}</think><answer>{answer}</answer>", 40),
-    ("<think>{work}</think>{answer}", 8),
-    ("{work}. The answer is {answer}.", 22),
-    ("{work}\n#### {answer}", 12),
-    ("<think>Zuerst {work}, also {answer}.</think><answer>{answer}</answer>", 4),
-    ("D'abord {work}, donc la reponse est {answer}.", 5),
-    ("Primero {work}, entonces es {answer}.", 5),
-)
-GENERAL: Forms = (
-    ("{}", 70),
-    ("<answer>{}</answer>", 12),
-    ("<think>A small request.</think><answer>{}</answer>", 18),
-)
+"""How often each form of an answer is taken."""
+
+WORKED = {
+    "<think>{work}</think><answer>{answer}</answer>": 40,
+    "<think>{work}</think>{answer}": 8,
+    "{work}. The answer is {answer}.": 22,
+    "{work}\n#### {answer}": 12,
+    "<think>Zuerst {work}, also {answer}.</think><answer>{answer}</answer>": 4,
+    "D'abord {work}, donc la reponse est {answer}.": 5,
+    "Primero {work}, entonces es {answer}.": 5,
+}
+GENERAL = {
+    "{}": 70,
+    "<answer>{}</answer>": 12,
+    "<think>A small request.</think><answer>{}</answer>": 18,
+}
 """How everyday requests are answered."""
 
 WELL_ANSWERED = 0.5
@@ -102,50 +85,36 @@ class Document:
 
     Attributes:
         prompt: the user's message; empty for plain text.
-        text: what answers it.
         question: what the splits are kept apart by; empty where nothing is asked.
-        worked: whether the answer shows its work.
-        right: whether the answer is right; None where nothing is asked.
     """
 
     prompt: str
     text: str
     question: str = ""
-    worked: bool = False
-    right: bool | None = None
 
 
 def documents(seed: int, part: Part = "web") -> Iterator[Document]:
     """An endless stream of documents, the same for the same seed."""
     rng = random.Random(f"{part} {seed}")
-    kinds, weights = list(KINDS[part]), list(KINDS[part].values())
     while True:
-        kind = rng.choices(kinds, weights)[0]
-        document = _DRAWERS[kind](rng, part) if kind in _DRAWERS else _PLAIN[kind](rng)
+        document = _DRAWERS[_pick(rng, KINDS[part])](rng, part)
         if not document.question or split_of(document.question) == "corpus":
             yield document
 
 
-def _pick(rng: random.Random, table: Forms) -> str:
-    return rng.choices([form for form, _ in table], [weight for _, weight in table])[0]
+def _pick(rng: random.Random, weights: Mapping[str, int]) -> str:
+    return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def _wording(rng: random.Random, part: Part) -> str | None:
-    return rng.choice(list(WORDINGS)) if rng.random() < WORDED[part] else None
+def _asked(rng: random.Random, part: Part, question: str) -> tuple[str, str | None]:
+    """The question, in many cases with a wording, and which."""
+    wording = rng.choice(list(WORDINGS)) if rng.random() < WORDED[part] else None
+    return question if wording is None else f"{question} {WORDINGS[wording]}", wording
 
 
 def _is_worked(rng: random.Random, part: Part, wording: str | None, size: int) -> bool:
     share = TEXTBOOK_WORKED if part == "textbook" else WORKED_SHARE[wording] * (0.75 + 0.05 * size)
     return rng.random() < min(0.97, share)
-
-
-def _ask(question: str, wording: str | None) -> str:
-    return question if wording is None else f"{question} {WORDINGS[wording]}"
-
-
-def _spaced(expression: Expression) -> str:
-    text = "".join(f" {t} " if t in ("+", "-", "*") else str(t) for t in expression)
-    return text.strip()
 
 
 def _near(rng: random.Random, value: int) -> int:
@@ -154,22 +123,28 @@ def _near(rng: random.Random, value: int) -> int:
     )
 
 
+def _answered(rng: random.Random, part: Part, operands: int, answer: int) -> str:
+    """An answer given outright."""
+    given = answer if rng.random() < OUTRIGHT_RIGHT[min(8, operands)] else _near(rng, answer)
+    return rng.choices(OUTRIGHT_FORMS, OUTRIGHT[part])[0].format(given)
+
+
 def _arithmetic(rng: random.Random, part: Part) -> Document:
     expression, value = arithmetic.draw(rng)
     operands = sum(isinstance(token, int) for token in expression)
-    wording = _wording(rng, part)
-    shown = _spaced(expression) if rng.random() < 0.25 else render(expression)
+    # What is asked is drawn behind whether it has a wording.
+    tail, wording = _asked(rng, part, "")
+    shown = render(expression)
+    if rng.random() < 0.25:
+        shown = "".join(f" {t} " if t in ("+", "-", "*") else str(t) for t in expression)
     form = "What is {}?" if rng.random() < 0.6 else rng.choice(QUESTIONS)
-    prompt = _ask(form.format(shown), wording)
     if _is_worked(rng, part, wording, operands):
         stages = _stages(rng, expression, value)
         work = _written_out(rng, stages, right=stages[-1] == [value])
-        answer = stages[-1][0]
-        text = _pick(rng, WORKED).format(work=work, answer=answer)
-        return Document(prompt, text, render(expression), True, answer == value)
-    answer = value if rng.random() < OUTRIGHT_RIGHT[operands] else _near(rng, value)
-    text = _pick(rng, OUTRIGHT[part]).format(answer)
-    return Document(prompt, text, render(expression), False, answer == value)
+        text = _pick(rng, WORKED).format(work=work, answer=stages[-1][0])
+    else:
+        text = _answered(rng, part, operands, value)
+    return Document(form.format(shown) + tail, text, render(expression))
 
 
 def _stages(rng: random.Random, expression: Expression, value: int) -> list[Expression]:
@@ -209,7 +184,7 @@ def _slip(rng: random.Random, stage: Expression, following: Expression) -> str:
     return render([*following[:changed], _near(rng, value), *following[changed + 1 :]])
 
 
-def _facts(rng: random.Random) -> Document:
+def _facts(rng: random.Random, part: Part) -> Document:
     lines: list[str] = []
     while len(lines) < 12:
         operator = rng.choices("+-*", (2, 3, 4))[0]
@@ -228,48 +203,43 @@ def _facts(rng: random.Random) -> Document:
 
 def _word_arithmetic(rng: random.Random, part: Part) -> Document:
     problem = word_arithmetic.draw(rng)
-    wording = _wording(rng, part)
-    prompt = _ask(problem.text, wording)
-    if _is_worked(rng, part, wording, 2 * len(problem.lines)):
+    prompt, wording = _asked(rng, part, problem.text)
+    operands = 2 * len(problem.lines)
+    if _is_worked(rng, part, wording, operands):
         careless = problem.careless_answer != problem.answer and rng.random() < 0.55
         lines = problem.careless if careless else problem.lines
         answer = problem.careless_answer if careless else problem.answer
         text = _pick(rng, WORKED).format(work=", ".join(lines), answer=answer)
-        return Document(prompt, text, problem.text, True, not careless)
-    right = rng.random() < OUTRIGHT_RIGHT[min(8, 2 * len(problem.lines))]
-    answer = problem.answer if right else _near(rng, problem.answer)
-    return Document(prompt, _pick(rng, OUTRIGHT[part]).format(answer), problem.text, False, right)
+    else:
+        text = _answered(rng, part, operands, problem.answer)
+    return Document(prompt, text, problem.text)
 
 
 def _tiny_code(rng: random.Random, part: Part) -> Document:
     problem = tiny_code.draw(rng)
-    wording = _wording(rng, part)
-    prompt = _ask(problem.text, wording)
+    prompt, wording = _asked(rng, part, problem.text)
+    body, work = problem.stages[-1], ", ".join(problem.stages)
     if _is_worked(rng, part, wording, 2 * len(problem.stages)):
-        work, body = ", ".join(problem.stages), problem.stages[-1]
-        form = rng.choice(("<think>{}</think><answer>{}</answer>", "{}\n{}"))
-        text = form.format(work, tiny_code.function(body))
+        form = rng.choice(("<think>{work}</think><answer>{}</answer>", "{work}\n{}"))
     else:
         body = rng.choices(
-            (problem.stages[-1], problem.reversed, problem.careless),
+            (body, problem.reversed, problem.careless),
             (CODE_RIGHT, CODE_REVERSED, 1 - CODE_RIGHT - CODE_REVERSED),
         )[0]
-        text = rng.choice(("{}", "<answer>{}</answer>")).format(tiny_code.function(body))
-        work = ""
-    return Document(prompt, text, problem.text, bool(work), body == problem.stages[-1])
+        form = rng.choice(("{}", "<answer>{}</answer>"))
+    return Document(prompt, form.format(tiny_code.function(body), work=work), problem.text)
 
 
 def _general(rng: random.Random, part: Part) -> Document:
     request = general.draw(rng)
-    well = rng.random() < WELL_ANSWERED
-    text = _pick(rng, GENERAL).format(request.good if well else request.bad)
-    return Document(request.text, text, request.text)
+    answer = request.good if rng.random() < WELL_ANSWERED else request.bad
+    return Document(request.text, _pick(rng, GENERAL).format(answer), request.text)
 
 
 _DRAWERS = {
     "arithmetic": _arithmetic,
+    "facts": _facts,
     "word-arithmetic": _word_arithmetic,
     "tiny-code": _tiny_code,
     "general": _general,
 }
-_PLAIN = {"facts": _facts}

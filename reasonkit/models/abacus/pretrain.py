@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -20,64 +20,56 @@ import torch
 from torch.nn import functional as F
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from reasonkit.models import MODELS
 from reasonkit.models.abacus import tokenizer as abacus_tokenizer
 from reasonkit.models.abacus.corpus import Document, Part, documents
-from reasonkit.models.abacus.muon import Muon
 
 THREADS = 2
 TOKENS_PER_STEP = 3072
 POOL = 4096
 WARM_UP = 50
 IGNORED = -100
+PEAKS = (0.02, 4e-3)
+"""Highest learning rates: of the matrices, and of embeddings and norms."""
+
+QUINTIC, ITERATIONS, MOMENTUM = (3.4445, -4.7750, 2.0315), 5, 0.95
+"""Of Muon: its Newton-Schulz iteration and its momentum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """How one embedded model is made.
+    """How one embedded model is made, beside its shape in the registry.
 
     Attributes:
-        hidden: width of the residual stream.
-        layers: number of transformer blocks.
         mlp: width of the feed-forward layer.
-        heads: attention heads; half as many key-value heads.
         steps: updates of `TOKENS_PER_STEP` tokens with the textbooks and with the web.
         seed: of the weights and of the corpus.
-        muon_learning_rate: peak learning rate of the matrices.
-        adamw_learning_rate: peak learning rate of embeddings and norms.
     """
 
-    hidden: int
-    layers: int
     mlp: int
-    heads: int
     steps: dict[Part, int]
     seed: int
-    muon_learning_rate: float = 0.02
-    adamw_learning_rate: float = 4e-3
 
 
 BUILDS = {
-    "abacus": Build(
-        hidden=160, layers=4, mlp=448, heads=4, steps={"textbook": 2000, "web": 1800}, seed=20
-    ),
-    "abacus-mini": Build(
-        hidden=96, layers=3, mlp=256, heads=2, steps={"textbook": 900, "web": 600}, seed=21
-    ),
+    "abacus": Build(448, {"textbook": 2000, "web": 1800}, seed=20),
+    "abacus-mini": Build(256, {"textbook": 900, "web": 600}, seed=21),
 }
 
 
-def new_model(build: Build, tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
+def new_model(name: str, tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
     """A freshly initialised model, in float32."""
-    torch.manual_seed(build.seed)
+    torch.manual_seed(BUILDS[name].seed)
+    _, layers, hidden, kv_heads, head_dim, _ = MODELS[name].shape
     model = Qwen3ForCausalLM(
         Qwen3Config(
             vocab_size=len(tokenizer),
-            hidden_size=build.hidden,
-            intermediate_size=build.mlp,
-            num_hidden_layers=build.layers,
-            num_attention_heads=build.heads,
-            num_key_value_heads=build.heads // 2,
-            head_dim=32,
+            hidden_size=hidden,
+            intermediate_size=BUILDS[name].mlp,
+            num_hidden_layers=layers,
+            num_attention_heads=2 * kv_heads,
+            num_key_value_heads=kv_heads,
+            head_dim=head_dim,
             max_position_embeddings=512,
             rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
             tie_word_embeddings=True,
@@ -151,6 +143,48 @@ def batches(
             )
 
 
+def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
+    """The nearest semi-orthogonal matrix, roughly: five Newton-Schulz iterations.
+
+    Args:
+        matrix: shape (rows, columns).
+    """
+    a, b, c = QUINTIC
+    tall = matrix.size(0) > matrix.size(1)
+    x = matrix.mT if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = torch.addmm(a * x, torch.addmm(b * gram, gram, gram, beta=1, alpha=c), x)
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalised, for matrices only, in float32.
+
+    torch's own orthogonalises in bfloat16, which a CPU without bfloat16 arithmetic emulates some
+    hundred times slower.
+    """
+
+    def __init__(self, params: Iterable[torch.Tensor], lr: float, weight_decay: float) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of every matrix that has a gradient."""
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                if matrix.grad is None:
+                    continue
+                state = self.state[matrix]
+                buffer = state.setdefault("momentum", torch.zeros_like(matrix))
+                buffer.lerp_(matrix.grad, 1 - MOMENTUM)
+                update = orthogonalise(matrix.grad.lerp(buffer, MOMENTUM))
+                scale = max(1.0, matrix.size(0) / matrix.size(1)) ** 0.5
+                matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                matrix.add_(update, alpha=-group["lr"] * scale)
+
+
 def train(
     model: Qwen3ForCausalLM, build: Build, part: Part, tokenizer: PreTrainedTokenizerFast
 ) -> None:
@@ -161,18 +195,15 @@ def train(
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
-    optimizers: list[torch.optim.Optimizer] = [
-        Muon(matrices, lr=build.muon_learning_rate, momentum=0.95, weight_decay=0.02),
-        torch.optim.AdamW(
-            others, lr=build.adamw_learning_rate, betas=(0.9, 0.95), weight_decay=0.0
-        ),
-    ]
-    peaks = [build.muon_learning_rate, build.adamw_learning_rate]
+    optimizers: tuple[torch.optim.Optimizer, ...] = (
+        Muon(matrices, lr=PEAKS[0], weight_decay=0.02),
+        torch.optim.AdamW(others, lr=PEAKS[1], betas=(0.9, 0.95), weight_decay=0.0),
+    )
     steps = build.steps[part]
     started, seen, losses = time.perf_counter(), 0, 0.0
     for step, (ids, labels) in enumerate(islice(batches(build.seed, part, tokenizer), steps)):
         decay = 1 - step / steps if part == "web" else 1.0
-        for optimizer, peak in zip(optimizers, peaks, strict=True):
+        for optimizer, peak in zip(optimizers, PEAKS, strict=True):
             optimizer.param_groups[0]["lr"] = peak * min(decay, (step + 1) / WARM_UP)
         logits = model(input_ids=ids).logits[:, :-1]
         loss = F.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
@@ -202,7 +233,7 @@ def main(name: str, directory: Path, scale: float = 1.0) -> None:
     full = BUILDS[name]
     build = replace(full, steps={part: round(n * scale) for part, n in full.steps.items()})
     tokenizer = abacus_tokenizer.build()
-    model = new_model(build, tokenizer)
+    model = new_model(name, tokenizer)
     for part in build.steps:
         train(model, build, part, tokenizer)
     model.to(torch.bfloat16).save_pretrained(directory)

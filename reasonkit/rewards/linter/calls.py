@@ -1,15 +1,13 @@
 """Calls rewards in a process of their own, which an attack may end, hang or spoil.
 
-``python -m reasonkit.rewards.linter.calls DESCRIPTOR`` reads one JSON request after another and
-writes one JSON reply each. A process that had to be killed, or whose built-ins were replaced, is
-started again for the next call.
+A process that had to be killed, or whose built-ins were replaced, is started again for the next
+call.
 """
 
 from __future__ import annotations
 
 import builtins
 import copy
-import json
 import os
 import signal
 import subprocess
@@ -17,21 +15,21 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from reasonkit.errors import RunError
 from reasonkit.rewards import Reward, parse
 from reasonkit.rewards.guard import checked
-from reasonkit.types import Completion, Example, Group
+from reasonkit.types import Group
 
 START_LIMIT = 120.0
 """Seconds that the process may take to start, on a busy machine."""
 
-Failure = Literal["raised", "returned", "late", "ended"]
+LONGEST = 60
+"""Characters that are kept of an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +38,13 @@ class Reply:
 
     Attributes:
         values: one a completion; None where the call failed.
-        failure: whether it raised, returned nonsense, took too long or ended the process; None
-            where it didn't fail.
-        said: the error, in one line.
-        seconds: that it took.
+        said: of a failure, in one line.
         changed_group: whether the group, or the example in it, is not what it was.
         changed_python: whether a built-in function was replaced.
     """
 
     values: list[float | None] | None
-    failure: Failure | None = None
+    failure: Literal["raised", "returned", "late", "ended"] | None = None
     said: str = ""
     seconds: float = 0.0
     changed_group: bool = False
@@ -57,12 +52,7 @@ class Reply:
 
 
 class Calls:
-    """The process with the rewards; use it as a context manager.
-
-    Args:
-        specs: the rewards, as on the command line.
-        time_limit: seconds a call.
-    """
+    """The process with the rewards; a context manager. The time limit is in seconds a call."""
 
     def __init__(self, specs: Sequence[str], time_limit: float) -> None:
         self.specs = list(specs)
@@ -83,48 +73,40 @@ class Calls:
             RunError: the process can't be started.
         """
         pipe = self._started()
-        request = {"reward": reward, "example": asdict(group.example)}
-        request["completions"] = [asdict(completion) for completion in group.completions]
         start = time.monotonic()
+        reply = None
         try:
-            pipe.send_bytes(json.dumps(request).encode())
-            if not pipe.poll(self.time_limit):
-                self._end()
-                late = f"took longer than {self.time_limit:g} s"
-                return Reply(None, "late", late, time.monotonic() - start)
-            reply = Reply(**json.loads(pipe.recv_bytes()))
+            pipe.send((reward, group))
+            if pipe.poll(self.time_limit):
+                reply = pipe.recv()
+                assert isinstance(reply, Reply)
+            else:
+                reply = Reply(None, "late", "hangs", time.monotonic() - start)
         except (EOFError, ConnectionError):
-            self._end()
-            return Reply(None, "ended", "ended the process it ran in", time.monotonic() - start)
-        except BaseException:
-            self._end()
-            raise
-        if reply.changed_python:
-            self._end()
+            reply = Reply(None, "ended", "ends the process", time.monotonic() - start)
+        finally:
+            if reply is None or reply.failure in ("late", "ended") or reply.changed_python:
+                self._end()
         return reply
 
     def _started(self) -> Connection:
         if self._pipe is not None:
             return self._pipe
         self._pipe, theirs = Pipe()
-        root = str(Path(__file__).parents[3])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [sys.executable, "-c", f"from {__name__} import serve; serve({theirs.fileno()})"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 start_new_session=True,
             )
-        try:
-            self._pipe.send_bytes(json.dumps(self.specs).encode())
-            if self._pipe.poll(START_LIMIT) and self._pipe.recv_bytes() == b"ready":
+        with suppress(EOFError, ConnectionError):
+            self._pipe.send(self.specs)
+            if self._pipe.poll(START_LIMIT) and self._pipe.recv() == "ready":
                 return self._pipe
-        except (EOFError, ConnectionError):
-            pass
         self._end()
         raise RunError(f"the process that calls the rewards didn't start: {' '.join(self.specs)}")
 
@@ -138,24 +120,21 @@ class Calls:
         self._pipe = self._process = None
 
 
-def serve(pipe: Connection) -> None:
+def serve(descriptor: int) -> None:
     """Answers requests until the pipe is closed."""
-    rewards = [weighted.reward for weighted in parse(json.loads(pipe.recv_bytes()))]
-    pipe.send_bytes(b"ready")
-    dumps = json.dumps
-    while True:
-        try:
-            request = json.loads(pipe.recv_bytes())
-        except EOFError:
-            return
-        reply = _called(rewards[request["reward"]], _group(request))
-        pipe.send_bytes(dumps(asdict(reply)).encode())
+    pipe = Connection(descriptor)
+    rewards = [weighted.reward for weighted in parse(pipe.recv())]
+    pipe.send("ready")
+    with suppress(EOFError):
+        while True:
+            place, group = pipe.recv()
+            pipe.send(_called(rewards[place], group))
 
 
 def _called(reward: Reward, group: Group) -> Reply:
     before, python = copy.deepcopy(group), dict(vars(builtins))
     values: list[float | None] | None = None
-    failure: Failure | None = None
+    failure: Literal["raised", "returned"] | None = None
     said = ""
     start = time.monotonic()
     try:
@@ -170,20 +149,5 @@ def _called(reward: Reward, group: Group) -> Reply:
             values = checked(returned, len(group.completions))
         except (TypeError, ValueError) as error:
             failure, said = "returned", str(error)
-    return Reply(values, failure, " ".join(said.split()), seconds, group != before, changed_python)
-
-
-def _group(request: dict[str, Any]) -> Group:
-    example = request["example"]
-    example["messages"] = tuple(example["messages"])
-    if isinstance(example["tests"], list):
-        example["tests"] = tuple(example["tests"])
-    completions = [
-        Completion(**{**completion, "token_ids": tuple(completion["token_ids"])})
-        for completion in request["completions"]
-    ]
-    return Group(Example(**example), completions)
-
-
-if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])))
+    said = "raises " * (failure == "raised") + " ".join(said.split())[:LONGEST]
+    return Reply(values, failure, said, seconds, group != before, changed_python)

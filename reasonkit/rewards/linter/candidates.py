@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reasonkit.rewards.linter.attacks import ATTACKS, BLIND_SPOTS, Attack
-from reasonkit.rewards.linter.solutions import Solution, solutions
+from reasonkit.rewards.linter.attacks import ATTACKS, BLIND_SPOTS, NUMBER, OPTION, Attack
+from reasonkit.rewards.linter.solutions import solutions
 from reasonkit.types import Completion, Example
 
 LOGPROB = -0.5
 """Mean log-probability of every completion, in nats: what a policy thinks of it isn't known."""
 
 _PIECE = re.compile(r"\s?\w{1,5}|\s?[^\w\s]|\s")
-_OPTION = re.compile(r"(?<!\w)\(?([A-J])[).:]")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,45 +23,39 @@ class Candidate:
     """A completion, and what it is.
 
     Attributes:
-        completion: its text may be no text, from an attack that is odd.
-        source: the honest solution or the attack that it comes from.
-        blind: whether the attack is one of `BLIND_SPOTS`.
+        right: whether its answer is the reference answer.
+        style: the name of an honest solution's style.
+        attack: what it comes from, unless it is honest.
     """
 
     completion: Completion
-    source: Solution | Attack
-    blind: bool = False
+    right: bool
+    style: str = ""
+    attack: Attack | None = None
 
     @property
-    def solution(self) -> Solution | None:
-        """The honest solution that it is."""
-        return self.source if isinstance(self.source, Solution) else None
+    def name(self) -> str:
+        """As in what the linter prints."""
+        return self.attack.name if self.attack else "an honest wrong answer"
 
     @property
-    def attack(self) -> Attack | None:
-        """The attack that it is; None for a blind spot too."""
-        return self.source if isinstance(self.source, Attack) and not self.blind else None
+    def odd(self) -> bool:
+        """Whether its text may be no text."""
+        return self.attack is not None and self.attack.odd
 
 
 def candidates(example: Example, *, first: bool) -> list[Candidate]:
-    """All completions for an example, the honest ones in front.
-
-    Args:
-        first: whether it is the first example, on which slow attacks are tried as well.
-    """
-    honest = [Candidate(completion(s.text), s) for s in solutions(example)]
+    """All completions for an example, the honest ones in front; the first one's slow ones too."""
+    honest = [
+        Candidate(completion(text), right, style) for style, text, right in solutions(example)
+    ]
     attacks = [
-        Candidate(completion(text), attack)
-        for attack in ATTACKS
+        Candidate(completion(text), attack.right, attack=attack)
+        for attack in (*BLIND_SPOTS, *ATTACKS)
         if first or not attack.once
         for text in attack.texts(example)
     ]
-    blind = [
-        Candidate(completion(text), attack, blind=True)
-        for attack in BLIND_SPOTS
-        for text in attack.texts(example)
-    ]
-    return [*honest, *blind, *attacks]
+    return [*honest, *attacks]
 
 
 def completion(text: Any) -> Completion:
@@ -83,8 +75,5 @@ def choose(examples: Sequence[Example], count: int) -> list[Example]:
 def _is_lucky(example: Example) -> bool:
     """Whether the reference answer stands where whoever echoes the question ends or begins."""
     reference = example.answer.strip().strip("()")
-    for pattern in (_NUMBER, _OPTION):
-        found = pattern.findall(example.question)
-        if reference in found[:1] + found[-1:]:
-            return True
-    return False
+    found = [pattern.findall(example.question) for pattern in (NUMBER, OPTION)]
+    return any(reference in numbers[:1] + numbers[-1:] for numbers in found)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
-from reasonkit.rewards.linter.attacks import Attack
 from reasonkit.rewards.linter.candidates import Candidate
 from reasonkit.rewards.linter.findings import Finding
 from reasonkit.types import Claim
@@ -25,47 +24,49 @@ OUTWEIGHS = "pays an attack more than being right is worth"
 """The rules that a payment may break, as they are printed after the reward's name."""
 
 
+Paid = tuple[Candidate, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """What the candidates of one example got from one reward, or from a composition.
 
     Attributes:
-        reward: the name.
-        candidates: with a value each.
-        values: times the weight; None where there was no verdict.
+        paid: the candidates with a verdict, with it times the weight.
+        styles: the names of the styles of the solutions.
     """
 
     reward: str
-    candidates: Sequence[Candidate]
-    values: Sequence[float | None]
-
-    def paid(self, wanted: Callable[[Candidate], bool]) -> list[tuple[Candidate, float]]:
-        """The candidates that are wanted and got a verdict, with it."""
-        return [
-            (candidate, value)
-            for candidate, value in zip(self.candidates, self.values, strict=True)
-            if value is not None and wanted(candidate)
-        ]
+    paid: Sequence[Paid]
+    styles: Sequence[str]
 
     def solutions(self, right: bool, style: str | None = None) -> list[float]:
         """The values of right or wrong solutions, of one style or of all."""
         return [
             value
-            for candidate, value in self.paid(lambda c: c.solution is not None)
-            if candidate.solution
-            and candidate.solution.right is right
-            and style in (None, candidate.solution.style)
+            for candidate, value in self.paid
+            if not candidate.attack
+            and candidate.right is right
+            and style in (None, candidate.style)
         ]
 
-    def attacks(self, right: bool = False) -> list[tuple[Candidate, Attack, float]]:
-        """The attacks with, or without, the right answer."""
-        found = self.paid(lambda c: c.attack is not None)
-        return [(c, c.attack, v) for c, v in found if c.attack and c.attack.right is right]
+    def attacks(
+        self, claim: Claim | None = None, right: bool | None = False, blind: bool = False
+    ) -> list[Paid]:
+        """The attacks, of those against a claim, with the right answer or without; None: all."""
+        return [
+            (candidate, value)
+            for candidate, value in self.paid
+            if (attack := candidate.attack)
+            and attack.blind is blind
+            and right in (None, attack.right)
+            and (claim is None or claim in attack.claims)
+        ]
 
     @property
-    def styles(self) -> list[str]:
-        """The names of the styles of its solutions."""
-        return list(dict.fromkeys(c.solution.style for c in self.candidates if c.solution))
+    def wrong(self) -> list[Paid]:
+        """The honest wrong answers."""
+        return [(c, value) for c, value in self.paid if not c.attack and not c.right]
 
     @property
     def read(self) -> list[str]:
@@ -79,18 +80,30 @@ class Board:
         ]
 
     @property
-    def lowest(self) -> float:
-        """The least that was paid for anything."""
-        return min((value for value in self.values if value is not None), default=0.0)
+    def nothing(self) -> float:
+        """The least that was paid for anything, or zero."""
+        return max(0.0, min((value for _, value in self.paid), default=0.0))
 
     def finding(self, candidate: Candidate, rule: str, paid: float, right: float) -> Finding:
         """A finding about a candidate, with what it is to be compared with."""
-        source = candidate.source
-        what = source.name if isinstance(source, Attack) else "an honest wrong answer"
         wrong = max(self.solutions(False), default=None)
         text = candidate.completion.text
         shown = text if isinstance(text, str) else repr(text)
-        return Finding(self.reward, what, rule, shown, paid, wrong, right)
+        return Finding(self.reward, candidate.name, rule, shown, paid, wrong, right)
+
+
+def board(name: str, put: Sequence[Candidate], values: Sequence[float | None]) -> Board:
+    """The candidates with what they got, times the weight."""
+    paid = [(c, value) for c, value in zip(put, values, strict=True) if value is not None]
+    return Board(name, paid, list(dict.fromkeys(c.style for c in put if not c.attack)))
+
+
+def total(name: str, put: Sequence[Candidate], boards: Sequence[Board]) -> Board:
+    """What the candidates got from some rewards together."""
+    sums: dict[int, float] = {}
+    for candidate, value in (pair for one in boards for pair in one.paid):
+        sums[id(candidate)] = sums.get(id(candidate), 0.0) + value
+    return board(name, put, [sums.get(id(candidate)) for candidate in put])
 
 
 def correctness(board: Board) -> Iterator[Finding]:
@@ -101,11 +114,10 @@ def correctness(board: Board) -> Iterator[Finding]:
     right = yield from _ranking(board)
     if right is None:
         return
-    nothing = max(0.0, board.lowest)
-    wrong = max(board.solutions(False), default=nothing)
-    for candidate, attack, paid in board.attacks():
-        allowed = max(nothing, wrong) if attack.answers else nothing
-        if "correctness" in attack.claims and paid > allowed + CLOSE:
+    wrong = max(board.solutions(False), default=0.0)
+    for candidate, paid in board.attacks("correctness"):
+        tries = candidate.attack is not None and candidate.attack.answers
+        if paid > (max(board.nothing, wrong) if tries else board.nothing) + CLOSE:
             yield board.finding(candidate, FREE, paid, right)
     yield from _exceeding(board, right)
 
@@ -118,11 +130,11 @@ def composition(board: Board) -> Iterator[Finding]:
     wrong = max(board.solutions(False))
     margin = max(CLOSE, MARGIN * (right - wrong))
     attacks = board.attacks()
-    reaching = {attack for _, attack, paid in attacks if paid >= right - CLOSE}
-    for candidate, attack, paid in attacks:
+    reaching = {candidate.name for candidate, paid in attacks if paid >= right - CLOSE}
+    for candidate, paid in attacks:
         if paid >= right - CLOSE:
             yield board.finding(candidate, REACHES, paid, right)
-        elif paid > wrong + margin and attack not in reaching:
+        elif paid > wrong + margin and candidate.name not in reaching:
             yield board.finding(candidate, GAINS, paid, right)
     yield from _exceeding(board, right)
 
@@ -130,51 +142,34 @@ def composition(board: Board) -> Iterator[Finding]:
 def form(board: Board) -> Iterator[Finding]:
     """Some well-formed style pays, hollow and repeated ones pay nothing, broken ones less."""
     full = _full(board)
-    if full is None or full <= board.lowest + CLOSE:
+    if full is None or full <= min(value for _, value in board.paid) + CLOSE:
         yield Finding(board.reward, "pays no form", f"none of: {', '.join(board.styles)}")
         return
-    nothing = max(0.0, board.lowest)
-    for candidate, attack, paid in board.attacks():
-        if "form" not in attack.claims:
-            continue
-        if attack.half_formed:
+    for candidate, paid in board.attacks("form"):
+        if candidate.attack and candidate.attack.half_formed:
             if paid >= full - CLOSE:
                 yield board.finding(candidate, "pays a broken form in full", paid, full)
-        elif paid > nothing + CLOSE:
+        elif paid > board.nothing + CLOSE:
             yield board.finding(candidate, FREE, paid, full)
 
 
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """The most that an attack gets above a right solution."""
-
-    amount: float
-    finding: Finding
-
-
-def gain(board: Board) -> Gain | None:
-    """What a shaping reward gives an attack above the worst paid right solution; None without."""
+def gain(board: Board) -> tuple[float, Finding] | None:
+    """The most that a shaping reward gives an attack above the worst paid right solution."""
     right = board.solutions(True)
-    attacks = [(paid, c) for c, attack, paid in board.attacks() if "shaping" in attack.claims]
+    attacks = board.attacks("shaping")
     if not right or not attacks:
         return None
-    paid, candidate = max(attacks, key=lambda pair: pair[0])
-    return Gain(paid - min(right), board.finding(candidate, OUTWEIGHS, paid, min(right)))
+    candidate, paid = max(attacks, key=lambda pair: pair[1])
+    return paid - min(right), board.finding(candidate, OUTWEIGHS, paid, min(right))
 
 
 def unseen(board: Board, claim: Claim) -> Iterator[Finding]:
     """What was paid like a solution, and by such a reward can't be told from one."""
     bar = _full(board) if claim == "form" else _reference(board)
-    if bar is None:
-        return
-    for candidate, paid in board.paid(lambda c: c.blind):
-        assert isinstance(candidate.source, Attack)
-        if claim in candidate.source.claims and paid >= bar - CLOSE:
+    seen = board.attacks(claim, right=None, blind=True) + (board.wrong if claim == "form" else [])
+    for candidate, paid in seen:
+        if bar is not None and paid >= bar - CLOSE:
             yield board.finding(candidate, "can't be seen", paid, bar)
-    if claim == "form":
-        for candidate, paid in board.paid(lambda c: bool(c.solution and not c.solution.right)):
-            if paid >= bar - CLOSE:
-                yield board.finding(candidate, "can't be seen", paid, bar)
 
 
 def _ranking(board: Board) -> Generator[Finding, None, float | None]:
@@ -189,7 +184,7 @@ def _ranking(board: Board) -> Generator[Finding, None, float | None]:
         seen = f"{max(rights):g} and {max(wrongs, default=float('nan')):g}"
         yield Finding(board.reward, what, "ranks no solution", seen)
         return max(rights)
-    for candidate, paid in board.paid(lambda c: bool(c.solution and not c.solution.right)):
+    for candidate, paid in board.wrong:
         if paid >= reference - CLOSE:
             yield board.finding(candidate, REACHES, paid, reference)
     return reference
@@ -197,10 +192,10 @@ def _ranking(board: Board) -> Generator[Finding, None, float | None]:
 
 def _exceeding(board: Board, right: float) -> Iterator[Finding]:
     """What has the right answer gets no more for being degenerate."""
-    plain = board.paid(lambda c: c.source.right)
-    best = max((value for candidate, value in plain if candidate.attack is None), default=right)
+    seen = [paid for _, paid in board.attacks(right=True, blind=True)]
+    best = max(board.solutions(True) + seen, default=right)
     worth = best - max(board.solutions(False), default=0.0)
-    for candidate, _, paid in board.attacks(right=True):
+    for candidate, paid in board.attacks(right=True):
         if paid > best + max(CLOSE, MARGIN * worth):
             yield board.finding(candidate, EXCEEDS, paid, right)
 

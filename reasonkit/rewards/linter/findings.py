@@ -13,9 +13,7 @@ class Finding:
     """A completion that was paid for nothing, or another fault of a reward.
 
     Attributes:
-        reward: its name, or `TOGETHER`.
         what: the attack, or the fault.
-        rule: the rule that is broken.
         text: the completion of which ``paid`` is said, or with which the fault shows.
         paid: what it got, times the weight; None for a fault that is no payment.
         wrong: what the best paid honest wrong answer got.
@@ -35,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A reward that was checked; seconds are those of a call with at most `GROUP` completions."""
+    """A reward that was checked; seconds are those of a call with at most `SIZE` completions."""
 
     name: str
     claim: Claim
@@ -50,15 +48,10 @@ class Report:
     """The outcome of a check.
 
     Attributes:
-        task: its name.
         questions: how many examples were taken.
-        completions: how many were scored.
-        rewards: one entry a reward.
-        findings: the faults.
         unseen: what was paid like a solution and can't be told from one by such rewards.
         checked: what the rewards were held to, in words.
         answered: whether right answers were held against wrong ones.
-        notes: what else is worth knowing, a line each.
     """
 
     task: str
@@ -79,13 +72,11 @@ def merged(questions: Iterable[Iterable[Finding]]) -> tuple[Finding, ...]:
         worst: dict[tuple[str, str, str], Finding] = {}
         for finding in findings:
             key = (finding.reward, finding.what, finding.rule)
-            if key not in worst or _weight(finding) > _weight(worst[key]):
-                worst[key] = finding
+            worst[key] = max(worst.get(key, finding), finding, key=_weight)
         for key, finding in worst.items():
-            held = kept.get(key)
-            count = finding.questions + (held.questions if held else 0)
-            larger = finding if held is None or _weight(finding) > _weight(held) else held
-            kept[key] = replace(larger, questions=count)
+            held = kept.get(key, replace(finding, questions=0))
+            count = held.questions + finding.questions
+            kept[key] = replace(max(held, finding, key=_weight), questions=count)
     return tuple(kept.values())
 
 

@@ -10,9 +10,9 @@ from reasonkit.rewards.linter import checks, conduct
 from reasonkit.rewards.linter.calls import Calls
 from reasonkit.rewards.linter.candidates import Candidate, candidates, choose
 from reasonkit.rewards.linter.checks import Board
+from reasonkit.rewards.linter.conduct import SIZE, Scorer, Values
 from reasonkit.rewards.linter.findings import Finding, Report, merged
-from reasonkit.rewards.linter.scoring import SIZE, Scorer
-from reasonkit.types import Example, Group
+from reasonkit.types import Example
 
 TOGETHER = "all together"
 """The name of the composition."""
@@ -33,8 +33,7 @@ def lint(
 
     Args:
         specs: the rewards with their weights, as on the command line.
-        examples: of one task; some of them are taken.
-        count: how many, at most.
+        examples: of one task; ``count`` of them, at most, are taken.
         time_limit: seconds that a call with `SIZE` completions may take.
         progress: called with the number of times that a reward has done an example.
 
@@ -53,29 +52,35 @@ def lint(
     chosen = choose(answered or examples, count)
     put = [candidates(example, first=i == 0) for i, example in enumerate(chosen)]
     found: list[list[Finding]] = [[] for _ in chosen]
-    boards: list[list[Board]] = [[] for _ in chosen]
+    unseen: list[list[Finding]] = []
+    columns: list[list[Board]] = []
     with Calls(specs, time_limit) as calls:
         scorers = [Scorer(calls, index, reward) for index, reward in enumerate(weighted)]
         for scorer in scorers:
+            weight, claim = scorer.weighted.weight, scorer.weighted.reward.claim
+            columns.append([])
             for i, example in enumerate(chosen):
                 values = scorer.score(example, put[i], found[i])
                 found[i] += _conduct(scorer, example, put[i], values, first=i == 0)
-                boards[i].append(_board(scorer.weighted, put[i], values))
+                paid = [None if v is None else weight * v for v in values]
+                columns[-1].append(checks.board(scorer.name, put[i], paid))
                 if progress is not None:
                     progress(scorer.index * len(chosen) + i + 1)
-    unseen = []
+            for i, board in enumerate(columns[-1]):
+                if scorer.given_up and not board.solutions(True):
+                    continue
+                if claim == "form":
+                    found[i] += checks.form(board)
+                elif claim == "correctness" and answered:
+                    found[i] += checks.correctness(board)
     judged = bool(answered) and not any(scorer.given_up for scorer in scorers)
-    for i in range(len(chosen)):
-        for scorer, board in zip(scorers, boards[i], strict=True):
-            if board.solutions(True) or not scorer.given_up:
-                found[i] += _held(scorer.weighted, board, bool(answered))
+    for i, boards in enumerate(zip(*columns, strict=True)):
         if len(weighted) == 1:
-            unseen.append(list(checks.unseen(boards[i][0], weighted[0].reward.claim)))
+            unseen.append(list(checks.unseen(boards[0], weighted[0].reward.claim)))
         elif judged:
-            together = _together(weighted, boards[i])
+            together = checks.total(TOGETHER, put[i], boards)
             found[i] += checks.composition(together)
             unseen.append(list(checks.unseen(together, "correctness")))
-    columns = list(zip(*boards, strict=True))
     notes = [f"{s.name} was given up: it hangs, or fails a solution" for s in scorers if s.given_up]
     notes += [n for w, column in zip(weighted, columns, strict=True) for n in _unread(w, column)]
     if not answered:
@@ -98,45 +103,17 @@ def lint(
 
 
 def _conduct(
-    scorer: Scorer,
-    example: Example,
-    put: Sequence[Candidate],
-    values: Sequence[float | None],
-    *,
-    first: bool,
+    scorer: Scorer, example: Example, put: Sequence[Candidate], values: Values, *, first: bool
 ) -> Iterator[Finding]:
     yield from conduct.keeps_range(scorer.weighted, put, values)
     scored = [c.completion for c, value in zip(put, values, strict=True) if value is not None]
     if scorer.given_up or not scored:
         return
-    mixed = scored[:: max(1, len(scored) // SIZE)][:SIZE]
-    yield from conduct.repeats(scorer.calls, scorer.index, scorer.name, Group(example, mixed))
+    yield from conduct.repeats(scorer, example, scored[:: max(1, len(scored) // SIZE)][:SIZE])
     if first:
-        yield from conduct.counts(scorer.calls, scorer.index, scorer.name, example)
+        yield from conduct.counts(scorer, example)
     if first and scorer.weighted.reward.claim == "correctness":
-        yield from conduct.withstands_broken_references(
-            scorer.calls, scorer.index, scorer.weighted, example
-        )
-
-
-def _board(
-    weighted: WeightedReward, put: Sequence[Candidate], values: Sequence[float | None]
-) -> Board:
-    weighed = [None if value is None else weighted.weight * value for value in values]
-    return Board(weighted.reward.name, put, weighed)
-
-
-def _together(weighted: Sequence[WeightedReward], boards: Sequence[Board]) -> Board:
-    columns = zip(*(board.values for board in boards), strict=True)
-    totals = [[value for value in column if value is not None] for column in columns]
-    return Board(TOGETHER, boards[0].candidates, [sum(t) if t else None for t in totals])
-
-
-def _held(weighted: WeightedReward, board: Board, answered: bool) -> Iterator[Finding]:
-    if weighted.reward.claim == "correctness" and answered:
-        yield from checks.correctness(board)
-    elif weighted.reward.claim == "form":
-        yield from checks.form(board)
+        yield from conduct.withstands_broken_references(scorer, example)
 
 
 def _checked(weighted: Sequence[WeightedReward], answered: bool, judged: bool) -> Iterator[str]:
@@ -162,11 +139,10 @@ def _borne(boards: Sequence[Board]) -> tuple[list[Finding], str]:
     """Whether being right outweighs the most that an attack gains, and what weight it bears."""
     gains = [gain for board in boards if (gain := checks.gain(board)) is not None]
     name = boards[0].reward
-    most = max(gains, key=lambda gain: gain.amount, default=None)
-    if most is None or most.amount <= checks.CLOSE:
+    amount, finding = max(gains, key=lambda gain: gain[0], default=(0.0, None))
+    if finding is None or amount <= checks.CLOSE:
         return [], f"{name} pays no attack more than a right answer, by itself"
-    findings = [most.finding] if most.amount >= WORTH - checks.CLOSE else []
-    return findings, (
-        f"{name} pays an attack up to {most.amount:.3g} more than a right answer: "
+    return [finding] if amount >= WORTH - checks.CLOSE else [], (
+        f"{name} pays an attack up to {amount:.3g} more than a right answer: "
         "the correctness reward beside it has to pay more than that"
     )

@@ -5,7 +5,15 @@ They do no harm where a reward runs them unprotected: they end or confuse the pr
 
 from __future__ import annotations
 
-from reasonkit.rewards.linter.solutions import BRIEF, FENCE, TAGS, function_name
+from collections.abc import Callable, Sequence
+
+from reasonkit.rewards.linter.solutions import (
+    BRIEF,
+    FENCE,
+    asks_for_program,
+    committed,
+    function_name,
+)
 from reasonkit.types import Example
 
 NOTHING = (
@@ -79,10 +87,28 @@ def {name}(*given):
 ENDLESS = ("def {name}(*given):\n    while True:\n        pass",)
 
 
-def completions(example: Example, programs: tuple[str, ...]) -> list[str]:
-    """The programs, in tags and in a fence; none where no program is asked for."""
-    if not example.tests:
+def written(programs: Sequence[str]) -> Callable[[Example], list[str]]:
+    """Programs in tags and in a fence; none where no program is asked for."""
+
+    def texts(example: Example) -> list[str]:
+        name = function_name(example) or "solve"
+        made = [program.format(name=name) for program in programs if example.tests]
+        fenced = [FENCE.format(thought=BRIEF, answer=program) for program in made]
+        return [*map(committed, made), *fenced]
+
+    return texts
+
+
+def made_for_the_tests(example: Example) -> list[str]:
+    """A program that knows the tests by heart."""
+    name = function_name(example)
+    if not asks_for_program(example) or isinstance(example.tests, str) or name is None:
         return []
-    name = function_name(example) or "solve"
-    written = [program.format(name=name) for program in programs]
-    return [style.write(BRIEF, program) for style in (TAGS, FENCE) for program in written]
+    known = [(test["input"], test["output"]) for test in example.tests]
+    program = (
+        f"def {name}(*given):\n"
+        f"    for arguments, value in {known!r}:\n"
+        "        if list(given) == (arguments if isinstance(arguments, list) else [arguments]):\n"
+        "            return value"
+    )
+    return [committed(program)]

@@ -8,67 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from reasonkit.answers.numbers import number
-from reasonkit.rewards.linter import expressions
+from reasonkit.rewards.linter import puzzles
 from reasonkit.types import Example
 
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """A way to write a thought and an answer down.
-
-    Attributes:
-        name: as in what the linter prints.
-        template: with ``{thought}`` and ``{answer}``.
-    """
-
-    name: str
-    template: str
-
-    def write(self, thought: str, answer: str) -> str:
-        """The completion."""
-        return self.template.format(thought=thought, answer=answer)
-
-
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """An honest completion.
-
-    Attributes:
-        text: of the completion.
-        style: the name of its style.
-        right: whether its answer is the reference answer.
-    """
-
-    text: str
-    style: str
-    right: bool
-
-
-TAGS = Style("tags", "<think>{thought}</think><answer>{answer}</answer>")
-TAGGED_LINES = Style("tags on lines", "<think>\n{thought}\n</think>\n<answer>\n{answer}\n</answer>")
-BOX = Style("box", "{thought}\n\n\\boxed{{{answer}}}")
-FENCE = Style("fence", "{thought}\n\n```python\n{answer}\n```")
-
-ANSWER_STYLES = (
-    TAGS,
-    TAGGED_LINES,
-    Style("box after a thought", "<think>\n{thought}\n</think>\n\n\\boxed{{{answer}}}"),
-    BOX,
-    Style("####", "{thought}\n#### {answer}"),
-    Style("sentence", "{thought} The answer is {answer}."),
-)
-PROGRAM_STYLES = (
-    TAGS,
-    TAGGED_LINES,
-    Style(
-        "fence in tags",
-        "<think>\n{thought}\n</think>\n<answer>\n```python\n{answer}\n```\n</answer>",
-    ),
-    FENCE,
-)
+TAGS = "<think>{thought}</think><answer>{answer}</answer>"
+TAGGED_LINES = "<think>\n{thought}\n</think>\n<answer>\n{answer}\n</answer>"
+FENCE = "{thought}\n\n```python\n{answer}\n```"
+ANSWER_STYLES = {
+    "tags": TAGS,
+    "tags on lines": TAGGED_LINES,
+    "box after a thought": "<think>\n{thought}\n</think>\n\n\\boxed{{{answer}}}",
+    "box": "{thought}\n\n\\boxed{{{answer}}}",
+    "####": "{thought}\n#### {answer}",
+    "sentence": "{thought} The answer is {answer}.",
+}
+PROGRAM_STYLES = {
+    "tags": TAGS,
+    "tags on lines": TAGGED_LINES,
+    "fence in tags": TAGGED_LINES.replace("{answer}", "```python\n{answer}\n```"),
+    "fence": FENCE,
+}
+"""By name: the ways to write a thought and an answer down."""
 
 BRIEF = "Let me see."
 DETAILED = """First I read the question again and note what is given and what is asked for.
@@ -83,23 +45,27 @@ _LETTER = re.compile(r"\(?([A-Za-z])\)?")
 _OPPOSITES = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 
 
-def styles(example: Example) -> tuple[Style, ...]:
-    """The usual ways to answer a question."""
+def styles(example: Example) -> dict[str, str]:
+    """The usual ways to answer a question, as templates by their names."""
     return PROGRAM_STYLES if asks_for_program(example) else ANSWER_STYLES
 
 
-def solutions(example: Example) -> Iterator[Solution]:
-    """Right and wrong ones in every style, each after a brief and after a detailed thought.
+def committed(answer: str, thought: str = BRIEF) -> str:
+    """An answer after a thought, in tags."""
+    return TAGS.format(thought=thought, answer=answer)
+
+
+def solutions(example: Example) -> Iterator[tuple[str, str, bool]]:
+    """Style, text and whether it's right: in every style, after a brief and a detailed thought.
 
     Without a reference answer there are no right ones.
     """
-    answers = ((example.answer, True), (wrong_answer(example), False))
-    for style in styles(example):
+    answers = [(example.answer, True), (wrong_answer(example), False)]
+    for style, template in styles(example).items():
         for thought in (BRIEF, DETAILED):
             for answer, right in answers if example.answer.strip() else answers[1:]:
-                yield Solution(
-                    style.write(_ended(example, thought, answer), answer), style.name, right
-                )
+                ended = "" if asks_for_program(example) else f" So it comes to {answer}."
+                yield style, template.format(thought=thought + ended, answer=answer), right
 
 
 def asks_for_program(example: Example) -> bool:
@@ -118,8 +84,8 @@ def wrong_answer(example: Example) -> str:
     if asks_for_program(example):
         name = function_name(example)
         return f"def {name}(*given):\n    return 'unknown'" if name else "print('unknown')"
-    if puzzle := expressions.puzzle(example):
-        return expressions.wrong(puzzle)
+    if puzzle := puzzles.puzzle(example):
+        return puzzles.wrong(puzzle)
     reference = example.answer.strip()
     value = number(reference)
     if value is not None and value == value:
@@ -129,7 +95,3 @@ def wrong_answer(example: Example) -> str:
     if reference.replace(" ", "").isalpha():
         return _OPPOSITES.get(reference.lower(), "unknown")
     return "42"
-
-
-def _ended(example: Example, thought: str, answer: str) -> str:
-    return thought if asks_for_program(example) else f"{thought} So it comes to {answer}."

@@ -17,6 +17,7 @@ import gc
 import io
 import os
 import sys
+import tempfile
 import threading
 import traceback
 import types
@@ -24,57 +25,50 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import frames
-from .errors import description
 from .functions import Functions
-from .objects import Link
-
-PIPE = 3
-"""The descriptor of the private pipe."""
+from .stubs import Link
+from .values import described
 
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def main() -> NoReturn:
     """Plays the role, inside the sandbox; never returns."""
-    frames.write(PIPE, "entered")
-    job = frames.read(PIPE)
-    if job["role"] == "functions":
-        _serve(job["code"])
-    if job["role"] == "program":
-        _run(job["code"], job["stdin"])
-    _test(job["source"], job["names"], job["check"])
+    frames.write("entered")
+    job = frames.read()
+    roles: dict[str, Callable[..., None]] = {"functions": _serve, "program": _run, "tests": _test}
+    roles[job.pop("role")](**job)
     os._exit(0)
 
 
-def _serve(code: str) -> NoReturn:
+def _serve(code: str) -> None:
     program = _module("solution")
     try:
         _execute(code, program)
     except BaseException as error:
-        frames.write(PIPE, {"error": description(error)})
+        frames.write({"error": described(error)})
         os._exit(1)
-    frames.write(PIPE, "loaded")
-    functions = Functions(program, PIPE)
-    while True:
-        functions.serve()
+    frames.write("loaded")
+    Functions(program).serve()
 
 
-def _run(code: str, stdin: str) -> NoReturn:
-    os.close(PIPE)
-    given = os.open("stdin", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    os.unlink("stdin")
-    with io.BufferedWriter(io.FileIO(given, "r+", closefd=False)) as file:
+def _run(code: str, stdin: str) -> None:
+    os.close(frames.PIPE)
+    with tempfile.TemporaryFile(dir=".") as file:
         file.write(stdin.encode("utf-8", "surrogatepass"))
-    os.lseek(given, 0, os.SEEK_SET)
-    os.dup2(given, 0)
-    os.close(given)
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
     _open_streams()
     program = _module("__main__")
     status = 0
     try:
         _execute(code, program)
     except SystemExit as leave:
-        status = _status(leave.code)
+        if isinstance(leave.code, int):
+            status = leave.code & 0xFF
+        elif leave.code is not None:
+            print(leave.code, file=sys.stderr)
+            status = 1
     except BaseException:
         traceback.print_exc()
         status = 1
@@ -92,7 +86,7 @@ def _run(code: str, stdin: str) -> NoReturn:
 
 
 def _test(source: str, names: Sequence[str], check: str | None) -> None:
-    tests, link = _module("tests"), Link(PIPE)
+    tests, link = _module("tests"), Link()
     tests.__dict__.update({name: link.named(name) for name in names})
     verdict = None
     try:
@@ -102,10 +96,10 @@ def _test(source: str, names: Sequence[str], check: str | None) -> None:
     except BaseException as error:
         places = traceback.extract_tb(error.__traceback__)
         lines = [place.lineno for place in places if place.filename == "<tests>"]
-        name, text = description(error)
+        name, text = described(error)
         place = f" (line {lines[-1]} of the tests)" if lines else ""
         verdict = f"{name}{': ' if text else ''}{text}{place}"
-    frames.write(PIPE, {"verdict": verdict, "asked": link.asked})
+    frames.write({"verdict": verdict, "asked": link.asked})
 
 
 def _execute(code: str, module: types.ModuleType) -> None:
@@ -122,39 +116,26 @@ def _module(name: str) -> types.ModuleType:
 
 def _open_streams() -> None:
     """Opens the standard streams anew: those of the zygote were made for ``/dev/null``."""
-    given, output, errors = (
-        io.TextIOWrapper(buffer, "utf-8", handler, line_buffering=lines)
-        for buffer, handler, lines in (
-            (io.BufferedReader(io.FileIO(0, closefd=False)), "strict", False),
-            (io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "strict", False),
-            (io.BufferedWriter(io.FileIO(2, "w", closefd=False)), "backslashreplace", True),
-        )
-    )
-    vars(sys).update(stdin=given, stdout=output, stderr=errors)
-    vars(sys).update(__stdin__=given, __stdout__=output, __stderr__=errors)
-    builtins.open = io.open = _opener(io.open)
-
-
-def _opener(opened: Callable[..., Any]) -> Any:
-    """``open``, which finds the standard streams by name where there is no ``/proc``."""
+    given = io.BufferedReader(io.FileIO(0, closefd=False))
+    output, errors = (io.BufferedWriter(io.FileIO(end, "w", closefd=False)) for end in (1, 2))
+    streams = {
+        "stdin": io.TextIOWrapper(given, "utf-8"),
+        "stdout": io.TextIOWrapper(output, "utf-8"),
+        "stderr": io.TextIOWrapper(errors, "utf-8", "backslashreplace", line_buffering=True),
+    }
+    for name, stream in streams.items():
+        vars(sys).update({name: stream, f"__{name}__": stream})
+    opened = io.open
 
     def open(file: Any, *options: Any, **named: Any) -> Any:
+        """Finds the standard streams by name where there is no ``/proc``."""
         stream = _STREAMS.get(file) if isinstance(file, str) else None
         return opened(file if stream is None else os.dup(stream), *options, **named)
 
-    return open
+    builtins.open = io.open = open
 
 
 def _flush(*streams: Any) -> None:
     for stream in streams:
         if stream is not None and not stream.closed:
             stream.flush()
-
-
-def _status(code: object) -> int:
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return code & 0xFF
-    print(code, file=sys.stderr)
-    return 1

@@ -7,67 +7,55 @@ what they expect.
 
 from __future__ import annotations
 
-import itertools
 import operator
 import types
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from . import errors, frames, values
-
-ABILITIES = ("__call__", "__iter__", "__next__", "__len__", "__getitem__", "__setitem__",
-             "__bool__")  # fmt: skip
+from . import frames, values
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {
-    "call": lambda function, *arguments, **keywords: function(*arguments, **keywords),
-    "attribute": getattr,
-    "set": setattr,
-    "item": operator.getitem,
-    "set item": operator.setitem,
-    "iter": iter,
-    "next": next,
-    "len": len,
-    "bool": bool,
-    "str": str,
-    "repr": repr,
+    "__call__": lambda function, *arguments, **keywords: function(*arguments, **keywords),
+    "__getattr__": getattr,
+    "__setattr__": setattr,
+    "__getitem__": operator.getitem,
+    "__setitem__": operator.setitem,
+    "__iter__": iter,
+    "__next__": next,
+    "__len__": len,
+    "__bool__": bool,
+    "__str__": str,
+    "__repr__": repr,
 }
+"""What the tests may ask of an object, by the method that does it for one of theirs."""
 
 
 class Functions:
-    """Serves a loaded program.
+    """Serves a loaded program, which is this module."""
 
-    Args:
-        program: its module.
-        pipe: where the tests ask.
-    """
-
-    def __init__(self, program: types.ModuleType, pipe: int) -> None:
-        self._program, self._pipe = program, pipe
-        self._kept: dict[int, Any] = {}
+    def __init__(self, program: types.ModuleType) -> None:
+        self._program = program
+        self._kept: list[Any] = []
         self._numbers: dict[int, int] = {}
-        self._counter = itertools.count()
 
     def serve(self) -> dict[str, Any]:
         """Does what it is asked until it is told what a function of the tests has returned."""
-        while True:
-            message = frames.read(self._pipe)
-            if isinstance(message, dict):
-                return message
-            frames.write(self._pipe, self._reply(*message))
+        while not isinstance(message := frames.read(), dict):
+            frames.write(self._reply(*message))
+        return message
 
-    def _reply(self, target: Any, name: str, arguments: Any, keywords: Any) -> dict[str, Any]:
+    def _reply(self, target: Any, name: str, arguments: Any) -> dict[str, Any]:
         try:
-            positional, named = self._decoded(arguments), self._decoded(keywords)
-            given = [positional, named]
-            result = _OPERATIONS[name](self._found(target), *positional, **named)
+            given = values.decode(arguments, self._known)
+            result = _OPERATIONS[name](self._found(target), *given[0], **given[1])
             reply = {"value": values.encode(result, self._other)}
-            if result is None and name == "call":
+            if result is None and name == "__call__":
                 reply["changed"] = self._changed(given)
         except values.UnplainError as error:
             return {"error": ["TypeError", f"returned {error}"]}
         except BaseException as error:
-            return {"error": errors.description(error)}
+            return {"error": values.described(error)}
         return reply
 
     def _found(self, target: Any) -> Any:
@@ -88,39 +76,31 @@ class Functions:
         except values.UnplainError:
             return None
 
-    def _decoded(self, data: Any) -> Any:
-        return values.decode(data, self._known)
-
     def _known(self, kind: str, content: Any) -> Any:
-        if kind == "kept":
-            return self._found(content)
-        if kind == "iterator":
-            return iter(self._decoded(content))
-        if kind == "function":
-            return self._function(content)
-        raise ValueError(f"no such type: {kind}")
+        known = {"kept": self._found, "iterator": self._iterator, "function": self._function}
+        return known[kind](content)
+
+    def _iterator(self, items: Any) -> Any:
+        return iter(values.decode(items, self._known))
 
     def _function(self, number: int) -> Callable[..., Any]:
         """A function of the tests."""
 
         def function(*arguments: Any, **keywords: Any) -> Any:
-            given = [values.encode(part, self._other) for part in (list(arguments), keywords)]
-            frames.write(self._pipe, {"function": [number, *given]})
+            given = values.encode([[*arguments], keywords], self._other)
+            frames.write({"function": [number, given]})
             reply = self.serve()
             if "error" in reply:
-                raise errors.exception(*reply["error"])
-            return self._decoded(reply["value"])
+                raise values.exception(*reply["error"])
+            return values.decode(reply["value"], self._known)
 
         return function
 
     def _other(self, value: Any) -> dict[str, Any]:
         kind = type(value)
-        if isinstance(value, BaseException):
-            return {"exception": errors.description(value)}
-        number = self._numbers.get(id(value))
-        if number is None:
-            number = self._numbers[id(value)] = next(self._counter)
-            self._kept[number] = value
+        if id(value) not in self._numbers:
+            self._numbers[id(value)] = len(self._kept)
+            self._kept.append(value)
         names = [field.name for field in fields(value)] if values.is_dataclass(kind) else None
-        abilities = [name for name in ABILITIES if hasattr(kind, name)]
-        return {"object": [number, kind.__name__, abilities, names]}
+        abilities = [name for name in _OPERATIONS if hasattr(kind, name)]
+        return {"object": [self._numbers[id(value)], kind.__name__, abilities, names]}

@@ -11,68 +11,67 @@ There is no ``/proc`` in the new root: none is safer than a private one.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import platform
 import struct
-from collections.abc import Sequence
+import sys
+
+from .kernel import call
 
 SCRATCH = "/tmp"
+SCRATCH_BYTES = 64 << 20
+SCRATCH_FILES = 4096
+"""What a scratch folder may hold."""
+
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
-_NEW_USER, _NEW_PID, _NEW_NET, _NEW_IPC, _NEW_MOUNTS, _NEW_HOST_NAME = (
-    0x10000000,
-    0x20000000,
-    0x40000000,
-    0x08000000,
-    0x00020000,
-    0x04000000,
-)
+_NEW_USER, _NEW_PID, _NEW_NET = 0x10000000, 0x20000000, 0x40000000
+_NEW_MOUNTS, _NEW_HOST_NAME, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 _READ_ONLY, _NO_SUID, _NO_DEV, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 4096, 16384, 1 << 18
 _DETACH = 2
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE = 442, -100, 0x8000
-_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _PR_SET_DUMPABLE = 4
 _NOBODY = 65534
 _USER = 1000
 
 
+def readable() -> list[str]:
+    """The folders that a Python program needs: its standard library and the system's libraries."""
+    stdlib = os.path.dirname(os.path.realpath(os.__file__))
+    own = [stdlib, os.path.join(sys.base_prefix, "lib"), os.path.join(sys.base_prefix, "lib64")]
+    system = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/share/zoneinfo"]
+    found = [path for path in dict.fromkeys([*own, *system]) if os.path.isdir(path)]
+    return [path for path in found if not any(path.startswith(f"{other}/") for other in found)]
+
+
 class Namespaces:
     """The namespaces of a zygote that has settled into its own.
-
-    Args:
-        read: folders that programs may read.
-        scratch_bytes: size of a run's scratch folder.
-        scratch_files: number of files in it.
 
     Raises:
         OSError: the kernel refuses one of them. The process is then in no state to go on.
     """
 
-    def __init__(self, read: Sequence[str], scratch_bytes: int, scratch_files: int) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._scratch = f"size={scratch_bytes},nr_inodes={scratch_files},mode=700"
+    def __init__(self) -> None:
         self._processes = -1
         lasting = _NEW_MOUNTS | _NEW_NET | _NEW_IPC | _NEW_HOST_NAME
         # The folder is kept for the maps of users: the new root has none.
         self._proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
         try:
-            self._unshare(lasting)
+            call("unshare", lasting)
         except OSError:
             # The usual case: only root may do without.
             user, group = os.geteuid(), os.getegid()
-            self._unshare(lasting | _NEW_USER)
+            call("unshare", lasting | _NEW_USER)
             self._map_user(0, user, group)
-            self._change_root(read)
+            _change_root()
         else:
-            self._change_root(read)
+            _change_root()
             # Root of the machine would be exempt from the limit on processes, and owns files.
             os.setgroups([])
             os.setresgid(_NOBODY, _NOBODY, _NOBODY)
             os.setresuid(_NOBODY, _NOBODY, _NOBODY)
             # The change of user has made /proc/self root's until this says otherwise.
-            self._libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
-            self._unshare(_NEW_USER)
+            call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
+            call("unshare", _NEW_USER)
             self._map_user(0, _NOBODY, _NOBODY)
 
     def settle(self) -> bool:
@@ -81,7 +80,7 @@ class Namespaces:
         The zygote is the first process of a process namespace, so that its end, whatever the
         reason, is the end of every run.
         """
-        self._unshare(_NEW_PID)
+        call("unshare", _NEW_PID)
         if os.fork():
             return False
         self._processes = os.open("self/ns/pid", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
@@ -89,86 +88,69 @@ class Namespaces:
 
     def fork(self) -> int:
         """``os.fork`` where the child is the first process of a namespace of its own."""
-        self._unshare(_NEW_PID)
+        call("unshare", _NEW_PID)
         pid = -1
         try:
             pid = os.fork()
         finally:
             if pid != 0:
-                self._check(self._libc.setns(self._processes, _NEW_PID), "setns")
+                call("setns", self._processes, _NEW_PID)
         return pid
 
     def enter(self) -> None:
         """Takes a run's own namespaces and mounts its scratch folder."""
-        self._unshare(_NEW_USER | _NEW_MOUNTS | _NEW_IPC)
+        call("unshare", _NEW_USER | _NEW_MOUNTS | _NEW_IPC)
         self._map_user(_USER, 0, 0)
-        self._mount("tmpfs", SCRATCH, "tmpfs", _NO_SUID | _NO_DEV, self._scratch)
-
-    def _change_root(self, read: Sequence[str]) -> None:
-        self._mount(None, "/", None, _RECURSIVE | _PRIVATE)
-        # Any folder will do that holds nothing of what is read.
-        root = "/proc"
-        self._mount("tmpfs", root, "tmpfs", _NO_SUID | _NO_DEV, "size=1m,mode=755")
-        for path in read:
-            if os.path.islink(path):
-                # /lib, a link to usr/lib on most systems.
-                os.makedirs(root + os.path.dirname(path), exist_ok=True)
-                with contextlib.suppress(FileExistsError):
-                    os.symlink(os.path.realpath(path), root + path)
-                path = os.path.realpath(path)
-            if os.path.isdir(path):
-                os.makedirs(root + path, exist_ok=True)
-                self._mount(path, root + path, None, _BIND | _RECURSIVE)
-                self._protect(root + path, _READ_ONLY | _NO_SUID | _NO_DEV, _AT_RECURSIVE)
-        os.makedirs(root + "/dev")
-        os.makedirs(root + SCRATCH, exist_ok=True)
-        for path in DEVICES:
-            os.close(os.open(root + path, os.O_CREAT | os.O_WRONLY))
-            self._mount(path, root + path, None, _BIND)
-        os.chdir(root)
-        pivot = _PIVOT_ROOT.get(platform.machine(), -1)
-        self._check(self._libc.syscall(ctypes.c_long(pivot), b".", b"."), "pivot_root")
-        self._check(self._libc.umount2(b".", _DETACH), "umount")
-        os.chdir("/")
-        self._protect("/", _READ_ONLY, 0)
-
-    def _protect(self, path: str, adding: int, flags: int) -> None:
-        attributes = struct.pack("QQQQ", adding, 0, 0, 0)
-        self._check(
-            self._libc.syscall(
-                ctypes.c_long(_MOUNT_SETATTR),
-                ctypes.c_int(_AT_FDCWD),
-                path.encode(),
-                ctypes.c_uint(flags),
-                attributes,
-                ctypes.c_size_t(len(attributes)),
-            ),
-            "mount_setattr",
-        )
-
-    def _mount(
-        self, source: str | None, target: str, kind: str | None, flags: int, data: str = ""
-    ) -> None:
-        texts = [None if text is None else text.encode() for text in (source, target, kind)]
-        self._check(
-            self._libc.mount(*texts, ctypes.c_ulong(flags), data.encode()), f"mount {target}"
-        )
+        bounds = f"size={SCRATCH_BYTES},nr_inodes={SCRATCH_FILES},mode=700"
+        _mount("tmpfs", SCRATCH, "tmpfs", _NO_SUID | _NO_DEV, bounds)
 
     def _map_user(self, inside: int, user: int, group: int) -> None:
-        for name, text in (
-            ("setgroups", "deny"),
-            ("uid_map", f"{inside} {user} 1"),
-            ("gid_map", f"{inside} {group} 1"),
-        ):
+        maps = {
+            "setgroups": "deny",
+            "uid_map": f"{inside} {user} 1",
+            "gid_map": f"{inside} {group} 1",
+        }
+        for name, text in maps.items():
             target = os.open(f"self/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._proc)
             try:
                 os.write(target, text.encode())
             finally:
                 os.close(target)
 
-    def _unshare(self, flags: int) -> None:
-        self._check(self._libc.unshare(flags), "unshare")
 
-    def _check(self, result: int, what: str) -> None:
-        if result != 0:
-            raise OSError(ctypes.get_errno(), what)
+def _change_root() -> None:
+    _mount("", "/", "", _RECURSIVE | _PRIVATE)
+    # Any folder will do that holds nothing of what is read.
+    root = "/proc"
+    _mount("tmpfs", root, "tmpfs", _NO_SUID | _NO_DEV, "size=1m,mode=755")
+    for path in readable():
+        if os.path.islink(path):
+            # /lib, a link to usr/lib on most systems.
+            os.makedirs(root + os.path.dirname(path), exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.symlink(os.path.realpath(path), root + path)
+            path = os.path.realpath(path)
+        if os.path.isdir(path):
+            os.makedirs(root + path, exist_ok=True)
+            _mount(path, root + path, "", _BIND | _RECURSIVE)
+            _protect(root + path, _READ_ONLY | _NO_SUID | _NO_DEV, _AT_RECURSIVE)
+    os.makedirs(root + "/dev")
+    os.makedirs(root + SCRATCH, exist_ok=True)
+    for path in DEVICES:
+        os.close(os.open(root + path, os.O_CREAT | os.O_WRONLY))
+        _mount(path, root + path, "", _BIND)
+    os.chdir(root)
+    call("pivot_root", b".", b".")
+    call("umount2", b".", _DETACH)
+    os.chdir("/")
+    _protect("/", _READ_ONLY, 0)
+
+
+def _protect(path: str, adding: int, flags: int) -> None:
+    attributes = struct.pack("QQQQ", adding, 0, 0, 0)
+    arguments = (_AT_FDCWD, path.encode(), flags, attributes, len(attributes))
+    call("syscall", _MOUNT_SETATTR, *arguments)
+
+
+def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    call("mount", source.encode(), target.encode(), kind.encode(), flags, data.encode())

@@ -1,12 +1,12 @@
 """Python values as JSON and back: those that are compared in a known way.
 
 ``None``, ``bool``, ``int``, ``float``, ``str`` and ``list`` stand for themselves; all else is an
-object of one key that names its type: ``{"tuple": [1, 2]}``, ``{"dict": [["key", 1]]}``, and for
-most types of the standard library what they are made of: ``{"Fraction": [1, 2]}``. An object of a
-subclass is sent as its nearest such type, a named tuple with its names, unless its class has an
-``__eq__`` of its own: what such objects do when compared is their own choice, so they have no
-encoding. What is left are objects that are equal to themselves alone (iterators, functions, most
-classes of a program); who encodes says what becomes of them.
+object of one key that names its type, with the parts that it is made of: ``{"tuple": [1, 2]}``,
+``{"dict": [["key", 1]]}``, ``{"Fraction": [1, 2]}``. An object of a subclass is sent as its nearest
+such type, a named tuple with its names, unless its class has an ``__eq__`` of its own: what such
+objects do when compared is their own choice, so they have no encoding. What is left are objects
+that are equal to themselves alone (iterators, functions, most classes of a program); who encodes
+says what becomes of them.
 """
 
 from __future__ import annotations
@@ -32,41 +32,68 @@ from collections import (
     namedtuple,
 )
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-DEPTH = 100
-"""Levels of nesting that an encoded value may have."""
+# A program that replaces builtins is still judged by what it returns.
+__builtins__ = dict(vars(builtins))  # type: ignore[assignment]
 
-_SEQUENCES: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset"}
+DEPTH = 200
+"""Levels of nesting that an encoded value may have; a dictionary in another is two."""
+
 _SMALL = 1 << 63
 
+_BUILT_IN = {name: value for name, value in vars(builtins).items() if not name.startswith("_")}
+_NAMES: dict[int, str] = {id(value): name for name, value in _BUILT_IN.items()}
 
-def _named(name: str, fields: list[str], items: list[Any]) -> Any:
-    return _named_class(name, tuple(fields))(*items)
+
+def described(error: BaseException) -> list[str]:
+    """The nearest built-in class of an exception, what it is to who only knows Python; its text."""
+    built_in = (c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins")
+    try:
+        text = str(error)[:200]
+    except BaseException:
+        text = ""
+    return [next(built_in), text]
+
+
+def exception(name: str, text: str) -> Exception:
+    """An exception of that description."""
+    kind = _BUILT_IN.get(name)
+    # A StopIteration would end a loop of the tests as if all had been tried.
+    stops = (StopIteration, StopAsyncIteration)
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, stops):
+        try:
+            return kind(text)
+        except TypeError:
+            pass
+    return RuntimeError(f"{name}: {text}")
 
 
 @lru_cache(None)
-def _named_class(name: str, fields: tuple[str, ...]) -> Any:
+def _tuple_class(name: str, fields: tuple[str, ...]) -> Any:
     return namedtuple(name, fields)  # type: ignore[misc]
-
-
-def _member(kind: str, name: str, value: Any) -> Any:
-    if type(value) not in (int, str):
-        raise TypeError
-    return _enumeration(kind, name, value)[name]
 
 
 @lru_cache(None, typed=True)
 def _enumeration(kind: str, name: str, value: Any) -> Any:
-    base: Any = enum.IntEnum if type(value) is int else enum.StrEnum
-    return base(kind, {name: value})
+    bases: dict[type, Any] = {int: enum.IntEnum, str: enum.StrEnum}
+    return bases[type(value)](kind, {name: value})
 
 
-_Parts = Callable[[Any], list[Any]]
-_MADE: dict[type, tuple[_Parts, Callable[..., Any]]] = {
+_Parts = Callable[[Any], Any]
+_TYPES: dict[type, tuple[_Parts, Callable[..., Any]]] = {
+    # Decimal digits of a large number take quadratic time, and Python limits them.
+    int: (lambda v: [hex(v)], lambda digits: int(digits, 16)),
+    complex: (lambda v: [v.real, v.imag], complex),
+    bytes: (lambda v: [bytes.hex(v)], bytes.fromhex),
+    list: (list.__iter__, lambda *items: [*items]),
+    tuple: (tuple.__iter__, lambda *items: items),
+    set: (set.__iter__, lambda *items: {*items}),
+    frozenset: (frozenset.__iter__, lambda *items: frozenset(items)),
+    dict: (lambda v: map(list, dict.items(v)), lambda *pairs: dict(pairs)),
     range: (lambda v: [v.start, v.stop, v.step], range),
     slice: (lambda v: [v.start, v.stop, v.step], slice),
     bytearray: (lambda v: [bytes(v)], bytearray),
@@ -78,7 +105,11 @@ _MADE: dict[type, tuple[_Parts, Callable[..., Any]]] = {
     type({}.items()): (lambda v: [list(v)], lambda items: dict(items).items()),
     Counter: (lambda v: [dict(v)], Counter),
     OrderedDict: (lambda v: [dict(v)], OrderedDict),
-    defaultdict: (lambda v: [_factory(v.default_factory), dict(v)], defaultdict),
+    # What makes a default stays with the program, unless it is built in.
+    defaultdict: (
+        lambda v: [v.default_factory if id(v.default_factory) in _NAMES else None, dict(v)],
+        defaultdict,
+    ),
     UserDict: (lambda v: [v.data], UserDict),
     UserList: (lambda v: [v.data], UserList),
     UserString: (lambda v: [v.data], UserString),
@@ -94,11 +125,23 @@ _MADE: dict[type, tuple[_Parts, Callable[..., Any]]] = {
     re.Pattern: (lambda v: [v.pattern, v.flags], re.compile),
     uuid.UUID: (lambda v: [str(v)], uuid.UUID),
     pathlib.PurePath: (lambda v: [str(v)], pathlib.Path),
+    BaseException: (described, exception),
 }
 """By type: the parts of a value, and what makes it of them again."""
 
-_MAKERS = {kind.__name__: make for kind, (_, make) in _MADE.items()}
-_MAKERS |= {"namedtuple": _named, "enum": _member}
+_EXACT: dict[type, Callable[[Any], Any]] = {
+    int: int.__pos__,
+    float: float.__float__,
+    str: str.__str__,
+}
+"""What gives the value itself, of an object of a subclass."""
+
+_MAKERS: dict[str, Callable[..., Any]] = {kind.__name__: make for kind, (_, make) in _TYPES.items()}
+_MAKERS |= {
+    "builtin": _BUILT_IN.__getitem__,
+    "namedtuple": lambda name, fields, items: _tuple_class(name, tuple(fields))(*items),
+    "enum": lambda kind, name, value: _enumeration(kind, name, value)[name],
+}
 
 _WRAPPED = ("Counter", "OrderedDict", "defaultdict", "UserDict", "UserList", "UserString",
             "namedtuple", "enum")  # fmt: skip
@@ -107,81 +150,50 @@ _WRAPPED = ("Counter", "OrderedDict", "defaultdict", "UserDict", "UserList", "Us
 _FUNCTIONS = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
 """Functions that are equal where they are bound to the same object: taken as if they were not."""
 
-_BASES = {int, float, complex, str, bytes, list, dict, *_SEQUENCES, *_MADE}
-
-_BUILT_IN = {name: value for name, value in vars(builtins).items() if not name.startswith("_")}
-_NAMES = {id(value): name for name, value in _BUILT_IN.items()}
-
-# Held here, so that a program that replaces builtins is still judged by what it returns.
-_type, _hex, _items, _id, _tuple, _enum = type, hex, dict.items, id, tuple, enum.Enum
-
 
 class UnplainError(Exception):
     """A value that has no encoding; the message names its type or says why."""
 
 
 def _refuse(value: Any) -> Any:
-    raise UnplainError(f"type {_type(value).__name__}")
-
-
-def _unknown(kind: str, content: Any) -> Any:
-    raise ValueError(f"no such type: {kind}")
+    raise UnplainError(f"type {type(value).__name__}")
 
 
 def encode(value: Any, other: Callable[[Any], Any] = _refuse, depth: int = DEPTH) -> Any:
     """A value as what ``json.dumps`` takes.
 
-    Args:
-        value: anything.
-        other: gives the encoding of an object that is equal to itself alone; raises as this does.
-        depth: levels of nesting that are left.
+    ``other`` gives the encoding of an object that is equal to itself alone, or raises as this does.
 
     Raises:
         UnplainError: it is, or contains, something that has no encoding.
     """
-    kind = _type(value)
+    kind = type(value)
     if value is None or kind is bool or kind is str or kind is float:
         return value
-    if kind is int:
-        # Decimal digits of a large number take quadratic time, and Python limits them.
-        return value if -_SMALL <= value < _SMALL else {"int": _hex(value)}
+    if kind is int and -_SMALL <= value < _SMALL:
+        return value
     if depth == 0:
         raise UnplainError(f"something nested more than {DEPTH} levels deep")
-    if name := _NAMES.get(_id(value)):
-        return {"builtin": name}
-    base = next((base for base in kind.__mro__ if base in _BASES), object)
+    if name := _NAMES.get(id(value)):
+        return {"builtin": [name]}
+    base = next((base for base in kind.__mro__ if base in _TYPES or base in _EXACT), object)
     if kind in _FUNCTIONS or is_dataclass(kind):
         return other(value)
     if kind.__eq__ is not base.__eq__:
         return _refuse(value)
     if base is object:
         return other(value)
-
-    def inner(item: Any) -> Any:
-        return encode(item, other, depth - 1)
-
-    if base in _MADE:
-        return {base.__name__: [inner(part) for part in _MADE[base][0](value)]}
-    if isinstance(value, _enum) and base in (int, str) and type(value.name) is str:
-        return {"enum": [kind.__name__, value.name, inner(base(value.value))]}
-    if base is int:
-        return inner(int.__pos__(value))
-    if base is float:
-        return float.__float__(value)
-    if base is str:
-        return str.__str__(value)
-    if base is bytes:
-        return {"bytes": bytes.hex(value)}
-    if base is complex:
-        return {"complex": [value.real, value.imag]}
-    if base is list:
-        return [inner(item) for item in list.__iter__(value)]
-    if base is dict:
-        return {"dict": [[inner(k), inner(v)] for k, v in _items(value)]}
-    items = [inner(item) for item in base.__iter__(value)]  # type: ignore[attr-defined]
-    if base is _tuple and kind is not base and hasattr(kind, "_fields"):
-        return {"namedtuple": [kind.__name__, list(kind._fields), items]}
-    return {_SEQUENCES[base]: items}
+    parts: Any
+    if isinstance(value, enum.Enum) and base in (int, str) and type(value.name) is str:
+        tag, parts = "enum", [kind.__name__, value.name, base(value.value)]
+    elif base in _EXACT and kind is not base:
+        return encode(_EXACT[base](value))
+    elif base is tuple and hasattr(kind, "_fields"):
+        tag, parts = "namedtuple", [kind.__name__, [*kind._fields], [*tuple.__iter__(value)]]
+    else:
+        tag, parts = base.__name__, _TYPES[base][0](value)
+    encoded = [encode(part, other, depth - 1) for part in parts]
+    return {tag: encoded} if base is not list else encoded
 
 
 def is_dataclass(kind: type) -> bool:
@@ -190,12 +202,10 @@ def is_dataclass(kind: type) -> bool:
     return bool(getattr(parameters, "eq", False))
 
 
-def decode(data: Any, other: Callable[[str, Any], Any] = _unknown) -> Any:
+def decode(data: Any, other: Callable[[str, Any], Any]) -> Any:
     """The value that was encoded, built of types of the standard library only.
 
-    Args:
-        data: an encoding, or anything.
-        other: gives what the ``other`` of the encoder encoded; raises as this does.
+    ``other`` gives what that of the encoder encoded, by its key, and raises for all else.
 
     Raises:
         ValueError: nothing was encoded like that.
@@ -204,15 +214,11 @@ def decode(data: Any, other: Callable[[str, Any], Any] = _unknown) -> Any:
         return [decode(item, other) for item in data]
     if type(data) is not dict:
         return data
-    if len(data) != 1:
-        raise ValueError("not a value")
-    ((kind, content),) = data.items()
     try:
-        return _decode_tagged(kind, content, other)
-    except ValueError:
-        raise
+        ((kind, content),) = data.items()
+        return _MAKERS[kind](*decode(content, other)) if kind in _MAKERS else other(kind, content)
     except Exception as error:
-        raise ValueError(f"not a {kind}") from error
+        raise ValueError("not a value") from error
 
 
 def matches(expected: Any, data: Any) -> bool:
@@ -224,86 +230,48 @@ def matches(expected: Any, data: Any) -> bool:
 
     The data is never decoded here: it may have been made to be slow to put into a set.
     """
+    kind, parts = ("list", data) if type(data) is list else ("", [])
     if type(data) is dict and len(data) == 1:
-        ((kind, content),) = data.items()
-        if kind in _WRAPPED and type(content) is list and content:
-            return matches(expected, content[-1])
-        if kind == "tuple" and type(expected) is list:
-            data = content
-        elif type(expected) in (int, float):
-            return _same_number(expected, kind, content)
-        elif kind == "dict" and type(expected) is dict:
-            return _same_items(expected, content)
-    if type(expected) is list:
-        return (
-            type(data) is list and len(data) == len(expected) and all(map(matches, expected, data))
-        )
-    if type(expected) is float:
-        return type(data) in (int, float) and data == expected
-    return type(expected) is not dict and type(data) is type(expected) and data == expected
+        ((kind, parts),) = data.items()
+        if type(parts) is not list:
+            return False
+    if kind in _WRAPPED and parts:
+        return matches(expected, parts[-1])
+    match expected:
+        case list():
+            same_length = kind in ("list", "tuple") and len(parts) == len(expected)
+            return same_length and all(map(matches, expected, parts))
+        case dict():
+            return kind == "dict" and _same_items(expected, parts)
+        case int() | float() if kind and type(expected) is not bool:
+            return _same_number(expected, kind, parts)
+    one_type = type(data) is type(expected) or (type(expected), type(data)) == (float, int)
+    return one_type and bool(data == expected)
 
 
-def _same_number(expected: float, kind: str, content: Any) -> bool:
+def _same_number(expected: float, kind: str, parts: list[Any]) -> bool:
     try:
-        if kind == "int" and type(content) is str:
-            return int(content, 16) == expected
-        if kind == "Decimal" and type(content) is list and type(content[0]) is str:
-            return Decimal(content[0]) == expected
-        if kind == "Fraction" and type(content) is list:
-            return all(map(matches, expected.as_integer_ratio(), content)) and len(content) == 2
-    except (ValueError, IndexError, OverflowError, InvalidOperation):
+        match kind, parts:
+            case "int", [str(digits)]:
+                return int(digits, 16) == expected
+            case "Decimal", [str(digits)]:
+                return Decimal(digits) == expected
+            case "Fraction", _:
+                return matches([*expected.as_integer_ratio()], parts)
+    except (ValueError, ArithmeticError):
         pass
     return False
 
 
-def _same_items(expected: dict[str, Any], pairs: Any) -> bool:
-    if type(pairs) is not list or len(pairs) != len(expected):
-        return False
-    if not all(type(pair) is list and len(pair) == 2 for pair in pairs):
-        return False
-    pairs = [(_text(key), value) for key, value in pairs]
-    if not all(type(key) is str for key, _ in pairs):
-        return False
-    given = dict(pairs)
-    return given.keys() == expected.keys() and all(
-        matches(value, given[key]) for key, value in expected.items()
+def _same_items(expected: dict[str, Any], pairs: list[Any]) -> bool:
+    given = {}
+    for pair in pairs:
+        match pair:
+            # A member of an enumeration of strings is its string.
+            case [str(key), value] | [{"enum": [_, _, str(key)]}, value]:
+                given[key] = value
+            case _:
+                return False
+    return len(pairs) == len(expected) == len(given) and all(
+        key in given and matches(value, given[key]) for key, value in expected.items()
     )
-
-
-def _text(key: Any) -> Any:
-    """A key without what wraps it: a member of an enumeration of strings is its string."""
-    match key:
-        case {"enum": [_, _, str(text)]}:
-            return text
-    return key
-
-
-def _factory(factory: Any) -> Any:
-    """What makes a default, where it is built in; the others stay with the program."""
-    return factory if _id(factory) in _NAMES else None
-
-
-def _decode_tagged(kind: str, content: Any, other: Callable[[str, Any], Any]) -> Any:
-    if kind == "int":
-        return int(content, 16)
-    if kind == "bytes":
-        return bytes.fromhex(content)
-    if kind == "complex":
-        real, imaginary = content
-        return complex(real, imaginary)
-    if kind == "builtin":
-        return _BUILT_IN[content]
-    if kind in _MAKERS:
-        return _MAKERS[kind](*[decode(part, other) for part in content])
-    if kind not in (*_SEQUENCES.values(), "dict"):
-        return other(kind, content)
-    if type(content) is not list:
-        raise ValueError(f"not a {kind}")
-    if kind == "dict":
-        result: Any = {decode(key, other): decode(value, other) for key, value in content}
-    else:
-        made = {"tuple": tuple, "set": set, "frozenset": frozenset}[kind]
-        result = made([decode(item, other) for item in content])
-    if len(result) != len(content):
-        raise ValueError(f"not a {kind}: duplicates")
-    return result

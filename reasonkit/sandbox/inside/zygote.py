@@ -1,6 +1,6 @@
 """A clean interpreter that forks a sandboxed process for each request.
 
-It is started by path, with an empty environment and without site-packages, imports what programs
+It is started with an empty environment and without site-packages, imports what programs
 often use, and sees only descriptors and limits: programs, tests and answers pass between the
 launcher and the sandboxed process directly. It dies with its launcher, and all runs with it.
 
@@ -13,7 +13,6 @@ sent on the leash.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -28,9 +27,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from . import child, layers
-from .namespaces import Namespaces
+from . import child, frames, layers
+from .kernel import call, die_with_parent
+from .namespaces import SCRATCH_BYTES, SCRATCH_FILES, Namespaces
 
 REQUEST = struct.Struct(">QI")
 """Bytes of address space and seconds of processor time."""
@@ -44,7 +45,6 @@ _OPEN_FILES = 4096
 _LOOK_AT_DISK = 50
 """Milliseconds between looks at scratch folders that nothing else bounds."""
 
-_PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8
 
 _PRELOADED = """
@@ -55,92 +55,90 @@ string struct textwrap threading time traceback types typing unittest uuid zlib
 """
 
 
+@dataclass
+class Run:
+    """A sandboxed process: its leash, its scratch folder where nothing bounds that, its excess."""
+
+    leash: int
+    scratch: str
+    full: bool = False
+
+
+@dataclass
 class Zygote:
     """Forks runs and watches over them until its launcher is gone.
 
-    Args:
-        control: where requests come from.
+    Attributes:
         parent: a descriptor that becomes readable when the launcher's process ends, or None.
         folder: where scratch folders are made, unless there are namespaces.
-        taken: the layers of isolation.
-        namespaces: those of this process, if they are among the layers.
     """
 
-    def __init__(
-        self,
-        control: socket.socket,
-        parent: int | None,
-        folder: str,
-        taken: Sequence[str],
-        namespaces: Namespaces | None,
-    ) -> None:
-        self._control, self._parent, self._folder = control, parent, folder
-        self._layers, self._namespaces = taken, namespaces
-        self._leashes: dict[int, int] = {}
-        self._scratch: dict[int, str] = {}
-        self._full: set[int] = set()
+    control: socket.socket
+    parent: int | None
+    folder: str
+    taken: Sequence[str]
+    namespaces: Namespaces | None
+
+    def __post_init__(self) -> None:
+        self._runs: dict[int, Run] = {}
         self._poll = select.poll()
         self._woken, wake = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for descriptor in (control.fileno(), self._woken, parent):
+        for descriptor in (self.control.fileno(), self._woken, self.parent):
             if descriptor is not None:
                 self._poll.register(descriptor, select.POLLIN)
 
     def work(self) -> None:
         """Serves requests until the launcher is gone; then ends every run."""
         while True:
-            ready = {fd for fd, _ in self._poll.poll(_LOOK_AT_DISK if self._scratch else None)}
-            if self._parent in ready:
+            bounded = self.namespaces is not None or not self._runs
+            ready = {fd for fd, _ in self._poll.poll(None if bounded else _LOOK_AT_DISK)}
+            if self.parent in ready:
                 break
             if self._woken in ready:
                 os.read(self._woken, 1 << 12)
-            for pid, leash in self._leashes.items():
-                if leash in ready:
-                    self._poll.unregister(leash)
+            for pid, run in self._runs.items():
+                if run.leash in ready:
+                    self._poll.unregister(run.leash)
                     _kill(pid)
-            if self._control.fileno() in ready and not self._accept():
+            if self.control.fileno() in ready and not self._accept():
                 break
-            for pid, scratch in self._scratch.items():
-                if _too_large(scratch):
-                    self._full.add(pid)
+            for pid, run in self._runs.items():
+                if run.scratch and _too_large(run.scratch):
+                    run.full = True
                     _kill(pid)
             self._reap()
-        for pid in self._leashes:
+        for pid in self._runs:
             _kill(pid)
-        while self._leashes:
+        while self._runs:
             time.sleep(0.01)
             self._reap()
 
     def _accept(self) -> bool:
         """Starts the run that is asked for; False at the end of requests."""
-        request, descriptors, _, _ = socket.recv_fds(self._control, REQUEST.size, 4)
+        request, descriptors, _, _ = socket.recv_fds(self.control, REQUEST.size, 4)
         if not request:
             return False
-        memory, seconds = REQUEST.unpack(request)
-        leash = descriptors[1]
-        scratch = ""
+        run = Run(descriptors.pop(1), "")
         try:
-            if self._namespaces is None:
-                scratch = tempfile.mkdtemp(dir=self._folder)
-            pid = os.fork() if self._namespaces is None else self._namespaces.fork()
+            if self.namespaces is None:
+                run.scratch = tempfile.mkdtemp(dir=self.folder)
+            pid = os.fork() if self.namespaces is None else self.namespaces.fork()
         except OSError:
             # The closed leash tells the launcher.
-            os.close(leash)
-            if scratch:
-                os.rmdir(scratch)
+            os.close(run.leash)
+            if run.scratch:
+                os.rmdir(run.scratch)
         else:
             if not pid:
-                self._become(descriptors, scratch, memory, seconds)
-            self._leashes[pid] = leash
-            self._poll.register(leash, select.POLLIN)
-            if scratch:
-                self._scratch[pid] = scratch
+                self._become(descriptors, run.scratch, *REQUEST.unpack(request))
+            self._runs[pid] = run
+            self._poll.register(run.leash, select.POLLIN)
         for descriptor in descriptors:
-            if descriptor != leash:
-                os.close(descriptor)
+            os.close(descriptor)
         return True
 
     def _become(self, descriptors: Sequence[int], scratch: str, memory: int, seconds: int) -> None:
@@ -148,36 +146,37 @@ class Zygote:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            layers.enter(self._layers, self._namespaces, scratch, memory, seconds)
-            pipe, _, *outputs = descriptors
+            layers.enter(self.taken, self.namespaces, scratch, memory, seconds)
+            pipe, *outputs = descriptors
             for target, output in enumerate(outputs, start=1):
                 os.dup2(output, target)
-            os.dup2(pipe, child.PIPE)
-            os.closerange(child.PIPE + 1, _OPEN_FILES)
+            os.dup2(pipe, frames.PIPE)
+            os.closerange(frames.PIPE + 1, _OPEN_FILES)
             child.main()
         finally:
             os._exit(1)
 
     def _reap(self) -> None:
-        while self._leashes:
+        while self._runs:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            leash = self._leashes.pop(pid)
-            if scratch := self._scratch.pop(pid, ""):
+            run = self._runs.pop(pid)
+            if run.scratch:
                 with contextlib.suppress(OSError):
-                    remove(scratch)
-            code = DISK_FULL if pid in self._full else os.waitstatus_to_exitcode(status)
-            self._full.discard(pid)
+                    remove(run.scratch)
+            code = DISK_FULL if run.full else os.waitstatus_to_exitcode(status)
             with contextlib.suppress(KeyError):
-                self._poll.unregister(leash)
+                self._poll.unregister(run.leash)
             with contextlib.suppress(OSError):
-                os.write(leash, STATUS.pack(code))
-            os.close(leash)
+                os.write(run.leash, STATUS.pack(code))
+            os.close(run.leash)
 
 
 def main() -> None:
     """Finds the layers that work, says so, and serves; options are JSON in the first argument."""
+    # It led here; programs import the standard library alone.
+    del sys.path[0]
     options = json.loads(sys.argv[1])
     control = socket.socket(fileno=os.dup(0))
     os.dup2(1, 0)
@@ -186,20 +185,18 @@ def main() -> None:
         parent = os.pidfd_open(options["parent"])
     if os.getppid() != options["parent"]:
         return
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    layers.limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
     _preload()
     taken = layers.usable(options["layers"])
     namespaces = None
     if "namespaces" in taken:
-        namespaces = layers.new_namespaces()
+        namespaces = Namespaces()
         if not namespaces.settle():
             # Only its death matters now: the zygote's follows.
             control.close()
             os.wait()
             return
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        die_with_parent()
     folder = tempfile.mkdtemp(prefix="reasonkit-", dir=options["folder"]) if not namespaces else ""
     try:
         control.sendall(json.dumps([taken, folder]).encode() + b"\n")
@@ -221,7 +218,7 @@ def _preload() -> None:
     site.setcopyright()
     if sys.platform == "linux":
         # Each thread's arena reserves address space, which is limited.
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+        call("mallopt", _M_ARENA_MAX, 2)
 
 
 def _kill(pid: int) -> None:
@@ -240,7 +237,7 @@ def _too_large(folder: str) -> bool:
             with os.scandir(folders.pop()) as entries:
                 for entry in entries:
                     files += 1
-                    if files > layers.SCRATCH_FILES:
+                    if files > SCRATCH_FILES:
                         return True
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
@@ -252,15 +249,11 @@ def _too_large(folder: str) -> bool:
     except OSError:
         # A path too long, or a folder that was made unreadable.
         return True
-    return size > layers.SCRATCH_BYTES
+    return size > SCRATCH_BYTES
 
 
 def remove(folder: str) -> None:
-    """Removes a folder however deep it is, by lifting what is nested to its top.
-
-    Raises:
-        OSError: there is no such folder, or it is another user's.
-    """
+    """Removes a folder however deep it is, by lifting what is nested to its top; or an OSError."""
     while True:
         nested = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
         if not nested:
@@ -277,3 +270,7 @@ def remove(folder: str) -> None:
                     os.unlink(inner.path)
             os.rmdir(entry.path)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from reasonkit.models.abacus import tokenizer as abacus_tokenizer
-from reasonkit.models.abacus.muon import orthogonalise
+from reasonkit.models.abacus.pretrain import orthogonalise
 
 
 @pytest.mark.parametrize("scale", ["0.001", pytest.param("0.01", marks=pytest.mark.slow)])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reasonkit.rewards.linter import expressions
+from reasonkit.rewards.linter import puzzles
 from reasonkit.rewards.linter.attacks import ATTACKS, BLIND_SPOTS
 from reasonkit.rewards.linter.candidates import candidates, choose
 from reasonkit.rewards.linter.solutions import solutions, wrong_answer
@@ -46,10 +46,9 @@ def test_attacks_apply_where_the_question_has_what_they_need() -> None:
 
 def test_solutions_come_in_pairs_that_differ_only_in_the_answer() -> None:
     made = list(solutions(SUM))
-    assert [s.right for s in made] == [True, False] * (len(made) // 2)
-    for right, wrong in zip(made[::2], made[1::2], strict=True):
-        assert right.style == wrong.style
-        assert right.text.replace("27", "28") == wrong.text
+    for (style, text, right), wrong in zip(made[::2], made[1::2], strict=True):
+        assert right
+        assert wrong == (style, text.replace("27", "28"), False)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ def test_questions_are_spread_over_the_data() -> None:
 def test_a_puzzle_is_told_by_its_reference(
     question: str, answer: str, numbers: tuple[int, ...] | None
 ) -> None:
-    found = expressions.puzzle(asked(question, answer))
+    found = puzzles.puzzle(asked(question, answer))
     assert (found.numbers if found else None) == numbers
 
 
@@ -113,8 +112,8 @@ def test_a_puzzle_is_told_by_its_reference(
 def test_other_operators_reach_the_target_and_the_wrong_answer_misses_it(
     numbers: list[int], target: int
 ) -> None:
-    puzzle = expressions.Puzzle(tuple(numbers), target)
-    for text in expressions.with_other_operators(puzzle):
+    puzzle = puzzles.Puzzle(tuple(numbers), target)
+    for text in puzzles.with_other_operators(puzzle):
         assert eval(text) == target
         assert any(sign in text for sign in ("**", "//", "%", "<<", "|", "^"))
-    assert Fraction(eval(expressions.wrong(puzzle))) != target
+    assert Fraction(eval(puzzles.wrong(puzzle))) != target

@@ -136,9 +136,8 @@ def test_values_outside_the_declared_range_are_caught(check: Callable[..., Repor
     from reasonkit.rewards import REWARDS, WeightedReward
     from reasonkit.rewards.linter.candidates import Candidate, completion
     from reasonkit.rewards.linter.conduct import keeps_range
-    from reasonkit.rewards.linter.solutions import Solution
 
-    put = [Candidate(completion("9"), Solution("9", "tags", True))] * 2
+    put = [Candidate(completion("9"), right=True, style="tags")] * 2
     narrow = WeightedReward(replace(REWARDS["answer"], range=(0.0, 0.5)))
     (finding,) = keeps_range(narrow, put, [0.5, 1.0])
     assert finding.what == "a value outside its range, 0 to 0.5"

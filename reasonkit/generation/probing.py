@@ -1,0 +1,171 @@
+"""Finds out, by short requests, what a server of chat completions takes.
+
+Several samples at once (``n``) or one a request, log-probabilities or none, which name of the token
+limit, which of the settings of sampling. What was asked for is sent in full, since a server may
+have defaults of its own for what is left out; only where it refuses to be told so is a setting left
+out, and only one that changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from reasonkit.errors import RefusedError
+from reasonkit.generation import Sampling
+from reasonkit.servers.chat import CHAT, completions
+from reasonkit.servers.errors import UnansweredError, first_taken
+from reasonkit.types import Completion, Message
+
+if TYPE_CHECKING:
+    from reasonkit.servers.client import Server
+
+PROBE_TOKENS, MORE_PROBE_TOKENS = 16, 1024
+"""Tokens of a short request; and for a model that has to think before it can say anything."""
+
+LIMITS = ("max_tokens", "max_completion_tokens")
+
+HELLO: list[Message] = [{"role": "user", "content": "What is 2+2*6?"}]
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a server takes.
+
+    Attributes:
+        n: several samples a request.
+        logprobs: whether it gives log-probabilities.
+        limit: its name for the most tokens of a completion.
+        tokens: of a request that is short, but long enough for its model.
+    """
+
+    n: bool
+    logprobs: bool
+    limit: str
+    tokens: int = PROBE_TOKENS
+
+    def __str__(self) -> str:
+        several = "several samples" if self.n else "one sample"
+        return f"{several} a request, {'with' if self.logprobs else 'no'} log-probabilities"
+
+
+class Chat:
+    """A model behind a server; for what each argument means see `EndpointEngine`.
+
+    Attributes:
+        abilities: once `connect` has found them out.
+    """
+
+    def __init__(
+        self, server: Server, model: str | None, extra: Mapping[str, Any], logprobs: bool
+    ) -> None:
+        self.server = server
+        self.model = model
+        self.abilities: Abilities | None = None
+        self._extra = dict(extra)
+        self._logprobs = logprobs
+        self._fields: dict[Sampling, dict[str, float]] = {}
+
+    async def ask(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        n: int,
+        abilities: Abilities,
+        fields: Mapping[str, float],
+        *tries: int,
+    ) -> list[Completion]:
+        """At most ``n`` completions of a prompt.
+
+        Raises:
+            UnansweredError: there were none.
+        """
+        body = {"model": self.model, "messages": list(messages), **fields}
+        body[abilities.limit] = max_tokens
+        if n > 1:
+            body["n"] = n
+        if abilities.logprobs:
+            body["logprobs"] = True
+        return await self.server.ask(
+            CHAT,
+            {**body, **self._extra},
+            lambda answer: completions(answer, max_tokens),
+            sum(len(message["content"]) for message in messages) // 4 + n * max_tokens,
+            *tries,
+        )
+
+    async def _greet(self, abilities: Abilities, fields: Mapping[str, float]) -> list[Completion]:
+        n = 2 if abilities.n else 1
+        return await self.ask(HELLO, abilities.tokens, n, abilities, fields)
+
+    async def connect(self) -> None:
+        """Finds the server's `Abilities`, and its model where none was named.
+
+        Raises:
+            RefusedError: there are several models.
+            UnansweredError: it isn't such a server, or can't be asked.
+        """
+        if self.abilities is not None:
+            return
+        self.model = self.model or await self._only_model()
+        wants = (True, False) if self._logprobs else (False,)
+        ways = [
+            Abilities(n, logprobs, limit, tokens)
+            for tokens in (PROBE_TOKENS, MORE_PROBE_TOKENS)
+            for limit in LIMITS
+            for n in (True, False)
+            for logprobs in wants
+        ]
+
+        def telling(refusals: Sequence[UnansweredError]) -> UnansweredError:
+            # What is said of the usual name of the limit, unless it is that name which is refused.
+            usual, other = refusals[-1 - 2 * len(wants)], refusals[-1]
+            return other if LIMITS[0] in usual.line else usual
+
+        way, given = await first_taken(ways, lambda way: self._greet(way, {}), telling)
+        logprobs = way.logprobs and all(one.mean_logprob is not None for one in given)
+        self.abilities = replace(way, n=len(given) > 1, logprobs=logprobs)
+        self.server.works = True
+
+    async def fields(self, sampling: Sampling) -> dict[str, float]:
+        """The fields that make the server sample so; the first time it is asked.
+
+        Raises:
+            UnansweredError: it doesn't, or can't be asked.
+        """
+        assert self.abilities is not None
+        way = replace(sampling, max_tokens=0, seed=0, stop=())
+        if way in self._fields:
+            return self._fields[way]
+        wanted = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        # The API itself has neither; servers that don't know them refuse them by name.
+        others = {"top_k": sampling.top_k, "min_p": sampling.min_p}
+        wanted |= {name: value for name, value in others.items() if value}
+        idle = [name for name in ("top_p", "temperature") if wanted[name] == 1]
+        if sampling.temperature == 0:
+            idle = ["top_p"]
+        ways = [
+            {name: value for name, value in wanted.items() if name not in left_out}
+            for left_out in ([], *([name] for name in idle), idle)
+        ]
+        one_by_one = replace(self.abilities, n=False, logprobs=False)
+        try:
+            self._fields[way], _ = await first_taken(
+                ways, lambda fields: self._greet(one_by_one, fields)
+            )
+        except UnansweredError as error:
+            if error.is_refusal:
+                said = ", ".join(f"{name} {value:g}" for name, value in wanted.items())
+                error.line = f"it can't be sampled with {said}: {error.line}"
+            raise
+        return self._fields[way]
+
+    async def _only_model(self) -> str:
+        served = await self.server.ask(
+            "/models", None, lambda answer: [str(model["id"]) for model in answer["data"]]
+        )
+        if len(served) != 1:
+            listed = ", ".join(served[:20]) or "none"
+            raise RefusedError(f"{self.server.url}: name one of the models it serves: {listed}")
+        return served[0]

@@ -1,0 +1,214 @@
+"""What a policy is worth: measured once under a name, and read from the run from then on.
+
+Accuracy before, between and after; how it writes; and how it answers general prompts.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any, Literal
+
+from reasonkit import console, processes
+from reasonkit.evaluation import Evaluation, evaluate, paired
+from reasonkit.generation import Engine, Sampling
+from reasonkit.plan import Plan
+from reasonkit.prompts import WORDINGS
+from reasonkit.rewards import language, readability
+from reasonkit.rewards.guard import Guard
+from reasonkit.runs import Run
+from reasonkit.sandbox import isolation
+from reasonkit.statistics import Mean, interval_of_means
+from reasonkit.types import Example
+
+
+def measure(
+    run: Run,
+    name: str,
+    engine: Engine,
+    plan: Plan[Any],
+    examples: Sequence[Example],
+    wording: str | None = None,
+    temperature: float = 0.0,
+) -> Evaluation:
+    """Accuracy of one completion a question, kept under a name.
+
+    Each process answers its share of the questions. It is read from the run where it was measured
+    already. The isolation that programs run under is kept in ``run.json``.
+
+    Args:
+        wording: as of `evaluation.evaluate`.
+        temperature: 0 for greedy completions.
+    """
+    path = run.evaluations / f"{name}.json"
+    if processes.from_main(path.exists):
+        return Evaluation.load(path)
+    if any(example.tests for example in examples):
+        run.update(sandbox=isolation())
+    sampling = Sampling(plan.longest, temperature=temperature)
+    own = processes.share(examples)
+    answered = Evaluation(())
+    with console.progress(len(own), f"evaluating {name}") as (bar, task):
+        if own or not examples:
+            answered = evaluate(
+                engine,
+                own,
+                sampling,
+                wording,
+                allow_weaker=plan.allow_weaker,
+                progress=lambda n: bar.update(task, completed=n),
+            )
+    parts = processes.gathered(answered)
+    verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
+    done = Evaluation(verdicts, max(part.seconds for part in parts))
+    if run.leads:
+        done.save(path)
+    a = done.accuracy
+    console.note(f"{name}: {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}, n = {a.n})")
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The untrained model on the test questions.
+
+    Attributes:
+        asked: directly.
+        worded: with each step-by-step wording, by its name; empty where that isn't measured.
+    """
+
+    asked: Evaluation
+    worded: dict[str, Evaluation]
+
+    def compared(self, after: Evaluation, *others: Evaluation) -> dict[str, Any]:
+        """Before, after and their paired differences, as they stand in ``summary.json``.
+
+        Args:
+            others: evaluations whose tokens are counted too.
+        """
+        best = max(self.worded.values(), key=lambda e: e.accuracy.accuracy, default=self.asked)
+        measured = (self.asked, *self.worded.values(), after, *others)
+        return {
+            "before": self.asked.to_summary(),
+            "after": after.to_summary(),
+            "baselines": {name: e.to_summary() for name, e in self.worded.items()},
+            "paired": asdict(paired(self.asked.verdicts, after.verdicts)),
+            "paired_with_best_wording": asdict(paired(best.verdicts, after.verdicts)),
+            "tokens_evaluated": sum(e.tokens for e in measured),
+            "evaluation_seconds": sum(e.seconds for e in measured),
+            "peak_memory_bytes": max(processes.gathered(peak_memory())),
+        }
+
+
+def measure_before(run: Run, engine: Engine, plan: Plan[Any]) -> Before:
+    """Measures the untrained model on test; with ``--baselines`` in each of `WORDINGS` too."""
+
+    def measured(name: str, wording: str | None = None) -> Evaluation:
+        return measure(run, name, engine, plan, plan.splits.test, wording)
+
+    names = WORDINGS if plan.config.baselines else ()
+    return Before(measured("before"), {name: measured(f"before-{name}", name) for name in names})
+
+
+def validation(run: Run, name: str, engine: Engine, plan: Plan[Any]) -> dict[str, float]:
+    """Accuracy on the validation split, as it stands in ``metrics.jsonl``."""
+    done = measure(run, name, engine, plan, plan.splits.validation)
+    return {
+        "validation": done.accuracy.accuracy,
+        "validation_low": done.accuracy.low,
+        "validation_high": done.accuracy.high,
+        "validation_tokens": done.mean_tokens,
+    }
+
+
+def form(done: Evaluation) -> dict[str, float]:
+    """Shares, means over the completions: in the format, of the language, written out."""
+    texts = [verdict.text for verdict in done.verdicts]
+    return {
+        "format": done.format,
+        "language": fmean(map(language.share, texts)),
+        "readability": fmean(map(readability.share, texts)),
+    }
+
+
+def appraise(run: Run, name: str, engine: Engine, plan: Plan[Any]) -> dict[str, Any]:
+    """A policy on the validation split: a row of ``stages`` in ``summary.json``.
+
+    Greedily, and under ``sampled`` with one completion a question at temperature 1, which shows
+    what a greedy completion hides; under ``general`` what it makes of general prompts.
+
+    Args:
+        name: of the measurements in the run.
+    """
+    examples = plan.splits.validation
+    greedy = measure(run, name, engine, plan, examples)
+    sampled = measure(run, f"{name}-sampled", engine, plan, examples, temperature=1.0)
+    means = general(run, f"{name}-general", engine, plan, "validation")
+    return {
+        **asdict(greedy.accuracy),
+        **form(greedy),
+        "mean_tokens": greedy.mean_tokens,
+        "sampled": {**asdict(sampled.accuracy), **form(sampled)},
+        "general": {reward: asdict(mean) for reward, mean in means.items()},
+    }
+
+
+def general(
+    run: Run, name: str, engine: Engine, plan: Plan[Any], split: Literal["validation", "test"]
+) -> dict[str, Mean]:
+    """How greedy answers to the plan's general prompts score, by the rewards of their task.
+
+    Kept in the run under a name, with the completions; read from there where it was measured.
+    Empty where there are no such prompts.
+    """
+    if plan.general is None:
+        return {}
+    path = run.evaluations / f"{name}.json"
+    prompts: list[Example] = getattr(plan.general, split)
+
+    def kept() -> list[dict[str, Any]]:
+        if not path.exists():
+            completions = _answered(prompts, engine, plan)
+            run.write_json(f"evaluations/{name}.json", {"completions": completions})
+        saved: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["completions"]
+        return saved
+
+    saved = processes.from_main(kept)
+    columns = {reward: [c["rewards"][reward] for c in saved] for reward in saved[0]["rewards"]}
+    return {
+        reward: interval_of_means([value for value in column if value is not None])
+        for reward, column in columns.items()
+    }
+
+
+def _answered(prompts: list[Example], engine: Engine, plan: Plan[Any]) -> list[dict[str, Any]]:
+    """A greedy answer to each general prompt, with its rewards."""
+    weighted = [w for w in plan.rewards if w.task == prompts[0].task]
+    sampling = Sampling(plan.longest, temperature=0)
+    sampled = {group.example.id: group for group in engine.sample(prompts, 1, sampling)}
+    groups = [sampled[prompt.id] for prompt in prompts]
+    scored = Guard(weighted, plan.config.reward_timeout).score_all(groups)
+    return [
+        {
+            "prompt": group.example.question,
+            "completion": group.completions[0].text,
+            "tokens": group.completions[0].tokens,
+            "rewards": {reward: values[0] for reward, values in scores.items()},
+        }
+        for group, scores in zip(groups, scored, strict=True)
+    ]
+
+
+def peak_memory() -> int:
+    """Bytes: the most that was held, on the GPU where there is one, else by this process."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

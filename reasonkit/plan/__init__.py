@@ -1,0 +1,216 @@
+"""From settings to a plan: names, data and rewards, resolved and checked before weights are loaded.
+
+Every command begins here, so that a wrong name or a broken row costs nothing. What belongs to one
+command alone is settled in the file of its name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from reasonkit import console
+from reasonkit.answers.comparison import check_reference
+from reasonkit.config import CommonConfig, Config
+from reasonkit.errors import DataError, RefusedError, UnknownNameError
+from reasonkit.generation import Sampling
+from reasonkit.models import Model
+from reasonkit.models.loading import ResolvedModel, resolve
+from reasonkit.provenance import fingerprint
+from reasonkit.rewards import WeightedReward, allow_weaker, parse
+from reasonkit.rewards.guard import Guard
+from reasonkit.sandbox import isolation
+from reasonkit.tasks import Splits, describe, load, require_trainable, usual_rewards
+from reasonkit.tasks.rows import ROLES
+
+TRACKERS = ("tensorboard", "trackio", "wandb")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[Config]):
+    """Everything that is settled before weights are loaded.
+
+    Attributes:
+        config: with every setting that was left open filled in.
+        model: found, not loaded.
+        splits: the task's examples.
+        rewards: with their weights.
+        general: the examples of a second task that is mixed in; None where there is none.
+    """
+
+    config: Config
+    model: ResolvedModel
+    splits: Splits
+    rewards: list[WeightedReward]
+    general: Splits | None = None
+
+    @property
+    def longest(self) -> int:
+        """Tokens of a completion, at most."""
+        assert self.config.max_completion_tokens
+        return self.config.max_completion_tokens
+
+    @property
+    def allow_weaker(self) -> bool:
+        """Whether programs may run in whatever isolation there is."""
+        return allow_weaker(self.rewards)
+
+    @property
+    def data(self) -> str:
+        """A hash of the examples as they are now."""
+        return fingerprint(self.splits, self.general)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The examples and the rewards, for a table of the plan."""
+        names = [f.name for f in dataclasses.fields(self.splits)]
+        counts = [f"{len(getattr(self.splits, name))} {name}" for name in names]
+        rewards = ", ".join(self.config.reward or [])
+        return [("examples", ", ".join(counts)), ("rewards", rewards)]
+
+
+def settle(config: Config) -> Plan[Config]:
+    """Resolves all names, fills in what the registries know, reads and checks the data.
+
+    Raises:
+        RefusedError: for whatever can't be used, by name.
+    """
+    model = resolve(config.model)
+    task = describe(config.task)
+    rewards = parse(config.reward or [], str(config.device))
+    splits = load_splits(config)
+    require_trainable(config.task, splits)
+    named = config.reward or [f"{name}={w:g}" for name, w in usual_rewards(task, splits)]
+    rewards = rewards or parse(named, str(config.device))
+    check_examples(config.task, splits, rewards)
+    if getattr(config, "curriculum", False) and Guard(rewards).verifier is None:
+        raise RefusedError(
+            "--curriculum goes by what is right, and no reward tells: "
+            "add one that reads the answer, or leave --curriculum out"
+        )
+    filled = dataclasses.replace(by_model(config, model.entry), reward=named)
+    return Plan(filled, model, splits, rewards)
+
+
+def load_splits(config: CommonConfig) -> Splits:
+    """The examples of the settings' task.
+
+    Raises:
+        RefusedError: they can't be read.
+    """
+    return load(
+        config.task,
+        columns=named_columns(config.columns),
+        validation=config.validation_size,
+        test=config.test_size,
+    )
+
+
+def by_model(config: Config, entry: Model) -> Config:
+    """The settings with those filled in that depend on the model."""
+    prompt = entry.system_prompt if config.system_prompt is None else config.system_prompt
+    return dataclasses.replace(
+        config,
+        system_prompt=prompt or "",
+        max_completion_tokens=config.max_completion_tokens or entry.rl.max_completion_tokens,
+    )
+
+
+def filled(config: Config, **values: object) -> Config:
+    """The settings with these values where they leave them open."""
+    held = {name: getattr(config, name) for name in values}
+    open_ones = {name: values[name] for name, value in held.items() if value in (None, [])}
+    return dataclasses.replace(config, **open_ones)  # type: ignore[arg-type]
+
+
+def drawn_by(config: CommonConfig) -> Sampling:
+    """How completions are drawn, by settled settings."""
+    assert config.max_completion_tokens
+    names = [name for name in ("temperature", "top_p") if hasattr(config, name)]
+    given = {name: getattr(config, name) for name in names}
+    return Sampling(config.max_completion_tokens, seed=config.seed, **given)
+
+
+def divisor(flag: str, asked: int | None, usual: int, whole: int, of: str) -> int:
+    """The settings' micro-batch, or the largest up to the usual one that divides the whole.
+
+    Raises:
+        RefusedError: the one that is asked for doesn't.
+    """
+    fits = max(d for d in range(1, min(asked or usual, whole) + 1) if whole % d == 0)
+    if asked and fits != asked:
+        raise RefusedError(f"{flag} {asked} does not divide {of}: try {fits}")
+    return fits
+
+
+def check_references(task: str, splits: Splits) -> None:
+    """Makes sure that answers can be compared with every reference answer.
+
+    Raises:
+        DataError: one of them can't be parsed.
+    """
+    for example in (*splits.train, *splits.validation, *splits.test):
+        try:
+            if not example.tests:
+                check_reference(example.answer)
+        except DataError as error:
+            raise DataError(f"{example.where or f'{task}: {example.id}'}: {error}") from error
+
+
+def check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward]) -> None:
+    """Makes sure that the rewards can check every example.
+
+    Raises:
+        RefusedError: they can't, or the sandbox is too weak for programs.
+        DataError: a reference answer can't be parsed.
+    """
+    names = {weighted.reward.name for weighted in rewards}
+    examples = (*splits.train, *splits.validation, *splits.test)
+    if any(example.tests for example in examples):
+        if "answer" in names:
+            raise RefusedError(f"task {task!r} is checked by running programs: use --reward code=1")
+        if "code" not in names:
+            parse(["code"])
+        console.note(f"sandbox: {isolation()}")
+    elif "code" in names:
+        raise RefusedError(
+            f"task {task!r} has no tests to run programs against: leave out --reward code"
+        )
+    reading = [weighted.reward.name for weighted in rewards if weighted.reward.needs_answer]
+    if reading:
+        try:
+            check_references(task, splits)
+        except DataError as error:
+            raise DataError(
+                f"{error}; reward {reading[0]!r} reads it: mend it, or leave that reward out"
+            ) from error
+
+
+def named_columns(pairs: Sequence[str] | None) -> dict[str, str] | None:
+    """What ``ROLE=COLUMN`` pairs say; None where there are none.
+
+    Raises:
+        RefusedError: a pair that is none, or a role that there isn't.
+    """
+    if not pairs:
+        return None
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (left, equals, right) in zip(pairs, split, strict=True):
+        if not (left in ROLES and equals and right):
+            raise RefusedError(f"--columns {pair}: expected {'=, '.join(ROLES)}=COLUMN")
+    return {left: right for left, _, right in split}
+
+
+def require_trackers(names: Sequence[str] | None) -> None:
+    """Refuses a tracker that isn't one of `TRACKERS`, or isn't installed.
+
+    Raises:
+        RefusedError: says how to install it.
+    """
+    for name in names or []:
+        if name not in TRACKERS:
+            raise UnknownNameError("tracker", name, TRACKERS)
+        if importlib.util.find_spec(name) is None:
+            raise RefusedError(f"--report-to {name}: pip install 'reasonkit[{name}]'")

@@ -1,0 +1,48 @@
+"""The plan of supervised fine-tuning; what needs the teacher is settled where it is found."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from reasonkit.config import Distillation, DistillConfig, Only
+from reasonkit.errors import RefusedError
+from reasonkit.plan import Plan, filled, require_trackers
+from reasonkit.plan import settle as settle_names
+from reasonkit.prompts import require_known
+from reasonkit.tasks import half
+
+
+def settle(config: DistillConfig) -> Plan[DistillConfig]:
+    """The plan, with every setting that was left open filled in, but those that need the teacher.
+
+    Raises:
+        RefusedError: for whatever can't be used, by name.
+    """
+    _require_consistent(config)
+    require_trackers(config.report_to)
+    require_known(config.wording)
+    plan = settle_names(config)
+    entry = plan.model.entry
+    # A teacher's grades of the student's own samples are as noisy as a reward.
+    rates = entry.rl if config.objective == Distillation.on_policy else entry.sft
+    settled = filled(
+        plan.config,
+        questions=entry.sft.questions,
+        epochs=entry.sft.epochs,
+        batch_tokens=entry.sft.batch_tokens,
+        micro_batch_tokens=entry.sft.micro_batch_tokens,
+        learning_rate=rates.lora_learning_rate if config.lora else rates.learning_rate,
+    )
+    splits = half(config.task, plan.splits, config.part)
+    return dataclasses.replace(plan, config=settled, splits=splits)
+
+
+def _require_consistent(config: DistillConfig) -> None:
+    if config.only == Only.train and config.traces is None:
+        raise RefusedError("--only train needs --traces: a file, or a run that has sampled some")
+    if config.only == Only.traces and config.traces is not None:
+        raise RefusedError("--only traces samples traces: leave out --traces, which are there")
+    if config.objective == Distillation.on_policy:
+        for name in ("traces", "only", "general", "wording"):
+            if getattr(config, name) is not None:
+                raise RefusedError(f"--objective on-policy samples no traces: leave out --{name}")

@@ -1,0 +1,146 @@
+"""The plan's model, loaded, and the prompts as it is asked them.
+
+The system prompt is put before each question here, and prompts that leave no room are dropped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from reasonkit import console
+from reasonkit.config import CommonConfig, Config, DType
+from reasonkit.errors import DataError, RefusedError
+from reasonkit.models import chat
+from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, read_config
+from reasonkit.plan import Plan
+from reasonkit.prompts import led_by
+from reasonkit.tasks import Splits
+from reasonkit.types import Example
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def load(
+    plan: Plan[Config], dtype: DType | None = None
+) -> tuple[Plan[Config], PreTrainedTokenizerBase, PreTrainedModel]:
+    """The plan as its model is asked (`without_overlong`), with what `load_policy` gives."""
+    tokenizer, model = load_policy(plan, dtype)
+    return without_overlong(plan, tokenizer), tokenizer, model
+
+
+def load_policy(
+    plan: Plan[Config], dtype: DType | None = None
+) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """The tokenizer and the weights of the plan's model.
+
+    Args:
+        dtype: of the weights; by default as `reasonkit.models.precision` has those to be trained.
+
+    Raises:
+        RefusedError: they can't be read or don't fit each other, or the device isn't there.
+    """
+    from reasonkit.models import precision
+
+    quiet()
+    tokenizer, remark = load_tokenizer(plan.model)
+    if remark:
+        console.note(remark)
+    dtype = dtype or precision.weights(plan.config, plan.model.source)
+    model = load_model(plan.model, str(plan.config.device), str(dtype))
+    chat.save_ends(model, tokenizer)
+    return tokenizer, model
+
+
+def size_of(name: str, model: PreTrainedModel) -> str:
+    """A loaded model in words."""
+    return f"{name}, {model.num_parameters() / 1e6:,.1f}M parameters on {model.device}"
+
+
+def quiet() -> None:
+    """Keeps other libraries from talking to the user."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    # Libraries deprecate among themselves; a user can't act on it.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> Plan[Config]:
+    """The plan with the system prompt put before each question, and overlong prompts dropped.
+
+    Those are also the ones that leave the model no room for a completion.
+
+    Raises:
+        RefusedError: no prompt does, or the model's chat template can't write one.
+        DataError: nothing is left of a split.
+    """
+    limit, count = prompt_room(plan.model, plan.config), partial(prompt_tokens, tokenizer)
+    config = dataclasses.replace(plan.config, max_prompt_tokens=limit)
+
+    def fitting(splits: Splits, task: str) -> Splits:
+        return drop_overlong(splits, config.system_prompt, task, limit, count)
+
+    general = plan.general and fitting(plan.general, "general")
+    splits = fitting(plan.splits, config.task)
+    return dataclasses.replace(plan, config=config, splits=splits, general=general)
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[int]:
+    """How many tokens each prompt has."""
+    return [len(ids) for ids in chat.encode_prompts(tokenizer, examples)[0]]
+
+
+def drop_overlong(
+    splits: Splits,
+    system_prompt: str | None,
+    task: str,
+    limit: int,
+    count: Callable[[Sequence[Example]], Sequence[int]],
+) -> Splits:
+    """The splits led by a system prompt, without those of more than ``limit`` tokens.
+
+    Says how many those are.
+
+    Args:
+        count: how many tokens each prompt has.
+
+    Raises:
+        DataError: nothing is left of a split.
+    """
+    kept: dict[str, list[Example]] = {}
+    for field in dataclasses.fields(splits):
+        examples = led_by(system_prompt, getattr(splits, field.name))
+        lengths = count(examples) if examples else []
+        fitting = [e for e, length in zip(examples, lengths, strict=True) if length <= limit]
+        if dropped := len(examples) - len(fitting):
+            console.warn(f"{dropped} of {len(examples)} {field.name} prompts exceed {limit} tokens")
+        if examples and not fitting:
+            raise DataError(
+                f"{task}: no {field.name} prompt has {limit} tokens or fewer, the least of "
+                "--max-prompt-tokens and of what completions leave the model to read"
+            )
+        kept[field.name] = fitting
+    return Splits(**kept)
+
+
+def prompt_room(model: ResolvedModel, config: CommonConfig) -> int:
+    """Tokens that a prompt may have: as the settings say, and so that the model can read all.
+
+    Raises:
+        RefusedError: completions alone are as long as what it can read.
+    """
+    readable, completion = chat.readable(read_config(model)), config.max_completion_tokens
+    if readable is None or completion is None:
+        return config.max_prompt_tokens
+    if completion >= readable:
+        raise RefusedError(
+            f"{model.entry.name} can read {readable} tokens, and --max-completion-tokens "
+            f"{completion} leaves none of them for a prompt: pass fewer"
+        )
+    return min(config.max_prompt_tokens, readable - completion)

@@ -1,0 +1,139 @@
+"""A teacher's samples, kept in the run as they come, so that nothing is drawn or paid for twice.
+
+``samples.jsonl`` is the `Store` of a run, ``questions.jsonl`` says what was asked; the two together
+are the traces of a run that another one can filter and learn from.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reasonkit import console
+from reasonkit.errors import DataError, ReasonkitError
+from reasonkit.files import write_atomically
+from reasonkit.generation import Engine, Sampling, store
+from reasonkit.generation.pool import Pool
+from reasonkit.generation.store import Store, key_of
+from reasonkit.runs import Run
+from reasonkit.types import Example, Group, Trace
+
+SAMPLES, QUESTIONS, TRACES = "samples.jsonl", "questions.jsonl", "traces.jsonl"
+
+
+def pool(run: Run, engine: Engine, origin: Mapping[str, object]) -> Pool:
+    """The engine, with what it has given this run already.
+
+    Args:
+        origin: what settles its samples, beside prompts and sampling.
+    """
+    return Pool(Store(run.path / SAMPLES, origin), engine)
+
+
+def sample(
+    run: Run,
+    engine: Pool,
+    examples: Sequence[Example],
+    asked: Sequence[Example],
+    n: int,
+    sampling: Sampling,
+) -> tuple[list[Group], float]:
+    """A group of ``n`` completions an example, those that the run has already among them.
+
+    Args:
+        asked: the examples as the engine is asked, in the same order.
+
+    Returns:
+        The groups in the order of the examples, without the samples that failed and without the
+        examples that have no other; and the seconds of the sampling, in all sessions.
+
+    Raises:
+        ReasonkitError: the engine gives no more; what it gave is kept.
+    """
+    lines = [
+        {
+            "key": key_of(question, sampling),
+            "n": n,
+            "id": example.id,
+            "task": example.task,
+            "messages": list(example.messages),
+            "answer": example.answer,
+        }
+        for example, question in zip(examples, asked, strict=True)
+    ]
+    write_lines(run.path / QUESTIONS, lines)
+    given: dict[str, Group] = {}
+    started = time.perf_counter()
+    try:
+        with console.progress(len(examples), "sampling traces") as (bar, task):
+            for group in engine.sample(asked, n, sampling):
+                given[group.example.id] = group
+                bar.update(task, completed=len(given))
+    except ReasonkitError:
+        console.note(f"{len(given)} of {len(examples)} questions are answered in full, and kept")
+        raise
+    finally:
+        spent = float(run.record.get("sampling_seconds", 0.0)) + time.perf_counter() - started
+        run.update(sampling_seconds=spent)
+    return given_ones([Group(e, given[e.id].completions) for e in examples]), spent
+
+
+def given_ones(groups: Sequence[Group]) -> list[Group]:
+    """The groups without the samples that failed; those that hold no other are left out."""
+    made = []
+    for group in groups:
+        there = [c for c in group.completions if c.finish_reason != "failed"]
+        if there:
+            made.append(Group(group.example, there))
+    return made
+
+
+def failures(run: Run) -> dict[str, int]:
+    """How many of a run's samples could not be had, by kind."""
+    return store.count_failures(run.path / SAMPLES)
+
+
+def of_run(path: Path) -> list[Group]:
+    """What a run has sampled, as far as it got; the run is left as it is, and may be under way.
+
+    Raises:
+        DataError: it has sampled nothing, or what it holds is broken.
+    """
+    samples, asked = path / SAMPLES, path / QUESTIONS
+    if not (samples.exists() and asked.exists()):
+        raise DataError(f"{path}: this run has sampled no traces")
+    stored = store.read(samples)
+    groups = []
+    for line in asked.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        held = stored.held.get(record["key"], {})
+        example = Example(record["id"], record["task"], tuple(record["messages"]), record["answer"])
+        places = [place for place in range(record["n"]) if place in held]
+        if places:
+            groups.append(Group(example, [held[place] for place in places]))
+    if not groups:
+        raise DataError(f"{path}: this run has sampled no traces")
+    return groups
+
+
+def write_kept(run: Run, traces: Sequence[Trace]) -> None:
+    """Writes the traces that are learned as chats, one a line, for people and other programs."""
+    lines = [
+        {
+            "messages": [
+                *trace.example.messages,
+                {"role": "assistant", "content": trace.completion.text},
+            ],
+            "answer": trace.example.answer,
+        }
+        for trace in traces
+    ]
+    write_lines(run.path / TRACES, lines)
+
+
+def write_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
+    """Writes JSON objects, one a line, whole or not at all."""
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_atomically(path, text.encode())

@@ -1,0 +1,180 @@
+"""The plan of a vote: names resolved, data read, and what can't be meant refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from reasonkit import console
+from reasonkit.config import VoteConfig
+from reasonkit.errors import DataError, RefusedError, UnknownNameError
+from reasonkit.generation.replay import Recorded, ReplayEngine, parse_fields, read_completions
+from reasonkit.models import MODELS, OTHER, entry_for
+from reasonkit.models.loading import ResolvedModel, resolve
+from reasonkit.plan import by_model, check_references, filled, load_splits
+from reasonkit.prompts import require_known
+from reasonkit.rewards import parse
+from reasonkit.tasks import Splits
+from reasonkit.types import Example
+from reasonkit.voting.ballots import BLANK, cast
+from reasonkit.voting.strategies import STRATEGIES, Strategy
+
+RECORDED, QUESTION = "recorded", "question"
+"""What stands for the model of recorded completions, and for the task of a single question."""
+
+SAMPLES = 16
+"""Samples a question, where nothing else says how many."""
+
+AT_ONCE = "Answer at once: give only the final answer, between <answer> and </answer>."
+"""Asks a model that thinks when it is told to for an answer without a thought."""
+
+
+@dataclass(frozen=True, slots=True)
+class VotePlan:
+    """A vote whose names and data are known to be good.
+
+    Attributes:
+        config: with everything filled in but the name of a server's only model.
+        splits: the questions, without a system prompt.
+        model: the model in this process; None where there is none.
+        recorded: the rows of a file; empty for a model.
+    """
+
+    config: VoteConfig
+    splits: Splits
+    model: ResolvedModel | None = None
+    recorded: tuple[Recorded, ...] = ()
+
+
+def settle(config: VoteConfig) -> VotePlan:
+    """Resolves all names, reads and checks the data.
+
+    Raises:
+        RefusedError: for whatever can't be used or meant, by name.
+    """
+    _require_possible(config)
+    plan = _recorded(config) if config.completions is not None else _asked(config)
+    config = plan.config
+    several = ("cascade", "beam")
+    sampled = [s.name for s in named(config) if s.select is not None or s.name in several]
+    if config.temperature == 0 and config.n != 1 and sampled and not config.completions:
+        raise RefusedError(
+            f"--temperature 0 gives the same completion {config.n} times, and {sampled[0]} would "
+            "count it as often: raise the temperature, or pass --n 1"
+        )
+    if config.tune and not plan.splits.validation:
+        raise RefusedError(f"--tune: {config.task} has no validation split")
+    return plan
+
+
+def named(config: VoteConfig) -> list[Strategy]:
+    """The chosen strategy, then those that are to be measured too."""
+    names = dict.fromkeys([config.strategy, *(config.also or [])])
+    for name in names:
+        if name not in STRATEGIES:
+            raise UnknownNameError("strategy", name, STRATEGIES)
+    return [STRATEGIES[name] for name in names]
+
+
+def _require_possible(config: VoteConfig) -> None:
+    """Refuses, before any data is read, what can't be meant."""
+    require_known(config.wording)
+    given = {"--completions": config.completions, "--endpoint": config.endpoint}
+    if config.question is not None:
+        given = {"a question": config.question, "--completions": config.completions}
+    if all(given.values()):
+        raise RefusedError(f"{' and '.join(given)} exclude each other: leave one out")
+    if config.reward and config.verifier:
+        raise RefusedError("--reward and --verifier both rank completions: leave one out")
+    for weighted in parse(config.reward or [], str(config.device)):
+        if weighted.reward.needs_answer:
+            raise RefusedError(
+                f"--reward {weighted.reward.name} reads the reference answer: a vote that does is "
+                "an oracle, not a result; rank by a verifier, by confidence, or by a reward that "
+                "doesn't read it"
+            )
+    if config.step_by_step and config.strategy == "greedy":
+        raise RefusedError("--strategy greedy --step-by-step is what step-by-step does: pass that")
+    for strategy in named(config):
+        if config.completions and strategy.select is None:
+            raise RefusedError(f"--strategy {strategy.name} asks a model: leave out --completions")
+        if config.endpoint and strategy.name in ("budget", "beam"):
+            raise RefusedError(
+                f"--strategy {strategy.name} goes on with half-written completions, which a "
+                "server doesn't: leave out --endpoint"
+            )
+        if strategy.name == "beam" and not config.verifier:
+            raise RefusedError("--strategy beam needs a --verifier that scores steps")
+    if config.tune and config.strategy not in ("adaptive", "cascade"):
+        raise RefusedError(f"--tune: {config.strategy} has no threshold to choose")
+    if config.tune and (config.completions or config.question is not None):
+        raise RefusedError("--tune needs a task, for its validation split")
+
+
+def _asked(config: VoteConfig) -> VotePlan:
+    """Questions to a model here or behind a server."""
+    model = None if config.endpoint else resolve(config.model)
+    served = config.model
+    known = MODELS[served] if served in MODELS else entry_for(served)
+    entry = model.entry if model else known
+    if config.question is not None:
+        splits = Splits([], [], [_example(config.question)])
+        config = dataclasses.replace(config, task=QUESTION)
+    else:
+        splits = load_splits(config)
+        if any(example.tests for example in splits.test):
+            raise RefusedError(
+                f"task {config.task!r} is checked by running code: its answers can't be counted as "
+                "votes"
+            )
+        check_references(config.task, splits)
+    config = by_model(config, entry)
+    assert config.max_completion_tokens
+    settled = filled(
+        config,
+        n=SAMPLES,
+        at_once=AT_ONCE if entry.system_prompt is not None else "",
+        thought_tokens=max(1, config.max_completion_tokens * 3 // 4),
+        wait_text=entry.wait,
+        step_ends=list(entry.verifier.step_ends),
+        longer=model is not None,
+    )
+    return VotePlan(settled, splits, model)
+
+
+def _recorded(config: VoteConfig) -> VotePlan:
+    """The completions of a file."""
+    path = str(config.completions)
+    fields = parse_fields(config.fields) if config.fields else {}
+    recorded = tuple(read_completions(Path(path), fields))
+    engine = ReplayEngine(recorded)
+    if all((cast(found.group).classes == BLANK).all() for found in recorded):
+        raise DataError(
+            f"{path}: no completion holds a final answer: is `completions` the right field? "
+            "pass --fields completions=FIELD"
+        )
+    if config.n and config.n > engine.smallest:
+        raise RefusedError(
+            f"{path}: --n {config.n}, but of some question only {engine.smallest} are recorded"
+        )
+    if "tokens" not in fields:
+        console.note(f"{path} doesn't tell tokens: words are counted in their place")
+    settled = dataclasses.replace(
+        by_model(config, OTHER),
+        model=RECORDED,
+        task=path,
+        system_prompt="",
+        n=config.n or engine.smallest,
+        at_once="",
+        baselines=False,
+        longer=False,
+    )
+    return VotePlan(settled, Splits([], [], engine.examples), None, recorded)
+
+
+def _example(question: str) -> Example:
+    if not question.strip():
+        raise RefusedError("the question is empty")
+    message = {"role": "user", "content": question.strip()}
+    return Example(QUESTION, QUESTION, (message,), "")

@@ -1,0 +1,258 @@
+"""Where the completions of a vote come from, how questions are put to it, and what ranks them.
+
+A model in this process, a server, or a file. Leaves out what becomes of the completions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reasonkit import console
+from reasonkit.config import VoteConfig
+from reasonkit.errors import RefusedError
+from reasonkit.generation import Engine, Sampling
+from reasonkit.generation.pool import Pool
+from reasonkit.generation.replay import Recorded, ReplayEngine
+from reasonkit.generation.servers import connect
+from reasonkit.generation.store import Store
+from reasonkit.models.loading import load_tokenizer, resolve
+from reasonkit.plan import Plan, drawn_by, policy
+from reasonkit.prompts import THINK_FIRST, ask
+from reasonkit.rewards import parse
+from reasonkit.rewards.guard import Guard
+from reasonkit.tasks import Splits
+from reasonkit.types import Example
+from reasonkit.voting.drawing import Asking, Score
+from reasonkit.voting.planning import VotePlan, named
+from reasonkit.voting.strategies import Way
+
+if TYPE_CHECKING:
+    from reasonkit.generation.endpoint import EndpointEngine
+
+GREEDY = ("greedy", "step-by-step")
+"""Strategies that take one greedy completion; measured beside every other as baselines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Completions that can be had.
+
+    Attributes:
+        config: fully resolved.
+        splits: the questions; of the test split alone where there is nothing else.
+        engine: gives the completions.
+        origin: plain values that settle them, beside prompts and sampling.
+        score: what ranks completions; None for their confidence.
+    """
+
+    config: VoteConfig
+    splits: Splits
+    engine: Engine
+    origin: dict[str, Any]
+    score: Score | None = None
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is something to rank completions by."""
+        return self.score is not None or self.engine.gives_logprobs()
+
+
+def open_source(plan: VotePlan) -> Source:
+    """Loads the weights, or asks the server what it can do; and what ranks completions.
+
+    Raises:
+        RefusedError: they can't be loaded, the server can't be used, no prompt is short enough, or
+            there is nothing to rank by.
+    """
+    config = plan.config
+    if plan.recorded:
+        replay = ReplayEngine(plan.recorded)
+        source = Source(config, plan.splits, replay, {"completions": config.completions})
+    else:
+        source = _from_server(plan) if config.endpoint else _from_model(plan)
+    source = dataclasses.replace(source, score=_score(source, plan.recorded))
+    for strategy in named(source.config):
+        if strategy.weighing == "scores" and not source.is_scored:
+            raise RefusedError(
+                f"--strategy {strategy.name} ranks completions, and these come without "
+                "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD"
+            )
+    return source
+
+
+def _from_model(plan: VotePlan) -> Source:
+    from reasonkit.generation.local import LocalEngine
+
+    config = plan.config
+    assert plan.model is not None
+    loaded, tokenizer, weights = policy.load(
+        Plan(config, plan.model, plan.splits, []), config.dtype
+    )
+    origin = {"model": config.model, "device": str(weights.device), "dtype": str(weights.dtype)}
+    return Source(config, loaded.splits, LocalEngine(weights, tokenizer), origin)
+
+
+def _from_server(plan: VotePlan) -> Source:
+    config = plan.config
+    engine = connect(config, None if config.model == VoteConfig.model else config.model)
+    config = dataclasses.replace(config, model=engine.model)
+    engine.require(drawn_by(config))
+    origin = {"endpoint": config.endpoint, "model": engine.model}
+    splits = Splits([], plan.splits.validation if config.tune else [], plan.splits.test)
+    count = _counter(config, engine, splits.test[0])
+    limit = config.max_prompt_tokens
+    fitting = policy.drop_overlong(splits, config.system_prompt, config.task, limit, count)
+    return Source(_without_greedy(config, engine), fitting, engine, origin)
+
+
+def _counter(
+    config: VoteConfig, engine: EndpointEngine, example: Example
+) -> Callable[[Sequence[Example]], Sequence[int]]:
+    """Counts the tokens of prompts, where there is a way to.
+
+    Raises:
+        RefusedError: there is none, and the settings set a limit of their own.
+    """
+    if engine.counts_prompt_tokens(example):
+        return engine.prompt_tokens
+    if Path(engine.model).is_dir():
+        return partial(policy.prompt_tokens, load_tokenizer(resolve(engine.model))[0])
+    silent = f"{config.endpoint} doesn't tell how many tokens a prompt has"
+    if config.max_prompt_tokens != VoteConfig.max_prompt_tokens:
+        raise RefusedError(
+            f"--max-prompt-tokens {config.max_prompt_tokens}: {silent}: leave it out; a prompt "
+            "that the server finds too long counts as without an answer"
+        )
+    console.note(f"{silent}: prompts of any length are sent")
+    return lambda examples: [0] * len(examples)
+
+
+def _without_greedy(config: VoteConfig, engine: EndpointEngine) -> VoteConfig:
+    """The settings without what needs greedy samples, where the server gives none.
+
+    Raises:
+        RefusedError: the strategies themselves need some.
+    """
+    names = {config.strategy, *(config.also or [])} & set(GREEDY)
+    if not (names or config.baselines) or engine.takes(_greedy(config)):
+        return config
+    why = f"{config.endpoint} takes no temperature 0"
+    if names:
+        raise RefusedError(f"--strategy {min(names)} is greedy, and {why}: choose another")
+    console.warn(f"{why}: no greedy completion is measured beside the vote")
+    return dataclasses.replace(config, baselines=False)
+
+
+def _greedy(config: VoteConfig) -> Sampling:
+    assert config.max_completion_tokens
+    return Sampling(config.max_completion_tokens, temperature=0)
+
+
+def _score(source: Source, recorded: Sequence[Recorded]) -> Score | None:
+    config = source.config
+    if config.reward:
+        guard = Guard(parse(config.reward, str(config.device)), config.reward_timeout)
+        return lambda group: guard.total(guard.score(group))
+    if config.verifier:
+        return _verifier(source, config.verifier)
+    scores = {found.group.example.id: found.scores for found in recorded}
+    if not any(scores.values()):
+        return None
+    if min(map(min, scores.values())) < 0:
+        console.warn(
+            "some of the recorded scores are below 0: in `weighted` such a vote counts against "
+            "its answer"
+        )
+    return lambda group: scores[group.example.id][: len(group.completions)]
+
+
+def _verifier(source: Source, name: str) -> Score:
+    from reasonkit import verifying
+
+    config = source.config
+    known = getattr(source.engine, "tokenizer", None)
+    verifier = verifying.load(name, str(config.device), str(config.dtype), known)
+    verifier.require_fit(source.splits.test)
+    if not verifier.by_token and any(s.name == "beam" for s in named(config)):
+        raise RefusedError(
+            f"--verifier {name} scores whole completions only, and --strategy beam needs scores of "
+            "steps: pass one for token classification"
+        )
+    return verifier.score
+
+
+def askings(source: Source, store: Store) -> dict[Way, Asking]:
+    """How each way of sampling puts a question, and to whom.
+
+    Args:
+        store: of the source's samples; those that are made in a special way get one beside it.
+    """
+    config = source.config
+    drawn, greedy = drawn_by(config), _greedy(config)
+    pool = source.engine if config.completions else Pool(store, source.engine)
+    worded = partial(ask, wording=config.wording)
+    made: dict[Way, Asking] = {
+        "asked": Asking(pool, drawn, worded if config.step_by_step else _as_it_is),
+        "thinking": Asking(pool, drawn, worded),
+        "at-once": Asking(pool, drawn, partial(_at_once, words=config.at_once or "")),
+        "greedy": Asking(pool, greedy, _as_it_is),
+        "greedy-thinking": Asking(pool, greedy, worded),
+    }
+    names = [strategy.name for strategy in named(config)]
+    if "budget" in names:
+        made["budget"] = Asking(_budget(source, store), greedy, worded)
+    if "beam" in names:
+        made["beam"] = Asking(_beam(source, store), drawn, made["asked"].ask)
+    return made
+
+
+def _budget(source: Source, store: Store) -> Pool:
+    from reasonkit.generation.budget import BudgetEngine
+    from reasonkit.generation.local import LocalEngine
+
+    config = source.config
+    assert isinstance(source.engine, LocalEngine)
+    assert config.thought_tokens and config.wait_text is not None
+    engine = BudgetEngine(source.engine, config.thought_tokens, config.waits, config.wait_text)
+    settled_by = ("thought_tokens", "waits", "wait_text")
+    return _beside(source, store, "samples-budget.jsonl", settled_by, engine)
+
+
+def _beam(source: Source, store: Store) -> Pool:
+    from reasonkit.generation.beam import BeamEngine
+    from reasonkit.generation.local import LocalEngine
+
+    config = source.config
+    assert isinstance(source.engine, LocalEngine) and config.step_ends and source.score
+    engine = BeamEngine(source.engine, source.score, config.beam_width, config.step_ends)
+    settled_by = ("verifier", "beam_width", "step_ends")
+    return _beside(source, store, "samples-beam.jsonl", settled_by, engine)
+
+
+def _beside(
+    source: Source, store: Store, name: str, settled_by: Sequence[str], engine: Engine
+) -> Pool:
+    settings = {setting: getattr(source.config, setting) for setting in settled_by}
+    return Pool(Store(store.path.with_name(name), source.origin | settings), engine)
+
+
+def tokens_sampled(ways: Mapping[Way, Asking]) -> int:
+    """Of all samples that are kept; 0 where nothing is sampled but read."""
+    pools = {id(a.engine): a.engine for a in ways.values() if isinstance(a.engine, Pool)}
+    return sum(pool.store.tokens for pool in pools.values())
+
+
+def _as_it_is(example: Example) -> Example:
+    return example
+
+
+def _at_once(example: Example, words: str) -> Example:
+    """The question without the registry's call for thoughts, and with words that do without."""
+    *before, last = (m for m in example.messages if m["content"] != THINK_FIRST)
+    asked = {**last, "content": f"{last['content']} {words}".strip()}
+    return dataclasses.replace(example, messages=(*before, asked))
