@@ -121,6 +121,19 @@ def test_what_docstrings_refer_to_is_there() -> None:
     assert not is_there("reasonkit.traces.staging")
 
 
+def test_what_the_guide_to_contributors_names_is_there() -> None:
+    top = PACKAGE.parent
+    guide = (top / ".github/CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"\b(?:reasonkit|tests|recipes)/[\w/.-]*\w", guide))
+    assert len(named) > 15
+    placeholders = ("NAME", "MODEL")
+    assert [
+        name
+        for name in sorted(named)
+        if not (top / name).exists() and not any(word in name for word in placeholders)
+    ] == []
+
+
 def test_a_listing_imports_only_what_it_lists() -> None:
     code = (
         "import sys; from reasonkit import cli\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ def test_a_number_with_an_exponent_and_no_point_is_one() -> None:
 
 def test_version_is_that_of_the_package(reasonkit: Callable) -> None:
     assert reasonkit("--version").out.strip() == version("reasonkit")
+
+
+def test_the_changelog_travels_with_the_package_and_tells_of_its_version() -> None:
+    changelog = (files("reasonkit") / "docs/changelog.md").read_text()
+    assert f"## {version('reasonkit')} " in changelog
 
 
 @pytest.mark.parametrize(

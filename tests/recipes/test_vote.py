@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -19,7 +18,6 @@ GSM8K = next((p / RECORDED for p in Path(__file__).parents if (p / RECORDED).exi
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 SMALL = ("--test-size", 12, "--n", 4, "--max-completion-tokens", 60, "--device", "cpu")
-TIMES = {"seconds", "started", "ended", "pid", "process_started", "argv", "hardware"}
 
 
 def summary_of(path: Path) -> dict[str, Any]:
@@ -176,29 +174,19 @@ def test_recorded_gsm8k_solutions_reproduce_their_own_verdicts(
 
 
 def test_a_run_cut_off_anywhere_resumes_to_the_same_files(
-    reasonkit: Callable, tmp_path: Path
+    reasonkit: Callable, made: Callable, stopped: Callable
 ) -> None:
-    flags = ("--strategy", "adaptive", "--also", "majority", "--round-size", 2, *SMALL)
-    assert reasonkit("vote", *flags, "--run-dir", "whole").code == 0
-    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
-    samples = (tmp_path / "cut/samples.jsonl").read_bytes()
-    (tmp_path / "cut/samples.jsonl").write_bytes(samples[: len(samples) // 2])
-    for name in ("summary.json", "ballots.json", "report.html"):
-        (tmp_path / "cut" / name).unlink()
-    for path in (tmp_path / "cut/evaluations").iterdir():
-        path.unlink()
-    record = json.loads((tmp_path / "cut/run.json").read_text())
-    (tmp_path / "cut/run.json").write_text(json.dumps({**record, "status": "failed"}))
-    resumed = reasonkit("vote", "--run-dir", "cut", "--resume")
+    flags = ("--strategy", "adaptive", "--also", "majority", "--round-size", 2)
+    whole = made("vote", *flags, *SMALL)
+    cut = stopped(whole, "ballots.json", "evaluations/*")
+    samples = (whole / "samples.jsonl").read_bytes()
+    (cut / "samples.jsonl").write_bytes(samples[: len(samples) // 2])
+    resumed = reasonkit("vote", "--run-dir", cut, "--resume")
     assert resumed.code == 0, resumed.err
-    assert (tmp_path / "cut/samples.jsonl").read_bytes() == samples
-    whole, cut = summary_of(tmp_path / "whole"), summary_of(tmp_path / "cut")
-    assert {**whole, "seconds": 0} == {**cut, "seconds": 0}
-    for name in ("ballots.json", "evaluations/after.json", "evaluations/majority.json"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    again = reasonkit("vote", "--run-dir", "cut", "--resume")
-    assert again.code == 0
-    assert "finished" in again.err
+    assert {**summary_of(whole), "seconds": 0} == {**summary_of(cut), "seconds": 0}
+    names = ("samples.jsonl", "ballots.json", "evaluations/after.json", "evaluations/majority.json")
+    for name in names:
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
@@ -279,7 +267,7 @@ def sampled(server: Any) -> int:
 
 
 def test_prompts_that_a_server_refuses_count_as_without_an_answer(
-    reasonkit: Callable, tmp_path: Path, chat: SimpleNamespace
+    reasonkit: Callable, tmp_path: Path, chat: SimpleNamespace, stopped: Callable
 ) -> None:
     def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
         if added(body) % 5 == 0:
@@ -305,19 +293,15 @@ def test_prompts_that_a_server_refuses_count_as_without_an_answer(
     told = f"{5 * len(refused)} samples could not be had"
     assert told in ended.out
     assert told in (tmp_path / "run/report.html").read_text()
-    samples = (tmp_path / "run/samples.jsonl").read_bytes()
-    (tmp_path / "run/summary.json").unlink()
-    record = json.loads((tmp_path / "run/run.json").read_text())
-    (tmp_path / "run/run.json").write_text(json.dumps({**record, "status": "failed"}))
+    run = stopped(tmp_path / "run")
     with chat.serving(lambda b, n, to: chat.send(to, chat.answer(chat.choice("8")))) as server:
-        path = tmp_path / "run/config.yaml"
-        path.write_text(re.sub(r"http://\S+", server.url, path.read_text()))
-        path = tmp_path / "run/samples.jsonl"
-        path.write_bytes(re.sub(rb"http://[^\s\"]+/v1", server.url.encode(), samples))
-        again = reasonkit("vote", "--run-dir", "run", "--resume")
+        for name in ("config.yaml", "samples.jsonl"):
+            told = (run / name).read_text()
+            (run / name).write_text(re.sub(r"http://[^\s\"]+/v1", server.url, told))
+        again = reasonkit("vote", "--run-dir", run, "--resume")
         assert again.code == 0, again.err
         assert sampled(server) == 5 * len(refused)
-    assert summary_of(tmp_path / "run")["failed_samples"] == {}
+    assert summary_of(run)["failed_samples"] == {}
     assert "could not be had" not in again.out
 
 
