@@ -113,11 +113,3 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_made(
     assert ended.code == 2
     assert named in ended.err
     assert not (tmp_path / "run").exists()
-
-
-def test_a_dry_run_lists_the_parts_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
-    ended = reasonkit("compare", "--dry-run", "--budget", "1e12")
-    assert ended.code == 0
-    for word in ("base", "sft-rl", "student-distill", "--steps", "--questions"):
-        assert word in ended.err
-    assert list(tmp_path.iterdir()) == []

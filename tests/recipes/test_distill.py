@@ -298,14 +298,6 @@ def test_general_chats_are_learned_beside_the_traces(
     assert trained[0] > trained[1]
 
 
-def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
-    ended = reasonkit("distill", "--dry-run", *SAMPLED)
-    assert ended.code == 0, ended.err
-    for expected in ("abacus-mini", "130 questions × 2", "would be kept"):
-        assert expected in ended.err
-    assert not list(tmp_path.iterdir())
-
-
 REFUSED = {
     "unknown student": (("--model", "abacsu"), "abacus"),
     "unknown teacher": (("--teacher", "abacsu"), "abacus"),

@@ -112,14 +112,6 @@ def test_general_prompts_are_mixed_in_and_judged_by_preference(
         assert record["validation_score_low"] < record["validation_score"]
 
 
-def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
-    ended = reasonkit("grpo", "--dry-run", *SMALL)
-    assert ended.code == 0, ended.err
-    for expected in ("pass@G", "ε does nothing", "memory at most", "kv cache"):
-        assert expected in ended.err
-    assert not list(tmp_path.iterdir())
-
-
 REFUSED = {
     "unknown model": (("--model", "abacsu"), "abacus"),
     "unknown task": (("--task", "arithmetics"), "arithmetic"),

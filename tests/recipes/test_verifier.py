@@ -30,10 +30,3 @@ def test_a_verifier_is_made_and_ranks(reasonkit: Callable, tmp_path: Path) -> No
     again = reasonkit("verifier", "--run-dir", "verifier", "--resume")
     assert again.code == 0
     assert "finished" in again.err
-
-
-def test_a_dry_run_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
-    ended = reasonkit("verifier", "--dry-run", "--device", "cpu")
-    assert ended.code == 0, ended.err
-    assert "held out" in ended.err
-    assert not list(tmp_path.iterdir())

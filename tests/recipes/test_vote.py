@@ -189,13 +189,6 @@ def test_a_run_cut_off_anywhere_resumes_to_the_same_files(
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_a_dry_run_prints_the_plan_and_makes_nothing(reasonkit: Callable, tmp_path: Path) -> None:
-    ended = reasonkit("vote", "--dry-run", *SMALL)
-    assert ended.code == 0, ended.err
-    assert re.search(r"at most [\d,]+, baselines", ended.err)
-    assert not list(tmp_path.iterdir())
-
-
 REFUSED = {
     "no samples": (("--n", 0), "--n"),
     "equal samples": (("--temperature", 0), "--n 1"),

@@ -128,9 +128,19 @@ def test_declining_harm_is_good_and_a_pleasant_answer_to_it_is_not() -> None:
         assert declined > max(others) + 0.3
 
 
-def test_a_short_build_gives_the_same_bytes_twice(tmp_path: Path) -> None:
+BUILD = """
+import sys
+from pathlib import Path
+from reasonkit.training import abacus_judge
+abacus_judge.main(Path(sys.argv[1]), count=32)
+"""
+
+
+def test_a_short_build_gives_the_same_bytes_twice(launch: Callable, tmp_path: Path) -> None:
+    # It sets torch's threads, which are those of all other tests of a process.
     for name in ("one", "two"):
-        abacus_judge.main(tmp_path / name, count=96)
+        ended = launch("-c", BUILD, tmp_path / name).ended()
+        assert ended.code == 0, ended.err
     one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two"))
     assert one == two
     score = make(str(tmp_path / "one"))
@@ -138,6 +148,7 @@ def test_a_short_build_gives_the_same_bytes_twice(tmp_path: Path) -> None:
     assert len(score(Group(example, [Completion("Hello, Ann!", (), "stop")]))) == 1
 
 
+@pytest.mark.slow
 def test_it_learns_which_of_two_answers_is_better() -> None:
     start = resolve("abacus-mini")
     tokenizer, _ = load_tokenizer(start)
