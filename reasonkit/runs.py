@@ -304,10 +304,7 @@ def follow(path: Path) -> Run:
 
 
 def list_runs(folder: Path = RUNS) -> list[dict[str, str]]:
-    """The runs in a folder, newest first; broken ones last. Other directories are passed over.
-
-    What is told of each are `LISTED`; little of one that is ``unreadable``.
-    """
+    """`LISTED` of each run in a folder, newest first, and last of those that are unreadable."""
     found = [_listed(path.parent) for path in folder.glob("*/run.json")]
     return sorted(found, key=lambda run: (run["started"], run["run"]), reverse=True)
 
