@@ -23,51 +23,12 @@ SPENT = ("seconds", "training_seconds", "tokens_sampled", "tokens_trained")
 """What a summary may say of the cost, for ``run.json``."""
 
 
-def is_done(config: CommonConfig, invocation: Invocation) -> bool:
-    """Whether ``--resume`` names a run that is finished with these settings; then it is shown.
-
-    Raises:
-        RefusedError: it is no run.
-    """
-    if not invocation.resume:
-        return False
-    assert invocation.run_dir is not None
-    opened = runs.open_run(invocation.run_dir)
-    held = from_mapping(type(config), opened.config, str(opened.path / "config.yaml"))
-    if opened.status != "finished" or held != config:
-        return False
-    console.note(f"{opened.path} is finished")
-    terminal.show(opened.summary(), invocation.json)
-    return True
-
-
-def require_usable(invocation: Invocation, data: str) -> None:
-    """Refuses a directory that is taken, or to go on with a run whose data has changed.
-
-    Args:
-        data: a hash of all that the run reads beside models (`reasonkit.provenance.fingerprint`).
-
-    Raises:
-        RefusedError: it has, or ``--resume`` names no run.
-    """
-    if invocation.resume:
-        assert invocation.run_dir is not None
-        held = runs.open_run(invocation.run_dir).record.get("data")
-        if held is not None and held != data:
-            raise RefusedError(
-                f"{invocation.run_dir} has begun with other data than there is now: put the files "
-                "back as they were, or begin anew in another --run-dir"
-            )
-    elif processes.is_main() and not invocation.dry_run:
-        runs.require_free(invocation.run_dir)
-
-
 def begin(command: str, config: CommonConfig, invocation: Invocation, data: str) -> runs.Run:
     """A new run directory, or the one that ``--resume`` goes on with; one for all processes.
 
     Args:
         config: fully resolved.
-        data: as of `require_usable`.
+        data: as of `resuming.require_usable`.
 
     Raises:
         RefusedError: the directory can't be used.

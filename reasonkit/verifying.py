@@ -20,7 +20,8 @@ from reasonkit.generation.local import evaluating
 from reasonkit.models import chat, classifying
 from reasonkit.models.chat import encode_prompts
 from reasonkit.models.classifying import SEQUENCE, TOKENS, Classifier, Row
-from reasonkit.models.loading import ResolvedModel, read_config, resolve
+from reasonkit.models.loading import read_config
+from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.types import Completion, Example, Group
 
 SETTINGS = "verifier"

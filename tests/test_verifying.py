@@ -21,7 +21,8 @@ from transformers import (
 
 from reasonkit.config import Aggregate
 from reasonkit.errors import RefusedError, UnknownNameError
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.training import verifier as training
 from reasonkit.types import Completion, Example, Group
 from reasonkit.verifying import SETTINGS, Reading, Verifier, load

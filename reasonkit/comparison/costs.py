@@ -21,7 +21,7 @@ from typing import Any
 
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.models import MODELS, Model
-from reasonkit.models.loading import ResolvedModel
+from reasonkit.models.resolving import ResolvedModel
 from reasonkit.plan.sft_rl import SPENT, STAGES, Stage
 
 FORWARD, TRAINED = 2, 6

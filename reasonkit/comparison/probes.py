@@ -19,7 +19,7 @@ from reasonkit.comparison.rows import Finished, probe_name
 from reasonkit.config import CompareConfig
 from reasonkit.evaluation import Evaluation, Verdict, verdict_on
 from reasonkit.generation import Engine, Sampling
-from reasonkit.models.loading import resolve
+from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan
 from reasonkit.plan.policy import load_policy
 from reasonkit.prompts import ask as worded_as

@@ -13,7 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.errors import RefusedError
 from reasonkit.models import chat
-from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import ResolvedModel
 
 TOKENS, SEQUENCE = "TokenClassification", "SequenceClassification"
 

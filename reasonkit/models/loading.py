@@ -1,4 +1,4 @@
-"""From a model's name to its weights: registry names, hub ids, local folders and earlier runs.
+"""From a model that is found to its tokenizer and weights.
 
 Weights are read from safetensors only and no code of a model's author is ever run.
 """
@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from reasonkit import processes
-from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
-from reasonkit.hub import is_id, local_only, reachable
-from reasonkit.models import MODELS, OTHER, Model, chat, entry_for
+from reasonkit.errors import RefusedError
+from reasonkit.models import chat
+from reasonkit.models.resolving import ResolvedModel
+from reasonkit.offline import local_only
 
 if TYPE_CHECKING:
     from transformers import (
@@ -26,85 +24,8 @@ if TYPE_CHECKING:
         PreTrainedTokenizerBase,
     )
 
-PACKAGED = Path(__file__).parent / "weights"
-
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 """Fields of a generation_config.json."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedModel:
-    """A name that stands for a model that is there.
-
-    Attributes:
-        entry: what the registry knows of it, or assumes.
-        source: what transformers loads: a folder or a hub id.
-    """
-
-    entry: Model
-    source: str
-
-
-def resolve(name: str) -> ResolvedModel:
-    """Finds a model without loading it.
-
-    Raises:
-        UnknownNameError: no registry name, folder, run or hub id.
-        RefusedError: a folder that holds no model, or a run that has no final one yet.
-        OfflineError: it would have to be downloaded and the hub can't be reached.
-    """
-    path = Path(name)
-    if name not in MODELS and path.is_dir():
-        return _resolve_folder(path)
-    if name not in MODELS and not is_id(name):
-        hint = "(or a folder, a run directory, a hub id owner/name)"
-        raise UnknownNameError("model", name, MODELS, hint)
-    entry = MODELS.get(name) or entry_for(name)
-    if entry.source == "packaged":
-        return ResolvedModel(entry, str(PACKAGED / name))
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = isinstance(try_to_load_from_cache(entry.source, "config.json"), str)
-    if not cached and not reachable():
-        raise OfflineError(
-            f"model {entry.source!r} is not in the cache and the hub can't be reached: pass the "
-            "path of a local folder, or --model abacus, which needs no download"
-        )
-    return ResolvedModel(entry, entry.source)
-
-
-def _resolve_folder(path: Path, seen: frozenset[Path] = frozenset()) -> ResolvedModel:
-    """A folder of weights, or a run, of which is known what is of the model it has started from.
-
-    Args:
-        seen: the runs on the way here; a broken one may name itself.
-    """
-    is_run = (path / "run.json").exists()
-    folder = path / "final" if is_run else path
-    if is_run and not folder.exists():
-        raise RefusedError(f"run {path} has no final model yet: --resume it first")
-    if not (folder / "config.json").exists():
-        raise RefusedError(f"{folder} holds no model: there is no config.json")
-    entry = replace(OTHER, name=str(path), source=str(folder))
-    settings = folder.parent / "config.yaml"
-    if settings.exists() and (folder.parent / "run.json").exists():
-        try:
-            trained = dict(yaml.safe_load(settings.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, TypeError, ValueError) as error:
-            raise RefusedError(f"{settings} can't be read: it is no run's settings") from error
-        base = _entry_of(str(trained.get("model", "")), seen | {path.resolve()}) or entry
-        prompt = trained.get("system_prompt") or None
-        entry = replace(base, name=str(path), system_prompt=prompt, made=None)
-    return ResolvedModel(entry, str(folder))
-
-
-def _entry_of(name: str, seen: frozenset[Path]) -> Model | None:
-    path = Path(name)
-    if name not in MODELS and path.is_dir() and path.resolve() not in seen:
-        with suppress(RefusedError):
-            return _resolve_folder(path, seen).entry
-        return None
-    return MODELS.get(name) or (entry_for(name) if is_id(name) else None)
 
 
 def _read(resolved: ResolvedModel, automatic: Any, **options: Any) -> Any:

@@ -18,7 +18,7 @@ from reasonkit.config import CommonConfig, Config
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.generation import Sampling
 from reasonkit.models import Model
-from reasonkit.models.loading import ResolvedModel, resolve
+from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.provenance import fingerprint
 from reasonkit.rewards import WeightedReward, allow_weaker, parse
 from reasonkit.rewards.guard import Guard

@@ -15,7 +15,8 @@ from reasonkit import console
 from reasonkit.config import CommonConfig, Config, DType
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.models import chat
-from reasonkit.models.loading import ResolvedModel, load_model, load_tokenizer, read_config
+from reasonkit.models.loading import load_model, load_tokenizer, read_config
+from reasonkit.models.resolving import ResolvedModel
 from reasonkit.plan import Plan
 from reasonkit.prompts import led_by
 from reasonkit.tasks import Splits

@@ -17,7 +17,7 @@ from typing import Any
 from rich.status import Status
 from rich.text import Text
 
-from reasonkit import console, running, runs
+from reasonkit import console, resuming, running, runs
 from reasonkit.comparison import costs, findings, probes
 from reasonkit.comparison.costs import COINS, Budget, Prices
 from reasonkit.comparison.parts import Job, data_of, jobs, key_of, left_out, resolved
@@ -26,7 +26,8 @@ from reasonkit.comparison.rows import Finished, Models, curve, rows, spent_by
 from reasonkit.config import CompareConfig, Invocation
 from reasonkit.errors import RefusedError
 from reasonkit.evaluation import Evaluation
-from reasonkit.models.loading import ResolvedModel, load_tokenizer, resolve
+from reasonkit.models.loading import load_tokenizer
+from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import Plan, by_model, settle
 from reasonkit.plan.policy import prompt_room, quiet
 from reasonkit.provenance import fingerprint
@@ -54,11 +55,11 @@ def run(config: CompareConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when a part can't go on.
     """
-    if running.is_done(config, invocation):
+    if resuming.is_done(config, invocation):
         return
     prepared = _prepare(config)
     data = fingerprint(prepared.plan.data, data_of(prepared.jobs))
-    running.require_usable(invocation, data)
+    resuming.require_usable(invocation, data)
     if not invocation.resume:
         _look_ahead(prepared)
     if invocation.dry_run:

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, learning, measuring, running
+from reasonkit import console, learning, measuring, resuming, running
 from reasonkit.config import Distillation, DistillConfig, Invocation, Only
 from reasonkit.errors import DataError
 from reasonkit.generation import Engine
@@ -64,7 +64,7 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when it can't go on.
     """
-    if running.is_done(config, invocation):
+    if resuming.is_done(config, invocation):
         return
     prepared = _prepare(config, invocation)
     if not invocation.resume:
@@ -84,7 +84,7 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     groups = None if config.traces is None else _given(Path(config.traces), plan, found)
     chats = [] if config.general is None else recorded.read(Path(config.general), ())
     data = fingerprint(plan.data, groups, chats)
-    running.require_usable(invocation, data)
+    resuming.require_usable(invocation, data)
     keep = config.keep or _usual_filters(plan, found)
     reads_answers = any(r.needs_answer for r, _ in thresholds(keep, str(config.device)))
     if groups is not None and reads_answers and not any(g.example.answer for g in groups):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, learning, measuring, processes, running
+from reasonkit import console, learning, measuring, processes, resuming, running
 from reasonkit.config import GrpoConfig, Invocation
 from reasonkit.objectives import PRESETS
 from reasonkit.plan import Plan, policy
@@ -33,11 +33,11 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     """
     from reasonkit.training import adapters
 
-    if running.is_done(config, invocation):
+    if resuming.is_done(config, invocation):
         return
     plan = planning.settle(config)
     data = plan.data
-    running.require_usable(invocation, data)
+    resuming.require_usable(invocation, data)
     plan, tokenizer, model = policy.load(plan)
     adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     if processes.is_main() and not invocation.resume:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, learning, measuring, running
+from reasonkit import console, learning, measuring, resuming, running
 from reasonkit.config import (
     DistillConfig,
     DType,
@@ -26,7 +26,8 @@ from reasonkit.config import (
     TrainingConfig,
     to_mapping,
 )
-from reasonkit.models.loading import load_model, resolve
+from reasonkit.models.loading import load_model
+from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, distill, grpo, policy
 from reasonkit.plan import sft_rl as planning
 from reasonkit.plan.sft_rl import Stage
@@ -58,12 +59,12 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
     """
     from reasonkit.training import adapters
 
-    if running.is_done(config, invocation):
+    if resuming.is_done(config, invocation):
         return
     plan = planning.settle(config)
     given = plan.config.general_chats
     data = fingerprint(plan.data, recorded.read(Path(given), ()) if given else [])
-    running.require_usable(invocation, data)
+    resuming.require_usable(invocation, data)
     general = [plan.config.general_task, *(plan.config.general_reward or [])]
     stages = [(str(stage.name), stage.summary) for stage in planning.chosen(plan.config)]
     rows = [("model", plan.config.model), *plan.rows(), ("general", ", ".join(general) or "none")]

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, running
+from reasonkit import console, resuming, running
 from reasonkit.config import Aggregate, Invocation, VerifierConfig, to_mapping
 from reasonkit.errors import DataError
 from reasonkit.generation import Engine
@@ -61,11 +61,11 @@ def run(config: VerifierConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when it can't go on; what was sampled is kept.
     """
-    if running.is_done(config, invocation):
+    if resuming.is_done(config, invocation):
         return
     plan = planning.settle(config)
     data = plan.data
-    running.require_usable(invocation, data)
+    resuming.require_usable(invocation, data)
     plan, tokenizer, generator = policy.load(plan)
     config = plan.config
     if invocation.dry_run:

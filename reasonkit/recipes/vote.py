@@ -14,7 +14,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from reasonkit import console, running
+from reasonkit import console, resuming, running
 from reasonkit.config import Invocation, VoteConfig
 from reasonkit.evaluation import Evaluation, paired
 from reasonkit.generation.store import Store, count_failures
@@ -44,11 +44,11 @@ def run(config: VoteConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when sampling can't go on; what was sampled is kept.
     """
-    if running.is_done(config, invocation):
+    if resuming.is_done(config, invocation):
         return
     plan = settle(config)
     data = fingerprint(plan.splits, plan.recorded)
-    running.require_usable(invocation, data)
+    resuming.require_usable(invocation, data)
     source = open_source(plan)
     if config.question is None or invocation.dry_run:
         console.err.print(console.table("plan", ("", ""), _plan(source)))

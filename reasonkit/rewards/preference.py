@@ -52,7 +52,7 @@ def _load(name: str, device: str) -> Classifier:
     """Two rewards of one model share it."""
     # Listing the rewards is no reason to import what reads models.
     from reasonkit.models import classifying
-    from reasonkit.models.loading import resolve
+    from reasonkit.models.resolving import resolve
 
     classifier = classifying.load(resolve(name), device, "auto", classifying.SEQUENCE)
     classifier.tokenizer.truncation_side = "left"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reasonkit import console
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
-from reasonkit.hub import is_id
+from reasonkit.offline import is_id
 from reasonkit.tasks import files, generated, gym, hub
 from reasonkit.tasks.rows import Row, agree
 from reasonkit.tasks.splits import bucket, normal, part_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reasonkit.errors import DataError, OfflineError
-from reasonkit.hub import reachable
+from reasonkit.offline import reachable
 from reasonkit.tasks.rows import Row, read
 
 

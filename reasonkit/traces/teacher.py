@@ -10,15 +10,10 @@ from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.endpoint import EndpointEngine
-from reasonkit.generation.servers import connect
+from reasonkit.generation.endpoint import connect
 from reasonkit.models import MODELS, Model, entry_for
-from reasonkit.models.loading import (
-    ResolvedModel,
-    load_model,
-    load_tokenizer,
-    read_config,
-    resolve,
-)
+from reasonkit.models.loading import load_model, load_tokenizer, read_config
+from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import drawn_by
 from reasonkit.plan.policy import quiet
 from reasonkit.prompts import THINK_FIRST, ask, led_by

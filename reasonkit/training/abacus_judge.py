@@ -26,7 +26,8 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, se
 from transformers import PreTrainedTokenizerBase as Tokenizer
 from trl import RewardConfig, RewardTrainer
 
-from reasonkit.models.loading import ResolvedModel, load_tokenizer, resolve
+from reasonkit.models.loading import load_tokenizer
+from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.tasks.preferences import Pair, pairs
 
 THREADS = 2

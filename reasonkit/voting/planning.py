@@ -11,7 +11,7 @@ from reasonkit.config import VoteConfig
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.generation.replay import Recorded, ReplayEngine, parse_fields, read_completions
 from reasonkit.models import MODELS, OTHER, entry_for
-from reasonkit.models.loading import ResolvedModel, resolve
+from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import by_model, check_references, filled, load_splits
 from reasonkit.prompts import require_known
 from reasonkit.rewards import parse

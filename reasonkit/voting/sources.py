@@ -18,9 +18,10 @@ from reasonkit.errors import RefusedError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.replay import Recorded, ReplayEngine
-from reasonkit.generation.servers import connect
+from reasonkit.generation.endpoint import connect
 from reasonkit.generation.store import Store
-from reasonkit.models.loading import load_tokenizer, resolve
+from reasonkit.models.loading import load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, drawn_by, policy
 from reasonkit.prompts import THINK_FIRST, ask
 from reasonkit.rewards import parse

@@ -21,7 +21,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from reasonkit.answers import answers_match, extract_answer
 from reasonkit.answers.reading import is_well_formed
-from reasonkit.models.loading import resolve
+from reasonkit.models.resolving import resolve
 from reasonkit.tasks import load
 
 

@@ -29,7 +29,8 @@ from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.chat import encode_prompts
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.tasks import load
 
 SHAPES = {

@@ -27,7 +27,8 @@ from trl import SFTConfig, SFTTrainer
 
 from reasonkit import runs
 from reasonkit.config import DistillConfig
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.tasks import recorded
 from reasonkit.training import sft
 from reasonkit.training.encoding import Row, encode

@@ -23,7 +23,8 @@ from reasonkit.config import SftRlConfig
 from reasonkit.evaluation import Evaluation
 from reasonkit.generation.local import LocalEngine
 from reasonkit.measuring import general, measure
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.plan.sft_rl import settle
 from reasonkit.rewards import language, readability
 from reasonkit.statistics import Mean, interval_of_means

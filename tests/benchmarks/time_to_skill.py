@@ -23,7 +23,8 @@ from typing import Any
 from reasonkit.evaluation import evaluate
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.tasks import load
 from reasonkit.types import Example
 

@@ -18,7 +18,8 @@ from torch.nn.utils.rnn import pad_sequence
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.chat import encode_prompts
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.tasks import load
 from reasonkit.training.scoring import without_padding
 

@@ -16,7 +16,7 @@ from reasonkit.comparison.costs import (
 )
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.models import MODELS
-from reasonkit.models.loading import PACKAGED, ResolvedModel, resolve
+from reasonkit.models.resolving import PACKAGED, ResolvedModel, resolve
 
 PRICES = Prices(MODELS["abacus"], drawn=1e8, taught=1e8, learned=48e7, voted=1e10)
 

@@ -9,7 +9,8 @@ from transformers import AutoModelForCausalLM, GPT2Config
 from reasonkit.generation import Sampling
 from reasonkit.generation.beam import BeamEngine
 from reasonkit.generation.local import LocalEngine
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.prompts import ask
 from reasonkit.tasks import load
 from reasonkit.types import Group

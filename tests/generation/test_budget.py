@@ -8,7 +8,8 @@ from reasonkit.answers import extract_answer
 from reasonkit.generation import Sampling
 from reasonkit.generation.budget import CLOSE, OPEN, BudgetEngine
 from reasonkit.generation.local import LocalEngine
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.prompts import ask
 from reasonkit.tasks import load
 from reasonkit.types import Completion

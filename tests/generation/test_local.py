@@ -20,7 +20,8 @@ from transformers import (
 from reasonkit.errors import RunError
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.types import Example
 
 

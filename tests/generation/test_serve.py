@@ -19,7 +19,8 @@ from reasonkit.generation.endpoint import Abilities, EndpointEngine
 from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.tasks import load
 from reasonkit.types import Example
 

@@ -25,7 +25,8 @@ from transformers import (
 
 from reasonkit.errors import RefusedError
 from reasonkit.models import chat
-from reasonkit.models.loading import PACKAGED, load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import PACKAGED, resolve
 from reasonkit.types import Example
 
 CHATML = (

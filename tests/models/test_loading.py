@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from reasonkit import hub
+from reasonkit import offline
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
 from reasonkit.models import MODELS, OTHER
-from reasonkit.models.loading import PACKAGED, load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import PACKAGED, resolve
 
 
 @pytest.mark.parametrize("name", ["abacus", "abacus-mini"])
@@ -51,11 +52,11 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 def test_a_hub_model_without_network_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://127.0.0.1:9")
     monkeypatch.setattr("urllib.request.getproxies", dict)
-    hub.reachable.cache_clear()
+    offline.reachable.cache_clear()
     for name in ("qwen2.5-0.5b", "nobody/nothing-at-all"):
         with pytest.raises(OfflineError, match="--model abacus"):
             resolve(name)
-    hub.reachable.cache_clear()
+    offline.reachable.cache_clear()
 
 
 def test_the_large_models_have_the_sizes_of_their_names() -> None:

@@ -72,7 +72,8 @@ def test_the_model_that_is_saved_is_the_one_that_was_measured(
 
     from reasonkit.generation import Sampling
     from reasonkit.generation.local import LocalEngine
-    from reasonkit.models.loading import load_tokenizer, resolve
+    from reasonkit.models.loading import load_tokenizer
+    from reasonkit.models.resolving import resolve
     from reasonkit.tasks import load
 
     ended = reasonkit(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.rewards import REWARDS
 from reasonkit.types import Completion, Example, Group
 

@@ -11,7 +11,7 @@ import torch
 
 from reasonkit.errors import RefusedError
 from reasonkit.models import classifying
-from reasonkit.models.loading import resolve
+from reasonkit.models.resolving import resolve
 from reasonkit.rewards import parse, preference
 from reasonkit.rewards.preference import Preference, make, make_harmless, make_helpful
 from reasonkit.types import Completion, Example, Group

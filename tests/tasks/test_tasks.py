@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reasonkit import hub
+from reasonkit import offline
 from reasonkit.answers.comparison import check_reference
 from reasonkit.errors import DataError, OfflineError, RefusedError, UnknownNameError
 from reasonkit.models.abacus.corpus import documents
@@ -150,12 +150,12 @@ def test_an_unknown_task_offers_the_nearest() -> None:
 def test_a_hub_name_without_network_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://127.0.0.1:9")
     monkeypatch.setattr("urllib.request.getproxies", dict)
-    hub.reachable.cache_clear()
+    offline.reachable.cache_clear()
     started = time.monotonic()
     with pytest.raises(OfflineError, match="local"):
         load("nobody/nothing-at-all")
     assert time.monotonic() - started < 60
-    hub.reachable.cache_clear()
+    offline.reachable.cache_clear()
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the real data")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.models import MODELS
-from reasonkit.models.loading import ResolvedModel
+from reasonkit.models.resolving import ResolvedModel
 from reasonkit.plan import Plan
 from reasonkit.rewards import parse
 from reasonkit.tasks import Splits

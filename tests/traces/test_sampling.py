@@ -17,7 +17,8 @@ from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.prompts import ask
 from reasonkit.tasks import load, recorded
 from reasonkit.traces import sampling

@@ -11,7 +11,8 @@ import pytest
 
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.traces.teacher import Teacher, find, look_ahead, require_same_tokens
 from reasonkit.types import Example
 

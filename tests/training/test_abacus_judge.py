@@ -11,7 +11,8 @@ from statistics import fmean
 import pytest
 import torch
 
-from reasonkit.models.loading import load_tokenizer, resolve
+from reasonkit.models.loading import load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.rewards import parse
 from reasonkit.rewards.preference import make
 from reasonkit.tasks import flaws, general

@@ -9,7 +9,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, Mamba2Config, Mamba2ForCau
 
 from reasonkit.config import GrpoConfig
 from reasonkit.errors import RefusedError
-from reasonkit.models.loading import load_model, resolve
+from reasonkit.models.loading import load_model
+from reasonkit.models.resolving import resolve
 from reasonkit.training.adapters import adapter
 
 LORA = GrpoConfig(lora=True, lora_rank=2)

@@ -8,7 +8,8 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from reasonkit.errors import RunError
-from reasonkit.models.loading import load_tokenizer, resolve
+from reasonkit.models.loading import load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.training.encoding import IGNORED, Row, check, coloured, encode
 from reasonkit.types import Completion, Example, Trace
 

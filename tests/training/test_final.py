@@ -10,8 +10,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from reasonkit.errors import RunError
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.precision import in_float32
+from reasonkit.models.resolving import resolve
 from reasonkit.training import final
 
 SHIPPED = resolve("abacus-mini")

@@ -25,7 +25,8 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 
 from reasonkit.config import GrpoConfig
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.objectives import PRESETS, KlForm, LossType, Objective, RatioLevel, RewardScaling
 from reasonkit.training.advantages import advantages
 from reasonkit.training.grpo import arguments

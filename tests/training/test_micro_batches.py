@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from trl.trainer.utils import add_fused_lm_head
 
-from reasonkit.models.loading import load_model, resolve
+from reasonkit.models.loading import load_model
+from reasonkit.models.resolving import resolve
 from reasonkit.training.micro_batches import Lengths, arranged, computed
 from reasonkit.training.scoring import score, without_padding
 

@@ -16,7 +16,8 @@ from reasonkit.config import DistillConfig, GrpoConfig, VerifierConfig
 from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.objectives import PRESETS
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard

@@ -11,7 +11,8 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from reasonkit.models.loading import load_model, resolve
+from reasonkit.models.loading import load_model
+from reasonkit.models.resolving import resolve
 from reasonkit.training.scoring import can_share, score, without_padding
 
 SHAPES = {

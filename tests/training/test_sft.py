@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 from reasonkit import runs
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.training import sft
 from reasonkit.training.encoding import IGNORED, Row, encode
 from reasonkit.types import Completion, Example, Trace

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.judging import judge_group
-from reasonkit.models.loading import load_tokenizer, resolve
+from reasonkit.models.loading import load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.training.solutions import (
     IGNORED,
     Collator,

@@ -22,7 +22,8 @@ from transformers import PreTrainedModel as Model
 from reasonkit import runs
 from reasonkit.config import VerifierConfig, to_mapping
 from reasonkit.errors import DataError, RefusedError
-from reasonkit.models.loading import load_model, load_tokenizer, resolve
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.training import verifier
 from reasonkit.training.callbacks import Record
 from reasonkit.training.solutions import Solution

@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 
 from reasonkit.models.abacus import tokenizer as abacus_tokenizer
-from reasonkit.models.loading import load_model, resolve
+from reasonkit.models.loading import load_model
+from reasonkit.models.resolving import resolve
 
 
 def main(run: Path, directory: Path) -> None:
