@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from reasonkit.generation.local import LocalEngine
     from reasonkit.training.encoding import Row
-    from reasonkit.training.signs import Sign
+    from reasonkit.training.reward_hacking import Sign
     from reasonkit.training.trainer import Trained
 
 

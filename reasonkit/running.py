@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from reasonkit import console, processes, runs
-from reasonkit.config import CommonConfig, Invocation, from_mapping, to_mapping
-from reasonkit.errors import ReasonkitError, RefusedError, RunError
+from reasonkit.config import CommonConfig, Invocation, to_mapping
+from reasonkit.errors import ReasonkitError, RunError
 from reasonkit.report import terminal
 
 SPENT = ("seconds", "training_seconds", "tokens_sampled", "tokens_trained")

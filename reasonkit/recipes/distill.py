@@ -77,7 +77,7 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
 
 def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     """Finds the teacher, reads traces and chats that are given, loads the student."""
-    from reasonkit.training import adapters, head
+    from reasonkit.training import adapters, fused_logits
 
     plan = planning.settle(config)
     found = teacher.find(config)
@@ -98,8 +98,8 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     if config.objective == Distillation.on_policy:
         assert found is not None
         teacher.require_same_tokens(found, tokenizer, model)
-        head.require_fused_right(model, config.model)
-        head.require_fused_right(found.weights(config), found.name)
+        fused_logits.require_fused_right(model, config.model)
+        fused_logits.require_fused_right(found.weights(config), found.name)
     if config.general is not None:
         lessons.general(config.general, plan, tokenizer)
     return Prepared(plan, tokenizer, model, found, groups, data)

@@ -18,12 +18,12 @@ from reasonkit import console, resuming, running
 from reasonkit.config import Invocation, VoteConfig
 from reasonkit.evaluation import Evaluation, paired
 from reasonkit.generation.store import Store, count_failures
+from reasonkit.plan.vote import named, settle
 from reasonkit.provenance import fingerprint
 from reasonkit.runs import Run
 from reasonkit.types import Group
 from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_wider, row
 from reasonkit.voting.drawing import Outcome, Poll, evaluation_of
-from reasonkit.voting.planning import named, settle
 from reasonkit.voting.records import record
 from reasonkit.voting.sources import GREEDY, Source, askings, open_source, tokens_sampled
 from reasonkit.voting.strategies import STRATEGIES, Rules, Way

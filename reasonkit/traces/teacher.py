@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation import Engine, Sampling
-from reasonkit.generation.endpoint import EndpointEngine
-from reasonkit.generation.endpoint import connect
+from reasonkit.generation.endpoint import EndpointEngine, connect
 from reasonkit.models import MODELS, Model, entry_for
 from reasonkit.models.loading import load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve

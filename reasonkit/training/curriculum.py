@@ -3,7 +3,8 @@
 A group teaches nothing where all its completions are right or all are wrong; the variance of a
 right-or-wrong reward, p (1 - p), says how much it can teach. A prompt that was seen has its own
 last pass rate; one that was not has the running mean of prompts of like length. Leaves out any
-measure of difficulty that is given from outside.
+measure of difficulty that is given from outside, and dropping prompts
+(`reasonkit.training.dynamic_sampling`).
 """
 
 from __future__ import annotations

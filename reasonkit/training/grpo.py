@@ -26,7 +26,7 @@ from reasonkit.generation.local import LocalEngine
 from reasonkit.objectives import KlForm
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, head, signs
+from reasonkit.training import checkpoints, fused_logits, reward_hacking
 from reasonkit.training.adapters import adapter
 from reasonkit.training.callbacks import Record, Watch
 from reasonkit.training.curriculum import Curriculum
@@ -79,7 +79,7 @@ def train(
     lora_targets: Sequence[str] | str,
     validate: Callable[[int, LocalEngine], dict[str, float]],
     report: Callable[[Record, Sequence[Scored]], None],
-    alarm: Callable[[int, signs.Sign], None],
+    alarm: Callable[[int, reward_hacking.Sign], None],
 ) -> Trained:
     """Trains a policy, from the run's newest whole checkpoint if it has one.
 
@@ -98,7 +98,7 @@ def train(
     """
     laid = mixed(examples, general, config)
     rollout = Rollout(examples, laid, config, guard, run)
-    right = head.is_fused_right(model)
+    right = fused_logits.is_fused_right(model)
     output = processes.from_main(partial(checkpoints.clean, run.checkpoints))
     trainer = Trainer(
         model=model,
@@ -109,7 +109,7 @@ def train(
         rollout_func=rollout,
         peft_config=adapter(config, lora_targets, model),
     )
-    head.mend(trainer, right, config.temperature)
+    fused_logits.mend(trainer, right, config.temperature)
     trainer.reward_weights = torch.tensor(list(guard.weights.values()))
     noticed = set[str]()
 
@@ -125,7 +125,7 @@ def train(
             return
         most = sum(weight for weight in guard.weights.values() if weight > 0)
         verifier = guard.verifier.name if guard.verifier else "answer"
-        for sign in signs.look(list(run.metrics()), seen, most, verifier):
+        for sign in reward_hacking.look(list(run.metrics()), seen, most, verifier):
             if sign.name not in noticed:
                 noticed.add(sign.name)
                 alarm(int(record["step"]), sign)

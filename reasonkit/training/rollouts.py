@@ -29,6 +29,7 @@ from reasonkit.runs import Run
 from reasonkit.training.advantages import advantages
 from reasonkit.training.callbacks import Counters
 from reasonkit.training.curriculum import Curriculum
+from reasonkit.training.dynamic_sampling import with_spread
 from reasonkit.types import Example, Group, Scored, Scores
 
 if TYPE_CHECKING:
@@ -159,7 +160,16 @@ class Rollout:
         products = precision.products(config)
         engine = LocalEngine(model, trainer.processing_class, products=products)
         self._cost, spent = Counters(), self.guard.spent
-        drawn, flat = self._dynamically_sampled(engine, step, count, size)
+        rounds = config.resample or 0
+
+        def draw(examples: Sequence[Example], attempt: int) -> list[ScoredGroup]:
+            place = step * (rounds + 1) + attempt
+            return self._draw(engine, examples, size, config.seed * 1_000_003 + place)
+
+        drawn = draw(processes.share(self._prompts(step, count)), 0)
+        flat = sum(d.spreadless for d in drawn)
+        name = f"resample {config.seed} {step} {processes.rank()}"
+        drawn = with_spread(drawn, rounds, self.examples, self._is_own, draw, name)
         since = {name: value - spent[name] for name, value in self.guard.spent.items()}
         parts = processes.gathered((drawn, flat, since, self._cost))
         self.newest = [d for part in parts for d in part[0]]
@@ -179,34 +189,6 @@ class Rollout:
                 trainer._metrics["train"][f"rollout/{name}"].append(value)
         self._record(step)
         return self._columns(trainer, size, drawn)
-
-    def _dynamically_sampled(
-        self, engine: LocalEngine, step: int, count: int, size: int
-    ) -> tuple[list[ScoredGroup], int]:
-        """This process's groups of a step, and how many of the first draw had no spread.
-
-        Yu et al., arXiv:2503.14476, section 3.2: those are replaced by groups of other prompts of
-        the task, in so many rounds as the settings say.
-        """
-        rounds, seed = self.config.resample or 0, self.config.seed
-
-        def draw(examples: Sequence[Example], attempt: int) -> list[ScoredGroup]:
-            place = step * (rounds + 1) + attempt
-            return self._draw(engine, examples, size, seed * 1_000_003 + place)
-
-        drawn = draw(processes.share(self._prompts(step, count)), 0)
-        flat = sum(d.spreadless for d in drawn)
-        for attempt in range(1, rounds + 1):
-            # One of the other task would make that task's share of the step smaller.
-            lacking = [i for i, d in enumerate(drawn) if d.spreadless and self._is_own(d)]
-            if not lacking:
-                break
-            rng = random.Random(f"resample {seed} {step} {processes.rank()} {attempt}")
-            fresh = draw(rng.choices(self.examples, k=len(lacking)), attempt)
-            for i, d in zip(lacking, fresh, strict=True):
-                if not d.spreadless:
-                    drawn[i] = d
-        return drawn, flat
 
     def _prompts(self, step: int, count: int) -> Sequence[Example]:
         laid = self.laid[step * count : (step + 1) * count]

@@ -23,7 +23,7 @@ from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
 from reasonkit.generation.local import LocalEngine, evaluating
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, head
+from reasonkit.training import checkpoints, fused_logits
 from reasonkit.training.adapters import adapter
 from reasonkit.training.callbacks import Record, Watch
 from reasonkit.training.encoding import IGNORED, Row, check
@@ -100,7 +100,7 @@ def train(
         config.seed,
         packed=apart,
     )
-    right = head.is_fused_right(model)
+    right = fused_logits.is_fused_right(model)
     trainer = Trainer(
         model=model,
         args=SFTConfig(
@@ -116,7 +116,7 @@ def train(
         train_dataset=Dataset.from_dict({"packs": layout.micro_batches}),
         peft_config=adapter(config, lora_targets, model),
     )
-    head.mend(trainer, right)
+    fused_logits.mend(trainer, right)
     _check_first(trainer, tokenizer, rows, layout)
     sizes = [
         sum(len(rows[n].ids) for pack in micro for n in pack) for micro in layout.micro_batches

@@ -16,20 +16,20 @@ from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation import Engine, Sampling
+from reasonkit.generation.endpoint import connect
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.replay import Recorded, ReplayEngine
-from reasonkit.generation.endpoint import connect
 from reasonkit.generation.store import Store
 from reasonkit.models.loading import load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, drawn_by, policy
+from reasonkit.plan.vote import VotePlan, named
 from reasonkit.prompts import THINK_FIRST, ask
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
 from reasonkit.voting.drawing import Asking, Score
-from reasonkit.voting.planning import VotePlan, named
 from reasonkit.voting.strategies import Way
 
 if TYPE_CHECKING:

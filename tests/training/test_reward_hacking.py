@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reasonkit.training.signs import look
+from reasonkit.training.reward_hacking import look
 from reasonkit.types import Scored
 
 RIGHT = "<think>{0}+{0}*6={0}+{1}={2}</think><answer>{2}</answer>"

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from trl.trainer.utils import add_fused_lm_head
 
 from reasonkit.errors import RefusedError
-from reasonkit.training import head
+from reasonkit.training import fused_logits
 from reasonkit.training.scoring import can_share, score, without_padding
 
 SMALL = {
@@ -54,9 +54,9 @@ def build(kind: str) -> PreTrainedModel:
 def as_trained(kind: str) -> PreTrainedModel:
     """With TRL's head, mended as a trainer's model is."""
     model = build(kind)
-    right = head.is_fused_right(model)
+    right = fused_logits.is_fused_right(model)
     add_fused_lm_head(model, TEMPERATURE, outputs=("log_probs", "entropy"))
-    head.mend(SimpleNamespace(model=model), right, TEMPERATURE)
+    fused_logits.mend(SimpleNamespace(model=model), right, TEMPERATURE)
     return model
 
 
@@ -65,7 +65,7 @@ def as_trained(kind: str) -> PreTrainedModel:
 def test_a_head_that_leaves_something_out_is_noticed(kind: str, dtype: torch.dtype) -> None:
     model = build(kind).to(dtype)
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    assert head.is_fused_right(model) == (kind in KNOWN)
+    assert fused_logits.is_fused_right(model) == (kind in KNOWN)
     assert all(torch.equal(tensor, kept[name]) for name, tensor in model.state_dict().items())
 
 
@@ -101,6 +101,6 @@ def test_log_probabilities_are_those_of_the_models_own_logits(kind: str) -> None
 
 
 def test_a_trainer_with_no_other_way_refuses() -> None:
-    head.require_fused_right(build("qwen3"), "m")
+    fused_logits.require_fused_right(build("qwen3"), "m")
     with pytest.raises(RefusedError, match=r"m .RecurrentGemma.*--objective traces"):
-        head.require_fused_right(build("recurrent-gemma, with a cap"), "m")
+        fused_logits.require_fused_right(build("recurrent-gemma, with a cap"), "m")
