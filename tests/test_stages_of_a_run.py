@@ -14,6 +14,7 @@ from reasonkit.errors import RunError
 from reasonkit.running import digest, do_stage
 
 SETTINGS = GrpoConfig(steps=3)
+SPENT = {"seconds": 1.0, "tokens_sampled": 1, "tokens_trained": 1, "peak_memory_bytes": 1}
 
 
 def a_run(tmp_path: Path) -> runs.Run:
@@ -28,7 +29,7 @@ def do(
         stage.append_metrics({"step": len(list(stage.metrics()))})
         if fails:
             raise RunError("stopped")
-        return {"command": "grpo", "logged": len(list(stage.metrics()))}
+        return {"logged": len(list(stage.metrics())), **SPENT}
 
     return do_stage(run, "rl", "grpo", settings, digest(settings, {}, ""), work)
 

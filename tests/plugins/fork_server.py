@@ -27,6 +27,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 NUMBER = struct.Struct("q")
@@ -52,9 +53,16 @@ def load() -> None:
                 importlib.import_module(name)
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None) -> None:
-    """Is ``python COMMAND`` from here to the end of this process."""
-    os.closerange(3, 4096)
+def run(
+    command: Sequence[str], environment: Mapping[str, str] | None, passed: Sequence[int] = ()
+) -> None:
+    """Is ``python COMMAND`` from here to the end of this process.
+
+    Args:
+        passed: descriptors that stay open, beside the standard ones.
+    """
+    for low, high in pairwise((2, *sorted(passed), 4096)):
+        os.closerange(low + 1, high)
     if environment is not None:
         os.environ.clear()
         os.environ.update(environment)
@@ -89,7 +97,9 @@ class Forking(subprocess.Popen):
     def __init__(self, args: Sequence[str], *others: Any, **options: Any) -> None:
         if args[0] == sys.executable and (args[1] == "-c" or "reasonkit" in args):
             # This is called between fork and exec, and never comes back.
-            options["preexec_fn"] = partial(run, args[1:], options.get("env"))
+            options["preexec_fn"] = partial(
+                run, args[1:], options.get("env"), options.get("pass_fds", ())
+            )
             options["restore_signals"] = False
         super().__init__(args, *others, **options)
 
