@@ -45,7 +45,7 @@ def begin(command: str, config: CommonConfig, invocation: Invocation, data: str)
     run = opened() if processes.is_main() else None
     path = processes.from_main(lambda: run.path if run else None)
     assert path is not None
-    return run or runs.follow(path)
+    return run or runs.Run(path, leads=False)
 
 
 def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) -> None:

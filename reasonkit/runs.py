@@ -50,8 +50,7 @@ class Run:
     """A run directory.
 
     Attributes:
-        leads: whether this process writes it. Where another one does, the methods that write do
-            nothing.
+        leads: whether this process writes it; where another does, methods that write do nothing.
     """
 
     path: Path
@@ -76,8 +75,7 @@ class Run:
     @property
     def names(self) -> dict[str, str]:
         """Of command, model and task, as ``run.json`` has them."""
-        record = self.record
-        return {name: record[name] for name in ("command", "model", "task")}
+        return {name: str(self.record[name]) for name in ("command", "model", "task")}
 
     @property
     def evaluations(self) -> Path:
@@ -298,11 +296,6 @@ def resume(path: Path) -> Run:
     return run
 
 
-def follow(path: Path) -> Run:
-    """A run that another process writes."""
-    return Run(path, leads=False)
-
-
 def list_runs(folder: Path = RUNS) -> list[dict[str, str]]:
     """`LISTED` of each run in a folder, newest first, and last of those that are unreadable."""
     found = [_listed(path.parent) for path in folder.glob("*/run.json")]
@@ -345,10 +338,9 @@ def _status(record: dict[str, Any]) -> Status:
 def _listed(path: Path) -> dict[str, str]:
     told = {**dict.fromkeys(LISTED, ""), "run": path.name, "status": "unreadable"}
     with suppress(OSError, ValueError, TypeError, KeyError):
-        record = Run(path).record
-        words = {name: str(record[name]) for name in ("command", "model", "task", "started")}
-        told |= {**words, "status": _status(record)}
-        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        run = Run(path)
+        told |= {**run.names, "status": run.status, "started": str(run.record["started"])}
+        summary = run.summary()
         before, after = (summary[name]["accuracy"] for name in ("before", "after"))
         told["accuracy"] = f"{before:.1%} → {after:.1%}"
     return told

@@ -7,7 +7,6 @@ stands beside it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,7 +61,7 @@ class Finished:
     @property
     def summary(self) -> dict[str, Any]:
         """Its ``summary.json``."""
-        return dict(json.loads((self.run.path / "summary.json").read_text(encoding="utf-8")))
+        return self.run.summary()
 
     @property
     def memory_bytes(self) -> int:
