@@ -220,6 +220,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client of servers asks again without waiting."""
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
     monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.003)
+    monkeypatch.setattr("reasonkit.servers.client.PAUSE", 0.001)
 
 
 @pytest.fixture

@@ -184,7 +184,7 @@ class EndpointEngine:
 
         async def work() -> None:
             for wish in requests:
-                async for drawn in self._answers(wish, sampling.max_tokens, fields, refused):
+                async for drawn in self._answers(wish, sampling.max_tokens, fields, stop, refused):
                     keep(drawn)
                     arrived.put(drawn)
                 if stop.is_set():
@@ -227,11 +227,17 @@ class EndpointEngine:
         await asyncio.gather(*workers, return_exceptions=True)
 
     async def _answers(
-        self, wish: Wish, max_tokens: int, fields: Mapping[str, float], refused: dict[int, str]
+        self,
+        wish: Wish,
+        max_tokens: int,
+        fields: Mapping[str, float],
+        stop: asyncio.Event,
+        refused: dict[int, str],
     ) -> AsyncIterator[Drawn]:
         """The samples of one request or, where the server gives fewer at once, of several.
 
         Args:
+            stop: set to ask no further.
             refused: gets why, under the example's ``id``, where it will be so for all its samples.
         """
         abilities, left = self.chat.abilities, list(wish.places)
@@ -256,6 +262,8 @@ class EndpointEngine:
             for place, completion in zip(left, given, strict=False):
                 yield Drawn(wish.example, place, completion)
             left = left[len(given) :]
+            if stop.is_set():
+                return
         for place in left:
             failed = Completion("", (), "failed", None, 0, refused[alone])
             yield Drawn(wish.example, place, failed)

@@ -1,9 +1,10 @@
 """The `openai` package's client, with limits of ours on top.
 
-Retries, back-off with jitter, Retry-After and the pool of connections are the package's. Ours are
-the time that one try may take, rate limits, one table of what may pass (`errors`), and one clear
-line for what goes wrong. Before a server is known to work it is waited for only where it says that
-it is busy, so that a wrong URL fails at once.
+Retries, back-off with jitter and the pool of connections are the package's. Ours are the time and
+size that one answer may take, rate limits, Retry-After (which the package gives up on after two
+minutes, and heeds for one request alone), one table of what may pass (`errors`), and one clear line
+for what goes wrong. Before a server is known to work it is waited for only where it says that it is
+busy, so that a wrong URL fails at once.
 """
 
 from __future__ import annotations
@@ -33,6 +34,18 @@ read."""
 
 SEVERAL = 6
 """Times that is asked what fails again and again while other requests are answered."""
+
+PATIENCE = 900.0
+"""Seconds that one request waits, in all, because the server asks it to."""
+
+PAUSE = 1.0
+"""Seconds after an answer that can't be read; each time so many more."""
+
+LARGEST = 1 << 28
+"""Bytes of an answer at most: a server that never ends is told from one that has much to say."""
+
+BUSY = (429, 503)
+"""Statuses with which a server that asks to wait asks all requests to."""
 
 DOWN, BROKEN_OFF, LATE = "can't be reached", "broken off", "no answer in time"
 
@@ -87,7 +100,7 @@ class Server:
         self.under_way: set[asyncio.Task[Any] | None] = set()
         self._key = key
         self._answered = 0
-        self._begun: dict[asyncio.Task[Any] | None, int] = {}
+        self._begun: dict[asyncio.Task[Any] | None, tuple[int, int]] = {}
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._turns = _Pace(limits.requests_per_minute)
         self._tokens = _Pace(limits.tokens_per_minute)
@@ -132,10 +145,11 @@ class Server:
             except IMPROPER as error:
                 improper += 1
                 if self.works and improper < min(FEW, tries):
+                    await asyncio.sleep(PAUSE * improper)
                     continue
                 raise UnansweredError(
                     f"{self.url} answers, but not as a chat-completions server does "
-                    f"({_complaint(error)}): {self._clean(answer.text)!r}; "
+                    f"({self._clean(_complaint(error))}): {self._clean(answer.text)!r}; "
                     "does the URL end in /v1?",
                     Scope.MOMENT,
                     "no proper answer",
@@ -149,7 +163,7 @@ class Server:
     ) -> httpx2.Response:
         url, task = self.url + path, asyncio.current_task()
         options: Any = {"max_retries": tries - 1, "headers": self._headers}
-        self._begun[task] = self._answered
+        self._begun[task] = self._answered, tries
         try:
             if body is None:
                 return await self._client.get(url, cast_to=httpx2.Response, options=options)
@@ -167,9 +181,9 @@ class Server:
         self, request: httpx2.Request, exchange: Callable[[], Awaitable[httpx2.Response]]
     ) -> httpx2.Response:
         """An answer to one try in any case: of one that failed, with what that means."""
-        await self._turns.turn(1)
         task, told = asyncio.current_task(), None
         async with self._slots:
+            await self._turns.turn(1)
             self.under_way.add(task)
             try:
                 async with asyncio.timeout(self.limits.timeout):
@@ -182,32 +196,39 @@ class Server:
             finally:
                 self.under_way.discard(task)
         if told is not None:
-            again = self._may_pass(told, response)
+            after = self._client._parse_retry_after_header(response.headers)
+            again = self._may_pass(told, response, after)
+            response.extensions |= {"told": told, "after": after}
+            for name in ("retry-after", "retry-after-ms"):
+                response.headers.pop(name, None)
             response.headers["x-should-retry"] = str(again).lower()
-            response.extensions["told"] = told
             response.status_code = max(response.status_code, 300)
+            if again and after:
+                if told.status in BUSY:
+                    self._turns.hold(after)
+                await asyncio.sleep(after)
         return response
 
-    def _may_pass(self, told: ServerError, response: httpx2.Response) -> bool:
-        """Whether a request that was told so is worth another try."""
-        if told.scope is not Scope.MOMENT:
+    def _may_pass(self, told: ServerError, response: httpx2.Response, after: float | None) -> bool:
+        """Whether a request that was told so, and to wait so long, is worth another try."""
+        if told.scope is not Scope.MOMENT or _tries(response) * (after or 0.0) > PATIENCE:
             return False
-        if not self.works:
-            return told.status == 429 or (told.status == 503 and "retry-after" in response.headers)
-        most = TRIES
+        answered, most = self._begun[asyncio.current_task()]
+        if not self.works and told.status != 429 and (told.status != 503 or after is None):
+            return False
         # What fails alone won't pass: a busy server does so for all.
-        if self._answered > self._begun[asyncio.current_task()]:
-            most = SEVERAL if told.status == 500 or told.kind == BROKEN_OFF else TRIES
+        if self._answered > answered and (told.status == 500 or told.kind == BROKEN_OFF):
+            most = min(most, SEVERAL)
         # In an answer of status 200 an error says nothing of how long it lasts.
         if told.kind == LATE or response.status_code == 200:
-            most = FEW
+            most = min(most, FEW)
         return _tries(response) < most
 
     def _unanswered(self, response: httpx2.Response, path: str) -> UnansweredError:
         told: ServerError = response.extensions["told"]
-        tries, waits = _tries(response), response.headers.get("retry-after")
+        tries, after = _tries(response), response.extensions["after"]
         tail = f" (tried {'once' if tries == 1 else f'{tries} times'}"
-        tail += f"; it asks to wait {self._clean(waits)} s)" if waits else ")"
+        tail += f"; it asks to wait {after:g} s)" if after is not None else ")"
         # What no patience gets past is said of all requests.
         lasting = told.kind == DOWN or told.status == 429
         return UnansweredError(
@@ -254,15 +275,38 @@ class Server:
 
 
 class _Connections(httpx2.AsyncClient):
-    """Sends each try as its server does; the `openai` client heeds ``x-should-retry``."""
+    """Sends each try as its server does; the `openai` client heeds ``x-should-retry``.
+
+    An answer of more than `LARGEST` bytes is read as an error of its request.
+    """
 
     def __init__(self, server: Server, host: str) -> None:
         # No proxy is on the way to this machine.
-        super().__init__(trust_env=host not in LOCAL)
+        at_once = httpx2.Limits(max_connections=server.limits.concurrency)
+        super().__init__(trust_env=host not in LOCAL, limits=at_once)
         self.server = server
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        return await self.server.send(request, partial(super().send, request, **options))
+        opened = partial(super().send, request, **{**options, "stream": True})
+
+        async def exchange() -> httpx2.Response:
+            response = await opened()
+            content = bytearray()
+            try:
+                async for piece in response.aiter_bytes():
+                    content += piece
+                    if len(content) > LARGEST:
+                        told = {"code": "too large an answer", "message": f"over {LARGEST} bytes"}
+                        return httpx2.Response(413, json={"error": told}, request=request)
+            finally:
+                await response.aclose()
+            headers = response.headers.copy()
+            headers.pop("content-encoding", None)
+            return httpx2.Response(
+                response.status_code, headers=headers, content=bytes(content), request=request
+            )
+
+        return await self.server.send(request, exchange)
 
 
 class _Pace:
@@ -278,6 +322,10 @@ class _Pace:
         turn = max(now, self.free_at)
         self.free_at = turn + self.each * amount
         await asyncio.sleep(turn - now)
+
+    def hold(self, seconds: float) -> None:
+        """Gives no turn for a while."""
+        self.free_at = max(self.free_at, time.monotonic() + seconds)
 
 
 def _tries(response: httpx2.Response) -> int:

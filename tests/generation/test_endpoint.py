@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -171,7 +172,11 @@ def test_what_may_pass_is_asked_again(chat: SimpleNamespace, status: int) -> Non
 
 
 @pytest.mark.parametrize("form", ["seconds", "milliseconds", "date"])
-def test_retry_after_is_honoured(chat: SimpleNamespace, form: str) -> None:
+def test_retry_after_is_honoured(
+    chat: SimpleNamespace, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Also where the package would give up.
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_AFTER_DELAY", 0.1)
     times = []
     wait = {
         "seconds": lambda: {"Retry_After": "0.4"},
@@ -189,6 +194,85 @@ def test_retry_after_is_honoured(chat: SimpleNamespace, form: str) -> None:
     with chat.serving(reply) as server:
         assert texts(engine(server.url), 1) == {"e0": ["4"]}
     assert times[1] - times[0] > 0.39
+
+
+def test_a_server_that_asks_to_wait_is_left_alone_by_all_requests(chat: SimpleNamespace) -> None:
+    told = threading.Event()
+    times = []
+
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        times.append(time.monotonic())
+        if number == 3:
+            chat.send(to, {"detail": "slow down"}, 429, Retry_After="1")
+            told.set()
+        else:
+            told.wait(5)
+            time.sleep(0.4)
+            chat.send(to, chat.answer(chat.choice("4")))
+
+    with chat.serving(reply) as server:
+        assert len(texts(engine(server.url), 9)) == 9
+    assert times[4] - times[3] > 0.99
+
+
+def test_a_server_that_asks_for_short_waits_is_backed_off_from(
+    chat: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.4)
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.4)
+    times = []
+
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        times.append(time.monotonic())
+        if number == 0:
+            chat.send(to, {"detail": "slow down"}, 429, retry_after_ms="1")
+        else:
+            chat.send(to, chat.answer(chat.choice("4")))
+
+    with chat.serving(reply) as server:
+        texts(engine(server.url), 1)
+    assert times[1] - times[0] > 0.29
+
+
+def test_a_server_that_always_asks_to_wait_is_given_up(
+    chat: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reasonkit.servers.client.PATIENCE", 0.25)
+
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        chat.send(to, {"error": {"message": "busy"}}, 429, Retry_After="0.1")
+
+    with chat.serving(reply) as server:
+        line = error_of(server.url, RunError, limits=Limits(concurrency=1))
+    assert "tried 3 times; it asks to wait 0.1 s" in line
+    assert len(server.bodies) == 3
+
+
+def test_an_answer_without_end_is_a_failed_sample(
+    chat: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reasonkit.servers.client.LARGEST", 100_000)
+    over = threading.Event()
+
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        if asked(body) != "1?":
+            chat.send(to, chat.answer(chat.choice("4")))
+            return
+        to.send_response(200)
+        to.end_headers()
+        to.close_connection = True
+        with suppress(OSError):
+            while not over.is_set():
+                to.wfile.write(b" " * 10_000)
+
+    with chat.serving(reply) as server:
+        try:
+            groups = list(engine(server.url).sample(examples(3), 1, SAMPLING))
+        finally:
+            over.set()
+    failures = {group.example.id: group.completions[0].failure for group in groups}
+    assert failures.pop("e1").startswith("too large an answer: ")
+    assert set(failures.values()) == {""}
 
 
 def test_a_rate_limit_for_good_is_given_up_with_what_the_server_said(chat: SimpleNamespace) -> None:
@@ -569,6 +653,14 @@ def test_a_refused_key_is_said_without_showing_it(chat: SimpleNamespace, key: st
     assert "sk-secret" not in line
 
 
+def test_an_improper_answer_is_told_of_without_the_key(chat: SimpleNamespace) -> None:
+    wrong = {"choices": [{"message": {}, "error": "no sk-secret\x1b" + "." * 999}]}
+    with chat.serving(lambda *_: None, probe=lambda b, n, to: chat.send(to, wrong)) as server:
+        line = error_of(server.url, RefusedError, key="sk-secret")
+    assert "a choice holds an error" in line
+    assert "sk-secret" not in line and "\x1b" not in line and len(line) < 999
+
+
 def test_other_refusals_say_what_the_server_said(chat: SimpleNamespace) -> None:
     said = {
         400: {"object": "error", "message": "prompt\x1b[31m is\ntoo long"},
@@ -635,26 +727,38 @@ def test_what_is_under_way_when_another_request_fails_is_kept(chat: SimpleNamesp
     assert len(server.bodies) < 2000
 
 
-def test_nothing_more_is_asked_once_the_caller_has_enough(chat: SimpleNamespace) -> None:
+@pytest.mark.parametrize("places", [1, 8])
+def test_nothing_more_is_asked_once_the_caller_has_enough(
+    chat: SimpleNamespace, places: int
+) -> None:
     def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
         time.sleep(0.02)
         chat.send(to, chat.answer(chat.choice("4")))
 
+    def probe(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        chat.send(to, chat.answer(*[chat.choice("14")] * body.get("n", 1)))
+
     kept: list[Drawn] = []
-    with chat.serving(reply) as server:
-        wishes = [Wish(example, [0]) for example in examples(5000)]
+    with chat.serving(reply, probe) as server:
+        wishes = [Wish(example, range(places)) for example in examples(5000)]
         drawing = engine(server.url).draw(wishes, SAMPLING, kept.append)
         for _ in range(10):
             next(drawing)
+        enough = len(server.bodies)
         drawing.close()
         sent = len(server.bodies)
+        # Some may have been on their way to the server.
+        assert sent <= enough + 2 * QUICK.concurrency
         time.sleep(0.1)
         assert len(server.bodies) == sent
     assert 10 <= sent < 5000
     assert len(kept) == sent
 
 
-def test_requests_are_under_way_together_and_no_more_than_allowed(chat: SimpleNamespace) -> None:
+@pytest.mark.parametrize("most_allowed", [4, 120])
+def test_requests_are_under_way_together_and_no_more_than_allowed(
+    chat: SimpleNamespace, most_allowed: int
+) -> None:
     counting = threading.Lock()
     now, most = 0, 0
     full = threading.Event()
@@ -664,16 +768,16 @@ def test_requests_are_under_way_together_and_no_more_than_allowed(chat: SimpleNa
         with counting:
             now += 1
             most = max(most, now)
-            if now == 4:
+            if now == most_allowed:
                 full.set()
-        full.wait(5)
+        full.wait(10)
         with counting:
             now -= 1
         chat.send(to, chat.answer(chat.choice("4")))
 
     with chat.serving(reply) as server:
-        texts(engine(server.url), 20)
-    assert most == 4
+        texts(engine(server.url, limits=Limits(most_allowed)), 5 * most_allowed)
+    assert most == most_allowed
 
 
 @pytest.mark.parametrize(
