@@ -14,7 +14,6 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -148,6 +147,7 @@ class Judge:
     _settings: tuple[dict[str, int], ...] = field(default=SETTINGS, repr=False)
     _declined: str = field(default="", repr=False)
     _known: dict[str, float] = field(default_factory=dict, repr=False)
+    _servers: dict[object, Server] = field(default_factory=dict, repr=False)
 
     def __call__(self, group: Group) -> list[float | None]:
         """A value from 0 to 1 for each completion.
@@ -185,15 +185,18 @@ class Judge:
             "dollars": (prompt + completion) / 1e6,
         }
 
-    @cached_property
+    @property
     def _server(self) -> Server:
-        from reasonkit.servers.client import Server
+        from reasonkit.servers.client import Server, loop
 
-        url = urlsplit(self.endpoint.url)
-        safe = url.scheme == "https" or url.hostname in LOCAL
-        server = Server(self.endpoint.url, read_key(None) if safe else None, LIMITS)
-        server.works = True
-        return server
+        # A server's connections belong to one loop, and a forked process has one of its own.
+        if loop() not in self._servers:
+            url = urlsplit(self.endpoint.url)
+            safe = url.scheme == "https" or url.hostname in LOCAL
+            server = Server(self.endpoint.url, read_key(None) if safe else None, LIMITS)
+            server.works = True
+            self._servers[loop()] = server
+        return self._servers[loop()]
 
     async def _verdict(self, question: str, text: str) -> float | None:
         data, to = quoted(question, text), self.endpoint

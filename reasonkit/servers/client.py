@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -61,6 +62,10 @@ def loop() -> asyncio.AbstractEventLoop:
     made = asyncio.new_event_loop()
     threading.Thread(target=made.run_forever, daemon=True).start()
     return made
+
+
+# A forked process has none of its parent's threads.
+os.register_at_fork(after_in_child=loop.cache_clear)
 
 
 def together(asked: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

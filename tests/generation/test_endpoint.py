@@ -375,6 +375,21 @@ def test_a_broken_answer_is_asked_for_again(chat: SimpleNamespace, name: str) ->
     assert len(server.bodies) == 6
 
 
+def test_a_server_gets_a_moment_after_a_broken_answer(
+    chat: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reasonkit.servers.client.PAUSE", 0.4)
+    times = []
+
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        times.append(time.monotonic())
+        chat.send(to, b"busy" if number == 0 else chat.answer(chat.choice("4")))
+
+    with chat.serving(reply) as server:
+        texts(engine(server.url), 1)
+    assert times[1] - times[0] > 0.39
+
+
 @pytest.mark.parametrize("name", RUBBISH)
 def test_a_server_of_rubbish_is_refused_before_anything_is_made(
     chat: SimpleNamespace, name: str

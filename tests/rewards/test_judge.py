@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -90,6 +91,18 @@ def test_each_completion_gets_its_mark_and_equal_ones_are_asked_once(served: Ser
     assert len(served.asked) == 3
     assert {body["model"] for body in served.asked} == {"small"}
     assert all(judge.RUBRIC in body["messages"][0]["content"] for body in served.asked)
+
+
+def test_a_forked_process_asks_for_itself(served: Served) -> None:
+    asks = Judge(Endpoint(served.url, "small"))
+    asks(group("8"))
+    forks = multiprocessing.get_context("fork")
+    child = forks.Process(target=asks, args=(group("9"),))
+    child.start()
+    child.join(20)
+    child.kill()
+    assert child.exitcode == 0
+    assert len(served.asked) == 2
 
 
 def test_verdicts_are_kept_in_memory_and_on_disk(served: Served, tmp_path: Path) -> None:
