@@ -6,6 +6,7 @@ Weights are read from safetensors only and no code of a model's author is ever r
 from __future__ import annotations
 
 import json
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +29,23 @@ TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 """Fields of a generation_config.json."""
 
 
+def quiet() -> None:
+    """Keeps other libraries from talking to the user."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    # Libraries deprecate among themselves; a user can't act on it.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
 def _read(resolved: ResolvedModel, automatic: Any, **options: Any) -> Any:
     """What a class of transformers makes of a model's files.
 
     Raises:
         RefusedError: it can't be read.
     """
+    quiet()
     try:
         return automatic.from_pretrained(
             resolved.source,

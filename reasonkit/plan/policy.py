@@ -6,7 +6,6 @@ The system prompt is put before each question here, and prompts that leave no ro
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -47,7 +46,6 @@ def load_policy(
     """
     from reasonkit.models import precision
 
-    quiet()
     tokenizer, remark = load_tokenizer(plan.model)
     if remark:
         console.note(remark)
@@ -60,16 +58,6 @@ def load_policy(
 def size_of(name: str, model: PreTrainedModel) -> str:
     """A loaded model in words."""
     return f"{name}, {model.num_parameters() / 1e6:,.1f}M parameters on {model.device}"
-
-
-def quiet() -> None:
-    """Keeps other libraries from talking to the user."""
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    # Libraries deprecate among themselves; a user can't act on it.
-    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> Plan[Config]:

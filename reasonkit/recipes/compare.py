@@ -29,7 +29,7 @@ from reasonkit.evaluation import Evaluation
 from reasonkit.models.loading import load_tokenizer
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import Plan, by_model, settle
-from reasonkit.plan.policy import prompt_room, quiet
+from reasonkit.plan.policy import prompt_room
 from reasonkit.provenance import fingerprint
 
 COMMAND = "compare"
@@ -81,7 +81,6 @@ def _prepare(config: CompareConfig) -> Prepared:
         )
     student, teacher = config.student or "", config.teacher or ""
     found = {name: resolve(name) for name in (config.model, teacher, student) if name}
-    quiet()
     for model in found.values():
         load_tokenizer(model)
         prompt_room(model, by_model(config, model.entry))

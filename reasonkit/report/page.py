@@ -70,8 +70,6 @@ def render(run: Run) -> str:
     """The page as text."""
     record, summary = run.record, _read(run.path / "summary.json")
     tables, lines = results.of(summary, whole=True) if summary else ([], [])
-    if record.get("filters"):
-        tables.append(results.filters(record["filters"]))
     command = record["command"]
     drawn = {"vote": _ballots, "compare": _ways, "sft-rl": _stages}.get(command, _training)
     known = {
@@ -81,6 +79,7 @@ def render(run: Run) -> str:
         "summary": summary,
         "tables": tables,
         "lines": lines,
+        "traces": results.filters(record["filters"]) if record.get("filters") else None,
         "warnings": [*(results.warnings(summary) if summary else ()), *_warnings(record)],
     }
     environment = Environment(

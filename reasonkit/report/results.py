@@ -280,7 +280,8 @@ def _trained(summary: Record, subject: str, whole: bool) -> tuple[list[Table], l
         tables.append(stages([{"name": summary["command"], **summary["stage"]}]))
     elif "stages" in summary:
         tables.append(stages(summary["stages"], whole))
-    elif "filters" in summary and "after" not in summary:
+    elif "filters" in summary and "after" not in summary and not whole:
+        # The page has them from the run's record.
         tables.append(filters(summary["filters"]))
     teacher = f"teacher, {summary.get('teacher_name') or summary.get('teacher')}"
     measured = {

@@ -14,7 +14,6 @@ from reasonkit.models import MODELS, Model, entry_for
 from reasonkit.models.loading import load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import drawn_by
-from reasonkit.plan.policy import quiet
 from reasonkit.prompts import THINK_FIRST, ask, led_by
 from reasonkit.traces.filters import is_finished
 from reasonkit.traces.sampling import given_ones
@@ -100,7 +99,6 @@ class Teacher:
         """
         if self._weights is None:
             assert self.model is not None
-            quiet()
             self._weights = load_model(self.model, str(config.device), str(config.dtype))
         return self._weights
 

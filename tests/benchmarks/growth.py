@@ -32,7 +32,7 @@ from rollouts import SHAPES, flops, qwen3, spread
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from reasonkit.plan.policy import quiet
+from reasonkit.models.loading import quiet
 
 STEPS = 4
 UPDATE_COST = 3

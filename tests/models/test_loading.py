@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import transformers
 
 from reasonkit import offline
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
@@ -37,6 +38,14 @@ def test_what_scores_texts_is_no_language_model_though_its_embedding_would_do_fo
         load_model(resolved, "cpu", "float32")
     judge = load_model(resolved, "cpu", "float32", "SequenceClassification")
     assert sum(p.numel() for p in judge.parameters()) == resolved.entry.parameters
+
+
+def test_loading_says_nothing_whatever_model_is_the_first(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    transformers.logging.enable_progress_bar()
+    load_model(resolve("abacus-judge"), "cpu", "float32", "SequenceClassification")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_unknown_model_offers_the_nearest() -> None:

@@ -111,3 +111,14 @@ def test_a_student_stands_beside_its_teacher_with_its_traces_and_curves(tmp_path
         assert expected in text
     assert "<script" not in text
     assert text.count("&lt;script&gt;") == 3
+
+
+def test_traces_that_no_student_has_learned_from_are_told_once(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    filters = [{"name": "duplicates", "what": "alike", "lost": 3, "left": 4, "questions": 2}]
+    run.update(filters=filters)
+    counts = {"seconds": 1, "tokens_sampled": 1, "tokens_trained": 0, "peak_memory_bytes": 1}
+    named = {"command": "distill", "model": "m", "task": "t", "filters": filters}
+    run.write_json("summary.json", named | counts)
+    shown = page.render(run)
+    assert shown.count("duplicates") == shown.count("<h2>Traces</h2>") == 1
