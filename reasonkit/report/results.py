@@ -197,7 +197,7 @@ def of(summary: Record, whole: bool = False) -> tuple[list[Table], list[str]]:
     if summary["command"] == "verifier":
         return _verified(summary, subject)
     if summary["command"] == "vote":
-        return _elected(summary) if "answers" in summary else _voted(summary, subject, whole)
+        return _elected(summary, whole) if "answers" in summary else _voted(summary, subject, whole)
     return _trained(summary, subject, whole)
 
 
@@ -236,11 +236,12 @@ def _verified(summary: Record, subject: str) -> tuple[list[Table], list[str]]:
     return [table(title, VERIFIER, scores)], [said]
 
 
-def _elected(summary: Record) -> tuple[list[Table], list[str]]:
+def _elected(summary: Record, whole: bool) -> tuple[list[Table], list[str]]:
     sure = f"; the model's likeliest answer with probability {summary['sureness']:.2f}"
     by = f"{summary['strategy']}{sure if summary['samples'] > 1 else ''}"
     elected = f"answer: {summary['elected'] or 'none'} (by {by})"
-    return [], [elected, f"best completion: {summary['completion']}"]
+    # The page has the completion with the ballots.
+    return [], [elected] if whole else [elected, f"best completion: {summary['completion']}"]
 
 
 def _voted(summary: Record, subject: str, whole: bool) -> tuple[list[Table], list[str]]:
