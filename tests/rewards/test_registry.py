@@ -222,8 +222,8 @@ def test_the_path_of_an_own_reward_may_hold_an_equals_sign(tmp_path: Path, weigh
     path.write_text("def f(group):\n    return [1.0 for _ in group.completions]\n")
     (weighted,) = parse([f"{path}:f{weight}"])
     assert (weighted.reward.name, weighted.weight) == ("f", 0.1 if weight else 1.0)
-    (threshold,) = thresholds([f"{path}:f=0.5"])
-    assert (threshold.reward.name, threshold.least) == ("f", 0.5)
+    ((reward, least),) = thresholds([f"{path}:f=0.5"])
+    assert (reward.name, least) == ("f", 0.5)
 
 
 def test_confidence_is_the_mean_log_probability_where_it_is_known() -> None:
