@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from reasonkit.generation import Sampling
 from reasonkit.generation.local import LocalEngine
@@ -48,13 +50,10 @@ ALONE = 8
 """Times that a single completion is drawn in a round."""
 
 
-class Bare:
-    """As much of a tokenizer as random token ids need."""
-
-    eos_token_id: int | None = None
-
-    def decode(self, ids: Sequence[int], **_: Any) -> str:
-        return ""
+def numbers(tokens: int) -> PreTrainedTokenizerFast:
+    """A tokenizer whose tokens are numbers: as much of one as random token ids need."""
+    plain = Tokenizer(WordLevel({str(i): i for i in range(tokens)}, unk_token="0"))
+    return PreTrainedTokenizerFast(tokenizer_object=plain)
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ def random_model(name: str, vocabulary: int | None = None) -> Subject:
     model = qwen3(name, tokens, range(ENDING // 2, tokens, ENDING))
     lengths = torch.linspace(15, 33, 8).long().tolist()
     prompts = [torch.randint(1, tokens, (length,)).tolist() for length in lengths]
-    return Subject(name, model, Bare(), prompts)
+    return Subject(name, model, numbers(tokens), prompts)
 
 
 @contextmanager
