@@ -234,7 +234,7 @@ OTHER = Model(
 """What is assumed of a model that has no entry."""
 
 
-def entry_for(source: str) -> Model:
-    """The entry with this hub id, or `OTHER` under that name."""
-    known = next((m for m in MODELS.values() if m.source == source), None)
-    return known or replace(OTHER, name=source, source=source)
+def entry_for(name: str) -> Model:
+    """The entry of this name or hub id, or `OTHER` under that name."""
+    known = MODELS.get(name) or next((m for m in MODELS.values() if m.source == name), None)
+    return known or replace(OTHER, name=name, source=name)

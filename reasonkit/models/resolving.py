@@ -42,7 +42,7 @@ def resolve(name: str) -> ResolvedModel:
     if name not in MODELS and not is_id(name):
         hint = "(or a folder, a run directory, a hub id owner/name)"
         raise UnknownNameError("model", name, MODELS, hint)
-    entry = MODELS.get(name) or entry_for(name)
+    entry = entry_for(name)
     if entry.source == "packaged":
         return ResolvedModel(entry, str(PACKAGED / name))
     from huggingface_hub import try_to_load_from_cache
@@ -87,4 +87,4 @@ def _entry_of(name: str, seen: frozenset[Path]) -> Model | None:
         with suppress(RefusedError):
             return _resolve_folder(path, seen).entry
         return None
-    return MODELS.get(name) or (entry_for(name) if is_id(name) else None)
+    return entry_for(name) if name in MODELS or is_id(name) else None

@@ -10,7 +10,7 @@ from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.generation.replay import Recorded, ReplayEngine, parse_fields, read_completions
-from reasonkit.models import MODELS, OTHER, entry_for
+from reasonkit.models import OTHER, entry_for
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import by_model, check_references, filled, load_splits
 from reasonkit.prompts import require_known
@@ -115,9 +115,7 @@ def _require_possible(config: VoteConfig) -> None:
 def _asked(config: VoteConfig) -> VotePlan:
     """Questions to a model here or behind a server."""
     model = None if config.endpoint else resolve(config.model)
-    served = config.model
-    known = MODELS[served] if served in MODELS else entry_for(served)
-    entry = model.entry if model else known
+    entry = model.entry if model else entry_for(config.model)
     if config.question is not None:
         splits = Splits([], [], [_example(config.question)])
         config = dataclasses.replace(config, task=QUESTION)

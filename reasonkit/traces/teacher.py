@@ -10,7 +10,7 @@ from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation import Engine, Sampling
 from reasonkit.generation.endpoint import EndpointEngine, connect
-from reasonkit.models import MODELS, Model, entry_for
+from reasonkit.models import Model, entry_for
 from reasonkit.models.loading import load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import drawn_by
@@ -116,7 +116,7 @@ def find(config: DistillConfig) -> Teacher | None:
     if config.endpoint is not None:
         server = connect(config, config.teacher, logprobs=False)
         name = server.model
-        return Teacher(name, MODELS[name] if name in MODELS else entry_for(name), server=server)
+        return Teacher(name, entry_for(name), server=server)
     if config.teacher is None and config.traces is not None:
         return None
     model = resolve(config.teacher or DEFAULT)
