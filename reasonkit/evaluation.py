@@ -21,7 +21,7 @@ from reasonkit.answers.reading import is_well_formed
 from reasonkit.answers.work import shows_work
 from reasonkit.errors import DataError, RunError
 from reasonkit.files import write_json
-from reasonkit.generation import Engine, Sampling
+from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.judging import judge
 from reasonkit.prompts import ask
 from reasonkit.statistics import Accuracy, GapClosed, Paired, wilson

@@ -22,7 +22,7 @@ from reasonkit.runs import Run
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from reasonkit.generation.local import LocalEngine
+    from reasonkit.generation.engine import Engine, TokenEngine
     from reasonkit.training.encoding import Row
     from reasonkit.training.reward_hacking import Sign
     from reasonkit.training.trainer import Trained
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def reinforce(
     run: Run,
     plan: Plan[GrpoConfig],
-    tokenizer: PreTrainedTokenizerBase,
+    engine: TokenEngine,
     model: PreTrainedModel,
     guard: Guard,
 ) -> Trained:
@@ -46,7 +46,7 @@ def reinforce(
     config = plan.config
     assert config.steps
 
-    def validate(step: int, engine: LocalEngine) -> dict[str, float]:
+    def validate(step: int, engine: Engine) -> dict[str, float]:
         seen = validation(run, f"step-{step}", engine, plan)
         return seen | _general_validation(run, step, engine, plan, seen)
 
@@ -58,7 +58,7 @@ def reinforce(
     with Training(f"{config.model} on {config.task}", config.steps) as view:
         trained = grpo.train(
             model,
-            tokenizer,
+            engine,
             plan.splits.train,
             plan.general.train if plan.general else [],
             config,
@@ -75,7 +75,7 @@ def reinforce(
 
 
 def _general_validation(
-    run: Run, step: int, engine: LocalEngine, plan: Plan[GrpoConfig], seen: Mapping[str, float]
+    run: Run, step: int, engine: Engine, plan: Plan[GrpoConfig], seen: Mapping[str, float]
 ) -> dict[str, float]:
     """How general prompts are answered, and what a validation is judged by where there are any.
 
@@ -99,7 +99,7 @@ def _general_validation(
 def supervise(
     run: Run,
     plan: Plan[DistillConfig],
-    tokenizer: PreTrainedTokenizerBase,
+    engine: TokenEngine,
     model: PreTrainedModel,
     rows: Sequence[Row],
 ) -> Trained:
@@ -112,16 +112,16 @@ def supervise(
     from reasonkit.training import encoding, sft
 
     console.note("one row; what is learned is green:")
-    console.err.print(encoding.coloured(tokenizer, rows[0]), soft_wrap=True)
+    console.err.print(encoding.coloured(engine.tokenizer, rows[0]), soft_wrap=True)
     return _in_epochs(
-        run, plan, lambda *watched: sft.train(model, tokenizer, rows, plan.config, run, *watched)
+        run, plan, lambda *watched: sft.train(model, engine, rows, plan.config, run, *watched)
     )
 
 
 def learn_on_policy(
     run: Run,
     plan: Plan[DistillConfig],
-    tokenizer: PreTrainedTokenizerBase,
+    engine: TokenEngine,
     model: PreTrainedModel,
     teacher: PreTrainedModel,
 ) -> Trained:
@@ -135,9 +135,7 @@ def learn_on_policy(
     return _in_epochs(
         run,
         plan,
-        lambda *watched: on_policy.train(
-            model, teacher, tokenizer, examples, config, run, *watched
-        ),
+        lambda *watched: on_policy.train(model, teacher, engine, examples, config, run, *watched),
     )
 
 

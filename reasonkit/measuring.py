@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from reasonkit import console, processes
 from reasonkit.evaluation import Evaluation, evaluate, paired
-from reasonkit.generation import Engine, Sampling
+from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.plan import Plan
 from reasonkit.prompts import WORDINGS
 from reasonkit.rewards import language, readability

@@ -47,6 +47,19 @@ class KlForm(enum.StrEnum):
     k3_times_ratio = "k3-times-ratio"
 
 
+class Importance(enum.StrEnum):
+    """How updates weigh what a sampler drew whose numbers are not the policy's, by TRL's names.
+
+    `reasonkit.training.importance` has the formulas.
+    """
+
+    token_truncate = "token_truncate"
+    token_mask = "token_mask"
+    sequence_truncate = "sequence_truncate"
+    sequence_mask = "sequence_mask"
+    off = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """A row of `PRESETS`. The fields but the first two are settings of ``reasonkit grpo``.

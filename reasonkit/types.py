@@ -68,6 +68,8 @@ class Completion:
         mean_logprob: mean log-probability of its tokens, in nats; None where the engine can't tell.
         count: how many tokens were sampled, where their ids aren't known.
         failure: why there is none: a word for the kind, a colon, what was said; else empty.
+        logprobs: of each token, in nats, under the arithmetic and the temperature that drew it;
+            empty where the engine wasn't opened to train.
     """
 
     text: str
@@ -76,6 +78,7 @@ class Completion:
     mean_logprob: float | None = None
     count: int | None = None
     failure: str = ""
+    logprobs: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def tokens(self) -> int:

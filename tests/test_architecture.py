@@ -84,6 +84,21 @@ def test_only_training_imports_trl_and_peft() -> None:
         assert not tops & {"trl", "peft"}, path
 
 
+def test_only_the_room_of_engines_names_a_class_of_engine() -> None:
+    """Protocols it may name, and what is put around an engine."""
+    kinds = ("", "Token", "Server", "Paid", "Budget", "Beam")
+    open_to_all = {f"{kind}Engine" for kind in kinds}
+    made = set()
+    for path in (PACKAGE / "generation").rglob("*.py"):
+        classes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ClassDef)]
+        made |= {c.name for c in classes if c.name.endswith("Engine")} - open_to_all
+    assert made == {"LocalEngine", "VllmEngine", "EndpointEngine", "ReplayEngine"}
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] != "generation":
+            named = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}
+            assert not named & made, path
+
+
 def references() -> Iterator[tuple[Path, str]]:
     """Dotted names of the package in backticks, in docstrings and other text of the code."""
     rooms = {path.stem for path in PACKAGE.iterdir()}

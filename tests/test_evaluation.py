@@ -10,7 +10,7 @@ import pytest
 
 from reasonkit.errors import DataError, RunError
 from reasonkit.evaluation import Evaluation, Verdict, evaluate, gap_closed, paired
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.statistics import paired_counts, wilson
 from reasonkit.types import Completion, Example, Group
 

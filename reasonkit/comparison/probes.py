@@ -18,7 +18,7 @@ from reasonkit.comparison.parts import BASE, STUDENT, TRAINING
 from reasonkit.comparison.rows import Finished, probe_name
 from reasonkit.config import CompareConfig
 from reasonkit.evaluation import Evaluation, Verdict, verdict_on
-from reasonkit.generation import Engine, Sampling
+from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan
 from reasonkit.plan.policy import load_policy
@@ -71,7 +71,7 @@ def ask(
         plan: of the comparison's own settings.
         longer: expressions; none where the task is another one.
     """
-    from reasonkit.generation.local import LocalEngine
+    from reasonkit.generation.engine import open_engine
 
     asked = {"longer": longer, "requests": requests} if longer else {"requests": requests}
     missing = [
@@ -86,7 +86,7 @@ def ask(
     trained = finished.part.command in TRAINING
     model = resolve(str(finished.run.path) if trained else own[finished.part.model])
     tokenizer, weights = load_policy(replace(plan, model=model), plan.config.dtype)
-    engine, settings = LocalEngine(weights, tokenizer), finished.run.config
+    engine, settings = open_engine(plan.config, weights, tokenizer), finished.run.config
     longest = settings["max_completion_tokens"]
     for name, shown in missing:
         led = led_by(settings.get("system_prompt"), asked[name])

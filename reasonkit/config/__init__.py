@@ -9,6 +9,7 @@ from reasonkit.config.base import (
     CommonConfig,
     Device,
     DType,
+    EngineName,
     Invocation,
     ServerConfig,
     TrainingConfig,

@@ -15,6 +15,9 @@ Device = enum.StrEnum("Device", ["auto", "cpu", "cuda", "mps"])
 DType = enum.StrEnum("DType", ["auto", "float32", "bfloat16", "float16"])
 """The number format of the forward pass."""
 
+EngineName = enum.StrEnum("EngineName", ["auto", "local", "vllm"])
+"""What samples completions of a model here: our own sampler, or vLLM in this process."""
+
 
 def flag(panel: str | None, help: str, default: Any = None, **more: Any) -> Any:
     """A settings field that is a flag.
@@ -54,6 +57,9 @@ class CommonConfig:
     max_prompt_tokens: int = flag(DATA, "Longer prompts are dropped and counted.", 1024, min=1)
     max_completion_tokens: int | None = flag(
         ROLLOUT, f"A completion is cut off here. {BY_MODEL}", min=2
+    )
+    engine: EngineName = flag(
+        MACHINE, "What samples: auto is vllm on a GPU that has it, else local.", EngineName.auto
     )
     reward_timeout: float = flag(
         MACHINE, "Seconds that one reward may take for one group.", 30.0, min=0.1

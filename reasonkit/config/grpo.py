@@ -16,7 +16,7 @@ from reasonkit.config.base import (
     TrainingConfig,
     flag,
 )
-from reasonkit.objectives import PRESETS, KlForm, LossType, RatioLevel, RewardScaling
+from reasonkit.objectives import PRESETS, Importance, KlForm, LossType, RatioLevel, RewardScaling
 
 BY_PRESET = "(default: by preset)"
 
@@ -66,6 +66,11 @@ class GrpoConfig(TrainingConfig):
     kl_form: KlForm | None = flag(OBJECTIVE, f"Estimator of the KL penalty. {BY_PRESET}")
     ratio_level: RatioLevel | None = flag(
         OBJECTIVE, f"Whose probability ratio is clipped. {BY_PRESET}"
+    )
+    importance: Importance | None = flag(
+        OBJECTIVE,
+        "Correction where the sampler's numbers are not the policy's. "
+        "(default: token_truncate, off for the local engine)",
     )
     mask_truncated: bool | None = flag(
         OBJECTIVE, f"Leave completions that were cut off out of the loss. {BY_PRESET}"

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine
-from reasonkit.generation.local.drafts import Draft, continued
-from reasonkit.generation.local.drawing import seed_of
+from reasonkit.generation.drafts import Draft, continued
+from reasonkit.generation.engine import Sampling, TokenEngine, seed_of
 from reasonkit.models.chat import encode_prompts
 from reasonkit.types import Completion, Example, Group
 
@@ -52,7 +50,7 @@ class BeamEngine:
 
     def __init__(
         self,
-        engine: LocalEngine,
+        engine: TokenEngine,
         score: Callable[[Group], Sequence[float | None]],
         width: int,
         ends: Sequence[str],

@@ -11,10 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reasonkit.answers.reading import THINK
-from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine
-from reasonkit.generation.local.drafts import Draft, continued
-from reasonkit.generation.local.drawing import seed_of
+from reasonkit.generation.drafts import Draft, continued
+from reasonkit.generation.engine import Sampling, TokenEngine, seed_of
 from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group
 
@@ -41,7 +39,7 @@ class BudgetEngine:
         wait_text: what it goes on with.
     """
 
-    def __init__(self, engine: LocalEngine, most: int, waits: int, wait_text: str) -> None:
+    def __init__(self, engine: TokenEngine, most: int, waits: int, wait_text: str) -> None:
         self.engine = engine
         self.most = most
         self.waits = waits

@@ -25,14 +25,12 @@ from collections.abc import (
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
-from reasonkit.config import ServerConfig
 from reasonkit.errors import RefusedError, RunError
-from reasonkit.generation import Drawn, Sampling, Wish
+from reasonkit.generation.engine import Drawn, Sampling, Wish
 from reasonkit.generation.probing import HELLO, Abilities, Chat
-from reasonkit.servers import Limits, read_key
+from reasonkit.servers import Limits
 from reasonkit.servers.errors import Scope, UnansweredError
 from reasonkit.types import Completion, Example, Group
 
@@ -159,7 +157,7 @@ class EndpointEngine:
     def draw(
         self, wishes: Iterable[Wish], sampling: Sampling, keep: Callable[[Drawn], None]
     ) -> Iterator[Drawn]:
-        """Yields samples as they arrive; see `reasonkit.generation.PaidEngine`.
+        """Yields samples as they arrive; see `reasonkit.generation.engine.PaidEngine`.
 
         A sample that can't be had while others can is a completion that failed. Nothing new is
         asked once no request is answered any more or the iterator is closed; what is under way then
@@ -287,26 +285,3 @@ def _requests(wishes: Iterable[Wish], at_once: int) -> Iterator[Wish]:
     for wish in wishes:
         for start in range(0, len(wish.places), at_once):
             yield Wish(wish.example, wish.places[start : start + at_once])
-
-
-def connect(config: ServerConfig, model: str | None, logprobs: bool = True) -> EndpointEngine:
-    """An engine over the settings' endpoint, which has been asked what it takes.
-
-    Args:
-        model: as the server calls it; the only one that it serves where None.
-        logprobs: whether to ask for log-probabilities.
-
-    Raises:
-        RefusedError: the server is down, isn't one, or wants another key or model.
-    """
-    assert config.endpoint is not None
-    key = read_key(Path(config.api_key_file) if config.api_key_file else None)
-    limits = Limits(
-        config.concurrency,
-        config.requests_per_minute,
-        config.tokens_per_minute,
-        config.request_timeout,
-    )
-    engine = EndpointEngine(config.endpoint, model, key, limits, logprobs=logprobs)
-    engine.connect()
-    return engine

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reasonkit.errors import RunError
-from reasonkit.generation import Drawn, Engine, PaidEngine, Sampling, Wish
+from reasonkit.generation.engine import Drawn, Engine, PaidEngine, Sampling, Wish
 from reasonkit.generation.store import Store, key_of
 from reasonkit.types import Example, Group
 

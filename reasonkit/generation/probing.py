@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reasonkit.errors import RefusedError
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.servers.chat import CHAT, completions
 from reasonkit.servers.errors import UnansweredError, first_taken
 from reasonkit.types import Completion, Message

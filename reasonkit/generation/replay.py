@@ -17,7 +17,7 @@ from typing import Any
 from reasonkit.answers.comparison import check_reference
 from reasonkit.answers.reading import extract_answer
 from reasonkit.errors import DataError, RefusedError
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.tasks.files import records
 from reasonkit.tasks.rows import USUAL, Row, agree, cell
 from reasonkit.types import Completion, Example, Group
@@ -118,6 +118,11 @@ def read_completions(path: Path, fields: Mapping[str, str]) -> list[Recorded]:
     ]
 
 
+def fewest(recorded: Sequence[Recorded]) -> int:
+    """How many completions there are of every question, at least."""
+    return min(len(found.group.completions) for found in recorded)
+
+
 class ReplayEngine:
     """Recorded completions as an engine.
 
@@ -127,16 +132,6 @@ class ReplayEngine:
 
     def __init__(self, recorded: Sequence[Recorded]) -> None:
         self.recorded = {found.group.example.id: found for found in recorded}
-
-    @property
-    def examples(self) -> list[Example]:
-        """The questions."""
-        return [found.group.example for found in self.recorded.values()]
-
-    @property
-    def smallest(self) -> int:
-        """How many completions there are of every question, at least."""
-        return min(len(found.group.completions) for found in self.recorded.values())
 
     def gives_logprobs(self) -> bool:
         """Never."""

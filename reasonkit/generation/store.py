@@ -21,7 +21,7 @@ from typing import Any
 
 from reasonkit.errors import DataError, RefusedError, RunError
 from reasonkit.files import to_line
-from reasonkit.generation import Drawn, Sampling
+from reasonkit.generation.engine import Drawn, Sampling
 from reasonkit.types import Completion, Example
 
 

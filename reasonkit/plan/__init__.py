@@ -16,7 +16,7 @@ from reasonkit import console
 from reasonkit.answers.comparison import check_reference
 from reasonkit.config import CommonConfig, Config
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.models import Model
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.provenance import fingerprint

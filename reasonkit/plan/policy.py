@@ -11,12 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reasonkit import console
-from reasonkit.config import CommonConfig, Config, DType
+from reasonkit.config import CommonConfig, Config, DType, EngineName
 from reasonkit.errors import DataError, RefusedError
+from reasonkit.generation import engine
 from reasonkit.models import chat
 from reasonkit.models.loading import load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel
-from reasonkit.plan import Plan
+from reasonkit.objectives import Importance
+from reasonkit.plan import Plan, filled
 from reasonkit.prompts import led_by
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
@@ -28,9 +30,20 @@ if TYPE_CHECKING:
 def load(
     plan: Plan[Config], dtype: DType | None = None
 ) -> tuple[Plan[Config], PreTrainedTokenizerBase, PreTrainedModel]:
-    """The plan as its model is asked (`without_overlong`), with what `load_policy` gives."""
+    """The plan as its model is asked (`without_overlong`) and sampled, with what is loaded.
+
+    Arguments and errors are those of `load_policy`.
+
+    Raises:
+        RefusedError: the engine that is asked for isn't there, or can't run this model.
+    """
     tokenizer, model = load_policy(plan, dtype)
-    return without_overlong(plan, tokenizer), tokenizer, model
+    config, why = engine.settle(plan.config, model.config, model.num_parameters())
+    console.note(f"{config.engine} samples: {why}")
+    if hasattr(config, "importance"):
+        same = config.engine == EngineName.local
+        config = filled(config, importance=Importance.off if same else Importance.token_truncate)
+    return without_overlong(dataclasses.replace(plan, config=config), tokenizer), tokenizer, model
 
 
 def load_policy(

@@ -9,7 +9,7 @@ from pathlib import Path
 from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
-from reasonkit.generation.replay import Recorded, ReplayEngine, parse_fields, read_completions
+from reasonkit.generation.replay import Recorded, fewest, parse_fields, read_completions
 from reasonkit.models import OTHER, entry_for
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import by_model, check_references, filled, load_splits
@@ -146,15 +146,14 @@ def _recorded(config: VoteConfig) -> VotePlan:
     path = str(config.completions)
     fields = parse_fields(config.fields) if config.fields else {}
     recorded = tuple(read_completions(Path(path), fields))
-    engine = ReplayEngine(recorded)
     if all((cast(found.group).classes == BLANK).all() for found in recorded):
         raise DataError(
             f"{path}: no completion holds a final answer: is `completions` the right field? "
             "pass --fields completions=FIELD"
         )
-    if config.n and config.n > engine.smallest:
+    if config.n and config.n > fewest(recorded):
         raise RefusedError(
-            f"{path}: --n {config.n}, but of some question only {engine.smallest} are recorded"
+            f"{path}: --n {config.n}, but of some question only {fewest(recorded)} are recorded"
         )
     if "tokens" not in fields:
         console.note(f"{path} doesn't tell tokens: words are counted in their place")
@@ -163,12 +162,14 @@ def _recorded(config: VoteConfig) -> VotePlan:
         model=RECORDED,
         task=path,
         system_prompt="",
-        n=config.n or engine.smallest,
+        n=config.n or fewest(recorded),
         at_once="",
         baselines=False,
         longer=False,
     )
-    return VotePlan(settled, Splits([], [], engine.examples), None, recorded)
+    return VotePlan(
+        settled, Splits([], [], [found.group.example for found in recorded]), None, recorded
+    )
 
 
 def _example(question: str) -> Example:

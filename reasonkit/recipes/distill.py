@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import console, learning, measuring, resuming, running
 from reasonkit.config import Distillation, DistillConfig, Invocation, Only
 from reasonkit.errors import DataError
-from reasonkit.generation import Engine
+from reasonkit.generation.engine import Engine, TokenEngine
 from reasonkit.models import chat
 from reasonkit.models.loading import load_tokenizer
 from reasonkit.plan import Plan, policy
@@ -151,7 +151,7 @@ def _look_ahead(prepared: Prepared) -> None:
 
 
 def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
-    from reasonkit.generation.local import LocalEngine
+    from reasonkit.generation.engine import open_engine
     from reasonkit.models import precision
     from reasonkit.training import final
 
@@ -165,24 +165,24 @@ def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
         assert found is not None
         return _told(made, prepared, lessons.gather(made, plan, tokenizer, found), taught)
     with precision.in_float32(prepared.model):
-        student = LocalEngine(prepared.model, tokenizer, products=products)
+        student = open_engine(config, prepared.model, tokenizer, products)
         before = measuring.measure_before(made, student, plan)
     if found is not None:
-        _warn_of_a_weak_teacher(made, prepared, found, taught_by)
+        _warn_of_a_weak_teacher(made, prepared, student, found, taught_by)
     learned = None
     if config.objective == Distillation.on_policy:
         assert found is not None
         weights = found.weights(config)
-        tuned = learning.learn_on_policy(made, plan, tokenizer, prepared.model, weights)
+        tuned = learning.learn_on_policy(made, plan, student, prepared.model, weights)
     else:
         source = found if prepared.groups is None else prepared.groups
         assert source is not None
         learned = lessons.gather(made, plan, tokenizer, source)
         if found is not None:
             found.release()
-        tuned = learning.supervise(made, plan, tokenizer, prepared.model, learned.rows)
+        tuned = learning.supervise(made, plan, student, prepared.model, learned.rows)
     trained = final.to_measure(tuned.policy, made.final, config.keep_adapter)
-    student = LocalEngine(trained, tokenizer, products=products)
+    student.use(trained, products)
     after = measuring.measure(made, "after", student, plan, plan.splits.test)
     told, counters = _told(made, prepared, learned, taught), tuned.counters
     compared = before.compared(after, *([taught] if taught else []))
@@ -214,19 +214,17 @@ def _taught(
 
 
 def _warn_of_a_weak_teacher(
-    made: Run, prepared: Prepared, found: Teacher, taught_by: Engine
+    made: Run, prepared: Prepared, student: TokenEngine, found: Teacher, taught_by: Engine
 ) -> None:
     """Says, before anything is spent on training, if the teacher is the weaker one.
 
     By the validation split: the test split decides nothing.
     """
-    from reasonkit.generation.local import LocalEngine
     from reasonkit.models import precision
 
     plan = prepared.plan
     # The student's own look is the first of training, and computed as those are.
-    products = precision.products(plan.config)
-    student = LocalEngine(prepared.model, prepared.tokenizer, products=products)
+    student.use(prepared.model, precision.products(plan.config))
     own = measuring.measure(made, "epoch-0", student, plan, plan.splits.validation).accuracy
     other = _taught(made, "teacher-validation", plan, found, taught_by).accuracy
     if other.accuracy <= own.accuracy:

@@ -19,7 +19,9 @@ from reasonkit.rewards.guard import Guard, spent_on_rewards
 from reasonkit.runs import Run
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
+
+    from reasonkit.generation.engine import TokenEngine
 
 COMMAND = "grpo"
 
@@ -31,6 +33,8 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when training can't go on.
     """
+    from reasonkit.generation.engine import open_engine
+    from reasonkit.models import precision
     from reasonkit.training import adapters
 
     if resuming.is_done(config, invocation):
@@ -40,27 +44,23 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     resuming.require_usable(invocation, data)
     plan, tokenizer, model = policy.load(plan)
     adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
+    products = precision.products(plan.config)
+    engine = open_engine(plan.config, model, tokenizer, products, trains=True)
     if processes.is_main() and not invocation.resume:
-        _look_ahead(plan, tokenizer, model)
+        _look_ahead(plan, engine, model)
     if invocation.dry_run:
         return
     made = running.begin(COMMAND, plan.config, invocation, data)
-    running.carry_out(
-        made, lambda: _measure_and_train(made, plan, tokenizer, model), invocation.json
-    )
+    running.carry_out(made, lambda: _measure_and_train(made, plan, engine, model), invocation.json)
 
 
-def _look_ahead(
-    plan: Plan[GrpoConfig], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
-) -> None:
+def _look_ahead(plan: Plan[GrpoConfig], engine: TokenEngine, model: PreTrainedModel) -> None:
     """Samples and scores a few groups, and shows the plan and the memory that it takes."""
-    from reasonkit.generation.local import ROWS, LocalEngine
-    from reasonkit.models import precision
+    from reasonkit.generation.local import ROWS
     from reasonkit.training import memory, preflight
 
     config = plan.config
     guard = Guard(plan.rewards, config.reward_timeout)
-    engine = LocalEngine(model, tokenizer, products=precision.products(config))
     seen = preflight.look_ahead(engine, plan.splits.train, config, guard)
     assert config.steps and config.group_size and config.prompts_per_step
     per_step = config.group_size * config.prompts_per_step
@@ -78,7 +78,7 @@ def _look_ahead(
     taken = memory.plan(
         memory.shape_of(model),
         rows=max(per_step, ROWS),
-        tokens=max(policy.prompt_tokens(tokenizer, plan.splits.train)) + plan.longest,
+        tokens=max(policy.prompt_tokens(engine.tokenizer, plan.splits.train)) + plan.longest,
         micro_batch=config.micro_batch,
         dtype_bytes=4,
         lora_rank=config.lora_rank if config.lora else None,
@@ -95,23 +95,22 @@ def _look_ahead(
 def _measure_and_train(
     made: Run,
     plan: Plan[GrpoConfig],
-    tokenizer: PreTrainedTokenizerBase,
+    engine: TokenEngine,
     model: PreTrainedModel,
 ) -> dict[str, Any]:
-    from reasonkit.generation.local import LocalEngine
     from reasonkit.models import precision
     from reasonkit.training import final
 
     config, products = plan.config, precision.measured(plan.config)
     with precision.in_float32(model):
-        engine = LocalEngine(model, tokenizer, products=products)
+        engine.use(model, products)
         before = measuring.measure_before(made, engine, plan)
     guard = Guard(plan.rewards, config.reward_timeout)
-    trained = learning.reinforce(made, plan, tokenizer, model, guard)
+    trained = learning.reinforce(made, plan, engine, model, guard)
     trained_policy = final.to_measure(
         trained.policy, made.final, config.keep_adapter and made.leads
     )
-    engine = LocalEngine(trained_policy, tokenizer, products=products)
+    engine.use(trained_policy, products)
     after = measuring.measure(made, "after", engine, plan, plan.splits.test)
     counters, compared = trained.counters, before.compared(after)
     summary: dict[str, Any] = {
@@ -128,5 +127,5 @@ def _measure_and_train(
         "stopped_at": trained.stopped,
         "rollbacks": trained.rollbacks,
     }
-    learning.save(made, trained_policy, tokenizer, summary, config)
+    learning.save(made, trained_policy, engine.tokenizer, summary, config)
     return summary

@@ -40,9 +40,9 @@ from reasonkit.traces.sampling import write_lines
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
-    from reasonkit.generation.local import LocalEngine
+    from reasonkit.generation.engine import TokenEngine
 
 COMMAND = "sft-rl"
 CHATS, GENERAL = 50, "general"
@@ -57,6 +57,7 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when it can't go on.
     """
+    from reasonkit.generation.engine import open_engine
     from reasonkit.training import adapters
 
     if resuming.is_done(config, invocation):
@@ -76,18 +77,20 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         adapters.adapter(settings, plan.model.entry.lora_targets, base)
     made = running.begin(COMMAND, plan.config, invocation, data)
     made.write_config(to_mapping(plan.config))
-    running.carry_out(made, lambda: _make(made, plan, tokenizer, base), invocation.json)
+    engine = open_engine(plan.config, base, tokenizer, trains=True)
+    running.carry_out(made, lambda: _make(made, plan, engine, base), invocation.json)
 
 
 def _make(
     made: Run,
     plan: Plan[SftRlConfig],
-    tokenizer: PreTrainedTokenizerBase,
+    engine: TokenEngine,
     base: PreTrainedModel,
 ) -> dict[str, Any]:
     from reasonkit.training.checkpoints import MANIFEST
 
-    engine, config = _engine(plan, base, tokenizer), plan.config
+    config = plan.config
+    engine.use(base, _products(plan))
     before = measuring.measure_before(made, engine, plan)
     general = {"before": measuring.general(made, "general-before", engine, plan, "test")}
     rows = [{"name": "base", **measuring.appraise(made, "base", engine, plan)}]
@@ -96,7 +99,7 @@ def _make(
     written = _write_chats(made, config)
     start, last = config.model, ""
     for stage in planning.chosen(config):
-        done = _do(made, plan, stage, start, last, written)
+        done = _do(made, plan, engine, stage, start, last, written)
         rows.append({"name": str(stage.name), **done["stage"]})
         start = str((made.stages / stage.name).absolute())
         last = hashlib.sha256(
@@ -104,7 +107,7 @@ def _make(
         ).hexdigest()
     _forget_another_end(made, last)
     model = load_model(resolve(start), str(config.device), str(DType.float32))
-    engine = _engine(plan, model, tokenizer)
+    engine.use(model, _products(plan))
     after = measuring.measure(made, "after", engine, plan, plan.splits.test)
     general["after"] = measuring.general(made, "general-after", engine, plan, "test")
     spent = {
@@ -124,20 +127,16 @@ def _make(
         "seconds": spent["seconds"] + compared["evaluation_seconds"],
         "training_seconds": spent["seconds"],
     }
-    learning.save(made, model, tokenizer, summary, config)
+    learning.save(made, model, engine.tokenizer, summary, config)
     return summary
 
 
-def _engine(
-    plan: Plan[SftRlConfig], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> LocalEngine:
-    """Samples from the base or a stage's policy, computed alike so that they can be compared."""
-    from reasonkit.generation.local import LocalEngine
+def _products(plan: Plan[SftRlConfig]) -> torch.dtype | None:
+    """What the base and each stage's policy are measured in: alike, to be compared."""
     from reasonkit.models import precision
 
     adapted = any(settings.lora for settings in planning.all_settings(plan))
-    products: torch.dtype | None = None if adapted else precision.products(plan.config)
-    return LocalEngine(model, tokenizer, products=products)
+    return None if adapted else precision.products(plan.config)
 
 
 def _write_chats(made: Run, config: SftRlConfig) -> str | None:
@@ -159,7 +158,13 @@ def _forget_another_end(made: Run, last: str) -> None:
 
 
 def _do(
-    made: Run, plan: Plan[SftRlConfig], stage: Stage, start: str, last: str, written: str | None
+    made: Run,
+    plan: Plan[SftRlConfig],
+    engine: TokenEngine,
+    stage: Stage,
+    start: str,
+    last: str,
+    written: str | None,
 ) -> dict[str, Any]:
     """Does a stage, as far as it isn't done; its ``summary.json``.
 
@@ -176,52 +181,56 @@ def _do(
     work: Callable[[Run], dict[str, Any]]
     if isinstance(settings, GrpoConfig):
         own = grpo.settle(settings)
-        work = partial(_reinforced, plan=plan, own=own)
+        work = partial(_reinforced, plan=plan, own=own, engine=engine)
     else:
         if settings.general is not None:
             general = Path(settings.general).read_bytes()
             hashes[settings.general] = hashlib.sha256(general).hexdigest()
         own = distill.settle(settings)
-        work = partial(_supervised, plan=plan, own=own)
+        work = partial(_supervised, plan=plan, own=own, engine=engine)
     digest = running.digest(settings, hashes, own.data)
     return running.do_stage(made, stage.name, stage.command, settings, digest, work)
 
 
-def _supervised(run: Run, plan: Plan[SftRlConfig], own: Plan[DistillConfig]) -> dict[str, Any]:
+def _supervised(
+    run: Run, plan: Plan[SftRlConfig], own: Plan[DistillConfig], engine: TokenEngine
+) -> dict[str, Any]:
     """Traces of the teacher or the policy so far, filtered, and a policy that learns them."""
     own, tokenizer, model = policy.load(own)
     found = teacher.find(own.config)
     assert found is not None
     learned = lessons.gather(run, own, tokenizer, found)
     found.release()
-    tuned = learning.supervise(run, own, tokenizer, model, learned.rows)
+    tuned = learning.supervise(run, own, engine, model, learned.rows)
     spent = {
         "tokens_sampled": learned.tokens,
         "tokens_trained": tuned.counters.tokens_trained,
         "seconds": learned.seconds + tuned.counters.seconds,
     }
-    finished = _finished(run, plan, own.config, tokenizer, tuned.policy, spent)
+    finished = _finished(run, plan, own.config, engine, tuned.policy, spent)
     return {"filters": learned.sifted.rows(), "traces": len(learned.rows), **finished}
 
 
-def _reinforced(run: Run, plan: Plan[SftRlConfig], own: Plan[GrpoConfig]) -> dict[str, Any]:
+def _reinforced(
+    run: Run, plan: Plan[SftRlConfig], own: Plan[GrpoConfig], engine: TokenEngine
+) -> dict[str, Any]:
     """Reinforcement of the policy so far."""
-    own, tokenizer, model = policy.load(own)
+    own, _, model = policy.load(own)
     guard = Guard(own.rewards, own.config.reward_timeout)
-    trained = learning.reinforce(run, own, tokenizer, model, guard)
+    trained = learning.reinforce(run, own, engine, model, guard)
     spent = {
         "tokens_sampled": trained.counters.tokens_sampled,
         "tokens_trained": trained.counters.tokens_trained,
         "seconds": trained.counters.seconds,
     }
-    return _finished(run, plan, own.config, tokenizer, trained.policy, spent)
+    return _finished(run, plan, own.config, engine, trained.policy, spent)
 
 
 def _finished(
     run: Run,
     plan: Plan[SftRlConfig],
     settings: TrainingConfig,
-    tokenizer: PreTrainedTokenizerBase,
+    engine: TokenEngine,
     trained: PreTrainedModel,
     spent: dict[str, float],
 ) -> dict[str, Any]:
@@ -229,9 +238,10 @@ def _finished(
     from reasonkit.training import final
 
     model = final.to_measure(trained, run.final, settings.keep_adapter)
-    engine = _engine(plan, model, tokenizer)
+    engine.use(model, _products(plan))
     row = {**measuring.appraise(run, "validation", engine, plan), **spent}
     if not run.final.exists():
         card = final.stage_card(run.path.name, COMMAND, row, run.config)
-        final.save(model, tokenizer, run.final, card)
+        final.save(model, engine.tokenizer, run.final, card)
+    model.to("meta")
     return {"stage": row, **spent, "peak_memory_bytes": measuring.peak_memory()}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import console, resuming, running
 from reasonkit.config import Aggregate, Invocation, VerifierConfig, to_mapping
 from reasonkit.errors import DataError
-from reasonkit.generation import Engine
+from reasonkit.generation.engine import Engine
 from reasonkit.plan import Plan, drawn_by, policy
 from reasonkit.plan import verifier as planning
 from reasonkit.prompts import ask
@@ -86,11 +86,11 @@ def _make(
     tokenizer: PreTrainedTokenizerBase,
     generator: PreTrainedModel,
 ) -> dict[str, Any]:
-    from reasonkit.generation.local import LocalEngine
+    from reasonkit.generation.engine import open_engine
 
     started = time.monotonic()
     origin = {"model": plan.config.model, "device": str(generator.device)}
-    engine = pool(made, LocalEngine(generator, tokenizer), origin)
+    engine = pool(made, open_engine(plan.config, generator, tokenizer), origin)
     _, summary = make(made, plan, tokenizer, generator, engine)
     return {**summary, "seconds": time.monotonic() - started}
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from reasonkit import console
 from reasonkit.errors import DataError, ReasonkitError
 from reasonkit.files import write_atomically
-from reasonkit.generation import Engine, Sampling, store
+from reasonkit.generation import store
+from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store, key_of
 from reasonkit.runs import Run

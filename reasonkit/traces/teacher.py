@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RefusedError, RunError
-from reasonkit.generation import Engine, Sampling
-from reasonkit.generation.endpoint import EndpointEngine, connect
+from reasonkit.generation.engine import (
+    Engine,
+    Sampling,
+    ServerEngine,
+    TokenEngine,
+    open_engine,
+    open_server,
+)
 from reasonkit.models import Model, entry_for
 from reasonkit.models.loading import load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve
@@ -41,9 +47,10 @@ class Teacher:
 
     name: str
     entry: Model
-    server: EndpointEngine | None = None
+    server: ServerEngine | None = None
     model: ResolvedModel | None = None
     _weights: PreTrainedModel | None = field(default=None, repr=False)
+    _engine: TokenEngine | None = field(default=None, repr=False)
     _heat: float | None = field(default=None, repr=False)
 
     @property
@@ -75,9 +82,9 @@ class Teacher:
         """
         if self.server is not None:
             return self.server
-        from reasonkit.generation.local import LocalEngine
-
-        return LocalEngine(self.weights(config), self.tokenizer())
+        if self._engine is None:
+            self._engine = open_engine(config, self.weights(config), self.tokenizer())
+        return self._engine
 
     def origin(self, config: DistillConfig) -> dict[str, object]:
         """What settles its samples, beside prompts and sampling."""
@@ -104,7 +111,9 @@ class Teacher:
 
     def release(self) -> None:
         """Lets go of the weights."""
-        self._weights = None
+        if self._engine is not None:
+            self._engine.close()
+        self._weights = self._engine = None
 
 
 def find(config: DistillConfig) -> Teacher | None:
@@ -114,7 +123,7 @@ def find(config: DistillConfig) -> Teacher | None:
         RefusedError: there is no such model, or its server can't be used.
     """
     if config.endpoint is not None:
-        server = connect(config, config.teacher, logprobs=False)
+        server = open_server(config, config.teacher, logprobs=False)
         name = server.model
         return Teacher(name, entry_for(name), server=server)
     if config.teacher is None and config.traces is not None:

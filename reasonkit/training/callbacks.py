@@ -13,7 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from reasonkit.config import OnCollapse
 from reasonkit.errors import NotFiniteError
-from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.engine import Engine
 from reasonkit.interruption import Interruption
 from reasonkit.runs import Run
 from reasonkit.training import rollback
@@ -64,7 +64,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         validate_every: steps between validations, and one at the end; 0 for none.
         by_epoch: whether that is an epoch, which is logged, and after each of which is saved.
         updates_a_step: by which the log, validations and interruptions go.
-        engine: over the policy.
         standing: which validation is best.
         collapsed: whether the policy has, which ends TRL's loop.
     """
@@ -72,7 +71,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     run: Run
     report: Callable[[Record], None]
     measured: Callable[[Mapping[str, float]], Record]
-    validate: Callable[[int, LocalEngine], dict[str, float]] = lambda step, engine: {}
+    validate: Callable[[int, Engine], dict[str, float]] = lambda step, engine: {}
     validate_every: int = 0
     by_epoch: bool = False
     updates_a_step: int = 1
@@ -81,7 +80,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     standing: rollback.Standing = field(default_factory=rollback.Standing)
     collapsed: bool = False
     trainer: RunTrainer = field(init=False)
-    engine: LocalEngine = field(init=False)
 
     def __post_init__(self) -> None:
         self.interruption = Interruption()
@@ -144,7 +142,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def _look(self, step: int) -> None:
         started = time.perf_counter()
         place = step // self.validate_every if self.by_epoch else step
-        self._validation = self.validate(place, self.engine)
+        self._validation = self.validate(place, self.trainer.sampler())
         self.counters.validation_seconds += time.perf_counter() - started
         self.standing = self.standing.after(step, self._validation)
         self.trainer.note("validation/accuracy", self._validation["validation"])

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 from trl import GRPOConfig
 
 from reasonkit import processes
 from reasonkit.config import GrpoConfig
-from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.engine import Engine, TokenEngine
 from reasonkit.objectives import KlForm
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
@@ -70,20 +70,21 @@ def arguments(config: GrpoConfig, output: Path) -> GRPOConfig:
 
 def train(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    engine: TokenEngine,
     examples: Sequence[Example],
     general: Sequence[Example],
     config: GrpoConfig,
     guard: Guard,
     run: Run,
     lora_targets: Sequence[str] | str,
-    validate: Callable[[int, LocalEngine], dict[str, float]],
+    validate: Callable[[int, Engine], dict[str, float]],
     report: Callable[[Record, Sequence[Scored]], None],
     alarm: Callable[[int, reward_hacking.Sign], None],
 ) -> Trained:
     """Trains a policy, from the run's newest whole checkpoint if it has one.
 
     Args:
+        engine: samples from the policy; opened to train.
         examples: of the task.
         general: of a second task that is mixed in; empty where there is none.
         config: fully resolved.
@@ -103,7 +104,7 @@ def train(
     trainer = Trainer(
         model=model,
         args=arguments(config, output),
-        processing_class=tokenizer,
+        processing_class=engine.tokenizer,
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
         reward_funcs=[lookup(name) for name in guard.weights],
         rollout_func=rollout,
@@ -116,7 +117,8 @@ def train(
     def measured(logs: Mapping[str, float]) -> Record:
         clipped = logs.get("clip_ratio/region_mean", logs.get("cispo_clip_ratio", 0.0))
         numbers = {name: logs[name] for name in ("loss", "entropy")}
-        return {**rollout.metrics, **numbers, "kl": logs.get("kl", 0.0), "clipped": clipped}
+        gap = trainer.mismatch.told()
+        return {**rollout.metrics, **numbers, "kl": logs.get("kl", 0.0), "clipped": clipped, **gap}
 
     def told(record: Record) -> None:
         seen = rollout.seen()
@@ -148,4 +150,4 @@ def train(
         on_collapse=config.on_collapse,
         counters=rollout.counters,
     )
-    return trainer.fit(config, watch, begin)
+    return trainer.fit(config, watch, engine, begin)

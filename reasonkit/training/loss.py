@@ -9,7 +9,13 @@ and 4)::
 
 `reasonkit.objectives` has ε, β, what the mean is over and what else a preset changes. Here is which
 completions share a micro-batch and how they are scored, a prompt once and no padding; what is
-logged of an update is a mean over all of its tokens. Leaves out rollouts and advantages.
+logged of an update is a mean over all of its tokens. Advantages are weighed by what the sampler's
+numbers differ from the policy's (`reasonkit.training.importance`).
+
+A completion whose advantage is 0 gives no gradient where nothing else is in the loss: it isn't
+computed, and counts in the means all the same. What is logged of tokens is then of those computed.
+
+Leaves out rollouts and advantages.
 """
 
 from __future__ import annotations
@@ -23,7 +29,9 @@ from trl import GRPOTrainer
 from trl.models.utils import _ForwardRedirection
 from trl.trainer.utils import split_tensor_dict
 
-from reasonkit.objectives import LossType, RatioLevel
+from reasonkit.config import GrpoConfig
+from reasonkit.objectives import Importance, LossType, RatioLevel
+from reasonkit.training.importance import Mismatch
 from reasonkit.training.micro_batches import Lengths, arranged
 from reasonkit.training.scoring import can_share, score, without_padding
 from reasonkit.training.trainer import RunTrainer
@@ -42,10 +50,20 @@ CLIP_MEANS = (
 is one a sequence."""
 
 
+ROW_MEANS = {LossType.grpo, LossType.sapo, LossType.dr_grpo, LossType.luspo}
+"""Losses that are a mean over the completions of a micro-batch, those without gradient included."""
+
+
 class Trainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]
     """GRPOTrainer with an update of our own."""
 
+    config: GrpoConfig
     _buffered_inputs: list[dict[str, Any]] | None
+    _update: dict[str, Any] | None = None
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.mismatch = Mismatch()
 
     def _prepare_inputs(self, generation_batch: dict[str, Any]) -> dict[str, Any]:
         """A micro-batch. TRL cuts a new rollout by chance; here so that little is computed."""
@@ -73,15 +91,40 @@ class Trainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]
             self.args.per_device_train_batch_size,
             can_share(policy, policy),
         )
+        counts = self._counting(whole)
+        # Whole micro-batches are spared, where it can be, and not some rows of each.
+        order.sort(key=(~counts).tolist().__getitem__)
         laid = {name: value[order] if value.ndim else value for name, value in whole.items()}
-        laid["usual_tokens"] = whole["completion_mask"].sum() / len(micro_batches)
+        laid["counts"] = counts[order]
+        laid["completion_mask"] = laid["completion_mask"] * counts[order][:, None]
+        for rows in laid["counts"].split(self.args.per_device_train_batch_size):
+            # Each process computes something in each: they wait for each other's gradients.
+            rows[-1] |= ~rows.any()
+        laid["usual_tokens"] = laid["completion_mask"].sum() / len(micro_batches)
         return split_tensor_dict(laid, len(micro_batches))  # type: ignore[no-any-return]
+
+    def _counting(self, rows: dict[str, Any]) -> Tensor:
+        """Which rows have a gradient, of shape (rows,)."""
+        moves: Tensor = rows["advantages"] != 0
+        beside = self.beta or self.aux_loss_enabled or self._entropy_bonus_enabled
+        if beside or self.top_entropy_quantile < 1:
+            return torch.ones_like(moves)
+        said: Tensor = rows["completion_mask"].any(1)
+        return moves & said
 
     def compute_loss(
         self, model: torch.nn.Module, inputs: dict[str, Any], *more: Any, **others: Any
     ) -> Tensor:
         """As TRL has it."""
-        loss: Tensor = super().compute_loss(model, inputs, *more, **others)
+        counts = inputs.get("counts")
+        share = 1.0
+        if counts is not None:
+            inputs = {n: value[counts] if value.ndim else value for n, value in inputs.items()}
+            if self.args.loss_type in ROW_MEANS:
+                share = float(counts.float().mean())
+        self._update = inputs = dict(inputs)
+        loss: Tensor = super().compute_loss(model, inputs, *more, **others) * share
+        self._update = None
         if "usual_tokens" in inputs:
             # TRL averages the means of micro-batches, of which some have many more tokens now.
             tokens = torch.stack([inputs["completion_mask"].sum(), inputs["usual_tokens"]])
@@ -103,18 +146,47 @@ class Trainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]
         compute_aux_loss: bool = False,
         **images: Any,
     ) -> Scored:
+        """As TRL has it; what is scored for an update is weighed, too."""
+        update, self._update = self._update, None
+        scores = self._scores(
+            model,
+            input_ids,
+            attention_mask,
+            logits_to_keep,
+            batch_size,
+            compute_entropy,
+            compute_aux_loss,
+            **images,
+        )
+        if update is not None and "sampling_per_token_logps" in update:
+            before = update.get("old_per_token_logps", scores[0])
+            sampler, mask = update["sampling_per_token_logps"], update["completion_mask"]
+            how = self.config.importance or Importance.off
+            weights = self.mismatch.weigh(before, sampler, mask, how)
+            if how != Importance.off:
+                update["advantages"] = update["advantages"][:, None] * weights
+        return scores
+
+    def _scores(
+        self,
+        model: torch.nn.Module,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None,
+        compute_entropy: bool,
+        compute_aux_loss: bool,
+        **images: Any,
+    ) -> Scored:
         unwrapped = self.accelerator.unwrap_model(model)
         given = (input_ids, attention_mask, logits_to_keep)
         made: Scored
         if isinstance(model, DistributedDataParallel):
             # Gradients are added up over processes once for each call of the wrapper: one is made,
             # whatever the number of passes within.
-            own, wanted = (
-                self._get_per_token_logps_and_entropies,
-                (compute_entropy, compute_aux_loss),
-            )
+            wanted = (batch_size, compute_entropy, compute_aux_loss)
             made = _ForwardRedirection()(
-                model, unwrapped, own, unwrapped, *given, batch_size, *wanted, **images
+                model, unwrapped, self._scores, unwrapped, *given, *wanted, **images
             )
             return made
         whole = super()._get_per_token_logps_and_entropies

@@ -14,13 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 from trl import DistillationConfig, DistillationTrainer
 
 from reasonkit.config import DistillConfig
-from reasonkit.generation import Sampling
-from reasonkit.generation.local import ROWS, LocalEngine
-from reasonkit.models import precision
+from reasonkit.generation.engine import Engine, Sampling, TokenEngine
+from reasonkit.generation.local import ROWS
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints
 from reasonkit.training.adapters import adapter
@@ -42,9 +41,8 @@ class Trainer(RunTrainer, DistillationTrainer):  # type: ignore[misc]
     ) -> list[list[int]]:
         config = self.config
         assert config.max_completion_tokens
-        model = self.accelerator.unwrap_model(self.model)
-        engine = LocalEngine(model, self.processing_class, products=precision.products(config))
         started = time.perf_counter()
+        engine = self.sampler()
         place = config.seed * 1_000_003 + self.state.global_step
         sampled: list[list[int]] = []
         for block, start in enumerate(range(0, len(prompt_ids), ROWS)):
@@ -86,12 +84,12 @@ def lay_out(examples: Sequence[Example], batch: int, epochs: int, seed: int) -> 
 def train(
     model: PreTrainedModel,
     teacher: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    engine: TokenEngine,
     examples: Sequence[Example],
     config: DistillConfig,
     run: Run,
     lora_targets: Sequence[str] | str,
-    validate: Callable[[int, LocalEngine], dict[str, float]],
+    validate: Callable[[int, Engine], dict[str, float]],
     report: Callable[[Record], None],
 ) -> Trained:
     """Trains a student; arguments and errors are those of `sft.train`, but for these.
@@ -116,7 +114,7 @@ def train(
             beta=REVERSE_KL,
             shuffle_dataset=False,
         ),
-        processing_class=tokenizer,
+        processing_class=engine.tokenizer,
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
         peft_config=adapter(config, lora_targets, model),
     )
@@ -128,4 +126,4 @@ def train(
         validate_every=updates // config.epochs,
         by_epoch=True,
     )
-    return trainer.fit(config, watch)
+    return trainer.fit(config, watch, engine)

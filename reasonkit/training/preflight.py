@@ -13,7 +13,7 @@ from statistics import fmean
 
 from reasonkit.answers.reading import is_well_formed
 from reasonkit.config import GrpoConfig
-from reasonkit.generation import Engine, Sampling
+from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.rewards.guard import Guard
 from reasonkit.training.rollouts import scored
 from reasonkit.types import Example

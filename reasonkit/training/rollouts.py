@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import processes
 from reasonkit.answers.work import rechecks, shows_work
 from reasonkit.config import GrpoConfig
-from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.judging import extract
-from reasonkit.models import precision
 from reasonkit.models.chat import encode_prompts
 from reasonkit.objectives import RewardScaling
 from reasonkit.rewards.guard import Guard
@@ -33,7 +31,7 @@ from reasonkit.training.dynamic_sampling import with_spread
 from reasonkit.types import Example, Group, Scored, Scores
 
 if TYPE_CHECKING:
-    from trl import GRPOTrainer
+    from reasonkit.training.loss import Trainer
 
 ADVANTAGE_BINS = {
     "below -2": -2.0,
@@ -146,7 +144,7 @@ class Rollout:
     def __post_init__(self) -> None:
         self._tasks = frozenset(example.task for example in self.examples)
 
-    def __call__(self, prompts: list[Any], trainer: GRPOTrainer) -> dict[str, Any]:
+    def __call__(self, prompts: list[Any], trainer: Trainer) -> dict[str, Any]:
         """Completions for prompts that come repeated group by group.
 
         Returns:
@@ -156,10 +154,10 @@ class Rollout:
         size = trainer.num_generations
         step = trainer.state.global_step // config.updates_per_rollout
         count = len(prompts) // size * processes.size()
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        products = precision.products(config)
-        engine = LocalEngine(model, trainer.processing_class, products=products)
-        self._cost, spent = Counters(), self.guard.spent
+        started = time.perf_counter()
+        engine = trainer.sampler()
+        spent = self.guard.spent
+        self._cost = Counters(rollout_seconds=time.perf_counter() - started)
         rounds = config.resample or 0
 
         def draw(examples: Sequence[Example], attempt: int) -> list[ScoredGroup]:
@@ -198,7 +196,7 @@ class Rollout:
         return [*self.curriculum.draw(step, count - len(general)), *general]
 
     def _draw(
-        self, engine: LocalEngine, examples: Sequence[Example], size: int, seed: int
+        self, engine: Engine, examples: Sequence[Example], size: int, seed: int
     ) -> list[ScoredGroup]:
         config = self.config
         assert config.max_completion_tokens is not None
@@ -213,9 +211,7 @@ class Rollout:
         self._cost.reward_seconds += time.perf_counter() - sampled
         return [drawn[example.task, example.id] for example in examples]
 
-    def _columns(
-        self, trainer: GRPOTrainer, size: int, drawn: Sequence[ScoredGroup]
-    ) -> dict[str, Any]:
+    def _columns(self, trainer: Trainer, size: int, drawn: Sequence[ScoredGroup]) -> dict[str, Any]:
         """Of the groups that this process has drawn."""
         prompt_ids, _ = encode_prompts(trainer.processing_class, [d.group.example for d in drawn])
         completions = [c for d in drawn for c in d.group.completions]
@@ -226,7 +222,7 @@ class Rollout:
         return {
             "prompt_ids": [ids for ids in prompt_ids for _ in range(size)],
             "completion_ids": [list(c.token_ids) for c in completions],
-            "logprobs": None,
+            "logprobs": [list(c.logprobs) for c in completions],
             **scores,
         }
 

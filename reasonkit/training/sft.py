@@ -21,7 +21,8 @@ from trl import SFTConfig, SFTTrainer
 from reasonkit import console
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
-from reasonkit.generation.local import LocalEngine, evaluating
+from reasonkit.generation.engine import Engine, TokenEngine
+from reasonkit.generation.local import evaluating
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, fused_logits
 from reasonkit.training.adapters import adapter
@@ -68,17 +69,18 @@ class Collator:
 
 def train(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    engine: TokenEngine,
     rows: Sequence[Row],
     config: DistillConfig,
     run: Run,
     lora_targets: Sequence[str] | str,
-    validate: Callable[[int, LocalEngine], dict[str, float]],
+    validate: Callable[[int, Engine], dict[str, float]],
     report: Callable[[Record], None],
 ) -> Trained:
     """Trains a student, from the run's newest whole checkpoint if it has one.
 
     Args:
+        engine: samples from the policy.
         rows: what is learned; at least one.
         config: fully resolved.
         lora_targets: modules that get an adapter where the config asks for LoRA.
@@ -88,6 +90,7 @@ def train(
         RunError: a trace would not be learned to its end, or the best checkpoint is damaged.
     """
     assert config.epochs and config.batch_tokens and config.micro_batch_tokens
+    tokenizer = engine.tokenizer
     collator = Collator(rows, tokenizer.pad_token_id)
     apart = keeps_apart(model, collator)
     if not apart:
@@ -137,7 +140,7 @@ def train(
         validate_every=layout.updates,
         by_epoch=True,
     )
-    return trainer.fit(config, watch)
+    return trainer.fit(config, watch, engine)
 
 
 def keeps_apart(model: PreTrainedModel, collator: Collator) -> bool:

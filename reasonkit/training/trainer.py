@@ -25,10 +25,10 @@ from transformers.integrations import TensorBoardCallback
 from reasonkit import processes
 from reasonkit.config import TrainingConfig, VerifierConfig
 from reasonkit.errors import NotFiniteError, RunError
-from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.engine import TokenEngine
 from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, rollback
+from reasonkit.training import checkpoints, rollback, weights
 from reasonkit.training.callbacks import Counters, Watch, require_finite
 
 Config = TrainingConfig | VerifierConfig
@@ -89,11 +89,20 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
     run: Run
     config: Config
     watch: Watch
+    engine: TokenEngine
+    _sampled: int | None = None
 
-    def fit(self, config: Config, watch: Watch, begin: Callable[[], None] | None = None) -> Trained:
+    def fit(
+        self,
+        config: Config,
+        watch: Watch,
+        engine: TokenEngine | None = None,
+        begin: Callable[[], None] | None = None,
+    ) -> Trained:
         """Trains to the end, from the run's newest whole checkpoint if it has one.
 
         Args:
+            engine: samples from the policy, where something does.
             begin: called as often as training begins or goes on, before that.
 
         Raises:
@@ -101,8 +110,8 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         """
         run = self.run = watch.run
         self.config, self.watch, watch.trainer = config, watch, self
-        products = precision.products(config)
-        watch.engine = LocalEngine(self.model, self.processing_class, products=products)
+        if engine is not None:
+            self.engine = engine
         self.remove_callback(PrinterCallback)
         self.add_callback(watch)
         if TENSORBOARD in (getattr(config, "report_to", None) or []) and run.leads:
@@ -116,6 +125,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                 found = partial(checkpoints.taken_up, run, watch.updates_a_step)
                 newest = processes.from_main(found)
                 watch.counters.recall(rollback.spent(run))
+                self._sampled = None
                 if begin is not None:
                     begin()
                 back: Callable[[Watch, int], None] = rollback.after_collapse
@@ -154,6 +164,15 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             stopped=run.record.get("stopped_at"),
             rollbacks=rollback.history(run),
         )
+
+    def sampler(self) -> TokenEngine:
+        """The engine, over the policy as it is now."""
+        if self._sampled != self.state.global_step:
+            model = self.accelerator.unwrap_model(self.model)
+            assert not isinstance(self.config, VerifierConfig)
+            self.engine.use(model, precision.products(self.config), weights.named(model))
+            self._sampled = self.state.global_step
+        return self.engine
 
     def note(self, name: str, value: float) -> None:
         """Adds a number to the next line that TRL logs."""

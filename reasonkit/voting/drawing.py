@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reasonkit.evaluation import Evaluation, Verdict, verdict_on
-from reasonkit.generation import Engine, Sampling
+from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.types import Completion, Example, Group
 from reasonkit.voting.ballots import Ballots, cast
 from reasonkit.voting.strategies import Draw, Played, Procedure, Way, carry_out

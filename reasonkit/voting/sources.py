@@ -10,15 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError
-from reasonkit.generation import Engine, Sampling
-from reasonkit.generation.endpoint import connect
+from reasonkit.generation.engine import (
+    Engine,
+    Sampling,
+    ServerEngine,
+    TokenEngine,
+    open_engine,
+    open_replay,
+    open_server,
+)
 from reasonkit.generation.pool import Pool
-from reasonkit.generation.replay import Recorded, ReplayEngine
+from reasonkit.generation.replay import Recorded
 from reasonkit.generation.store import Store
 from reasonkit.models.loading import load_tokenizer
 from reasonkit.models.resolving import resolve
@@ -31,9 +38,6 @@ from reasonkit.tasks import Splits
 from reasonkit.types import Example
 from reasonkit.voting.drawing import Asking, Score
 from reasonkit.voting.strategies import Way
-
-if TYPE_CHECKING:
-    from reasonkit.generation.endpoint import EndpointEngine
 
 GREEDY = ("greedy", "step-by-step")
 """Strategies that take one greedy completion; measured beside every other as baselines."""
@@ -72,7 +76,7 @@ def open_source(plan: VotePlan) -> Source:
     """
     config = plan.config
     if plan.recorded:
-        replay = ReplayEngine(plan.recorded)
+        replay = open_replay(plan.recorded)
         source = Source(config, plan.splits, replay, {"completions": config.completions})
     else:
         source = _from_server(plan) if config.endpoint else _from_model(plan)
@@ -87,20 +91,19 @@ def open_source(plan: VotePlan) -> Source:
 
 
 def _from_model(plan: VotePlan) -> Source:
-    from reasonkit.generation.local import LocalEngine
-
     config = plan.config
     assert plan.model is not None
     loaded, tokenizer, weights = policy.load(
         Plan(config, plan.model, plan.splits, []), config.dtype
     )
     origin = {"model": config.model, "device": str(weights.device), "dtype": str(weights.dtype)}
-    return Source(config, loaded.splits, LocalEngine(weights, tokenizer), origin)
+    config = loaded.config
+    return Source(config, loaded.splits, open_engine(config, weights, tokenizer), origin)
 
 
 def _from_server(plan: VotePlan) -> Source:
     config = plan.config
-    engine = connect(config, None if config.model == VoteConfig.model else config.model)
+    engine = open_server(config, None if config.model == VoteConfig.model else config.model)
     config = dataclasses.replace(config, model=engine.model)
     engine.require(drawn_by(config))
     origin = {"endpoint": config.endpoint, "model": engine.model}
@@ -112,7 +115,7 @@ def _from_server(plan: VotePlan) -> Source:
 
 
 def _counter(
-    config: VoteConfig, engine: EndpointEngine, example: Example
+    config: VoteConfig, engine: ServerEngine, example: Example
 ) -> Callable[[Sequence[Example]], Sequence[int]]:
     """Counts the tokens of prompts, where there is a way to.
 
@@ -133,7 +136,7 @@ def _counter(
     return lambda examples: [0] * len(examples)
 
 
-def _without_greedy(config: VoteConfig, engine: EndpointEngine) -> VoteConfig:
+def _without_greedy(config: VoteConfig, engine: ServerEngine) -> VoteConfig:
     """The settings without what needs greedy samples, where the server gives none.
 
     Raises:
@@ -214,10 +217,9 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
 
 def _budget(source: Source, store: Store) -> Pool:
     from reasonkit.generation.budget import BudgetEngine
-    from reasonkit.generation.local import LocalEngine
 
     config = source.config
-    assert isinstance(source.engine, LocalEngine)
+    assert isinstance(source.engine, TokenEngine)
     assert config.thought_tokens and config.wait_text is not None
     engine = BudgetEngine(source.engine, config.thought_tokens, config.waits, config.wait_text)
     settled_by = ("thought_tokens", "waits", "wait_text")
@@ -226,10 +228,9 @@ def _budget(source: Source, store: Store) -> Pool:
 
 def _beam(source: Source, store: Store) -> Pool:
     from reasonkit.generation.beam import BeamEngine
-    from reasonkit.generation.local import LocalEngine
 
     config = source.config
-    assert isinstance(source.engine, LocalEngine) and config.step_ends and source.score
+    assert isinstance(source.engine, TokenEngine) and config.step_ends and source.score
     engine = BeamEngine(source.engine, source.score, config.beam_width, config.step_ends)
     settled_by = ("verifier", "beam_width", "step_ends")
     return _beside(source, store, "samples-beam.jsonl", settled_by, engine)

@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from reasonkit.evaluation import evaluate
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve

@@ -23,7 +23,7 @@ import yaml
 from reasonkit import runs
 from reasonkit.answers import extract_answer, group_equal
 from reasonkit.config import VerifierConfig, from_mapping, to_mapping
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.plan import policy
 from reasonkit.plan.verifier import settle

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reasonkit.answers import extract_answer
-from reasonkit.generation import Sampling
 from reasonkit.generation.budget import CLOSE, OPEN, BudgetEngine
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve

@@ -16,8 +16,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from reasonkit.generation import Sampling
-from reasonkit.generation.local.drawing import Drawing, seed_of, uniforms
+from reasonkit.generation.engine import Sampling, seed_of
+from reasonkit.generation.local.drawing import Drawing, uniforms
 
 DRAWS = 20_000
 TRUNCATIONS = {

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from reasonkit.errors import RefusedError, RunError
-from reasonkit.generation import Drawn, Sampling, Wish
 from reasonkit.generation.endpoint import EndpointEngine
+from reasonkit.generation.engine import Drawn, Sampling, Wish
 from reasonkit.servers import Limits, read_key
 from reasonkit.servers.client import FEW, TRIES
 from reasonkit.types import Example

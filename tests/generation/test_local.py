@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from reasonkit.errors import RunError
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve

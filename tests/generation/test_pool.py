@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from reasonkit.errors import RunError
-from reasonkit.generation import Sampling
 from reasonkit.generation.endpoint import EndpointEngine
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store
@@ -151,7 +151,7 @@ test_pool.adaptively(pool, test_pool.questions(7))
 PAID = """
 import sys
 from pathlib import Path
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.servers import Limits
 from reasonkit.generation.pool import Pool

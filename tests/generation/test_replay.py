@@ -11,8 +11,8 @@ import pytest
 from reasonkit.answers.comparison import answers_match
 from reasonkit.answers.reading import extract_answer
 from reasonkit.errors import DataError, RefusedError
-from reasonkit.generation import Sampling
-from reasonkit.generation.replay import ReplayEngine, parse_fields, read_completions
+from reasonkit.generation.engine import Sampling
+from reasonkit.generation.replay import ReplayEngine, fewest, parse_fields, read_completions
 
 RECORDED = "shared/data/gsm8k/example_model_solutions.jsonl"
 GSM8K = next((p / RECORDED for p in Path(__file__).parents if (p / RECORDED).exists()), None)
@@ -72,13 +72,15 @@ def test_a_worked_reference_stands_for_its_final_answer(tmp_path: Path) -> None:
 
 def test_the_engine_plays_back_the_first_completions(tmp_path: Path) -> None:
     path = written(tmp_path, row(["a", "b", "c"], [1, 2, 3]), row(["d", "e"], [1, 2], q="3+1?"))
-    engine = ReplayEngine(read_completions(path, FIELDS))
-    assert engine.smallest == 2
-    groups = list(engine.sample(engine.examples, 2, Sampling(10)))
+    recorded = read_completions(path, FIELDS)
+    engine = ReplayEngine(recorded)
+    assert fewest(recorded) == 2
+    examples = [found.group.example for found in recorded]
+    groups = list(engine.sample(examples, 2, Sampling(10)))
     assert [[c.text for c in group.completions] for group in groups] == [["a", "b"], ["d", "e"]]
     assert not engine.gives_logprobs()
     with pytest.raises(RefusedError, match=r"2 completions are recorded of '3\+1\?', not 3"):
-        list(engine.sample(engine.examples, 3, Sampling(10)))
+        list(engine.sample(examples, 3, Sampling(10)))
 
 
 @pytest.mark.parametrize(

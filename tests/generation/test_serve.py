@@ -14,8 +14,8 @@ import httpx2
 import pytest
 
 from reasonkit.errors import RefusedError, RunError
-from reasonkit.generation import Sampling
 from reasonkit.generation.endpoint import Abilities, EndpointEngine
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.errors import DataError, RefusedError, RunError
-from reasonkit.generation import Drawn, Sampling
+from reasonkit.generation.engine import Drawn, Sampling
 from reasonkit.generation.store import Store, count_failures, key_of
 from reasonkit.types import Completion, Example
 

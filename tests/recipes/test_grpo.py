@@ -70,7 +70,7 @@ def test_the_model_that_is_saved_is_the_one_that_was_measured(
 ) -> None:
     from transformers import AutoModelForCausalLM
 
-    from reasonkit.generation import Sampling
+    from reasonkit.generation.engine import Sampling
     from reasonkit.generation.local import LocalEngine
     from reasonkit.models.loading import load_tokenizer
     from reasonkit.models.resolving import resolve

@@ -14,7 +14,7 @@ from transformers import AutoModelForTokenClassification
 from reasonkit import runs
 from reasonkit.config import Aggregate, VerifierConfig, to_mapping
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.plan import Plan, policy
 from reasonkit.plan.verifier import settle

@@ -12,8 +12,8 @@ import pytest
 
 from reasonkit import runs
 from reasonkit.errors import DataError
-from reasonkit.generation import Sampling
 from reasonkit.generation.endpoint import EndpointEngine
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.store import Store

@@ -27,9 +27,18 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 from reasonkit.config import GrpoConfig
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
-from reasonkit.objectives import PRESETS, KlForm, LossType, Objective, RatioLevel, RewardScaling
+from reasonkit.objectives import (
+    PRESETS,
+    Importance,
+    KlForm,
+    LossType,
+    Objective,
+    RatioLevel,
+    RewardScaling,
+)
 from reasonkit.training.advantages import advantages
 from reasonkit.training.grpo import arguments
+from reasonkit.training.importance import BOUND
 from reasonkit.training.loss import Trainer
 from reasonkit.training.micro_batches import Lengths, computed
 from reasonkit.training.rollouts import lookup
@@ -82,6 +91,7 @@ class Update:
     downhill: list[Array]
     micro_batches: list[list[int]]
     entropies: list[Array]
+    gradient: torch.Tensor
     logged: dict[str, float]
 
 
@@ -138,9 +148,9 @@ class Recorder(TrainerCallback):
                     p.add_(g, alpha=sign * STEP / max(norm, 1e-12))
             sides.append(log_probabilities(exact))
         entropies = [-(p.exp() * p).sum(-1).numpy() for p in distributions(in_float64(model))]
-        self.updates.append(
-            Update(sum(self.losses), norm, here, *sides, self.micro_batches, entropies, {})
-        )
+        gradient = torch.cat([g.flatten() for g in grads])
+        made = (sum(self.losses), norm, here, *sides, self.micro_batches, entropies, gradient)
+        self.updates.append(Update(*made, {}))
         self.losses, self.micro_batches = [], []
 
     def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
@@ -148,8 +158,14 @@ class Recorder(TrainerCallback):
             self.updates[-1].logged |= logs
 
 
-def trained(objective: Objective, updates: int, folder: Path) -> list[Update]:
-    """The updates of one rollout."""
+def trained(
+    objective: Objective,
+    updates: int,
+    folder: Path,
+    sampler: list[Array] | None = None,
+    how: Importance = Importance.off,
+) -> list[Update]:
+    """The updates of one rollout; ``sampler`` has the log-probabilities of what drew it."""
     torch.manual_seed(0)
     model, (tokenizer, _) = in_float64(policy()), load_tokenizer(SHIPPED)
     settings = {
@@ -168,6 +184,7 @@ def trained(objective: Objective, updates: int, folder: Path) -> list[Update]:
         max_grad_norm=1e9,
         max_completion_tokens=LONGEST,
         save_every=0,
+        importance=how,
         **settings,
     )
     rows = [PROMPTS[p] for p, _ in ROWS]
@@ -180,10 +197,11 @@ def trained(objective: Objective, updates: int, folder: Path) -> list[Update]:
         rollout_func=lambda prompts, trainer: {
             "prompt_ids": rows,
             "completion_ids": COMPLETIONS,
-            "logprobs": None,
+            "logprobs": sampler and [logps.tolist() for logps in sampler],
             "score_fixed": [value for group in REWARDS for value in group],
         },
     )
+    trainer.config = config
     recorder = Recorder()
     compute = trainer.compute_loss
 
@@ -242,10 +260,11 @@ def by_hand(
     here: list[Array],
     old: list[Array],
     micro_batches: list[list[int]],
+    weights: list[Array] | None = None,
 ) -> float:
     """The loss of a whole update; the reference model is the old policy.
 
-    ``here`` is where stopped gradients are held.
+    ``here`` is where stopped gradients are held, and ``weights`` are factors of the advantages.
     """
     flat = [a for group in advantages(REWARDS, o.reward_scaling) for a in group]
     term = TERMS.get(o.loss_type, clipped)
@@ -263,7 +282,8 @@ def by_hand(
         kl = np.exp(before - logp) - (before - logp) - 1
         if o.kl_form == KlForm.k3_times_ratio:
             kl = kl * ratio
-        losses.append(-term(o, ratio, logp, frozen, a) + o.kl_coefficient * kl)
+        scored = -term(o, ratio, logp, frozen, a) * (1.0 if weights is None else weights[i])
+        losses.append(scored + o.kl_coefficient * kl)
     tokens = sum(map(len, losses))
     per_completion = [loss.sum() for loss in losses]
     match o.loss_type:
@@ -303,10 +323,13 @@ def check(objective: Objective, updates: int, folder: Path) -> None:
             for side in (update.uphill, update.downhill)
         )
         assert (up - down) / (2 * STEP) == pytest.approx(update.grad_norm, rel=1e-5, abs=1e-6)
+    weights = [a for group in advantages(REWARDS, objective.reward_scaling) for a in group]
     counted = [
         entropies
-        for entropies, ids in zip(made[0].entropies, COMPLETIONS, strict=True)
+        for entropies, ids, a in zip(made[0].entropies, COMPLETIONS, weights, strict=True)
         if not (objective.mask_truncated and len(ids) == LONGEST)
+        # What has no gradient isn't computed.
+        and (a or objective.kl_coefficient)
     ]
     if objective.loss_type != LossType.bnpo:
         # A mean over all tokens of the update, however it was cut.
@@ -344,3 +367,41 @@ def test_reward_scaling_is_that_of_the_log(scaling: RewardScaling, tmp_path: Pat
 def test_the_kl_can_be_weighted_by_the_ratio(tmp_path: Path) -> None:
     objective = replace(PRESETS["deepseekmath"], kl_form=KlForm.k3_times_ratio, kl_coefficient=0.5)
     check(objective, 3, tmp_path)
+
+
+@pytest.mark.parametrize(("loss", "updates"), [(LossType.dapo, 1), (LossType.grpo, 2)])
+@pytest.mark.parametrize("how", Importance)
+def test_advantages_are_weighed_by_the_gap_to_the_sampler(
+    how: Importance, loss: LossType, updates: int, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    gaps = [rng.normal(0, 0.7, len(ids)) for ids in COMPLETIONS]
+    old = log_probabilities(in_float64(policy()))
+    sampler = [logps - gap for logps, gap in zip(old, gaps, strict=True)]
+    objective = Objective("", "", loss)
+
+    def weight(gap: Array) -> Array:
+        w = np.exp(gap.sum(keepdims=True) if "sequence" in how else gap)
+        bounded = np.minimum(w, BOUND) if "truncate" in how else np.where(w > BOUND, 0.0, w)
+        return np.ones(1) if how == Importance.off else bounded
+
+    weights = [weight(gap) for gap in gaps]
+    assert how == Importance.off or any((w == 0).any() or (w == BOUND).any() for w in weights)
+    for update in trained(objective, updates, tmp_path, sampler, how):
+        given = (update.logps, old, update.micro_batches, weights)
+        assert update.loss == pytest.approx(by_hand(objective, update.logps, *given), abs=1e-5)
+        up, down = (by_hand(objective, side, *given) for side in (update.uphill, update.downhill))
+        assert (up - down) / (2 * STEP) == pytest.approx(update.grad_norm, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", [LossType.dapo, LossType.grpo, LossType.dr_grpo, LossType.luspo])
+def test_what_has_no_advantage_is_left_out_and_the_gradient_is_the_same(
+    loss: LossType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (spared,) = trained(Objective("", "", loss), 1, tmp_path)
+    monkeypatch.setattr(
+        Trainer, "_counting", lambda self, rows: torch.ones_like(rows["advantages"]).bool()
+    )
+    (whole,) = trained(Objective("", "", loss), 1, tmp_path)
+    assert sum(map(len, spared.micro_batches)) == 8 < sum(map(len, whole.micro_batches)) == 12
+    assert (spared.gradient - whole.gradient).abs().max() < 1e-6 * whole.grad_norm

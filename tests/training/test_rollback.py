@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from reasonkit import runs
 from reasonkit.config import DistillConfig, GrpoConfig, VerifierConfig
 from reasonkit.errors import NotFiniteError, RunError
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.types import Completion, Example, Group
 from reasonkit.voting.drawing import Asking, Poll, evaluation_of
 from reasonkit.voting.strategies import STRATEGIES, Rules

@@ -9,19 +9,17 @@ that a group's rows share, and more than one device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling, TokenEngine, seed_of
 from reasonkit.generation.local.batch import Batch, Prompt, Row
-from reasonkit.generation.local.drawing import seed_of
 from reasonkit.generation.local.forward import evaluating
-from reasonkit.models.chat import encode_prompts, text_of
-from reasonkit.types import Completion, Example, Group
+from reasonkit.models.chat import text_of
+from reasonkit.types import Completion
 
 __all__ = ["ROWS", "LocalEngine", "evaluating"]
 
@@ -29,14 +27,19 @@ ROWS = 384
 """Completions that are sampled at once: enough to keep two cores busy, few enough for memory."""
 
 
-class LocalEngine:
+class LocalEngine(TokenEngine):
     """Samples from any causal language model of transformers in this process.
 
     Args:
         tokenizer: with a chat template.
         rows: completions sampled at once.
         products: what products are computed in (`reasonkit.models.precision`).
+        trains: as of `reasonkit.generation.engine.open_engine`.
+
+    The same call gives the same bytes.
     """
+
+    name = "local"
 
     def __init__(
         self,
@@ -44,29 +47,22 @@ class LocalEngine:
         tokenizer: PreTrainedTokenizerBase,
         rows: int = ROWS,
         products: torch.dtype | None = None,
+        trains: bool = False,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.rows = rows
         self.products = products
+        self.trains = trains
 
-    def gives_logprobs(self) -> bool:
-        """Always."""
-        return True
-
-    def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
-        """Yields one group of ``n`` completions an example as soon as it is finished.
-
-        What is drawn for an example depends on ``sampling``, on its task and id and on the place in
-        the group. The examples that it is sampled with change its logits by no more than rounding;
-        the same call gives the same bytes.
-        """
-        prompts, opened = encode_prompts(self.tokenizer, examples)
-        seeds = [seed_of(sampling.seed, example.task, example.id) for example in examples]
-        for i, completions in self.sample_ids(prompts, n, sampling, seeds):
-            if opened[i]:
-                completions = [replace(c, text=opened[i] + c.text) for c in completions]
-            yield Group(examples[i], completions)
+    def use(
+        self,
+        model: PreTrainedModel,
+        products: torch.dtype | None = None,
+        weights: Iterable[tuple[str, torch.Tensor]] | None = None,
+    ) -> None:
+        """As of `TokenEngine`; nothing is copied."""
+        self.model, self.products = model, products
 
     def sample_ids(
         self,
@@ -75,26 +71,20 @@ class LocalEngine:
         sampling: Sampling,
         seeds: Sequence[int] | None = None,
     ) -> Iterator[tuple[int, list[Completion]]]:
-        """Continues token ids: yields a prompt's number with its ``n`` completions.
-
-        Args:
-            prompts: token ids of each, none empty: a chat template's, or also the beginning of an
-                answer that is to be gone on with.
-            seeds: of each prompt, for which the same completions are drawn wherever it stands and
-                of which a smaller ``n`` draws the first; by default from ``sampling.seed`` and
-                the prompt's number.
-
-        The completions hold what is new alone, without the prompt. The model's weights must stay as
-        they are until the iterator has ended.
-        """
+        """As of `TokenEngine`."""
         if seeds is None:
             seeds = [seed_of(sampling.seed, i) for i in range(len(prompts))]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         asked = [Prompt(prompts[i], seeds[i]) for i in order]
-        batch = Batch(self.model, self.tokenizer, asked, n, sampling, self.rows, self.products)
+        batch = Batch(
+            self.model, self.tokenizer, asked, n, sampling, self.rows, self.products, self.trains
+        )
         for number, rows in batch:
             yield order[number], [self._completion(row) for row in rows]
 
     def _completion(self, row: Row) -> Completion:
         text = text_of(self.tokenizer, row.token_ids)
-        return Completion(text, tuple(row.token_ids), row.finish, fmean(row.logprobs))
+        kept = tuple(row.logprobs) if self.trains else ()
+        return Completion(
+            text, tuple(row.token_ids), row.finish, fmean(row.logprobs), logprobs=kept
+        )

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.errors import NotFiniteError, RunError
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local.drawing import Drawing, uniforms
 from reasonkit.generation.local.forward import Forward, evaluating
 from reasonkit.generation.local.stopping import Ending
@@ -30,7 +30,7 @@ PREFILL = 16_384
 class Row:
     """What was sampled for one completion: its tokens, the end-of-sequence token included.
 
-    ``logprobs`` are theirs under the model, before temperature and truncation.
+    ``logprobs`` are theirs before truncation, as of `Drawing`.
     """
 
     token_ids: list[int]
@@ -51,7 +51,7 @@ class Batch:
 
     Args:
         prompts: in the order in which they are let in.
-        products: as of `reasonkit.generation.local.LocalEngine`.
+        products, heated: as of `reasonkit.generation.local.LocalEngine` and its ``trains``.
 
     A row ends where the model can read no more, if that is before ``sampling.max_tokens``.
 
@@ -68,6 +68,7 @@ class Batch:
         sampling: Sampling,
         rows: int,
         products: torch.dtype | None = None,
+        heated: bool = False,
     ) -> None:
         self.model, self.prompts, self.n = model, prompts, n
         self.products = products
@@ -77,7 +78,7 @@ class Batch:
         if widest > self.readable:
             raise RunError(f"a prompt has {widest} tokens, and the model can read {self.readable}")
         self.forward = Forward(model, widest + self.longest)
-        self.draw = Drawing(sampling)
+        self.draw = Drawing(sampling, heated)
         self.ending = Ending(model, tokenizer, sampling.stop)
         self.rows = min(rows, n * len(prompts))
         # Groups are let in whole, unless slots would stay empty for long until one fits.

@@ -6,8 +6,6 @@ rows it shares a batch with, and the order in which they are worked off, don't c
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,15 +17,10 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from reasonkit.generation import Sampling
+from reasonkit.generation.engine import Sampling
 
 BELOW_ONE = 1 - 2**-23
 """The largest number that times a float32 sum is still less than that sum."""
-
-
-def seed_of(*parts: object) -> int:
-    """A seed of 128 bits that no two different sequences of parts share."""
-    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=16).digest(), "little")
 
 
 def uniforms(seed: int, n: int, steps: int) -> Tensor:
@@ -42,10 +35,15 @@ def uniforms(seed: int, n: int, steps: int) -> Tensor:
 
 
 class Drawing:
-    """Draws tokens as a `Sampling` says, with transformers' processors in ``generate``'s order."""
+    """Draws tokens as a `Sampling` says, with transformers' processors in ``generate``'s order.
 
-    def __init__(self, sampling: Sampling) -> None:
+    Args:
+        heated: whether log-probabilities are those after temperature, or the model's own.
+    """
+
+    def __init__(self, sampling: Sampling, heated: bool = False) -> None:
         self.greedy = sampling.temperature == 0
+        self.heat = sampling.temperature if heated and not self.greedy else 1.0
         self.warpers = LogitsProcessorList()
         if self.greedy:
             return
@@ -66,8 +64,7 @@ class Drawing:
             u: of shape (rows,), in [0, 1).
 
         Returns:
-            Tokens, and their log-probabilities under the model, before temperature and truncation;
-            both of shape (rows,).
+            Tokens, and their log-probabilities before truncation; both of shape (rows,).
         """
         logits = logits.float()
         highest, likeliest = logits.max(-1, keepdim=True)
@@ -82,5 +79,7 @@ class Drawing:
         drawn = torch.searchsorted(up_to, u[:, None] * up_to[:, -1:], right=True)
         # Of logits that are no numbers none is found; their log-probability tells.
         drawn.clamp_(max=logits.size(-1) - 1)
-        taken = logits.gather(1, drawn) - highest - total.log()
-        return drawn[:, 0], taken[:, 0]
+        taken = logits.gather(1, drawn) - highest
+        if self.heat != 1:
+            taken, total = taken / self.heat, ((logits - highest) / self.heat).exp_().sum(-1, True)
+        return drawn[:, 0], (taken - total.log())[:, 0]

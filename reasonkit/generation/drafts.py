@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reasonkit.generation import Sampling
-from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.engine import Sampling, TokenEngine
 from reasonkit.types import Completion
 
 
@@ -37,7 +36,7 @@ class Draft:
 
 
 def continued(
-    engine: LocalEngine, drafts: Sequence[Draft], n: int, sampling: Sampling, seeds: Sequence[int]
+    engine: TokenEngine, drafts: Sequence[Draft], n: int, sampling: Sampling, seeds: Sequence[int]
 ) -> Iterator[tuple[int, list[Completion]]]:
     """Each draft's number with ``n`` ways in which the model goes on with it."""
     read = engine.tokenizer

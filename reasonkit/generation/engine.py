@@ -1,0 +1,284 @@
+"""Engines that sample completions, behind one protocol, and the place that knows which there are.
+
+An engine's ``sample(examples, n, sampling)`` yields a `Group` for each example as soon as it is
+finished, in an order of the engine's choosing; close the iterator to stop early. The same call
+gives the same completions, but for rounding where an engine lays out its batches by chance. What
+costs money promises no such thing (`PaidEngine`): `reasonkit.generation.pool` keeps what was given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from reasonkit.config import CommonConfig, Config, EngineName, ServerConfig
+from reasonkit.models.chat import encode_prompts
+from reasonkit.types import Completion, Example, Group
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from reasonkit.generation.replay import Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn, as transformers defines it.
+
+    ``temperature`` 0 is greedy decoding, ``top_k`` 0 keeps all tokens, and strings of ``stop``,
+    which end a completion, stay part of it.
+    """
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """What samples completions."""
+
+    def gives_logprobs(self) -> bool:
+        """Whether completions come with a mean log-probability, the confidence of a vote.
+
+        Raises:
+            ReasonkitError: it takes a server to tell, and that can't be asked.
+        """
+        ...
+
+    def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
+        """Yields one group of ``n`` completions an example."""
+        ...
+
+
+class TokenEngine(ABC):
+    """An engine over weights that this process holds, or can put into it.
+
+    Attributes:
+        name: as ``--engine`` has it.
+        tokenizer: of the model, with a chat template.
+    """
+
+    name: str
+    tokenizer: PreTrainedTokenizerBase
+
+    def gives_logprobs(self) -> bool:
+        """Always."""
+        return True
+
+    def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
+        """Yields one group of ``n`` completions an example as soon as it is finished.
+
+        What is drawn for an example depends on ``sampling``, on its task and id and on the place in
+        the group; the examples that it is sampled with change its logits by no more than rounding.
+        """
+        prompts, opened = encode_prompts(self.tokenizer, examples)
+        seeds = [seed_of(sampling.seed, example.task, example.id) for example in examples]
+        for i, completions in self.sample_ids(prompts, n, sampling, seeds):
+            if opened[i]:
+                completions = [dataclasses.replace(c, text=opened[i] + c.text) for c in completions]
+            yield Group(examples[i], completions)
+
+    @abstractmethod
+    def sample_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        n: int,
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """Continues token ids: yields a prompt's number with its ``n`` completions.
+
+        Args:
+            prompts: token ids of each, none empty: a chat template's, or also the beginning of an
+                answer that is to be gone on with.
+            seeds: of each prompt, for which the same completions are drawn wherever it stands and
+                of which a smaller ``n`` draws the first; by default from ``sampling.seed`` and
+                the prompt's number.
+
+        The completions hold what is new alone, without the prompt. The model's weights must stay as
+        they are until the iterator has ended.
+        """
+
+    @abstractmethod
+    def use(
+        self,
+        model: PreTrainedModel,
+        products: torch.dtype | None = None,
+        weights: Iterable[tuple[str, torch.Tensor]] | None = None,
+    ) -> None:
+        """Samples from this model's weights, as they are now, from here on.
+
+        Args:
+            products: what products are computed in (`reasonkit.models.precision`), where the engine
+                leaves a choice.
+            weights: for an engine that keeps its own: what it copies, by the names of the model's
+                files; by default the model's parameters.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """Lets go of what it holds; it samples no more."""
+
+
+def seed_of(*parts: object) -> int:
+    """A seed of 128 bits that no two different sequences of parts share."""
+    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=16).digest(), "little")
+
+
+def settle(config: Config, model: PreTrainedConfig, parameters: int) -> tuple[Config, str]:
+    """The settings with the engine chosen, and why it is that one.
+
+    Raises:
+        RefusedError: the engine that is asked for isn't there, or can't run this model.
+    """
+    from reasonkit.generation import vllm
+    from reasonkit.models import precision
+
+    where = precision.device(config.device)
+    if config.engine == EngineName.vllm:
+        vllm.require(model)
+        return config, "asked for"
+    size = f"{parameters / 1e6:,.0f}M parameters on {where}"
+    if config.engine == EngineName.local:
+        return config, "asked for"
+    chosen, why = EngineName.local, size
+    if where == "cuda":
+        lack = vllm.lack(model)
+        chosen = EngineName.local if lack else EngineName.vllm
+        why = f"{size}; {lack}" if lack else f"{size}, and vllm is here"
+    return dataclasses.replace(config, engine=chosen), why
+
+
+def open_engine(
+    config: CommonConfig,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    products: torch.dtype | None = None,
+    trains: bool = False,
+) -> TokenEngine:
+    """An engine over a model, as the settings name it (`settle`).
+
+    Args:
+        products: as of `TokenEngine.use`.
+        trains: whether log-probabilities are to be those of the distribution that tokens are drawn
+            from, temperature included, as an update needs them, or the model's own, which are a
+            vote's confidence.
+
+    Raises:
+        RefusedError: the engine can't be opened over this model.
+    """
+    if config.engine == EngineName.vllm:
+        from reasonkit.generation.vllm import VllmEngine
+
+        return VllmEngine(config, model, tokenizer, trains)
+    from reasonkit.generation.local import LocalEngine
+
+    return LocalEngine(model, tokenizer, products=products, trains=trains)
+
+
+def open_server(config: ServerConfig, model: str | None, logprobs: bool = True) -> ServerEngine:
+    """An engine over the settings' endpoint, which has been asked what it takes.
+
+    Args:
+        model: as the server calls it; the only one that it serves where None.
+        logprobs: whether to ask for log-probabilities; they make answers several times as long.
+
+    Raises:
+        RefusedError: the server is down, isn't one, or wants another key or model.
+    """
+    from reasonkit.generation.endpoint import EndpointEngine
+    from reasonkit.servers import Limits, read_key
+
+    assert config.endpoint is not None
+    key = read_key(Path(config.api_key_file) if config.api_key_file else None)
+    limits = Limits(
+        config.concurrency,
+        config.requests_per_minute,
+        config.tokens_per_minute,
+        config.request_timeout,
+    )
+    engine = EndpointEngine(config.endpoint, model, key, limits, logprobs=logprobs)
+    engine.connect()
+    return engine
+
+
+def open_replay(recorded: Sequence[Recorded]) -> Engine:
+    """An engine that gives out what was recorded."""
+    from reasonkit.generation.replay import ReplayEngine
+
+    return ReplayEngine(recorded)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Samples that are wanted of an example, by number."""
+
+    example: Example
+    places: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A sample: the completion that takes a place of an example."""
+
+    example: Example
+    place: int
+    completion: Completion
+
+
+@runtime_checkable
+class PaidEngine(Engine, Protocol):
+    """An engine whose samples come one by one, cost money and can't be drawn a second time."""
+
+    def draw(
+        self, wishes: Iterable[Wish], sampling: Sampling, keep: Callable[[Drawn], None]
+    ) -> Iterator[Drawn]:
+        """Yields every sample that is wished for, in the order in which they arrive.
+
+        Args:
+            keep: called with each sample the moment it arrives, from one thread at a time, also
+                while nothing is taken from the iterator and after another sample has failed.
+        """
+        ...
+
+
+class ServerEngine(PaidEngine, Protocol):
+    """An engine behind a server, which says what it can do."""
+
+    @property
+    def model(self) -> str:
+        """The model's name, as the server calls it."""
+        ...
+
+    def require(self, sampling: Sampling) -> None:
+        """Asks the server, the first time, whether it samples so.
+
+        Raises:
+            RefusedError: it doesn't, or can't be asked.
+        """
+        ...
+
+    def takes(self, sampling: Sampling) -> bool:
+        """Whether the server samples so.
+
+        Raises:
+            RefusedError: it can't be asked.
+        """
+        ...
+
+    def counts_prompt_tokens(self, example: Example) -> bool:
+        """Whether the server tells how many tokens a prompt has."""
+        ...
+
+    def prompt_tokens(self, examples: Sequence[Example]) -> list[int]:
+        """How many tokens each prompt has; a server that doesn't tell is refused."""
+        ...

