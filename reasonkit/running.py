@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from reasonkit import console, processes, runs
-from reasonkit.config import CommonConfig, Invocation, to_mapping
+from reasonkit.config import CommonConfig, EngineName, Invocation, to_mapping
 from reasonkit.errors import ReasonkitError, RunError
 from reasonkit.report import terminal
 
 SPENT = ("seconds", "training_seconds", "tokens_sampled", "tokens_trained")
 """What a summary may say of the cost, for ``run.json``."""
+
+
+RESUMED = {
+    EngineName.local: "to the same bytes, on the same machine",
+    EngineName.vllm: "to an equivalent run: what shares a batch of vLLM's, and so rounding, varies",
+}
+"""How a run that was stopped is gone on with, by its engine, as ``run.json`` has it."""
 
 
 def begin(command: str, config: CommonConfig, invocation: Invocation, data: str) -> runs.Run:
@@ -43,6 +50,8 @@ def begin(command: str, config: CommonConfig, invocation: Invocation, data: str)
         return runs.create(command, config.model, config.task, settings, path, sys.argv, data)
 
     run = opened() if processes.is_main() else None
+    if run and config.engine in RESUMED:
+        run.update(resume=RESUMED[config.engine])
     path = processes.from_main(lambda: run.path if run else None)
     assert path is not None
     return run or runs.Run(path, leads=False)

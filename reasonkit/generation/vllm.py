@@ -160,6 +160,8 @@ class VllmEngine(TokenEngine):
                     disable_log_stats=True,
                     **options,
                 )
+            # What it has no kernel for it finds out only as it samples.
+            list(self.sample_ids([[self.ends[0]]], 1, Sampling(1)))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise RefusedError(

@@ -32,6 +32,12 @@ HEALTH = {
     "grad_norm": "gradient norm before clipping",
     "truncated": "share cut off",
 }
+MISMATCH = {
+    "gap of a token's log-probability, nats": {"mismatch/mean": "mean", "mismatch/max": "most"},
+    "effective share of the sample": {"mismatch/effective_sample_share": ""},
+    "share of weights beyond the bound": {"mismatch/truncated": ""},
+}
+GAP = "What the engine that sampled says of a token, beside what the policy that is updated says."
 RECHECKING = (
     "Of the sampled completions. One re-checks if, before the last mention of its answer and after "
     "it has begun, it says one of a fixed list of phrases such as “wait”, “let me check” or "
@@ -79,12 +85,16 @@ def of_training(records: Sequence[Record]) -> list[Chart]:
         Panel("mean completion length, tokens", steps, {"completion_tokens": ""}),
     ]
     thinking = [Panel(t, steps, names, "rechecks" not in names) for t, names in THINKING.items()]
-    return [
+    made = [
         _curves("Learning", learning),
         _curves("Thinking, and thinking again", thinking, note=RECHECKING),
         _advantages(steps),
         _curves("Health", [Panel(title, steps, {n: ""}) for n, title in HEALTH.items()]),
     ]
+    if "mismatch/mean" in last:
+        gap = [Panel(title, steps, names) for title, names in MISMATCH.items()]
+        made.append(_curves("Sampler and policy", gap, note=GAP))
+    return made
 
 
 def of_stages(rows: Sequence[Record], curves: Mapping[str, Sequence[Record]]) -> list[Chart]:
