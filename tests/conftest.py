@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import threading
@@ -27,6 +28,11 @@ hypothesis.settings.load_profile("quick")
 
 
 pytest_plugins = ["commands"]
+
+
+def pytest_collection_finish() -> None:
+    # Trainers collect garbage at every turn, and needn't go through all modules each time.
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def stopped(
-    made: dict[str, Path], reasonkit: Callable, monkeypatch: pytest.MonkeyPatch
+    made: dict[str, Path], launch: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Path]:
     """The run that a command has made, stopped, beside its data as it was."""
 
@@ -94,7 +94,7 @@ def stopped(
         write_all()
         run = Path("run")
         if not run.exists():
-            ended = reasonkit(*COMMANDS[name], "--run-dir", run)
+            ended = launch(*COMMANDS[name], "--run-dir", run).ended()
             assert ended.code == 0, ended.err
             interrupt(run)
         return run

@@ -21,16 +21,16 @@ TRAINING = (
 )  # fmt: skip
 COLLAPSING = (
     "grpo", "--learning-rate", 0.5, "--warmup-steps", 0, "--steps", 6, "--group-size", 4,
-    "--prompts-per-step", 4, "--max-completion-tokens", 24, "--test-size", 60,
-    "--validation-size", 60, "--validate-every", 1, "--no-baselines",
+    "--prompts-per-step", 4, "--max-completion-tokens", 24, "--test-size", 40,
+    "--validation-size", 40, "--validate-every", 1, "--no-baselines",
 )  # fmt: skip
 DISTILLING = (
     "distill", "--epochs", 2, "--batch-tokens", 1024, "--max-completion-tokens", 48,
     "--test-size", 8, "--validation-size", 4, "--save-every", 2, "--no-baselines",
-    "--device", "cpu", "--teacher", "abacus", "--keep", "answer=0", "--questions", 130,
+    "--device", "cpu", "--teacher", "abacus", "--keep", "answer=0", "--questions", 60,
 )  # fmt: skip
 VOTING = (
-    "vote", "--n", 8, "--strategy", "adaptive", "--also", "majority", "--test-size", 60,
+    "vote", "--n", 8, "--strategy", "adaptive", "--also", "majority", "--test-size", 16,
     "--device", "cpu",
 )  # fmt: skip
 IN_STAGES = (
@@ -38,6 +38,10 @@ IN_STAGES = (
     "--set", "cold-start.questions=200", "--set", "rejection.questions=100",
     "--set", "steps=3", "--set", "epochs=1", "--set", "validate_every=2", "--set", "save_every=1",
     "--set", "prompts_per_step=4",
+)  # fmt: skip
+IN_TWO_STAGES = (
+    *IN_STAGES, "--until", "rl", "--general-task", "", "--set", "cold-start.questions=80",
+    "--set", "cold-start.samples=2", "--set", "rl.group_size=4",
 )  # fmt: skip
 VOLATILE = ("seconds", "memory", "per_second", "pid", "process", "started", "ended", "argv")
 """Times, memory, throughput and process ids; what is left has to be the same."""
@@ -87,7 +91,7 @@ CHECKPOINT = "checkpoints/checkpoint-[1-9]*"
 KILLS = {
     "grpo": (TRAINING, [there(CHECKPOINT)]),
     "distill": (DISTILLING, [there(CHECKPOINT)]),
-    "sft-rl": (IN_STAGES, [there(f"stages/rl/{CHECKPOINT}")]),
+    "sft-rl": (IN_TWO_STAGES, [there(f"stages/rl/{CHECKPOINT}")]),
     "vote": (VOTING, [there(SAMPLES)]),
 }
 MORE_KILLS = {

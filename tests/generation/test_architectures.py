@@ -145,11 +145,20 @@ def sample(
     return dict(batch)
 
 
-@torch.no_grad()
 def plain(model: PreTrainedModel, prompt: list[int], ids: list[int]) -> torch.Tensor:
     """Log-probabilities before each of ``ids``, of shape (tokens, vocabulary)."""
-    logits = model(torch.tensor([prompt + ids]), use_cache=False).logits[0]
-    return logits[len(prompt) - 1 : -1].log_softmax(-1)
+    return all_plain(model, prompt, [ids])[0]
+
+
+@torch.no_grad()
+def all_plain(
+    model: PreTrainedModel, prompt: list[int], rows: list[list[int]]
+) -> list[torch.Tensor]:
+    """`plain` of each row; what is put behind the shorter ones, none of their tokens sees."""
+    longest = max(map(len, rows))
+    filled = [prompt + ids + [0] * (longest - len(ids)) for ids in rows]
+    logits = model(torch.tensor(filled), use_cache=False).logits[:, len(prompt) - 1 :]
+    return [one[: len(ids)].log_softmax(-1) for one, ids in zip(logits, rows, strict=True)]
 
 
 def assert_exact(
@@ -157,8 +166,8 @@ def assert_exact(
 ) -> None:
     assert sorted(sampled) == list(range(len(PROMPTS)))
     for i, rows in sampled.items():
-        for row in rows:
-            expected = plain(model, PROMPTS[i], row.token_ids)
+        known = all_plain(model, PROMPTS[i], [row.token_ids for row in rows])
+        for row, expected in zip(rows, known, strict=True):
             taken = expected.gather(1, torch.tensor(row.token_ids)[:, None])[:, 0]
             torch.testing.assert_close(torch.tensor(row.logprobs), taken, atol=within, rtol=0)
 

@@ -15,7 +15,7 @@ from reasonkit.prompts import ask
 from reasonkit.tasks import load
 from reasonkit.types import Group
 
-QUESTIONS = [ask(e, "step-by-step") for e in load("arithmetic", train=1, test=6).test]
+QUESTIONS = [ask(e, "step-by-step") for e in load("arithmetic", train=1, test=4).test]
 SAMPLING = Sampling(100)
 ENDS = ("=", "</think>")
 

@@ -15,7 +15,7 @@ from reasonkit.tasks import load
 from reasonkit.types import Completion
 
 GREEDY = Sampling(160, temperature=0)
-QUESTIONS = [ask(e, "step-by-step") for e in load("arithmetic", train=1, test=12).test]
+QUESTIONS = [ask(e, "step-by-step") for e in load("arithmetic", train=1, test=8).test]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_with_no_budget_to_speak_of_it_is_plain_greedy_where_that_thinks(
         if plain[example.id].text.startswith(OPEN):
             assert completion.text == plain[example.id].text
             alike += 1
-    assert alike > 6
+    assert alike > 4
 
 
 def test_a_thought_is_closed_when_its_budget_is_used_up_and_answered_all_the_same(
@@ -72,6 +72,6 @@ def test_no_completion_is_longer_than_asked_for(local: LocalEngine) -> None:
 
 
 def test_samples_of_one_question_differ_and_repeat_with_their_seed(local: LocalEngine) -> None:
-    first, again = forced(local, 120, waits=1, n=3), forced(local, 120, waits=1, n=3)
+    first, again = forced(local, 60, waits=1, n=2), forced(local, 60, waits=1, n=2)
     assert first == again
     assert len({c.text for c in first}) > len(QUESTIONS)

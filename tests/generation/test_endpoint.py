@@ -785,13 +785,13 @@ def test_requests_are_under_way_together_and_no_more_than_allowed(
             most = max(most, now)
             if now == most_allowed:
                 full.set()
-        full.wait(10)
+        full.wait(60)
         with counting:
             now -= 1
         chat.send(to, chat.answer(chat.choice("4")))
 
     with chat.serving(reply) as server:
-        texts(engine(server.url, limits=Limits(most_allowed)), 5 * most_allowed)
+        texts(engine(server.url, limits=Limits(most_allowed)), 2 * most_allowed)
     assert most == most_allowed
 
 

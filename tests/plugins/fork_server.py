@@ -2,8 +2,8 @@
 
 Loading torch, transformers and TRL costs several times what a small run costs. A fork is what
 ``python -m reasonkit ARGV``, or ``python -c CODE ARGV``, would be: it has a pid, streams, a folder,
-an environment, an exit code and a death of its own. Nothing is computed before a fork, so no thread
-is lost in it.
+an environment, an exit code and a death of its own. Nothing but the questions that most commands
+begin with is computed before a fork, and torch does nothing, so no thread is lost in it.
 
 The socket that is its argument hands it, for each command, standard output, standard error and a
 socket: on that one a line of JSON comes, and the pid and then the exit code go.
@@ -12,6 +12,7 @@ socket: on that one a line of JSON comes, and the pid and then the exit code go.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -51,6 +52,10 @@ def load() -> None:
         if not name.endswith("__main__") and ".inside." not in name:
             with suppress(ImportError):
                 importlib.import_module(name)
+    for task in ("arithmetic", "general"):
+        reasonkit.tasks.load(task)
+    # What is there for good is neither searched for garbage nor copied for it in each fork.
+    gc.freeze()
 
 
 def run(

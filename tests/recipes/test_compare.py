@@ -13,9 +13,9 @@ import pytest
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 SMALL = (
-    "compare", "--only", "grpo", "--test-size", 8, "--validation-size", 4, "--device", "cpu",
-    "--max-completion-tokens", 48, "--set", "grpo.steps=6", "--set", "grpo.group_size=4",
-    "--set", "grpo.prompts_per_step=4", "--set", "grpo.save_every=2",
+    "compare", "--only", "grpo", "--test-size", 4, "--validation-size", 4, "--device", "cpu",
+    "--max-completion-tokens", 48, "--set", "grpo.steps=3", "--set", "grpo.group_size=4",
+    "--set", "grpo.prompts_per_step=4", "--set", "grpo.save_every=1",
 )  # fmt: skip
 TIMES = ("seconds", "memory_bytes", "question_seconds")
 
@@ -51,7 +51,7 @@ def test_every_part_is_a_run_of_its_own_command(whole: Path) -> None:
     evaluation = json.loads((whole / "parts/grpo/evaluations/after.json").read_text())
     assert by_name["grpo"]["accuracy"] == evaluation["summary"]["accuracy"]
     assert by_name["grpo"]["memory_bytes"] > 10**8
-    assert by_name["grpo"]["longer"]["n"] == by_name["grpo"]["requests"]["n"] == 8
+    assert by_name["grpo"]["longer"]["n"] == by_name["grpo"]["requests"]["n"] == 4
     page = (whole / "compare.html").read_text()
     assert all(name in page for name in names)
 

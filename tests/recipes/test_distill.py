@@ -28,7 +28,7 @@ SMALL = (
     "--epochs", 2, "--batch-tokens", 1024, "--max-completion-tokens", 48, "--test-size", 8,
     "--validation-size", 4, "--save-every", 2, "--no-baselines", "--device", "cpu",
 )  # fmt: skip
-SAMPLED = (*SMALL, "--teacher", "abacus", "--keep", "answer=0", "--questions", 130)
+SAMPLED = (*SMALL, "--teacher", "abacus", "--keep", "answer=0", "--questions", 60)
 
 
 def worked(question: str) -> str:
@@ -57,7 +57,7 @@ def rows(path: Path) -> list[dict]:
 
 @pytest.mark.parametrize(
     ("traces", "questions", "gain"),
-    [(800, 60, None), pytest.param(2000, 200, 0.1, marks=pytest.mark.slow)],
+    [(400, 24, None), pytest.param(2000, 200, 0.1, marks=pytest.mark.slow)],
 )
 def test_a_student_learns_to_think_and_with_more_traces_to_be_right(
     reasonkit: Callable, tmp_path: Path, traces: int, questions: int, gain: float | None
@@ -88,8 +88,8 @@ def test_what_a_teacher_samples_is_filtered_and_learned(made: Callable) -> None:
     assert ids[0] == ids[1] == ids[2]
     assert len(rows(run / "traces.jsonl")) == summary["traces"]
     steps = summary["filters"]
-    assert [steps[0]["left"], steps[-1]["left"]] == [260, summary["traces"]]
-    assert sum(step["lost"] for step in steps) == 260 - summary["traces"]
+    assert [steps[0]["left"], steps[-1]["left"]] == [120, summary["traces"]]
+    assert sum(step["lost"] for step in steps) == 120 - summary["traces"]
     assert "what is learned is green" in (run.parent / "said").read_text()
     page = (run / "report.html").read_text()
     assert "teacher, abacus" in page
@@ -116,7 +116,7 @@ def test_sampling_and_training_can_be_run_apart(
     assert summary["tokens_sampled"] == 0
     assert summary["teacher"] is None
     other = reasonkit("distill", "--dry-run", *argv, "--similar", 0)
-    (kept,) = re.findall(r"(\d+) of the 260 are kept", other.err)
+    (kept,) = re.findall(r"(\d+) of the 120 are kept", other.err)
     assert int(kept) > summary["traces"]
 
 
@@ -201,14 +201,14 @@ def test_a_server_that_goes_away_costs_nothing_that_it_gave(
 def test_on_policy_a_teacher_grades_the_students_tokens(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
-    argv = ("--teacher", "abacus", "--objective", "on-policy", "--questions", 168)
+    argv = ("--teacher", "abacus", "--objective", "on-policy", "--questions", 112)
     ended = reasonkit("distill", "--run-dir", "run", *SMALL, *argv, "--json")
     assert ended.code == 0, ended.err
     summary = json.loads(ended.out)
     assert summary["filters"] == []
     metrics = rows(tmp_path / "run/metrics.jsonl")
     losses = [m["loss"] for m in metrics if "loss" in m]
-    assert len(losses) == metrics[-1]["step"] >= 12
+    assert len(losses) == metrics[-1]["step"] >= 8
     assert fmean(losses[-4:]) < fmean(losses[:4])
     assert metrics[-1]["tokens_sampled"] == summary["tokens_sampled"] > 0
 

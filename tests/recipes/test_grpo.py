@@ -21,14 +21,20 @@ SMALL = (
 
 
 @pytest.mark.parametrize(
-    ("steps", "questions", "gain", "thinking"),
-    [(12, 100, 0.3, 0.6), pytest.param(20, 200, 0.5, 0.9, marks=pytest.mark.slow)],
+    ("steps", "rate", "questions", "gain", "thinking"),
+    [(5, 1e-3, 40, 0.3, 0.6), pytest.param(20, 4e-4, 200, 0.5, 0.9, marks=pytest.mark.slow)],
 )
 def test_the_base_model_learns_to_think_and_to_be_right(
-    reasonkit: Callable, tmp_path: Path, steps: int, questions: int, gain: float, thinking: float
+    reasonkit: Callable,
+    tmp_path: Path,
+    steps: int,
+    rate: float,
+    questions: int,
+    gain: float,
+    thinking: float,
 ) -> None:
     ended = reasonkit(
-        "grpo", "--steps", steps, "--learning-rate", 4e-4, "--test-size", questions,
+        "grpo", "--steps", steps, "--learning-rate", rate, "--test-size", questions,
         "--run-dir", "run", "--no-baselines", "--validate-every", 0, "--json",
     )  # fmt: skip
     assert ended.code == 0, ended.err
@@ -78,7 +84,7 @@ def test_the_model_that_is_saved_is_the_one_that_was_measured(
 
     ended = reasonkit(
         "grpo", "--model", "abacus-mini", "--run-dir", "run", *SMALL, "--dtype", dtype, *lora,
-        "--learning-rate", 3e-3, "--warmup-steps", 0,
+        "--learning-rate", 3e-3, "--warmup-steps", 0, "--steps", 2,
     )  # fmt: skip
     assert ended.code == 0, ended.err
     after = json.loads((tmp_path / "run/evaluations/after.json").read_text())["verdicts"]
@@ -217,8 +223,8 @@ def rows(path: Path) -> list[dict]:
 
 COLLAPSING = (
     "--learning-rate", 0.5, "--warmup-steps", 0, "--steps", 6, "--group-size", 4,
-    "--prompts-per-step", 4, "--max-completion-tokens", 24, "--test-size", 60,
-    "--validation-size", 60, "--validate-every", 1, "--no-baselines",
+    "--prompts-per-step", 4, "--max-completion-tokens", 24, "--test-size", 40,
+    "--validation-size", 40, "--validate-every", 1, "--no-baselines",
 )  # fmt: skip
 
 

@@ -15,12 +15,13 @@ from reasonkit.tasks import load
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 SET = {
-    "cold-start.questions": 400, "rl.steps": 3, "rejection.questions": 200, "final-rl.steps": 3,
-    "rejection.samples": 2, "rejection.learning_rate": 2e-3, "epochs": 1, "batch_tokens": 1024,
-    "micro_batch_tokens": 1024, "validate_every": 2, "save_every": 1, "prompts_per_step": 4,
+    "cold-start.questions": 300, "rl.steps": 2, "rejection.questions": 100, "final-rl.steps": 2,
+    "cold-start.samples": 2, "rejection.samples": 2, "rejection.learning_rate": 2e-3, "epochs": 1,
+    "batch_tokens": 1024, "micro_batch_tokens": 1024, "validate_every": 2, "save_every": 1,
+    "prompts_per_step": 4,
 }  # fmt: skip
 SMALL = (
-    "--test-size", 40, "--validation-size", 20, "--no-baselines", "--device", "cpu",
+    "--test-size", 30, "--validation-size", 10, "--no-baselines", "--device", "cpu",
 )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def test_the_whole_recipe_learns_and_each_stage_has_a_row(whole: Path) -> None:
     assert summary["paired"]["low"] > 0.2
     assert rows[1]["sampled"]["format"] > rows[0]["sampled"]["format"]
     assert summary["tokens_sampled"] == sum(row["tokens_sampled"] for row in rows[1:])
-    assert summary["after"]["n"] == 40 and rows[-1]["n"] == 20
+    assert summary["after"]["n"] == 30 and rows[-1]["n"] == 10
     page = (whole / "report.html").read_text()
     assert "After each stage" in page and page.count("<svg") == 2
 
@@ -73,7 +74,7 @@ def test_general_prompts_stand_in_one_order_before_and_after(whole: Path) -> Non
         [c["prompt"] for c in json.loads(path.read_text())["completions"]]
         for path in (whole / f"evaluations/general-{when}.json" for when in ("before", "after"))
     )
-    assert before == after == [example.question for example in load("general", test=40).test]
+    assert before == after == [example.question for example in load("general", test=30).test]
 
 
 def test_stages_use_disjoint_questions(whole: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_changed_setting_makes_its_stage_and_those_after_it_again(
     shutil.copytree(whole, tmp_path / "run")
     before = seen(tmp_path / "run")
     ended = reasonkit(
-        "sft-rl", "--run-dir", tmp_path / "run", "--resume", *with_settings(final_rl__steps=2)
+        "sft-rl", "--run-dir", tmp_path / "run", "--resume", *with_settings(final_rl__steps=1)
     )
     assert ended.code == 0, ended.err
     after = seen(tmp_path / "run")

@@ -92,7 +92,7 @@ def test_held_out_pairs_are_told_apart() -> None:
     judge = make("abacus-judge")
     found = [
         judge(group(pair.prompt, pair.chosen, pair.rejected))
-        for pair in islice(pairs(1, "test"), 300)
+        for pair in islice(pairs(1, "test"), 150)
     ]
     assert fmean(chosen > rejected for chosen, rejected in found) > 0.88
 

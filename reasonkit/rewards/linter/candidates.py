@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from reasonkit.rewards.linter.attacks import ATTACKS, BLIND_SPOTS, NUMBER, OPTION, Attack
@@ -61,8 +62,12 @@ def candidates(example: Example, *, first: bool) -> list[Candidate]:
 def completion(text: Any) -> Completion:
     """A finished completion; its tokens are words, cut after five letters."""
     pieces = _PIECE.findall(text) if isinstance(text, str) else []
-    ids = tuple(zlib.crc32(piece.encode("utf-8", "replace")) % 50_000 for piece in pieces)
-    return Completion(text, ids, "stop", LOGPROB)
+    return Completion(text, tuple(map(_token, pieces)), "stop", LOGPROB)
+
+
+@lru_cache(maxsize=1024)
+def _token(piece: str) -> int:
+    return zlib.crc32(piece.encode("utf-8", "replace")) % 50_000
 
 
 def choose(examples: Sequence[Example], count: int) -> list[Example]:

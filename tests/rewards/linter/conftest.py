@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def check() -> Callable[..., Report]:
     """Checks rewards, ``FUNCTION`` or ``FUNCTION=WEIGHT`` of the file or built-in ones."""
     source = FILE.read_text()
 
+    @cache
     def call(*names: str, task: str = "arithmetic", count: int = 1, seconds: float = 20) -> Report:
         own = [name.partition("=")[0] for name in names]
         specs = [
