@@ -125,6 +125,11 @@ class TokenEngine(ABC):
                 files; by default the model's parameters.
         """
 
+    @property
+    @abstractmethod
+    def origin(self) -> dict[str, str]:
+        """What settles its samples, beside model, prompts and sampling."""
+
     def close(self) -> None:  # noqa: B027
         """Lets go of what it holds; it samples no more."""
 

@@ -168,6 +168,11 @@ class VllmEngine(TokenEngine):
                 f"--engine vllm can't open {model.name_or_path}: {reason}; pass --engine local"
             ) from error
 
+    @property
+    def origin(self) -> dict[str, str]:
+        """As of `TokenEngine`; the format is vLLM's own."""
+        return {"engine": self.name, "dtype": str(self.llm.model_config.dtype)}
+
     def use(
         self,
         model: PreTrainedModel,

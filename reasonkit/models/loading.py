@@ -29,6 +29,10 @@ TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 """Fields of a generation_config.json."""
 
 
+NOWHERE = "meta"
+"""A device that holds the shape of a model and none of its weights."""
+
+
 def quiet() -> None:
     """Keeps other libraries from talking to the user."""
     import transformers
@@ -98,7 +102,7 @@ def load_model(
     """The model, on its device.
 
     Args:
-        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``.
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``mps`` or `NOWHERE`.
         dtype: ``auto`` (bfloat16 on a GPU, float32 elsewhere) or torch's name.
         kind: what it does: the end of a transformers class, AutoModelFor….
 
@@ -127,6 +131,8 @@ def load_model(
             "start as many as there are, or try --device cpu"
         )
     options = {"generation_config": _generation_config(resolved)} if kind == "CausalLM" else {}
+    if device == NOWHERE:
+        options["device_map"] = device
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
     model, found = _read(

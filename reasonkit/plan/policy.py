@@ -15,7 +15,7 @@ from reasonkit.config import CommonConfig, Config, DType, EngineName
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import engine
 from reasonkit.models import chat
-from reasonkit.models.loading import load_model, load_tokenizer, read_config
+from reasonkit.models.loading import NOWHERE, load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel
 from reasonkit.objectives import Importance
 from reasonkit.plan import Plan, filled
@@ -28,18 +28,24 @@ if TYPE_CHECKING:
 
 
 def load(
-    plan: Plan[Config], dtype: DType | None = None
+    plan: Plan[Config], dtype: DType | None = None, trains: bool = True
 ) -> tuple[Plan[Config], PreTrainedTokenizerBase, PreTrainedModel]:
     """The plan as its model is asked (`without_overlong`) and sampled, with what is loaded.
 
-    Arguments and errors are those of `load_policy`.
+    Arguments and errors are those of `load_policy`, but for these.
+
+    Args:
+        trains: whether the weights are needed where an engine has its own.
 
     Raises:
         RefusedError: the engine that is asked for isn't there, or can't run this model.
     """
-    tokenizer, model = load_policy(plan, dtype)
+    tokenizer = _tokenizer(plan)
+    model = _weights(plan, tokenizer, dtype, None if trains else NOWHERE)
     config, why = engine.settle(plan.config, model.config, model.num_parameters())
     console.note(f"{config.engine} samples: {why}")
+    if not trains and config.engine == EngineName.local:
+        model = _weights(plan, tokenizer, dtype)
     if hasattr(config, "importance"):
         same = config.engine == EngineName.local
         config = filled(config, importance=Importance.off if same else Importance.token_truncate)
@@ -57,15 +63,29 @@ def load_policy(
     Raises:
         RefusedError: they can't be read or don't fit each other, or the device isn't there.
     """
-    from reasonkit.models import precision
+    tokenizer = _tokenizer(plan)
+    return tokenizer, _weights(plan, tokenizer, dtype)
 
+
+def _tokenizer(plan: Plan[Config]) -> PreTrainedTokenizerBase:
     tokenizer, remark = load_tokenizer(plan.model)
     if remark:
         console.note(remark)
+    return tokenizer
+
+
+def _weights(
+    plan: Plan[Config],
+    tokenizer: PreTrainedTokenizerBase,
+    dtype: DType | None,
+    device: str | None = None,
+) -> PreTrainedModel:
+    from reasonkit.models import precision
+
     dtype = dtype or precision.weights(plan.config, plan.model.source)
-    model = load_model(plan.model, str(plan.config.device), str(dtype))
+    model = load_model(plan.model, device or str(plan.config.device), str(dtype))
     chat.save_ends(model, tokenizer)
-    return tokenizer, model
+    return model
 
 
 def size_of(name: str, model: PreTrainedModel) -> str:

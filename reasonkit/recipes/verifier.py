@@ -89,9 +89,9 @@ def _make(
     from reasonkit.generation.engine import open_engine
 
     started = time.monotonic()
-    origin = {"model": plan.config.model, "device": str(generator.device)}
-    engine = pool(made, open_engine(plan.config, generator, tokenizer), origin)
-    _, summary = make(made, plan, tokenizer, generator, engine)
+    engine = open_engine(plan.config, generator, tokenizer)
+    solved = pool(made, engine, {"model": plan.config.model, **engine.origin})
+    _, summary = make(made, plan, tokenizer, generator, solved)
     return {**summary, "seconds": time.monotonic() - started}
 
 

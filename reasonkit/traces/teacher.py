@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reasonkit.config import DistillConfig
+from reasonkit.config import Distillation, DistillConfig, EngineName
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import (
     Engine,
@@ -17,7 +17,7 @@ from reasonkit.generation.engine import (
     open_server,
 )
 from reasonkit.models import Model, entry_for
-from reasonkit.models.loading import load_model, load_tokenizer, read_config
+from reasonkit.models.loading import NOWHERE, load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import drawn_by
 from reasonkit.prompts import THINK_FIRST, ask, led_by
@@ -88,10 +88,10 @@ class Teacher:
 
     def origin(self, config: DistillConfig) -> dict[str, object]:
         """What settles its samples, beside prompts and sampling."""
-        if self.server is not None:
-            return {"model": self.name, "endpoint": config.endpoint}
-        weights = self.weights(config)
-        return {"model": self.name, "device": str(weights.device), "dtype": str(weights.dtype)}
+        engine = self.engine(config)
+        if isinstance(engine, TokenEngine):
+            return {"model": self.name, **engine.origin}
+        return {"model": self.name, "endpoint": config.endpoint}
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer of a model in this process."""
@@ -101,12 +101,16 @@ class Teacher:
     def weights(self, config: DistillConfig) -> PreTrainedModel:
         """The weights of a model in this process, loaded the first time.
 
+        They are left out where all that is asked of it is traces, and its engine has its own.
+
         Raises:
             RefusedError: they can't be read.
         """
         if self._weights is None:
             assert self.model is not None
-            self._weights = load_model(self.model, str(config.device), str(config.dtype))
+            own = config.engine == EngineName.vllm and config.objective == Distillation.traces
+            where = NOWHERE if own else str(config.device)
+            self._weights = load_model(self.model, where, str(config.dtype))
         return self._weights
 
     def release(self) -> None:

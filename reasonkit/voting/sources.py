@@ -94,11 +94,10 @@ def _from_model(plan: VotePlan) -> Source:
     config = plan.config
     assert plan.model is not None
     loaded, tokenizer, weights = policy.load(
-        Plan(config, plan.model, plan.splits, []), config.dtype
+        Plan(config, plan.model, plan.splits, []), config.dtype, trains=False
     )
-    origin = {"model": config.model, "device": str(weights.device), "dtype": str(weights.dtype)}
-    config = loaded.config
-    return Source(config, loaded.splits, open_engine(config, weights, tokenizer), origin)
+    engine = open_engine(loaded.config, weights, tokenizer)
+    return Source(loaded.config, loaded.splits, engine, {"model": config.model, **engine.origin})
 
 
 def _from_server(plan: VotePlan) -> Source:

@@ -55,6 +55,11 @@ class LocalEngine(TokenEngine):
         self.products = products
         self.trains = trains
 
+    @property
+    def origin(self) -> dict[str, str]:
+        """Where and in what the weights are."""
+        return {"device": str(self.model.device), "dtype": str(self.model.dtype)}
+
     def use(
         self,
         model: PreTrainedModel,
