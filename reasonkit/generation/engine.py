@@ -60,6 +60,10 @@ class Engine(Protocol):
         ...
 
 
+Named = Callable[["PreTrainedModel"], Iterable[tuple[str, "torch.Tensor"]]]
+"""Gives the weights of a policy by the names of its files."""
+
+
 class TokenEngine(ABC):
     """An engine over weights that this process holds, or can put into it.
 
@@ -114,15 +118,15 @@ class TokenEngine(ABC):
         self,
         model: PreTrainedModel,
         products: torch.dtype | None = None,
-        weights: Iterable[tuple[str, torch.Tensor]] | None = None,
+        named: Named | None = None,
     ) -> None:
         """Samples from this model's weights, as they are now, from here on.
 
         Args:
             products: what products are computed in (`reasonkit.models.precision`), where the engine
                 leaves a choice.
-            weights: for an engine that keeps its own: what it copies, by the names of the model's
-                files; by default the model's parameters.
+            named: for an engine that keeps weights of its own: gives what it copies, by the names
+                of the model's files; by default the model's parameters.
         """
 
     @property

@@ -13,16 +13,16 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from packaging.version import Version
 
 from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError, RunError
-from reasonkit.generation.engine import Sampling, TokenEngine, seed_of
+from reasonkit.generation.engine import Named, Sampling, TokenEngine, seed_of
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
 from reasonkit.types import Completion
@@ -30,6 +30,7 @@ from reasonkit.types import Completion
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from vllm import LLM
 
 VERSIONS = (Version("0.22"), Version("0.32"))
 """From and below: those that TRL 1.16 takes."""
@@ -40,7 +41,7 @@ BROKEN = "pip uninstall torchvision torchaudio torchcodec"
 
 QUIET = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_LOGGING_LEVEL": "CRITICAL",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
 }
@@ -113,11 +114,16 @@ def _pack_again(model: torch.nn.Module) -> None:
 class VllmEngine(TokenEngine):
     """Samples by vLLM from a model of transformers; arguments are those of `open_engine`.
 
+    A process has one vLLM at a time: several of these take turns.
+
     Raises:
         RefusedError: vLLM can't load it.
     """
 
     name = "vllm"
+
+    _here: ClassVar[VllmEngine | None] = None
+    llm: LLM
 
     def __init__(
         self,
@@ -126,69 +132,91 @@ class VllmEngine(TokenEngine):
         tokenizer: PreTrainedTokenizerBase,
         trains: bool,
     ) -> None:
-        os.environ.update(QUIET)
         self.tokenizer = tokenizer
         self.ends = sorted(end_tokens(model, tokenizer))
+        self.dtype = str(precision.products(config) or model.dtype).removeprefix("torch.")
+        self.on_gpu = precision.device(config.device) == "cuda"
+        self.trains, self.seed, self.source = trains, config.seed, model.name_or_path
         assert config.max_completion_tokens
         longest = max(USUAL, config.max_prompt_tokens + 4 * config.max_completion_tokens)
-        longest = min(longest, positions(model.config) or longest)
-        on_gpu = precision.device(config.device) == "cuda"
-        self.sleeps = on_gpu and trains
-        options: dict[str, Any]
-        if on_gpu:
-            options = {"gpu_memory_utilization": LENT if trains else OWN}
-        else:
-            # A process has one such setting, and vLLM reads it as it is opened.
-            os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(CACHE // 2**30)
-            options = {"enforce_eager": True}
-        from vllm import LLM
-
-        products = precision.products(config) or model.dtype
-        # What it compiles of its own on a CPU takes half a minute and saves nothing.
-        self.stance = "default" if on_gpu else "force_eager"
+        self.longest = min(longest, positions(model.config) or longest)
+        self._used: tuple[PreTrainedModel, Named | None] | None = None
         try:
-            with _quiet():
-                self.llm = LLM(
-                    model=model.name_or_path,
-                    tokenizer=tokenizer.name_or_path,
-                    dtype=str(products).removeprefix("torch."),
-                    max_model_len=longest,
-                    seed=config.seed,
-                    generation_config="vllm",
-                    logprobs_mode="processed_logprobs" if trains else "raw_logprobs",
-                    enable_sleep_mode=self.sleeps,
-                    disable_log_stats=True,
-                    **options,
-                )
             # What it has no kernel for it finds out only as it samples.
             list(self.sample_ids([[self.ends[0]]], 1, Sampling(1)))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise RefusedError(
-                f"--engine vllm can't open {model.name_or_path}: {reason}; pass --engine local"
+                f"--engine vllm can't open {self.source}: {reason}; pass --engine local"
             ) from error
 
     @property
     def origin(self) -> dict[str, str]:
         """As of `TokenEngine`; the format is vLLM's own."""
-        return {"engine": self.name, "dtype": str(self.llm.model_config.dtype)}
+        return {"engine": self.name, "dtype": self.dtype}
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether memory is lent back between rollouts."""
+        return self.on_gpu and self.trains
+
+    def _open(self) -> LLM:
+        """The one of this process: another's, of a teacher, is closed first, and opened again."""
+        if VllmEngine._here is self:
+            return self.llm
+        if VllmEngine._here is not None:
+            VllmEngine._here.close()
+        os.environ.update(QUIET)
+        options: dict[str, Any] = {"gpu_memory_utilization": LENT if self.trains else OWN}
+        if not self.on_gpu:
+            # A process has one such setting, and vLLM reads it as it is opened.
+            os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(CACHE // 2**30)
+            options = {
+                "enforce_eager": True,
+                # A prompt that is read in parts has its seed turned back, which a CPU's can't be.
+                "enable_chunked_prefill": False,
+                "max_num_batched_tokens": self.longest,
+            }
+        from vllm import LLM
+
+        with _quiet():
+            self.llm = LLM(
+                model=self.source,
+                tokenizer=self.tokenizer.name_or_path,
+                dtype=self.dtype,
+                max_model_len=self.longest,
+                seed=self.seed,
+                generation_config="vllm",
+                logprobs_mode="processed_logprobs" if self.trains else "raw_logprobs",
+                enable_sleep_mode=self.sleeps,
+                disable_log_stats=True,
+                **options,
+            )
+        VllmEngine._here = self
+        if self._used is not None:
+            self._load(*self._used)
+        return self.llm
 
     def use(
         self,
         model: PreTrainedModel,
         products: torch.dtype | None = None,
-        weights: Iterable[tuple[str, torch.Tensor]] | None = None,
+        named: Named | None = None,
     ) -> None:
         """As of `TokenEngine`; numbers are rounded to vLLM's own format, whatever ``products``."""
-        own = ((name, weight.data) for name, weight in model.named_parameters())
+        self._used = None
         with self._answering():
-            if self.sleeps:
-                self.llm.wake_up(tags=["weights"])
-            self.llm.collective_rpc(
-                "reload_weights", kwargs={"weights_iterator": iter(weights or own)}
-            )
-            self.llm.apply_model(_pack_again)
-            self.llm.reset_prefix_cache()
+            self._open()
+            self._load(model, named)
+        self._used = (model, named)
+
+    def _load(self, model: PreTrainedModel, named: Named | None) -> None:
+        weights = named(model) if named else ((n, p.data) for n, p in model.named_parameters())
+        if self.sleeps:
+            self.llm.wake_up(tags=["weights"])
+        self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
+        self.llm.apply_model(_pack_again)
+        self.llm.reset_prefix_cache()
 
     def sample_ids(
         self,
@@ -204,8 +232,9 @@ class VllmEngine(TokenEngine):
         """
         if seeds is None:
             seeds = [seed_of(sampling.seed, i) for i in range(len(prompts))]
-        engine, waiting = self.llm.llm_engine, set[str]()
+        waiting = set[str]()
         with self._answering():
+            engine = self._open().llm_engine
             if self.sleeps:
                 self.llm.wake_up()
             for i, (ids, seed) in enumerate(zip(prompts, seeds, strict=True)):
@@ -232,7 +261,8 @@ class VllmEngine(TokenEngine):
         from torch.compiler import set_stance
 
         try:
-            with set_stance(self.stance):
+            # What it compiles of its own on a CPU takes half a minute and saves nothing.
+            with set_stance("default" if self.on_gpu else "force_eager"):
                 yield
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -240,9 +270,10 @@ class VllmEngine(TokenEngine):
 
     def close(self) -> None:
         """As of `TokenEngine`."""
-        self.llm.llm_engine.engine_core.shutdown()
-        del self.llm
-        gc.collect()
+        if VllmEngine._here is self:
+            VllmEngine._here = None
+            del self.llm
+            gc.collect()
 
     def _params(self, n: int, sampling: Sampling, seed: int) -> Any:
         from vllm import SamplingParams

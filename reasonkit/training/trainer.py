@@ -170,7 +170,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         if self._sampled != self.state.global_step:
             model = self.accelerator.unwrap_model(self.model)
             assert not isinstance(self.config, VerifierConfig)
-            self.engine.use(model, precision.products(self.config), weights.named(model))
+            self.engine.use(model, precision.products(self.config), weights.named)
             self._sampled = self.state.global_step
         return self.engine
 

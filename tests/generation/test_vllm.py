@@ -106,6 +106,15 @@ def test_completions_repeat_with_their_seed_and_differ_within_a_group(abacus: Op
     assert all(len(set(ids)) > 1 for ids in four.values())
 
 
+def test_more_prompts_are_taken_than_are_read_at_once(abacus: Opened) -> None:
+    engine = abacus[0]
+    many = load("arithmetic", train=1, validation=1, test=400).test
+    drawn = {g.example.id: g.completions for g in engine.sample(many, 2, Sampling(4, seed=1))}
+    (alone,) = engine.sample(many[-1:], 2, Sampling(4, seed=1))
+    assert len(drawn) == len(many)
+    assert [c.token_ids for c in drawn[many[-1].id]] == [c.token_ids for c in alone.completions]
+
+
 def test_a_stop_string_ends_a_completion_and_stays_part_of_it(abacus: Opened) -> None:
     stop = dataclasses.replace(GREEDY, stop=(" is",))
     for group in abacus[0].sample(ASKED[:3], 2, stop):
@@ -137,9 +146,20 @@ def test_adapters_are_sampled_from_and_the_policy_stays_as_it_was(abacus: Opened
             if "lora_B" in name:
                 weight.normal_(std=0.05, generator=torch.Generator().manual_seed(0))
     kept = {name: weight.clone() for name, weight in policy.state_dict().items()}
-    engine.use(policy, weights=named(policy))
+    engine.use(policy, named=named)
     assert all(torch.equal(kept[name], weight) for name, weight in policy.state_dict().items())
     require_same(engine, policy.merge_and_unload(), tokenizer)
+
+
+def test_engines_take_turns_and_keep_their_weights(abacus: Opened) -> None:
+    engine, model, tokenizer = abacus
+    engine.use(model)
+    before = greedy(engine)
+    for found in opened("abacus-mini"):
+        require_same(*found)
+        assert greedy(engine) == before
+        require_same(*found)
+    require_same(engine, model, tokenizer)
 
 
 def test_what_it_fails_with_ends_the_run_in_a_line(

@@ -9,13 +9,13 @@ that a group's rows share, and more than one device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from reasonkit.generation.engine import Sampling, TokenEngine, seed_of
+from reasonkit.generation.engine import Named, Sampling, TokenEngine, seed_of
 from reasonkit.generation.local.batch import Batch, Prompt, Row
 from reasonkit.generation.local.forward import evaluating
 from reasonkit.models.chat import text_of
@@ -64,7 +64,7 @@ class LocalEngine(TokenEngine):
         self,
         model: PreTrainedModel,
         products: torch.dtype | None = None,
-        weights: Iterable[tuple[str, torch.Tensor]] | None = None,
+        named: Named | None = None,
     ) -> None:
         """As of `TokenEngine`; nothing is copied."""
         self.model, self.products = model, products
