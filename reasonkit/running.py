@@ -23,12 +23,15 @@ SPENT = ("seconds", "training_seconds", "tokens_sampled", "tokens_trained")
 """What a summary may say of the cost, for ``run.json``."""
 
 
-def begin(command: str, config: CommonConfig, invocation: Invocation, data: str) -> runs.Run:
+def begin(
+    command: str, config: CommonConfig, invocation: Invocation, data: str, made_from: str = ""
+) -> runs.Run:
     """A new run directory, or the one that ``--resume`` goes on with; one for all processes.
 
     Args:
         config: fully resolved.
         data: as of `resuming.require_usable`.
+        made_from: the GGUF file of the model, if it has one.
 
     Raises:
         RefusedError: the directory can't be used.
@@ -40,7 +43,8 @@ def begin(command: str, config: CommonConfig, invocation: Invocation, data: str)
             assert path is not None
             return runs.resume(path)
         settings = to_mapping(config)
-        return runs.create(command, config.model, config.task, settings, path, sys.argv, data)
+        names = (command, config.model, config.task)
+        return runs.create(*names, settings, path, sys.argv, data, made_from)
 
     run = opened() if processes.is_main() else None
     path = processes.from_main(lambda: run.path if run else None)
