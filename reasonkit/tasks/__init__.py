@@ -57,6 +57,7 @@ TASKS: dict[str, Task] = {
     for task in (
         Task("arithmetic", "expressions of 2 to 8 digits with + - * and brackets", "generated"),
         Task("word-arithmetic", "short problems in plain English", "generated"),
+        Task("letter-count", "how often a letter stands in a word", "generated"),
         Task(
             "tiny-code",
             "write a one-argument Python function from a sentence",
@@ -108,9 +109,13 @@ def describe(name: str) -> Task:
 
     Raises:
         UnknownNameError: it is none of them.
+        RefusedError: a generated task's settings can't be.
     """
     if name in TASKS:
         return TASKS[name]
+    if (plain := name.partition(":")[0]) in TASKS:
+        generated.settled(name)
+        return replace(TASKS[plain], name=name)
     if name.startswith("gym:"):
         return Task(name, "a task of reasoning-gym", "gym")
     if Path(name).exists() or Path(name).suffix in files.READERS:
@@ -118,7 +123,7 @@ def describe(name: str) -> Task:
     if is_id(name):
         return Task(name, "a data set of the hub", "hub", dataset=name)
     hint = "(or a .jsonl/.csv/.parquet file, a folder, a hub id owner/name, gym:NAME)"
-    raise UnknownNameError("task", name, TASKS, hint)
+    raise UnknownNameError("task", name.partition(":")[0], TASKS, hint)
 
 
 def load(
