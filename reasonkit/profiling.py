@@ -22,6 +22,7 @@ from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, by_model, check_references, policy
 from reasonkit.statistics import Accuracy, wilson_of_means
 from reasonkit.tasks import describe, generated, load, require_trainable
+from reasonkit.types import Completion
 from reasonkit.voting.curves import pass_at_k
 
 HOPELESS, SLOW, SOLVED = 0.05, 0.3, 0.9
@@ -115,9 +116,9 @@ def profile(
     sampling = Sampling(plans[tasks[0]].longest, temperature, seed=config.seed)
     for task, plan in plans.items():
         asked = policy.without_overlong(plan, tokenizer)
-        made = _profiled(task, engine, asked, n, group_size, sampling)
-        console.note(f"{task}: pass@1 {_share(made.right)}, spread {_share(made.spread)}")
-        yield made
+        seen = _profiled(task, engine, asked, n, group_size, sampling)
+        console.note(f"{task}: pass@1 {_share(seen.right)}, spread {_share(seen.spread)}")
+        yield seen
 
 
 def _engine(weights: object, tokenizer: object) -> Engine:
@@ -129,7 +130,8 @@ def _engine(weights: object, tokenizer: object) -> Engine:
 def _profiled(
     task: str, engine: Engine, plan: Plan[CommonConfig], n: int, k: int, sampling: Sampling
 ) -> Profile:
-    counts, completions = [], []
+    counts: list[int] = []
+    completions: list[Completion] = []
     with console.progress(len(plan.splits.train), f"sampling {task}") as (bar, id):
         for group in engine.sample(plan.splits.train, n, sampling):
             counts.append(sum(one.right is True for one in judge_group(group)))

@@ -38,7 +38,7 @@ class Settings:
     @property
     def largest(self) -> int:
         """The largest value on the way."""
-        return 10 ** (2 * self.digits[-1]) - 1
+        return int(10 ** (2 * self.digits[-1])) - 1
 
 
 def render(expression: Expression) -> str:

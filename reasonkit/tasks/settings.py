@@ -84,6 +84,7 @@ def canonical(task: str, settings: Any) -> str:
 
 def listed(kind: type) -> Iterator[tuple[str, str, str, str]]:
     """Name, default, what is allowed, and meaning of each setting."""
+    usual = kind()
     for field in dataclasses.fields(kind):
         allowed, what = field.metadata["allowed"], field.metadata["what"]
-        yield field.name, written(field.default), written(allowed), what
+        yield field.name, written(getattr(usual, field.name)), written(allowed), what

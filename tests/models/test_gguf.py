@@ -251,3 +251,32 @@ def test_the_chat_template_of_a_file_runs_where_it_can_reach_nothing(
 def test_a_name_that_is_nearly_one_is_offered() -> None:
     with pytest.raises(UnknownNameError, match="smollm2"):
         resolve("smolm2")
+
+
+def test_a_run_says_what_it_was_made_from_and_goes_on_with_that_alone(
+    source: Path,
+    tmp_path: Path,
+    cache: Path,
+    reasonkit: Callable,
+    stopped: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(source, tmp_path / "model.gguf", "Q8_0")
+    ended = reasonkit(
+        "grpo", "--model", "model.gguf", "--run-dir", "run", "--steps", 2, "--group-size", 2,
+        "--prompts-per-step", 2, "--max-completion-tokens", 8, "--test-size", 4,
+        "--validation-size", 2, "--validate-every", 0, "--save-every", 1, "--no-baselines",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    made_from = json.loads(Path("run/run.json").read_text())["made_from"]
+    assert made_from.startswith("model.gguf, dequantised from Q8_0, sha256 ")
+    assert json.loads(Path("run/final/config.json").read_text())["made_from"] == made_from
+    half = stopped(Path("run"), "final", "checkpoints/step-2", "evaluations/after.json")
+    assert reasonkit("grpo", "--run-dir", half, "--resume").code == 0
+    same = [Path(folder, "final/model.safetensors").read_bytes() for folder in ("run", half)]
+    assert same[0] == same[1]
+    half = stopped(Path("run"), "final", name="again")
+    write(source, tmp_path / "model.gguf")
+    ended = reasonkit("grpo", "--run-dir", half, "--resume")
+    assert ended.code == 2 and "other data" in ended.err
