@@ -29,6 +29,9 @@ HOPELESS, SLOW, SOLVED = 0.05, 0.3, 0.9
 """Of groups that hold a right answer, of groups with a spread, and of right completions: below the
 first there is nothing to reinforce, below the second little, above the third nothing to learn."""
 
+OFTEN_CUT = 0.2
+"""Share of completions that are cut off from which that is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -186,6 +189,11 @@ def show(model: str, profiles: Sequence[Profile], as_json: bool) -> None:
     for verdict in dict.fromkeys(p.verdict for p in profiles):
         named = [p.task for p in profiles if p.verdict == verdict]
         console.say(f"{verdict}: {'; '.join(named)}")
+    if (most_cut := max(p.cut_off for p in profiles)) > OFTEN_CUT:
+        console.say(
+            f"up to {most_cut:.0%} of the completions are cut off, and may be wrong for that: "
+            "see --max-completion-tokens"
+        )
 
 
 def _share(share: Accuracy) -> str:

@@ -55,6 +55,10 @@ def test_the_table_says_in_words_which_tasks_would_teach(reasonkit: Callable) ->
     ended = reasonkit("tasks", "profile", "--task", "arithmetic:operands=2", "--questions", 4)
     assert ended.code == 0, ended.err
     assert "pass@8" in ended.out and "teaches: arithmetic:operands=2" in ended.out
+    assert "cut off, and" not in ended.out
+    short = ("--questions", 2, "--max-completion-tokens", 2)
+    ended = reasonkit("tasks", "profile", "--task", "arithmetic:operands=2", *short)
+    assert "hopeless" in ended.out and "100% of the completions are cut off" in ended.out
 
 
 @pytest.mark.parametrize(
