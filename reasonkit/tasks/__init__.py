@@ -123,7 +123,7 @@ def describe(name: str) -> Task:
     if is_id(name):
         return Task(name, "a data set of the hub", "hub", dataset=name)
     hint = "(or a .jsonl/.csv/.parquet file, a folder, a hub id owner/name, gym:NAME)"
-    raise UnknownNameError("task", name.partition(":")[0], TASKS, hint)
+    raise UnknownNameError("task", name, TASKS, hint)
 
 
 def load(
