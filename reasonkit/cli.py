@@ -26,6 +26,10 @@ app = typer.Typer(
 )
 recipes_app = typer.Typer(no_args_is_help=True, help="Ready-made settings that travel inside.")
 app.add_typer(recipes_app, name="recipes")
+tasks_app = typer.Typer(
+    invoke_without_command=True, help="Lists the tasks; `profile` tells which would teach a model."
+)
+app.add_typer(tasks_app, name="tasks")
 rewards_app = typer.Typer(
     invoke_without_command=True, help="Lists the rewards; `check` attacks some of them."
 )
@@ -112,16 +116,63 @@ def list_models() -> None:
     console.show_table("models", ("name", "parameters", "from", "what it is"), rows)
 
 
-@app.command("tasks")
-def list_tasks() -> None:
+@tasks_app.callback()
+def list_tasks(context: typer.Context) -> None:
     """Lists the tasks that have an entry; files, hub data sets and gym:NAME work too."""
+    if context.invoked_subcommand is not None:
+        return
     from reasonkit.tasks import TASKS
+    from reasonkit.tasks.generated import GENERATORS
+    from reasonkit.tasks.settings import listed
 
     rows = [
         (t.name, ", ".join(f"{r}={w:g}" for r, w in t.rewards), t.description)
         for t in TASKS.values()
     ]
     console.show_table("tasks", ("name", "rewards", "what it asks"), rows)
+    settings = [(name, *told) for name, g in GENERATORS.items() for told in listed(g.settings)]
+    console.show_table(
+        "settings, as in arithmetic:digits=2,operands=2-3",
+        ("task", "setting", "usual", "allowed", "what it is"),
+        settings,
+    )
+
+
+@tasks_app.command("profile")
+def profile_tasks(
+    model: str = typer.Option("abacus", help="As for a recipe."),
+    tasks: list[str] | None = typer.Option(
+        None, "--task", help="As for a recipe; may be repeated. (default: all generated ones)"
+    ),
+    columns: list[str] | None = typer.Option(None, help="As in question=COLUMN; may be repeated."),
+    questions: int = typer.Option(24, help="How many are taken of each.", min=1),
+    samples: int | None = typer.Option(
+        None, help="Completions a question. (default: the model's group size)", min=1
+    ),
+    temperature: float = typer.Option(1.0, help="Of the samples.", min=0.01, max=5.0),
+    system_prompt: str | None = typer.Option(None, help="As for a recipe."),
+    max_completion_tokens: int | None = typer.Option(None, help="As for a recipe.", min=2),
+    seed: int = typer.Option(0, help="Of the samples.", min=0),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+) -> None:
+    """Samples tasks at a few difficulties, and tells which would teach a model."""
+    from reasonkit import profiling
+    from reasonkit.config import CommonConfig
+    from reasonkit.plan import named_columns
+
+    config = CommonConfig(
+        model=model,
+        system_prompt=system_prompt,
+        max_completion_tokens=max_completion_tokens,
+        seed=seed,
+    )
+    read = (tasks or [], named_columns(columns), questions, samples, temperature)
+    try:
+        with console.results_alone():
+            profiles = list(profiling.profile(config, *read))
+    except KeyboardInterrupt as stop:
+        raise StoppedError("interrupted") from stop
+    profiling.show(model, profiles, as_json)
 
 
 @rewards_app.callback()

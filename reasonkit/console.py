@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import IO, TYPE_CHECKING
 
 from rich import box
@@ -74,6 +74,16 @@ def results_alone() -> Iterator[None]:
             yield
         with _heard(results):
             results.flush()
+
+
+@contextmanager
+def others_silent() -> Iterator[None]:
+    """Lets nothing but what is written here reach stderr, such as the bars of libraries."""
+    err.file = sys.stderr
+    with ExitStack() as stack:
+        stack.callback(setattr, err, "_file", None)
+        stack.enter_context(redirect_stderr(io.StringIO()))
+        yield
 
 
 def write(text: str) -> None:

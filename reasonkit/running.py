@@ -30,12 +30,15 @@ RESUMED = {
 """How a run that was stopped is gone on with, by its engine, as ``run.json`` has it."""
 
 
-def begin(command: str, config: CommonConfig, invocation: Invocation, data: str) -> runs.Run:
+def begin(
+    command: str, config: CommonConfig, invocation: Invocation, data: str, made_from: str = ""
+) -> runs.Run:
     """A new run directory, or the one that ``--resume`` goes on with; one for all processes.
 
     Args:
         config: fully resolved.
         data: as of `resuming.require_usable`.
+        made_from: the GGUF file of the model, if it has one.
 
     Raises:
         RefusedError: the directory can't be used.
@@ -47,7 +50,8 @@ def begin(command: str, config: CommonConfig, invocation: Invocation, data: str)
             assert path is not None
             return runs.resume(path)
         settings = to_mapping(config)
-        return runs.create(command, config.model, config.task, settings, path, sys.argv, data)
+        names = (command, config.model, config.task)
+        return runs.create(*names, settings, path, sys.argv, data, made_from)
 
     run = opened() if processes.is_main() else None
     if run and config.engine in RESUMED:

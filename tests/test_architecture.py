@@ -17,7 +17,7 @@ FLOORS = (
     ("commands",),
     ("recipes",),
     ("comparison",),
-    ("voting", "plan", "traces", "running", "resuming", "measuring", "learning"),
+    ("voting", "plan", "traces", "running", "resuming", "measuring", "learning", "profiling"),
     ("training",),
     ("evaluation", "report"),
     ("verifying",),

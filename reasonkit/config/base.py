@@ -41,10 +41,13 @@ BY_MODEL = "(default: by model)"
 class CommonConfig:
     """Settings that every command has; a command's own class adds to them."""
 
-    model: str = flag(DATA, "Registry name, hub id, local folder or earlier run.", "abacus")
+    model: str = flag(
+        DATA, "Registry name, hub id, local folder, .gguf file or earlier run.", "abacus"
+    )
     task: str = flag(
         DATA,
-        "Registry name, gym:NAME, a JSONL/CSV/Parquet file, a folder or a hub data set.",
+        "Registry name, with settings as in arithmetic:digits=2,operands=2-3; gym:NAME, "
+        "a JSONL/CSV/Parquet file, a folder or a hub data set.",
         "arithmetic",
     )
     reward: list[str] | None = flag(

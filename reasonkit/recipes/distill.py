@@ -71,7 +71,9 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
         _look_ahead(prepared)
     if invocation.dry_run:
         return
-    made = running.begin(COMMAND, prepared.plan.config, invocation, prepared.data)
+    made = running.begin(
+        COMMAND, prepared.plan.config, invocation, prepared.data, prepared.plan.model.made_from
+    )
     running.carry_out(made, lambda: _teach(made, prepared), invocation.json)
 
 

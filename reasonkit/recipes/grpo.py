@@ -50,7 +50,7 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
         _look_ahead(plan, engine, model)
     if invocation.dry_run:
         return
-    made = running.begin(COMMAND, plan.config, invocation, data)
+    made = running.begin(COMMAND, plan.config, invocation, data, plan.model.made_from)
     running.carry_out(made, lambda: _measure_and_train(made, plan, engine, model), invocation.json)
 
 

@@ -75,7 +75,7 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
     plan, tokenizer, base = policy.load(plan)
     for settings in planning.all_settings(plan):
         adapters.adapter(settings, plan.model.entry.lora_targets, base)
-    made = running.begin(COMMAND, plan.config, invocation, data)
+    made = running.begin(COMMAND, plan.config, invocation, data, plan.model.made_from)
     made.write_config(to_mapping(plan.config))
     engine = open_engine(plan.config, base, tokenizer, trains=True)
     running.carry_out(made, lambda: _make(made, plan, engine, base), invocation.json)

@@ -76,7 +76,7 @@ def run(config: VerifierConfig, invocation: Invocation) -> None:
         ]
         console.err.print(console.table("plan", ("", ""), rows))
         return
-    made = running.begin(COMMAND, config, invocation, data)
+    made = running.begin(COMMAND, config, invocation, data, plan.model.made_from)
     running.carry_out(made, lambda: _make(made, plan, tokenizer, generator), invocation.json)
 
 

@@ -47,14 +47,15 @@ def run(config: VoteConfig, invocation: Invocation) -> None:
     if resuming.is_done(config, invocation):
         return
     plan = settle(config)
-    data = fingerprint(plan.splits, plan.recorded)
+    made_from = plan.model.made_from if plan.model else ""
+    data = fingerprint(plan.splits, plan.recorded, *filter(None, [made_from]))
     resuming.require_usable(invocation, data)
     source = open_source(plan)
     if config.question is None or invocation.dry_run:
         console.err.print(console.table("plan", ("", ""), _plan(source)))
     if invocation.dry_run:
         return
-    made = running.begin(COMMAND, source.config, invocation, data)
+    made = running.begin(COMMAND, source.config, invocation, data, made_from)
     work = _evaluate if config.question is None else _answer
     running.carry_out(made, lambda: work(made, source), invocation.json)
 

@@ -57,6 +57,7 @@ TASKS: dict[str, Task] = {
     for task in (
         Task("arithmetic", "expressions of 2 to 8 digits with + - * and brackets", "generated"),
         Task("word-arithmetic", "short problems in plain English", "generated"),
+        Task("letter-count", "how often a letter stands in a word", "generated"),
         Task(
             "tiny-code",
             "write a one-argument Python function from a sentence",
@@ -108,9 +109,13 @@ def describe(name: str) -> Task:
 
     Raises:
         UnknownNameError: it is none of them.
+        RefusedError: a generated task's settings can't be.
     """
     if name in TASKS:
         return TASKS[name]
+    if (plain := name.partition(":")[0]) in TASKS:
+        generated.settled(name)
+        return replace(TASKS[plain], name=name)
     if name.startswith("gym:"):
         return Task(name, "a task of reasoning-gym", "gym")
     if Path(name).exists() or Path(name).suffix in files.READERS:

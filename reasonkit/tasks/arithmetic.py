@@ -1,20 +1,44 @@
-"""Expressions over single digits, the ways they are worked out, and the ways people get them wrong.
+"""Expressions, the ways they are worked out, and the ways people get them wrong.
 
 An expression is a list of tokens: integers, ``+ - *`` and brackets. Every value on the way to the
-right result lies in 0..99. Leaves out division and negative numbers.
+right result is at least 0 and has at most twice as many digits as the integers: 0..99 for single
+digits, of which the task is made where nothing is set. Leaves out division and negative numbers.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
+
+from reasonkit.errors import DataError
+from reasonkit.tasks.settings import setting
 
 Token = int | str
 Expression = list[Token]
 
-OPERANDS = (2, 3, 4, 5, 6, 7, 8)
-WEIGHTS = (1, 3, 4, 4, 4, 4, 4)
 LARGEST = 99
+"""The largest value on the way, of single digits."""
+
+OFTEN = {2: 1, 3: 3, "+": 4, "-": 3, "*": 3}
+"""How often a number of operands, or an operator, is drawn beside others; 4 where none is told."""
+
+TRIES = 5000
+"""Expressions that are drawn before one of the kind is taken not to exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set."""
+
+    operands: range = setting("numbers in an expression", range(2, 9), range(2, 9))
+    digits: range = setting("digits of each of them", range(1, 2), range(1, 5))
+    operators: str = setting("what stands between them", "+-*", "+-*")
+
+    @property
+    def largest(self) -> int:
+        """The largest value on the way."""
+        return int(10 ** (2 * self.digits[-1])) - 1
 
 
 def render(expression: Expression) -> str:
@@ -27,31 +51,43 @@ def apply(left: int, operator: str, right: int) -> int:
     return {"+": left + right, "-": left - right, "*": left * right}[operator]
 
 
-def draw(rng: random.Random, operands: int | None = None) -> tuple[Expression, int]:
-    """A random expression and its value; every intermediate value is in 0..99.
+def draw(
+    rng: random.Random, operands: int | None = None, settings: Settings = Settings()
+) -> tuple[Expression, int]:
+    """A random expression and its value.
 
     Args:
-        operands: how many numbers; drawn from the task's mix of 2 to 8 if None.
+        operands: how many numbers; drawn from the settings' if None.
+
+    Raises:
+        DataError: there is hardly any such expression.
     """
-    count = operands or rng.choices(OPERANDS, WEIGHTS)[0]
-    while True:
-        drawn = _tree(rng, count)
-        if drawn is not None and work_out(drawn[0]) is not None:
+    several = settings.operands
+    count = operands or rng.choices(several, [OFTEN.get(n, 4) for n in several])[0]
+    for _ in range(TRIES):
+        drawn = _tree(rng, count, settings)
+        if drawn is not None and work_out(drawn[0], largest=settings.largest) is not None:
             return drawn[0], drawn[1]
+    raise DataError(
+        f"arithmetic: there is hardly any expression of {count} numbers with {settings.operators} "
+        f"whose values stay within {settings.largest}: set fewer operands, or other operators"
+    )
 
 
-def _tree(rng: random.Random, count: int) -> tuple[Expression, int, str] | None:
+def _tree(rng: random.Random, count: int, settings: Settings) -> tuple[Expression, int, str] | None:
     if count == 1:
-        digit = rng.randint(1, 9)
-        return [digit], digit, ""
-    operator = rng.choices("+-*", (4, 3, 3))[0]
+        digits = settings.digits
+        number = rng.randint(10 ** (digits[0] - 1), 10 ** digits[-1] - 1)
+        return [number], number, ""
+    operator = rng.choices(settings.operators, [OFTEN[o] for o in settings.operators])[0]
     # People write long sums from left to right: a right-hand side is mostly short.
     right_count = min(count - 1, rng.choices((1, 2, 3), (5, 4, 1))[0])
-    left, right = _tree(rng, count - right_count), _tree(rng, right_count)
+    left = _tree(rng, count - right_count, settings)
+    right = _tree(rng, right_count, settings)
     if left is None or right is None:
         return None
     value = apply(left[1], operator, right[1])
-    if not 0 <= value <= LARGEST:
+    if not 0 <= value <= settings.largest:
         return None
     sides = [left[0], right[0]]
     for index, (side, inner) in enumerate(((left[0], left[2]), (right[0], right[2]))):
@@ -100,17 +136,20 @@ def reduce_at(expression: Expression, index: int) -> Expression:
 
 
 def work_out(
-    expression: Expression, order: Callable[[Expression], int] = by_precedence
+    expression: Expression,
+    order: Callable[[Expression], int] = by_precedence,
+    largest: int = LARGEST,
 ) -> list[Expression] | None:
     """Every stage from the expression to a single number, one operation at a time.
 
     Returns:
-        The stages, the first being the expression itself; None where a value leaves 0..99.
+        The stages, the first being the expression itself; None where a value is negative or above
+        ``largest``.
     """
     stages = [expression]
     while len(stages[-1]) > 1:
         stage = reduce_at(stages[-1], order(stages[-1]))
-        if any(isinstance(token, int) and not 0 <= token <= LARGEST for token in stage):
+        if any(isinstance(token, int) and not 0 <= token <= largest for token in stage):
             return None
         stages.append(stage)
     return stages

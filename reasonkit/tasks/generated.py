@@ -1,13 +1,18 @@
-"""Draws the examples of the generated tasks, and chats: distinct questions of one split."""
+"""The generated tasks: their settings, and their examples, distinct questions of one split.
+
+Draws everyday chats too. A question belongs to the same split whatever the settings.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from reasonkit.tasks import arithmetic, general, tiny_code, word_arithmetic
+from reasonkit import console
+from reasonkit.tasks import arithmetic, general, letter_count, settings, tiny_code, word_arithmetic
 from reasonkit.tasks.splits import distinct, part_of
 from reasonkit.types import Example, Message, Part
 
@@ -15,19 +20,24 @@ Drawn = tuple[str, tuple[str, dict[str, Any]]]
 """What the splits are kept apart by, the question, and what checks it, as in `Example`."""
 
 
-def _arithmetic(rng: random.Random) -> Drawn:
-    expression, value = arithmetic.draw(rng)
+def _arithmetic(rng: random.Random, how: arithmetic.Settings) -> Drawn:
+    expression, value = arithmetic.draw(rng, settings=how)
     text = arithmetic.render(expression)
     return text, (f"What is {text}?", {"answer": str(value)})
 
 
-def _word_arithmetic(rng: random.Random) -> Drawn:
-    problem = word_arithmetic.draw(rng)
+def _word_arithmetic(rng: random.Random, how: word_arithmetic.Settings) -> Drawn:
+    problem = word_arithmetic.draw(rng, how)
     return problem.text, (problem.text, {"answer": str(problem.answer)})
 
 
-def _tiny_code(rng: random.Random) -> Drawn:
-    problem = tiny_code.draw(rng)
+def _letter_count(rng: random.Random, how: letter_count.Settings) -> Drawn:
+    question, count = letter_count.draw(rng, how)
+    return question, (question, {"answer": str(count)})
+
+
+def _tiny_code(rng: random.Random, how: tiny_code.Settings) -> Drawn:
+    problem = tiny_code.draw(rng, how)
     checks = {
         "answer": tiny_code.function(problem.stages[-1]),
         "tests": tuple({"input": x, "output": value} for x, value in problem.tests),
@@ -37,30 +47,80 @@ def _tiny_code(rng: random.Random) -> Drawn:
     return problem.text, (tiny_code.reworded(rng, problem), checks)
 
 
-def _general(rng: random.Random) -> Drawn:
+def _general(rng: random.Random, how: settings.NoSettings) -> Drawn:
     text = general.draw(rng).text
     return text, (text, {"answer": ""})
 
 
-DRAWERS: dict[str, Callable[[random.Random], Drawn]] = {
-    "arithmetic": _arithmetic,
-    "word-arithmetic": _word_arithmetic,
-    "tiny-code": _tiny_code,
-    "general": _general,
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """How a task is drawn.
+
+    Attributes:
+        draw: an example, by the settings.
+        settings: a dataclass of `reasonkit.tasks.settings.setting` fields.
+        ladder: settings of growing difficulty, by which a model is profiled.
+    """
+
+    draw: Callable[[random.Random, Any], Drawn]
+    settings: type = settings.NoSettings
+    ladder: tuple[str, ...] = ()
+
+
+GENERATORS = {
+    "arithmetic": Generator(
+        _arithmetic,
+        arithmetic.Settings,
+        (
+            "operands=2",
+            "operands=2,digits=2,operators=+",
+            "operands=3,digits=2,operators=+-",
+            "operands=2,digits=3,operators=+-",
+            "",
+        ),
+    ),
+    "word-arithmetic": Generator(
+        _word_arithmetic, word_arithmetic.Settings, ("steps=1", "steps=2", "")
+    ),
+    "letter-count": Generator(
+        _letter_count, letter_count.Settings, ("", "length=6-10", "hyphens=0")
+    ),
+    "tiny-code": Generator(_tiny_code, tiny_code.Settings, ("steps=2", "")),
+    "general": Generator(_general),
 }
+
+
+def settled(task: str) -> tuple[str, Any]:
+    """The name of ``NAME:KEY=VALUE,KEY=VALUE``, and the settings.
+
+    Raises:
+        RefusedError: for settings that the task doesn't have or that can't be.
+    """
+    name, _, text = task.partition(":")
+    kind = GENERATORS[name].settings if name in GENERATORS else settings.NoSettings
+    return name, settings.read(name, text, kind)
 
 
 @cache
 def draw(task: str, split: str, count: int) -> tuple[Example, ...]:
     """The first ``count`` examples of a split; more of them begin with the same ones.
 
+    Where settings leave fewer distinct questions, all there are.
+
     Raises:
-        DataError: the split has not so many distinct questions.
+        RefusedError: as of `settled`.
+        DataError: the split of a task as it is has not so many distinct questions, or there are
+            none of these settings.
     """
-    rng = random.Random(f"{task} {split}")
-    found = distinct(task, split, count, lambda: DRAWERS[task](rng))
+    name, how = settled(task)
+    whole = settings.canonical(name, how)
+    rng = random.Random(f"{whole} {split}")
+    drawer = GENERATORS[name].draw
+    found = distinct(task, split, count, lambda: drawer(rng, how), at_most=whole != name)
+    if len(found) < count:
+        console.warn_once(f"{task}: its {split} split has {len(found)} questions, not {count}")
     return tuple(
-        Example(f"{task}/{key}", task, ({"role": "user", "content": prompt},), **checks)
+        Example(f"{name}/{key}", task, ({"role": "user", "content": prompt},), **checks)
         for key, (prompt, checks) in found.items()
     )
 

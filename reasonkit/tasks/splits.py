@@ -46,12 +46,17 @@ def part_of(id: str) -> Part:
 
 
 def distinct(
-    task: str, split: str, count: int, draw: Callable[[], tuple[str, T] | None]
+    task: str,
+    split: str,
+    count: int,
+    draw: Callable[[], tuple[str, T] | None],
+    at_most: bool = False,
 ) -> dict[str, T]:
     """The first ``count`` questions of a split, with what is drawn for each.
 
     Args:
         draw: gives a question and the rest; None for one that isn't wanted.
+        at_most: take as many as there are.
 
     Raises:
         DataError: the split has not so many distinct questions.
@@ -64,7 +69,10 @@ def distinct(
         if drawn and drawn[0] not in found and split_of(drawn[0]) == split:
             found[drawn[0]], since = drawn[1], 0
         elif since >= PATIENCE:
+            if at_most and found:
+                break
+            wider = ", or widen its settings" if at_most else ""
             raise DataError(
-                f"{task}: its {split} split ends near {len(found)} questions: ask for fewer"
+                f"{task}: its {split} split ends near {len(found)} questions: ask for fewer{wider}"
             )
     return found

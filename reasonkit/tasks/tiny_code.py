@@ -11,7 +11,16 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from reasonkit.tasks.settings import setting
+
 INPUTS = (0, 1, 2, 3, 5, 8, 13, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set."""
+
+    steps: range = setting("operations, one after the other", range(1, 4), range(1, 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +77,10 @@ def function(body: str) -> str:
     return f"def f(x): return {body}"
 
 
-def draw(rng: random.Random) -> Problem:
-    """A random problem of one to three steps."""
-    steps = tuple(
-        (op, rng.choice(op.constants)) for op in rng.sample(OPERATIONS, rng.choice((1, 2, 2, 3)))
-    )
+def draw(rng: random.Random, settings: Settings = Settings()) -> Problem:
+    """A random problem; of two steps most often."""
+    count = rng.choice([n for n in (1, 2, 2, 3) if n in settings.steps])
+    steps = tuple((op, rng.choice(op.constants)) for op in rng.sample(OPERATIONS, count))
     stages = _stages(steps)
     careless = "x"
     for op, k in steps:

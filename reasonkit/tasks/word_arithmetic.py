@@ -10,9 +10,18 @@ import random
 from dataclasses import dataclass
 
 from reasonkit.tasks.arithmetic import LARGEST, apply
+from reasonkit.tasks.settings import setting
 
 NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jo")
 THINGS = ("apples", "books", "cards", "coins", "eggs", "pens", "shells", "stamps")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set."""
+
+    steps: range = setting("calculations that solve it", range(1, 7), range(1, 7))
+    start: range = setting("the opening amount", range(2, 41), range(1, 91))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +57,11 @@ def _work(left: int, operator: str, right: int) -> tuple[str, int]:
     return f"{left}{operator}{right}={value}", value
 
 
-def draw(rng: random.Random) -> Problem:
+def draw(rng: random.Random, settings: Settings = Settings()) -> Problem:
     """A random problem; every amount on the way, careless or not, is in 0..99."""
     while True:
         name, things = rng.choice(NAMES), rng.choice(THINGS)
-        held = careless = start = rng.randint(2, 40)
+        held = careless = start = rng.choice(settings.start)
         sentences = [f"{name} has {start} {things}."]
         lines: list[str] = []
         careless_lines: list[str] = []
@@ -75,5 +84,7 @@ def draw(rng: random.Random) -> Problem:
             lines.append(line)
             careless_lines.append(careless_line)
         else:
+            if len(lines) not in settings.steps:
+                continue
             sentences.append(f"How many {things} does {name} have now?")
             return Problem(" ".join(sentences), tuple(lines), tuple(careless_lines), held, careless)

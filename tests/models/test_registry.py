@@ -15,6 +15,7 @@ FAMILIES = {
     "qwen3-1.7b": ("Qwen3", 16, 6144, True),
     "qwen3-4b": ("Qwen3", 32, 9728, True),
     "qwen3-8b": ("Qwen3", 32, 12288, False),
+    "smollm2": ("Llama", 9, 1536, True),
     "smollm2-135m": ("Llama", 9, 1536, True),
     "smollm2-360m": ("Llama", 15, 2560, True),
     "smollm2-1.7b": ("Llama", 32, 8192, True),
