@@ -6,12 +6,15 @@ model's or the task's registry entry, so that what a run records is fully resolv
 """
 
 from reasonkit.config.base import (
+    Attention,
     CommonConfig,
     Device,
     DType,
     Invocation,
+    Optimizer,
     ServerConfig,
     TrainingConfig,
+    UpdatesConfig,
 )
 from reasonkit.config.compare import CompareConfig
 from reasonkit.config.distill import Distillation, DistillConfig, Only

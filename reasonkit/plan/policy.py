@@ -16,7 +16,7 @@ from reasonkit.errors import DataError, RefusedError
 from reasonkit.models import chat
 from reasonkit.models.loading import load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel
-from reasonkit.plan import Plan
+from reasonkit.plan import Plan, fitting
 from reasonkit.prompts import led_by
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
@@ -29,8 +29,18 @@ def load(
     plan: Plan[Config], dtype: DType | None = None
 ) -> tuple[Plan[Config], PreTrainedTokenizerBase, PreTrainedModel]:
     """The plan as its model is asked (`without_overlong`), with what `load_policy` gives."""
+    from reasonkit.models import precision
+    from reasonkit.training import footprint
+
+    before = footprint.held(precision.device(plan.config.device))
     tokenizer, model = load_policy(plan, dtype)
-    return without_overlong(plan, tokenizer), tokenizer, model
+    plan = without_overlong(plan, tokenizer)
+    fitted = fitting.settle(plan, model, longest_prompt(plan, tokenizer), before)
+    formats = [precision.formats(one.config, plan.model.source).weights for one in (plan, fitted)]
+    if formats[0] != formats[1]:
+        del model
+        tokenizer, model = load_policy(fitted, dtype)
+    return fitted, tokenizer, model
 
 
 def load_policy(
@@ -49,8 +59,9 @@ def load_policy(
     tokenizer, remark = load_tokenizer(plan.model)
     if remark:
         console.note(remark)
-    dtype = dtype or precision.weights(plan.config, plan.model.source)
-    model = load_model(plan.model, str(plan.config.device), str(dtype))
+    config = plan.config
+    kept = str(dtype) if dtype else precision.formats(config, plan.model.source).weights
+    model = load_model(plan.model, str(config.device), kept, attention=str(config.attention))
     chat.save_ends(model, tokenizer)
     return tokenizer, model
 
@@ -78,6 +89,14 @@ def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> 
     general = plan.general and fitting(plan.general, "general")
     splits = fitting(plan.splits, config.task)
     return dataclasses.replace(plan, config=config, splits=splits, general=general)
+
+
+def longest_prompt(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens of the longest prompt, by those with the most characters."""
+    splits = [plan.splits, *([plan.general] if plan.general else [])]
+    examples = [e for split in splits for e in (*split.train, *split.validation, *split.test)]
+    examples.sort(key=lambda e: -sum(len(str(message["content"])) for message in e.messages))
+    return max(prompt_tokens(tokenizer, examples[:64]))
 
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[int]:

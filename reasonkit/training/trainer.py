@@ -23,13 +23,14 @@ from transformers import PreTrainedModel, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 
 from reasonkit import processes
-from reasonkit.config import TrainingConfig, VerifierConfig
+from reasonkit.config import Optimizer, TrainingConfig, VerifierConfig
 from reasonkit.errors import NotFiniteError, RunError
-from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.local import ROWS, LocalEngine
 from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, rollback
+from reasonkit.training import checkpoints, memory, optimizers, rollback
 from reasonkit.training.callbacks import Counters, Watch, require_finite
+from reasonkit.training.footprint import Peaks, give_back
 
 Config = TrainingConfig | VerifierConfig
 
@@ -72,6 +73,7 @@ class Trained:
         interrupted: whether Ctrl-C ended it early.
         stopped: the step at which a collapse ended it early, if one did.
         rollbacks: from where to where training went back, and why.
+        memory: bytes that it took, by part, and their peak (`memory.measured`).
     """
 
     policy: PreTrainedModel
@@ -81,6 +83,7 @@ class Trained:
     interrupted: bool
     stopped: int | None
     rollbacks: list[dict[str, Any]]
+    memory: dict[str, int]
 
 
 class RunTrainer(transformers.Trainer):  # type: ignore[misc]
@@ -89,6 +92,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
     run: Run
     config: Config
     watch: Watch
+    optimizer: torch.optim.Optimizer | None
 
     def fit(self, config: Config, watch: Watch, begin: Callable[[], None] | None = None) -> Trained:
         """Trains to the end, from the run's newest whole checkpoint if it has one.
@@ -101,8 +105,11 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         """
         run = self.run = watch.run
         self.config, self.watch, watch.trainer = config, watch, self
+        give_back()
+        watch.peaks = Peaks(self.args.device.type)
         products = precision.products(config)
-        watch.engine = LocalEngine(self.model, self.processing_class, products=products)
+        rows = config.rows or ROWS
+        watch.engine = LocalEngine(self.model, self.processing_class, rows, products)
         self.remove_callback(PrinterCallback)
         self.add_callback(watch)
         if TENSORBOARD in (getattr(config, "report_to", None) or []) and run.leads:
@@ -120,7 +127,8 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                     begin()
                 back: Callable[[Watch, int], None] = rollback.after_collapse
                 try:
-                    self.train(resume_from_checkpoint=str(newest) if newest else None)
+                    with watch.peaks.watched("update"):
+                        self.train(resume_from_checkpoint=str(newest) if newest else None)
                 except NotFiniteError as error:
                     self._forget()
                     back = partial(rollback.after_divergence, error)
@@ -153,7 +161,21 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             interrupted=interrupted,
             stopped=run.record.get("stopped_at"),
             rollbacks=rollback.history(run),
+            memory=memory.measured(
+                self.model,
+                self.optimizer,
+                getattr(self, "ref_model", None) or getattr(self, "teacher_model", None),
+                watch.gradients,
+                watch.peaks,
+            ),
         )
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """As transformers has it, and Muon besides."""
+        if self.optimizer is None and self.config.optimizer == Optimizer.muon:
+            learned = self.model if model is None else model
+            self.optimizer = optimizers.by_muon(learned, self.args.learning_rate)
+        return super().create_optimizer(model)  # type: ignore[no-any-return]
 
     def note(self, name: str, value: float) -> None:
         """Adds a number to the next line that TRL logs."""
@@ -198,12 +220,6 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         checkpoints.prune(folder, self.config.keep_checkpoints, kept)
 
 
-def checkpointing(config: Config, device: str) -> bool:
-    """Whether activations are computed again in the backward pass: on a GPU, unless told."""
-    chosen = config.gradient_checkpointing
-    return device == "cuda" if chosen is None else chosen
-
-
 def shared(config: Config, output: Path, updates: int, updates_a_step: int = 1) -> dict[str, Any]:
     """Keywords of ``TrainingArguments`` and its kin, from our settings.
 
@@ -230,7 +246,9 @@ def shared(config: Config, output: Path, updates: int, updates_a_step: int = 1) 
         "use_cpu": device == "cpu",
         "bf16": products == torch.bfloat16,
         "fp16": products == torch.float16,
-        "gradient_checkpointing": checkpointing(config, device),
+        "optim": optimizers.NAMES[config.optimizer],
+        "gradient_checkpointing": config.gradient_checkpointing,
+        "torch_compile": config.compile,
         "save_strategy": "steps" if config.save_every else "no",
         "save_steps": max(1, config.save_every) * updates_a_step,
         "disable_tqdm": True,
