@@ -226,8 +226,13 @@ def require_trackers(names: Sequence[str] | None) -> None:
     for name in names or []:
         if name not in TRACKERS:
             raise UnknownNameError("tracker", name, TRACKERS)
-        if importlib.util.find_spec(name) is None:
+        if not installed(name):
             raise RefusedError(f"--report-to {name}: pip install 'reasonkit[{name}]'")
+
+
+def installed(package: str) -> bool:
+    """Whether it can be imported; it isn't."""
+    return importlib.util.find_spec(package) is not None
 
 
 def require_packages(config: CommonConfig) -> None:
@@ -236,20 +241,16 @@ def require_packages(config: CommonConfig) -> None:
     Raises:
         RefusedError: says how to mend it.
     """
-    found = {
-        name: importlib.util.find_spec(name) is not None
-        for name in ("bitsandbytes", "flash_attn", "flash_attn_3")
-    }
     needed = {
         Attention.flash_attention_2: ("flash_attn", "pip install flash-attn"),
         Attention.flash_attention_3: ("flash_attn_3", "pip install flash-attn-3"),
     }
     package, mend = needed.get(config.attention, ("", ""))
-    if package and not found[package]:
+    if package and not installed(package):
         raise RefusedError(f"--attention {config.attention}: {mend}")
     if not isinstance(config, UpdatesConfig):
         return
-    if "8bit" in config.optimizer and not found["bitsandbytes"]:
+    if "8bit" in config.optimizer and not installed("bitsandbytes"):
         raise RefusedError(f"--optimizer {config.optimizer}: {QUANTIZED}")
     if config.optimizer == Optimizer.muon:
         from torch import optim
@@ -259,5 +260,5 @@ def require_packages(config: CommonConfig) -> None:
     if isinstance(config, TrainingConfig) and config.load_in_4bit:
         if not config.lora:
             raise RefusedError("--load-in-4bit: weights of 4 bits can't be trained: add --lora")
-        if not found["bitsandbytes"]:
+        if not installed("bitsandbytes"):
             raise RefusedError(f"--load-in-4bit: {QUANTIZED}")

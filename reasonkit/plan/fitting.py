@@ -8,7 +8,6 @@ what costs least to what costs most; what is not needed in the end is left as it
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from reasonkit.config import (
     VerifierConfig,
 )
 from reasonkit.errors import RefusedError
-from reasonkit.plan import QUANTIZED, Plan
+from reasonkit.plan import QUANTIZED, Plan, installed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -195,7 +194,7 @@ def _fitted(plan: Plan[Any]) -> Any:
     Raises:
         RefusedError: there are none.
     """
-    room, installed = plan.room, importlib.util.find_spec("bitsandbytes") is not None
+    room, quantizes = plan.room, installed("bitsandbytes")
     assert room is not None
     entry = plan.model.entry
 
@@ -224,7 +223,7 @@ def _fitted(plan: Plan[Any]) -> Any:
                 taken = fewer
         return taken
 
-    chosen = least([change for change, extra in CHANGES if installed or not extra])
+    chosen = least([change for change, extra in CHANGES if quantizes or not extra])
     there = filesize.decimal(room.there)
     if chosen is not None:
         config = changed(chosen)
@@ -258,8 +257,8 @@ def _flags(before: CommonConfig, after: CommonConfig) -> list[str]:
     return told
 
 
-def rows(plan: Plan[Any], lengths: Sequence[int] = ()) -> list[tuple[str, ...]]:
-    """The memory that a run takes by part, beside what there is, for a table of its plan.
+def show(plan: Plan[Any], lengths: Sequence[int] = ()) -> None:
+    """Prints the memory that a run takes by part, beside what there is.
 
     Args:
         lengths: of completions as they are now, where that is known: a column of its own.
@@ -275,11 +274,13 @@ def rows(plan: Plan[Any], lengths: Sequence[int] = ()) -> list[tuple[str, ...]]:
         (name.replace("_", " "), *(filesize.decimal(part[name]) for part in parts))
         for name in parts[0]
     ]
-    return [*table, ("there is", *[filesize.decimal(plan.room.there)] * len(parts))]
+    there = ("there is", *[filesize.decimal(plan.room.there)] * len(parts))
+    heads = ("part", *(["at this length"] if lengths else []), "at most")
+    console.err.print(console.table("memory", heads, [*table, there], numbers=True))
 
 
 def predicted(plan: Plan[Any], lengths: Sequence[int] = ()) -> dict[str, int]:
-    """Bytes by part, and ``peak``; arguments as of `rows`."""
+    """Bytes by part, and ``peak``; arguments as of `show`."""
     from reasonkit.training import memory
 
     assert plan.room is not None

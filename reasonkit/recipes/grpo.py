@@ -83,9 +83,7 @@ def _look_ahead(
     if config.updates_per_rollout == 1:
         rows.append(("clip", "with one update a rollout the ratio is 1 and ε does nothing"))
     console.err.print(console.table("plan", ("", ""), rows))
-    heads = ("part", "at this length", "at most")
-    parts = fitting.rows(plan, seen.lengths)
-    console.err.print(console.table("memory", heads, parts, numbers=True))
+    fitting.show(plan, seen.lengths)
     for line in seen.warnings():
         console.warn(line)
     for name, count in guard.failures.items():

@@ -28,7 +28,7 @@ from reasonkit.config import (
 )
 from reasonkit.models.loading import load_model
 from reasonkit.models.resolving import resolve
-from reasonkit.plan import Plan, distill, grpo, policy
+from reasonkit.plan import Plan, distill, fitting, grpo, policy
 from reasonkit.plan import sft_rl as planning
 from reasonkit.plan.sft_rl import Stage
 from reasonkit.provenance import fingerprint
@@ -201,7 +201,9 @@ def _supervised(run: Run, plan: Plan[SftRlConfig], own: Plan[DistillConfig]) -> 
         "seconds": learned.seconds + tuned.counters.seconds,
     }
     finished = _finished(run, plan, own.config, tokenizer, tuned.policy, spent)
-    return {"filters": learned.sifted.rows(), "traces": len(learned.rows), **finished}
+    memory = fitting.beside(fitting.predicted(own), tuned.memory)
+    rows = {"filters": learned.sifted.rows(), "traces": len(learned.rows)}
+    return {**rows, **finished, "memory": memory}
 
 
 def _reinforced(run: Run, plan: Plan[SftRlConfig], own: Plan[GrpoConfig]) -> dict[str, Any]:
@@ -214,7 +216,8 @@ def _reinforced(run: Run, plan: Plan[SftRlConfig], own: Plan[GrpoConfig]) -> dic
         "tokens_trained": trained.counters.tokens_trained,
         "seconds": trained.counters.seconds,
     }
-    return _finished(run, plan, own.config, tokenizer, trained.policy, spent)
+    finished = _finished(run, plan, own.config, tokenizer, trained.policy, spent)
+    return {**finished, "memory": fitting.beside(fitting.predicted(own), trained.memory)}
 
 
 def _finished(

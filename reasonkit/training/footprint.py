@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import torch
 
-GROUPS = Path("/sys/fs/cgroup")
+GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 INTERVAL = 0.01
 """Seconds between two looks at a resident set, for which there is no counter of its peak."""
 
@@ -43,7 +43,7 @@ def available(device: str) -> int:
 def _free_in_groups() -> Iterator[int]:
     """What is left of the limit of each group of processes that this one is in."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = OWN_GROUPS.read_text().splitlines()
     except OSError:
         return
     for line in lines:

@@ -105,6 +105,10 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         """
         run = self.run = watch.run
         self.config, self.watch, watch.trainer = config, watch, self
+        for parameter in self.model.parameters():
+            # TRL puts adapters on weights of 4 bits into bfloat16.
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
         give_back()
         watch.peaks = Peaks(self.args.device.type)
         products = precision.products(config)
