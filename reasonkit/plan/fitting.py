@@ -95,7 +95,8 @@ class Room:
                 load,
                 rows=min(load.rows, at_once) if lengths else load.rows,
                 tokens=read + sum(width * rows for width, rows in widths),
-                scored=widths[0][0] * widths[0][1],
+                # Of whole rows TRL scores the prompts too, but where Triton is.
+                scored=(widths[0][0] + (0 if shared else self.prompt)) * widths[0][1],
                 reused=batch * self.prompt if shared else 0,
                 passes=len(widths),
             )

@@ -30,7 +30,7 @@ from reasonkit.models import precision
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, memory, optimizers, rollback
 from reasonkit.training.callbacks import Counters, Watch, require_finite
-from reasonkit.training.footprint import Peaks, give_back
+from reasonkit.training.footprint import Peaks, give_back, keep_apart
 
 Config = TrainingConfig | VerifierConfig
 
@@ -109,6 +109,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             # TRL puts adapters on weights of 4 bits into bfloat16.
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
+        keep_apart()
         give_back()
         watch.peaks = Peaks(self.args.device.type)
         products = precision.products(config)
