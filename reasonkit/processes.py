@@ -43,6 +43,11 @@ def size() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
+def local_size() -> int:
+    """How many of them this machine has."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+
+
 def is_main() -> bool:
     """Whether this is the one that writes and speaks."""
     return rank() == 0

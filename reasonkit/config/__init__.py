@@ -6,13 +6,16 @@ model's or the task's registry entry, so that what a run records is fully resolv
 """
 
 from reasonkit.config.base import (
+    Attention,
     CommonConfig,
     Device,
     DType,
     EngineName,
     Invocation,
+    Optimizer,
     ServerConfig,
     TrainingConfig,
+    UpdatesConfig,
 )
 from reasonkit.config.compare import CompareConfig
 from reasonkit.config.distill import Distillation, DistillConfig, Only

@@ -17,6 +17,16 @@ DType = enum.StrEnum("DType", ["auto", "float32", "bfloat16", "float16"])
 
 EngineName = enum.StrEnum("EngineName", ["auto", "local", "vllm"])
 """What samples completions of a model here: our own sampler, or vLLM in this process."""
+Optimizer = enum.StrEnum(
+    "Optimizer", ["adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor", "muon"]
+)
+"""What takes updates."""
+
+Attention = enum.StrEnum(
+    "Attention",
+    ["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention"],
+)
+"""Transformers' implementations; ``auto`` is its own choice."""
 
 
 def flag(panel: str | None, help: str, default: Any = None, **more: Any) -> Any:
@@ -69,26 +79,42 @@ class CommonConfig:
     )
     device: Device = flag(MACHINE, "Where to run.", Device.auto)
     dtype: DType = flag(MACHINE, "Format of the forward pass.", DType.auto)
+    attention: Attention = flag(MACHINE, "Implementation, by transformers' name.", Attention.auto)
+    rows: int | None = flag(
+        MACHINE,
+        "Completions sampled here at once. (default: 384, or what memory has room for)",
+        min=1,
+    )
     seed: int = flag(MACHINE, "Of prompts, rollouts and adapters.", 0, min=0)
     validation_size: int = flag(EVALUATION, "Validation examples.", 100, min=1)
     test_size: int = flag(EVALUATION, "Test examples, at most.", 500, min=1)
 
 
 @dataclass(frozen=True)
-class TrainingConfig(CommonConfig):
-    """Settings that every command that trains has; a command's own class adds to them."""
+class UpdatesConfig(CommonConfig):
+    """Settings of every command that takes updates; a command's own class adds to them."""
+
+    learning_rate: float | None = flag(UPDATE, f"The optimizer's, at its peak. {BY_MODEL}", min=0.0)
+    optimizer: Optimizer = flag(UPDATE, "What takes updates.", Optimizer.adamw)
+    max_grad_norm: float = flag(UPDATE, "Gradients are clipped here.", 1.0, min=0.0)
+    gradient_checkpointing: bool = flag(UPDATE, "Save memory, compute activations twice.", False)
+    compile: bool = flag(MACHINE, "Compile the model of updates, by torch.compile.", False)
+    fit: bool = flag(
+        MACHINE, "Where memory is short, choose the cheapest changes that make it fit.", False
+    )
+
+
+@dataclass(frozen=True)
+class TrainingConfig(UpdatesConfig):
+    """Settings that every command has that trains a policy; its own class adds to them."""
 
     part: Part = flag(
         DATA, "Train questions that are used: all, or one of two disjoint halves.", Part.all
     )
-    learning_rate: float | None = flag(UPDATE, f"Peak of AdamW's. {BY_MODEL}", min=0.0)
     warmup_steps: int = flag(UPDATE, "Updates until the peak is reached.", 3, min=0)
-    max_grad_norm: float = flag(UPDATE, "Gradients are clipped here.", 1.0, min=0.0)
-    gradient_checkpointing: bool | None = flag(
-        UPDATE, "Save memory, compute activations twice. (default: on a GPU)"
-    )
     lora: bool = flag(UPDATE, "Train low-rank adapters, not all weights.", False)
     lora_rank: int = flag(UPDATE, "Rank of the adapters.", 16, min=1)
+    load_in_4bit: bool = flag(UPDATE, "Keep the weights under adapters in 4 bits (QLoRA).", False)
     keep_adapter: bool = flag(UPDATE, "Save the adapter beside the merged weights.", False)
     baselines: bool = flag(
         EVALUATION, "Measure the untrained model with step-by-step wordings too.", True

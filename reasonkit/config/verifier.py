@@ -5,14 +5,14 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from reasonkit.config.base import BY_MODEL, EVALUATION, ROLLOUT, UPDATE, CommonConfig, flag
+from reasonkit.config.base import BY_MODEL, EVALUATION, ROLLOUT, UPDATE, UpdatesConfig, flag
 
 Aggregate = enum.StrEnum("Aggregate", ["last", "lowest", "mean", "product"])
 """What a solution's score is made of, where each of its steps has one."""
 
 
 @dataclass(frozen=True)
-class VerifierConfig(CommonConfig):
+class VerifierConfig(UpdatesConfig):
     """Settings of training a verifier."""
 
     questions: int | None = flag(ROLLOUT, f"Train questions that are answered. {BY_MODEL}", min=2)
@@ -36,11 +36,6 @@ class VerifierConfig(CommonConfig):
     micro_batch: int | None = flag(
         UPDATE, f"Completions a forward and backward pass. {BY_MODEL}", min=1
     )
-    learning_rate: float | None = flag(UPDATE, f"Peak of AdamW's. {BY_MODEL}", min=0.0)
     warmup_steps: int = flag(UPDATE, "Updates until the peak is reached.", 20, min=0)
-    max_grad_norm: float = flag(UPDATE, "Gradients are clipped here.", 1.0, min=0.0)
-    gradient_checkpointing: bool | None = flag(
-        UPDATE, "Save memory, compute activations twice. (default: on a GPU)"
-    )
     save_every: int = flag(EVALUATION, "Updates between checkpoints; 0 is never.", 100, min=0)
     keep_checkpoints: int = flag(EVALUATION, "Newest checkpoints kept.", 2, min=1)

@@ -189,9 +189,9 @@ def open_engine(
         from reasonkit.generation.vllm import VllmEngine
 
         return VllmEngine(config, model, tokenizer, trains)
-    from reasonkit.generation.local import LocalEngine
+    from reasonkit.generation.local import ROWS, LocalEngine
 
-    return LocalEngine(model, tokenizer, products=products, trains=trains)
+    return LocalEngine(model, tokenizer, config.rows or ROWS, products, trains)
 
 
 def open_server(config: ServerConfig, model: str | None, logprobs: bool = True) -> ServerEngine:

@@ -97,14 +97,20 @@ def read_config(resolved: ResolvedModel) -> PreTrainedConfig:
 
 
 def load_model(
-    resolved: ResolvedModel, device: str, dtype: str, kind: str = "CausalLM"
+    resolved: ResolvedModel,
+    device: str,
+    dtype: str,
+    kind: str = "CausalLM",
+    attention: str = "auto",
 ) -> PreTrainedModel:
     """The model, on its device.
 
     Args:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``mps`` or `NOWHERE`.
-        dtype: ``auto`` (bfloat16 on a GPU, float32 elsewhere) or torch's name.
+        dtype: ``auto`` (bfloat16 on a GPU, float32 elsewhere), torch's name, or ``nf4``, whose
+            products are computed as of ``auto``.
         kind: what it does: the end of a transformers class, AutoModelFor….
+        attention: by transformers' name; ``auto`` for its own choice.
 
     Raises:
         RefusedError: it can't be read, it is of another kind, or the device isn't there.
@@ -130,11 +136,24 @@ def load_model(
             f"--device cuda: there are more processes than GPUs, {torch.cuda.device_count()}: "
             "start as many as there are, or try --device cpu"
         )
-    options = {"generation_config": _generation_config(resolved)} if kind == "CausalLM" else {}
+    options: dict[str, Any] = {}
+    if kind == "CausalLM":
+        options["generation_config"] = _generation_config(resolved)
+    if attention != "auto":
+        options["attn_implementation"] = attention
     if device == NOWHERE:
         options["device_map"] = device
-    if dtype == "auto":
+    quantized = dtype == "nf4" and device != NOWHERE
+    if dtype in ("auto", "nf4"):
         dtype = "bfloat16" if device == "cuda" else "float32"
+    if quantized:
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, dtype),
+        )
+        options["device_map"] = {"": device}
     model, found = _read(
         resolved,
         getattr(transformers, f"AutoModelFor{kind}"),
@@ -149,7 +168,11 @@ def load_model(
             f"{resolved.entry.name}: {len(missing)} tensors are missing in {resolved.source}, "
             f"{missing[0]} first"
         )
-    placed: PreTrainedModel = model.to(device)
+    for layer in precision.quantized_layers(model):
+        # Bitsandbytes would pack weights anew for such a CPU at the first rollout, and no gradient
+        # goes through those.
+        layer.support_avx512bf16_for_cpu = False
+    placed: PreTrainedModel = model if quantized else model.to(device)
     return placed
 
 

@@ -10,11 +10,18 @@ import dataclasses
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 from reasonkit import console
 from reasonkit.answers.comparison import check_reference
-from reasonkit.config import CommonConfig, Config
+from reasonkit.config import (
+    Attention,
+    CommonConfig,
+    Config,
+    Optimizer,
+    TrainingConfig,
+    UpdatesConfig,
+)
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.generation.engine import Sampling
 from reasonkit.models import Model
@@ -26,7 +33,11 @@ from reasonkit.sandbox import isolation
 from reasonkit.tasks import Splits, describe, load, require_trainable, usual_rewards
 from reasonkit.tasks.rows import ROLES
 
+if TYPE_CHECKING:
+    from reasonkit.plan.fitting import Room
+
 TRACKERS = ("tensorboard", "trackio", "wandb")
+QUANTIZED = "pip install 'reasonkit[quantized]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class Plan(Generic[Config]):
         splits: the task's examples.
         rewards: with their weights.
         general: the examples of a second task that is mixed in; None where there is none.
+        room: what memory depends on; None until the model is loaded.
     """
 
     config: Config
@@ -46,6 +58,7 @@ class Plan(Generic[Config]):
     splits: Splits
     rewards: list[WeightedReward]
     general: Splits | None = None
+    room: Room | None = None
 
     @property
     def longest(self) -> int:
@@ -77,6 +90,7 @@ def settle(config: Config) -> Plan[Config]:
     Raises:
         RefusedError: for whatever can't be used, by name.
     """
+    require_packages(config)
     model = resolve(config.model)
     task = describe(config.task)
     rewards = parse(config.reward or [], str(config.device))
@@ -212,5 +226,39 @@ def require_trackers(names: Sequence[str] | None) -> None:
     for name in names or []:
         if name not in TRACKERS:
             raise UnknownNameError("tracker", name, TRACKERS)
-        if importlib.util.find_spec(name) is None:
+        if not installed(name):
             raise RefusedError(f"--report-to {name}: pip install 'reasonkit[{name}]'")
+
+
+def installed(package: str) -> bool:
+    """Whether it can be imported; it isn't."""
+    return importlib.util.find_spec(package) is not None
+
+
+def require_packages(config: CommonConfig) -> None:
+    """Refuses settings that need a package that isn't installed, or another setting.
+
+    Raises:
+        RefusedError: says how to mend it.
+    """
+    needed = {
+        Attention.flash_attention_2: ("flash_attn", "pip install flash-attn"),
+        Attention.flash_attention_3: ("flash_attn_3", "pip install flash-attn-3"),
+    }
+    package, mend = needed.get(config.attention, ("", ""))
+    if package and not installed(package):
+        raise RefusedError(f"--attention {config.attention}: {mend}")
+    if not isinstance(config, UpdatesConfig):
+        return
+    if "8bit" in config.optimizer and not installed("bitsandbytes"):
+        raise RefusedError(f"--optimizer {config.optimizer}: {QUANTIZED}")
+    if config.optimizer == Optimizer.muon:
+        from torch import optim
+
+        if not hasattr(optim, "Muon"):
+            raise RefusedError("--optimizer muon: this torch has none: pip install 'torch>=2.9'")
+    if isinstance(config, TrainingConfig) and config.load_in_4bit:
+        if not config.lora:
+            raise RefusedError("--load-in-4bit: weights of 4 bits can't be trained: add --lora")
+        if not installed("bitsandbytes"):
+            raise RefusedError(f"--load-in-4bit: {QUANTIZED}")

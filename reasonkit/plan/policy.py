@@ -18,7 +18,7 @@ from reasonkit.models import chat
 from reasonkit.models.loading import NOWHERE, load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel
 from reasonkit.objectives import Importance
-from reasonkit.plan import Plan, filled
+from reasonkit.plan import Plan, filled, fitting
 from reasonkit.prompts import led_by
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
@@ -40,6 +40,10 @@ def load(
     Raises:
         RefusedError: the engine that is asked for isn't there, or can't run this model.
     """
+    from reasonkit.models import precision
+    from reasonkit.training import footprint
+
+    before = footprint.held(precision.device(plan.config.device))
     tokenizer = _tokenizer(plan)
     model = _weights(plan, tokenizer, dtype, None if trains else NOWHERE)
     config, why = engine.settle(plan.config, model.config, model.num_parameters())
@@ -49,7 +53,15 @@ def load(
     if hasattr(config, "importance"):
         same = config.engine == EngineName.local
         config = filled(config, importance=Importance.off if same else Importance.token_truncate)
-    return without_overlong(dataclasses.replace(plan, config=config), tokenizer), tokenizer, model
+    plan = without_overlong(dataclasses.replace(plan, config=config), tokenizer)
+    if model.device.type == NOWHERE:
+        return plan, tokenizer, model
+    fitted = fitting.settle(plan, model, longest_prompt(plan, tokenizer), before)
+    formats = [precision.formats(one.config, plan.model.source).weights for one in (plan, fitted)]
+    if formats[0] != formats[1]:
+        del model
+        model = _weights(fitted, tokenizer, dtype)
+    return fitted, tokenizer, model
 
 
 def load_policy(
@@ -82,8 +94,10 @@ def _weights(
 ) -> PreTrainedModel:
     from reasonkit.models import precision
 
-    dtype = dtype or precision.weights(plan.config, plan.model.source)
-    model = load_model(plan.model, device or str(plan.config.device), str(dtype))
+    config = plan.config
+    kept = str(dtype) if dtype else precision.formats(config, plan.model.source).weights
+    where = device or str(config.device)
+    model = load_model(plan.model, where, kept, attention=str(config.attention))
     chat.save_ends(model, tokenizer)
     return model
 
@@ -111,6 +125,14 @@ def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> 
     general = plan.general and fitting(plan.general, "general")
     splits = fitting(plan.splits, config.task)
     return dataclasses.replace(plan, config=config, splits=splits, general=general)
+
+
+def longest_prompt(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens of the longest prompt, by those with the most characters."""
+    splits = [plan.splits, *([plan.general] if plan.general else [])]
+    examples = [e for split in splits for e in (*split.train, *split.validation, *split.test)]
+    examples.sort(key=lambda e: -sum(len(str(message["content"])) for message in e.messages))
+    return max(prompt_tokens(tokenizer, examples[:64]))
 
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[int]:

@@ -17,7 +17,7 @@ from reasonkit.errors import DataError
 from reasonkit.generation.engine import Engine, TokenEngine
 from reasonkit.models import chat
 from reasonkit.models.loading import load_tokenizer
-from reasonkit.plan import Plan, policy
+from reasonkit.plan import Plan, fitting, policy
 from reasonkit.plan import distill as planning
 from reasonkit.provenance import fingerprint
 from reasonkit.runs import Run
@@ -127,6 +127,8 @@ def _usual_filters(plan: Plan[DistillConfig], found: Teacher | None) -> list[str
 
 def _look_ahead(prepared: Prepared) -> None:
     """Asks the teacher a few questions, or sifts what is given, and shows the plan."""
+    from reasonkit.models import precision
+
     plan, found = prepared.plan, prepared.teacher
     config = plan.config
     rows = [
@@ -134,6 +136,7 @@ def _look_ahead(prepared: Prepared) -> None:
         ("teacher", found.name if found else "none is named, so none is measured"),
         plan.rows()[0],
         ("kept", ", ".join(config.keep or [])),
+        *precision.table(config, plan.model.source),
     ]
     seen: Sifted | None = None
     if prepared.groups is not None:
@@ -148,6 +151,7 @@ def _look_ahead(prepared: Prepared) -> None:
         first = f"{len(seen.traces)} of the first {seen.steps[0].left} would be kept"
         rows.append(("traces", f"{asked}; {first}"))
     console.err.print(console.table("plan", ("", ""), rows))
+    fitting.show(plan)
     if seen is not None and not seen.traces:
         console.warn(f"of the first few questions, {seen.complaint}")
 
@@ -200,6 +204,7 @@ def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
         "tokens_trained": counters.tokens_trained,
         "rollout_seconds": told["rollout_seconds"] + counters.rollout_seconds,
         "epoch_kept": tuned.epoch,
+        "memory": fitting.beside(fitting.predicted(plan), tuned.memory),
     }
     learning.save(made, trained, tokenizer, summary, config)
     return summary

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import console, learning, measuring, processes, resuming, running
 from reasonkit.config import GrpoConfig, Invocation
 from reasonkit.objectives import PRESETS
-from reasonkit.plan import Plan, policy
+from reasonkit.plan import Plan, fitting, policy
 from reasonkit.plan import grpo as planning
 from reasonkit.rewards.guard import Guard, spent_on_rewards
 from reasonkit.runs import Run
@@ -46,18 +46,27 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     products = precision.products(plan.config)
     engine = open_engine(plan.config, model, tokenizer, products, trains=True)
+    predicted = None
     if processes.is_main() and not invocation.resume:
-        _look_ahead(plan, engine, model)
+        predicted = _look_ahead(plan, engine, model)
     if invocation.dry_run:
         return
     made = running.begin(COMMAND, plan.config, invocation, data, plan.model.made_from)
+    if predicted is not None:
+        made.update(memory=predicted)
     running.carry_out(made, lambda: _measure_and_train(made, plan, engine, model), invocation.json)
 
 
-def _look_ahead(plan: Plan[GrpoConfig], engine: TokenEngine, model: PreTrainedModel) -> None:
-    """Samples and scores a few groups, and shows the plan and the memory that it takes."""
-    from reasonkit.generation.local import ROWS
-    from reasonkit.training import memory, preflight
+def _look_ahead(
+    plan: Plan[GrpoConfig], engine: TokenEngine, model: PreTrainedModel
+) -> dict[str, int]:
+    """Samples and scores a few groups, and shows the plan and the memory that it takes.
+
+    Returns:
+        What it takes by part, of completions as they are now.
+    """
+    from reasonkit.models import precision
+    from reasonkit.training import preflight
 
     config = plan.config
     guard = Guard(plan.rewards, config.reward_timeout)
@@ -71,25 +80,17 @@ def _look_ahead(plan: Plan[GrpoConfig], engine: TokenEngine, model: PreTrainedMo
         ("a step", f"{step}, then {config.updates_per_rollout} update(s)"),
         ("objective", f"{config.preset}: {PRESETS[config.preset].summary}"),
         *seen.rows(config.steps),
+        *precision.table(config, plan.model.source),
     ]
     if config.updates_per_rollout == 1:
         rows.append(("clip", "with one update a rollout the ratio is 1 and ε does nothing"))
     console.err.print(console.table("plan", ("", ""), rows))
-    taken = memory.plan(
-        memory.shape_of(model),
-        rows=max(per_step, ROWS),
-        tokens=max(policy.prompt_tokens(engine.tokenizer, plan.splits.train)) + plan.longest,
-        micro_batch=config.micro_batch,
-        dtype_bytes=4,
-        lora_rank=config.lora_rank if config.lora else None,
-        reference=bool(config.kl_coefficient),
-    )
-    parts = memory.table([taken])
-    console.err.print(console.table("memory at most", ("part", config.model), parts, numbers=True))
+    fitting.show(plan, seen.lengths)
     for line in seen.warnings():
         console.warn(line)
     for name, count in guard.failures.items():
         console.warn(f"reward {name!r} failed {count} time(s) in the preflight")
+    return fitting.predicted(plan, seen.lengths)
 
 
 def _measure_and_train(
@@ -126,6 +127,7 @@ def _measure_and_train(
         "step_kept": trained.step,
         "stopped_at": trained.stopped,
         "rollbacks": trained.rollbacks,
+        "memory": fitting.beside(made.record["memory"], trained.memory),
     }
     learning.save(made, trained_policy, engine.tokenizer, summary, config)
     return summary

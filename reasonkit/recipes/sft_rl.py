@@ -28,7 +28,7 @@ from reasonkit.config import (
 )
 from reasonkit.models.loading import load_model
 from reasonkit.models.resolving import resolve
-from reasonkit.plan import Plan, distill, grpo, policy
+from reasonkit.plan import Plan, distill, fitting, grpo, policy
 from reasonkit.plan import sft_rl as planning
 from reasonkit.plan.sft_rl import Stage
 from reasonkit.provenance import fingerprint
@@ -208,7 +208,9 @@ def _supervised(
         "seconds": learned.seconds + tuned.counters.seconds,
     }
     finished = _finished(run, plan, own.config, engine, tuned.policy, spent)
-    return {"filters": learned.sifted.rows(), "traces": len(learned.rows), **finished}
+    memory = fitting.beside(fitting.predicted(own), tuned.memory)
+    rows = {"filters": learned.sifted.rows(), "traces": len(learned.rows)}
+    return {**rows, **finished, "memory": memory}
 
 
 def _reinforced(
@@ -223,7 +225,8 @@ def _reinforced(
         "tokens_trained": trained.counters.tokens_trained,
         "seconds": trained.counters.seconds,
     }
-    return _finished(run, plan, own.config, engine, trained.policy, spent)
+    finished = _finished(run, plan, own.config, engine, trained.policy, spent)
+    return {**finished, "memory": fitting.beside(fitting.predicted(own), trained.memory)}
 
 
 def _finished(

@@ -19,7 +19,7 @@ from reasonkit import console, resuming, running
 from reasonkit.config import Aggregate, Invocation, VerifierConfig, to_mapping
 from reasonkit.errors import DataError
 from reasonkit.generation.engine import Engine
-from reasonkit.plan import Plan, drawn_by, policy
+from reasonkit.plan import Plan, drawn_by, fitting, policy
 from reasonkit.plan import verifier as planning
 from reasonkit.prompts import ask
 from reasonkit.rewards.guard import Guard
@@ -75,6 +75,7 @@ def run(config: VerifierConfig, invocation: Invocation) -> None:
             ("solutions", f"{config.samples} of each, at temperature {config.temperature:g}"),
         ]
         console.err.print(console.table("plan", ("", ""), rows))
+        fitting.show(plan)
         return
     made = running.begin(COMMAND, config, invocation, data, plan.model.made_from)
     running.carry_out(made, lambda: _make(made, plan, tokenizer, generator), invocation.json)
@@ -149,6 +150,7 @@ def make(
         "tokens_trained": trained.counters.tokens_trained,
         "sampling_seconds": run.record["sampling_seconds"],
         "training_seconds": trained.counters.seconds,
+        "memory": plan.room and fitting.beside(fitting.predicted(plan), trained.memory),
     }
     setattr(trained.policy.config, SETTINGS, verifier.reading.to_config())
     if not run.final.exists():

@@ -18,6 +18,7 @@ from reasonkit.interruption import Interruption
 from reasonkit.runs import Run
 from reasonkit.training import rollback
 from reasonkit.training.checkpoints import PREFIX
+from reasonkit.training.footprint import Peaks
 
 if TYPE_CHECKING:
     from reasonkit.training.trainer import RunTrainer
@@ -64,6 +65,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         validate_every: steps between validations, and one at the end; 0 for none.
         by_epoch: whether that is an epoch, which is logged, and after each of which is saved.
         updates_a_step: by which the log, validations and interruptions go.
+        peaks: of memory, since training began; ``gradients`` are the bytes of an update's.
         standing: which validation is best.
         collapsed: whether the policy has, which ends TRL's loop.
     """
@@ -80,6 +82,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     standing: rollback.Standing = field(default_factory=rollback.Standing)
     collapsed: bool = False
     trainer: RunTrainer = field(init=False)
+    peaks: Peaks = field(init=False)
+    gradients: int = 0
 
     def __post_init__(self) -> None:
         self.interruption = Interruption()
@@ -105,6 +109,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 self._log(0, {})
             if self.validate_every or args.save_strategy != "no":
                 self.trainer._save_checkpoint(self.trainer.model, None)
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Gradients are there, and about to go."""
+        learned = self.trainer.model.parameters()
+        self.gradients = sum(p.grad.nbytes for p in learned if p.grad is not None)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -142,7 +153,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def _look(self, step: int) -> None:
         started = time.perf_counter()
         place = step // self.validate_every if self.by_epoch else step
-        self._validation = self.validate(place, self.trainer.sampler())
+        with self.peaks.during("validation"):
+            self._validation = self.validate(place, self.trainer.sampler())
         self.counters.validation_seconds += time.perf_counter() - started
         self.standing = self.standing.after(step, self._validation)
         self.trainer.note("validation/accuracy", self._validation["validation"])

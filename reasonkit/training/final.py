@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
+from peft import (
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.errors import RunError
-from reasonkit.models.precision import widen
+from reasonkit.models.precision import quantized_layers, widen
 from reasonkit.report.results import closed
 from reasonkit.training.checkpoints import publish, writing
 
@@ -36,9 +41,20 @@ def to_measure(
     if keep_adapter and not folder.exists():
         with writing(folder):
             policy.save_pretrained(_staging(folder) / "adapter")
+    if quantized_layers(policy):
+        policy = _dequantized(policy)
     widen(policy)
     whole: PreTrainedModel = policy.merge_and_unload()
     return whole
+
+
+def _dequantized(policy: PeftModel) -> PeftModel:
+    """The same adapters on weights in float32, which are what those of 4 bits stand for."""
+    learned, config = get_peft_model_state_dict(policy), policy.peft_config["default"]
+    base = policy.unload().dequantize(torch.float32)
+    again: PeftModel = get_peft_model(base, config)
+    set_peft_model_state_dict(again, learned)
+    return again
 
 
 def save(

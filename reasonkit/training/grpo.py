@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -100,6 +101,11 @@ def train(
     laid = mixed(examples, general, config)
     rollout = Rollout(examples, laid, config, guard, run)
     right = fused_logits.is_fused_right(model)
+
+    def sampled(prompts: list[Any], trainer: Trainer) -> dict[str, Any]:
+        with watch.peaks.during("rollout"):
+            return rollout(prompts, trainer)
+
     output = processes.from_main(partial(checkpoints.clean, run.checkpoints))
     trainer = Trainer(
         model=model,
@@ -107,7 +113,7 @@ def train(
         processing_class=engine.tokenizer,
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
         reward_funcs=[lookup(name) for name in guard.weights],
-        rollout_func=rollout,
+        rollout_func=sampled,
         peft_config=adapter(config, lora_targets, model),
     )
     fused_logits.mend(trainer, right, config.temperature)

@@ -1,137 +1,306 @@
-"""How much memory training takes, by part, worked out before anything is loaded.
+"""How much memory training takes here, by part, and which phase takes the most of it.
 
-Model states follow ZeRO (Rajbhandari et al., arXiv:1910.02054, section 3.1): with AdamW in mixed
-precision a parameter takes 2 bytes of weights, 2 of gradients and 12 of optimiser state (a float32
-master copy and two float32 moments), 16 in all; in float32 it takes 4 + 4 + 8, 16 again. With LoRA
-(arXiv:2106.09685) only the adapters, held in float32, have gradients and optimiser state, and the
+Model states follow ZeRO (Rajbhandari et al., arXiv:1910.02054, section 3.1): weights and gradients
+in float32, and what the optimizer keeps (`reasonkit.training.optimizers`). With LoRA
+(arXiv:2106.09685) only the adapters, held in float32, have gradients and optimizer state, and the
 reference model is the policy with its adapters off.
 
-Activations assume gradient checkpointing: the input of each layer, and the inside of the one that
-is being recomputed, 34 bytes a hidden unit in 16-bit precision (Korthikanti et al.,
-arXiv:2205.05198, equation 1, without its attention matrix, which fused attention never stores).
-Logits are counted with their gradient, in float32, at every position.
+What a layer keeps for the backward pass is not derived but asked for: the loaded model reads a few
+tokens, and what autograd has saved is counted, in whatever format and attention the run has. Logits
+never stand in memory as a whole: TRL scores tiles of `TILE_TOKENS` × `TILE_WORDS`, some of which
+are in work at a time (`TILES`).
 
-Leaves out what varies by machine: allocator slack, the CUDA context, sharding over GPUs.
+Sampling and updates take turns, and torch gives back what one held before the other: the peak is
+that of the larger. Leaves out sharding over GPUs, and what a router of experts keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from rich import filesize
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+
+from reasonkit.config import CommonConfig, TrainingConfig, UpdatesConfig
+from reasonkit.models import precision
+from reasonkit.training.footprint import Peaks
+from reasonkit.training.optimizers import BYTES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 FLOAT32 = 4
+TILE_TOKENS, TILE_WORDS = 4096, 32_768
+"""TRL's ``TOKEN_CHUNK_SIZE`` and ``_CHUNKED_LOGPROB_CHUNK_SIZE``."""
+
+TILES = 8
+"""Tiles of float32 in TRL's ``_backward_tile`` at its widest line, without Triton: logits, their
+transform, logarithm and exponential, the gradient, the target's place and two products."""
+
+DRAWN = 4
+"""The same of logits while a token is drawn: they, their exponentials, sums and one more."""
+
+PROBE = 8
+"""Tokens that a model reads, and twice as many, to ask what it keeps of one."""
+
+LIBRARIES = 180_000_000
+"""Bytes of a process that come with its first update and rollout: TRL, kernels' work space, heap
+that is in pieces. Seen on Linux, torch 2.13, 2026-11-29: 110 to 220 MB."""
+
+NF4 = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
+"""Bytes of a 4-bit weight, with scales in 8 bits for each 64 and scales of those."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """What memory depends on; the parameters are all, and hidden is the residual stream's width."""
+    """What memory depends on.
+
+    Attributes:
+        parameters: all of them; ``embeddings`` are those of the input and an untied head.
+        hidden: width of the residual stream; ``heads_width`` and ``kv_width`` those of all queries
+            and all keys.
+        kept: bytes for the backward pass, for each token.
+        once: the same, whatever the number of tokens: casts of the weights.
+    """
 
     parameters: int
+    embeddings: int
     layers: int
     hidden: int
-    kv_heads: int
-    head_dim: int
+    heads_width: int
+    kv_width: int
     vocab: int
+    kept: int = 0
+    once: int = 0
 
 
-def shape_of(model: PreTrainedModel) -> ModelShape:
-    """The shape of a loaded model, from its configuration."""
-    config = model.config
+def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> ModelShape:
+    """The shape of a loaded model, which reads a few tokens for it.
+
+    Args:
+        products: as of `reasonkit.models.precision.products`.
+    """
+    config = model.config.get_text_config()
     # A model without attention keeps no keys and values.
     heads = getattr(config, "num_attention_heads", None) or 0
+    width = getattr(config, "head_dim", None) or config.hidden_size // max(1, heads)
+    words, head = model.get_input_embeddings().weight, model.get_output_embeddings()
+    tables = {id(words): words.numel()}
+    if head is not None:
+        tables[id(head.weight)] = head.weight.numel()
+    few, more = (_kept(model, tokens, products) for tokens in (PROBE, 2 * PROBE))
+    kept = (more - few) // PROBE
     return ModelShape(
-        parameters=sum(p.numel() for p in model.parameters()),
+        parameters=model.num_parameters(),
+        embeddings=sum(tables.values()),
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
-        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-        head_dim=getattr(config, "head_dim", None) or config.hidden_size // max(1, heads),
+        heads_width=heads * width,
+        kv_width=(getattr(config, "num_key_value_heads", None) or heads) * width,
         vocab=config.vocab_size,
+        kept=kept,
+        once=max(0, few - PROBE * kept),
     )
+
+
+def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> int:
+    """Bytes that autograd keeps of a forward pass without its head, but for the weights."""
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def pack(saved: torch.Tensor) -> torch.Tensor:
+        storage = saved.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage
+        return saved
+
+    ids = (
+        torch.arange(tokens, device=model.device)[None] % model.config.get_text_config().vocab_size
+    )
+    with (
+        torch.enable_grad(),
+        precision.computing(model.device, products),
+        saved_tensors_hooks(pack, lambda saved: saved),
+    ):
+        # It has to be held until it is counted: freed storages' places are given out again.
+        output = model.base_model(input_ids=ids, use_cache=False)
+        counted = sum(storage.nbytes() for storage in kept.values())
+    del output
+    return counted
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a run does at once.
+
+    Attributes:
+        rows: completions sampled.
+        columns: tokens of the longest of them, its prompt included.
+        tokens: that go through the model in a forward and backward pass; ``reused`` are those of
+            prompts besides whose keys and values each completion has a copy of.
+        scored: tokens whose logits are worked out together.
+        passes: in which a micro-batch goes through the model.
+        beside: parameters of another model that is held: a teacher.
+    """
+
+    rows: int
+    columns: int
+    tokens: int
+    scored: int
+    reused: int = 0
+    passes: int = 1
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
     """Bytes by part. GRPO has no critic (arXiv:2402.03300, section 4.1)."""
 
+    process: int
     policy: int
-    gradients: int
+    adapters: int
     optimiser: int
     reference: int
-    kv_cache: int
+    gradients: int
     activations: int
-    logits: int
+    keys_and_values: int
+
+    @property
+    def update(self) -> int:
+        """What an update holds beside what is always held."""
+        return self.gradients + self.activations
 
     @property
     def total(self) -> int:
-        """Never less than the peak: the KV cache and the activations take turns."""
-        return sum(astuple(self))
+        """The peak: sampling and updates take turns."""
+        states = self.process + self.policy + self.adapters + self.optimiser + self.reference
+        return states + max(self.update, self.keys_and_values)
 
 
 def plan(
-    shape: ModelShape,
-    *,
-    rows: int,
-    tokens: int,
-    dtype_bytes: int,
-    lora_rank: int | None = None,
-    reference: bool,
-    micro_batch: int | None = None,
+    shape: ModelShape, config: CommonConfig, load: Load, process: int = 0, source: str = ""
 ) -> MemoryPlan:
-    """The memory that a training run takes.
+    """The memory that a run takes with these settings.
 
     Args:
-        rows: completions sampled at once.
-        tokens: length of a row, prompt and completion.
-        dtype_bytes: 2 (bfloat16, float16) or 4 (float32) a weight.
-        lora_rank: of adapters on every linear layer; None trains all weights.
-        reference: whether a reference model is held, as a KL coefficient above 0 asks for.
-        micro_batch: completions a forward and backward pass; all ``rows`` if None.
+        process: bytes that are held before any model is.
+        source: of the model, as `reasonkit.models.precision.formats` has it.
     """
-    weights = shape.parameters * dtype_bytes
-    if lora_rank is None:
-        model, gradients = weights, weights
-        master = 0 if dtype_bytes == FLOAT32 else FLOAT32
-        optimiser = shape.parameters * (2 * FLOAT32 + master)
-    else:
-        adapters = lora_parameters(shape, lora_rank)
-        model = weights + adapters * FLOAT32
-        gradients, optimiser = adapters * FLOAT32, adapters * 2 * FLOAT32
-    sampled, trained = rows * tokens, (micro_batch or rows) * tokens
+    formats = precision.formats(config, source)
+    inside = shape.parameters - shape.embeddings
+    number = FLOAT32 if formats.weights in ("float32", "nf4") else 2
+    policy = int(shape.embeddings * number + inside * (NF4 if formats.weights == "nf4" else number))
+    adapters, trained = 0, (inside, shape.embeddings)
+    adapted = isinstance(config, TrainingConfig) and config.lora
+    if isinstance(config, TrainingConfig) and adapted:
+        adapters = FLOAT32 * lora_parameters(shape, config.lora_rank)
+        trained = (adapters // FLOAT32, 0)
+    updates = isinstance(config, UpdatesConfig)
+    gradients = FLOAT32 * sum(trained) if updates else 0
+    optimiser = 0
+    if isinstance(config, UpdatesConfig):
+        each, of_words = BYTES[config.optimizer]
+        optimiser = int(trained[0] * each + trained[1] * of_words)
+    computed = FLOAT32 if formats.products == "float32" else 2
+    reference = 0
+    if getattr(config, "kl_coefficient", None) and not adapted:
+        reference = shape.parameters * number
     return MemoryPlan(
-        policy=model,
-        gradients=gradients,
+        process=process,
+        policy=policy,
+        adapters=adapters,
         optimiser=optimiser,
-        reference=weights if reference and lora_rank is None else 0,
-        kv_cache=sampled * shape.layers * shape.kv_heads * shape.head_dim * 2 * dtype_bytes,
-        activations=trained * shape.hidden * (shape.layers + 17) * dtype_bytes,
-        logits=trained * shape.vocab * 2 * FLOAT32,
+        reference=reference + load.beside * number,
+        gradients=gradients,
+        activations=_activations(shape, config, load, computed) if updates else 0,
+        keys_and_values=load.rows * _row(shape, load.columns, computed),
     )
+
+
+def _activations(shape: ModelShape, config: CommonConfig, load: Load, number: int) -> int:
+    tokens = load.tokens
+    kept = tokens * shape.kept + load.reused * shape.layers * 2 * shape.heads_width * number
+    if getattr(config, "gradient_checkpointing", False):
+        # The input of each layer, and the inside of the one that is being computed again.
+        inside = tokens * shape.kept // (max(1, shape.layers) * load.passes)
+        kept = tokens * shape.hidden * shape.layers * number + inside
+    tile = min(load.scored, TILE_TOKENS) * min(shape.vocab, TILE_WORDS) * FLOAT32 * TILES
+    learned = not getattr(config, "lora", False)
+    head = shape.vocab * shape.hidden * FLOAT32 * min(2, load.passes) if learned else 0
+    return kept + shape.once + tile + head
+
+
+def _row(shape: ModelShape, columns: int, number: int) -> int:
+    """Bytes of a row that is sampled: its keys and values, and its logits."""
+    return columns * shape.layers * 2 * shape.kv_width * number + shape.vocab * FLOAT32 * DRAWN
+
+
+def rows_that_fit(
+    shape: ModelShape, config: CommonConfig, load: Load, room: int, source: str = ""
+) -> int:
+    """How many rows of a load there is room for beside what is always held; may be none.
+
+    Args:
+        room: bytes.
+    """
+    empty = plan(shape, config, replace(load, rows=0), source=source)
+    left = room - (empty.total - empty.update)
+    one = plan(shape, config, replace(load, rows=1), source=source).keys_and_values
+    return max(0, left // one)
 
 
 def lora_parameters(shape: ModelShape, rank: int) -> int:
     """Parameters of LoRA adapters on every linear layer: ``rank * (in + out)`` a matrix.
 
     The width of the gated MLP isn't part of the shape: it is what the parameter count leaves when
-    one embedding matrix and the attention (queries and output as wide as the residual stream) are
-    taken off. Untied embeddings make that, and so the result, a little too large.
+    embeddings and attention are taken off.
     """
-    hidden, kv = shape.hidden, shape.kv_heads * shape.head_dim
-    in_layers = (shape.parameters - shape.vocab * hidden) // shape.layers
-    mlp = max(0, in_layers - 2 * hidden * (hidden + kv)) // (3 * hidden)
-    attention = 2 * (hidden + hidden) + 2 * (hidden + kv)
+    hidden, heads, kv = shape.hidden, shape.heads_width, shape.kv_width
+    in_layers = (shape.parameters - shape.embeddings) // shape.layers
+    mlp = max(0, in_layers - 2 * hidden * (heads + kv)) // (3 * hidden)
+    attention = 2 * (hidden + heads) + 2 * (hidden + kv)
     return shape.layers * rank * (attention + 3 * (hidden + mlp))
 
 
-def table(plans: Sequence[MemoryPlan]) -> list[tuple[str, ...]]:
-    """A row a part and a column a plan; the total is the last."""
-    parts = [*(field.name for field in fields(MemoryPlan)), "total"]
-    return [
-        (part.replace("_", " "), *(filesize.decimal(getattr(plan, part)) for plan in plans))
-        for part in parts
-    ]
+def parts(plan: MemoryPlan) -> dict[str, int]:
+    """Bytes by name, and the peak."""
+    return {**asdict(plan), "peak": plan.total}
+
+
+def measured(
+    model: torch.nn.Module, optimizer: Any, other: Any, gradients: int, peaks: Peaks
+) -> dict[str, int]:
+    """Bytes by the names of a `MemoryPlan`, and their ``peak``.
+
+    States are counted; activations, keys and values are what is left of the peak of an update and
+    of sampling.
+
+    Args:
+        other: a reference model or a teacher; None if there is none.
+        gradients: bytes of them.
+    """
+    adapted = hasattr(model, "peft_config")
+    adapters = _bytes(p for p in model.parameters() if p.requires_grad) if adapted else 0
+    states = (optimizer.state if optimizer else {}).values()
+    policy = _bytes(model.parameters()) - adapters
+    reference = _bytes(other.parameters()) if other is not None else 0
+    optimiser = _bytes(t for s in states for t in s.values() if torch.is_tensor(t))
+    start, phases = peaks.start, peaks.bytes
+    sampling = max(phases.get("rollout", 0), phases.get("validation", 0))
+    return {
+        "process": start - policy - adapters - reference,
+        "policy": policy,
+        "adapters": adapters,
+        "optimiser": optimiser,
+        "reference": reference,
+        "gradients": gradients,
+        "activations": max(0, phases.get("update", 0) - start - optimiser - gradients),
+        "keys_and_values": max(0, sampling - start - optimiser),
+        "peak": max(peaks.most, start),
+    }
+
+
+def _bytes(tensors: Any) -> int:
+    held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    return sum(held.values())

@@ -33,6 +33,7 @@ class Preflight:
         truncated: share of completions that were cut off.
         well_formed: share of completions in the think-answer format.
         tokens: mean completion tokens.
+        lengths: of the completions, in tokens.
         seconds_per_step: estimate for a rollout with its updates.
     """
 
@@ -41,6 +42,7 @@ class Preflight:
     truncated: float
     well_formed: float
     tokens: float
+    lengths: list[int]
     seconds_per_step: float
 
     def rows(self, steps: int) -> list[tuple[str, str]]:
@@ -92,5 +94,6 @@ def look_ahead(
         truncated=fmean(c.finish_reason == "length" for c in completions),
         well_formed=fmean(is_well_formed(c.text) for c in completions),
         tokens=fmean(c.tokens for c in completions),
+        lengths=[c.tokens for c in completions],
         seconds_per_step=rollout + update,
     )

@@ -23,13 +23,14 @@ from transformers import PreTrainedModel, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 
 from reasonkit import processes
-from reasonkit.config import TrainingConfig, VerifierConfig
+from reasonkit.config import Optimizer, TrainingConfig, VerifierConfig
 from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation.engine import TokenEngine
 from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, rollback, weights
+from reasonkit.training import checkpoints, memory, optimizers, rollback, weights
 from reasonkit.training.callbacks import Counters, Watch, require_finite
+from reasonkit.training.footprint import Peaks, give_back, keep_apart
 
 Config = TrainingConfig | VerifierConfig
 
@@ -72,6 +73,7 @@ class Trained:
         interrupted: whether Ctrl-C ended it early.
         stopped: the step at which a collapse ended it early, if one did.
         rollbacks: from where to where training went back, and why.
+        memory: bytes that it took, by part, and their peak (`memory.measured`).
     """
 
     policy: PreTrainedModel
@@ -81,6 +83,7 @@ class Trained:
     interrupted: bool
     stopped: int | None
     rollbacks: list[dict[str, Any]]
+    memory: dict[str, int]
 
 
 class RunTrainer(transformers.Trainer):  # type: ignore[misc]
@@ -90,6 +93,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
     config: Config
     watch: Watch
     engine: TokenEngine
+    optimizer: torch.optim.Optimizer | None
     _sampled: int | None = None
 
     def fit(
@@ -112,6 +116,13 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         self.config, self.watch, watch.trainer = config, watch, self
         if engine is not None:
             self.engine = engine
+        for parameter in self.model.parameters():
+            # TRL puts adapters on weights of 4 bits into bfloat16.
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+        keep_apart()
+        give_back()
+        watch.peaks = Peaks(self.args.device.type)
         self.remove_callback(PrinterCallback)
         self.add_callback(watch)
         if TENSORBOARD in (getattr(config, "report_to", None) or []) and run.leads:
@@ -130,7 +141,8 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                     begin()
                 back: Callable[[Watch, int], None] = rollback.after_collapse
                 try:
-                    self.train(resume_from_checkpoint=str(newest) if newest else None)
+                    with watch.peaks.watched("update"):
+                        self.train(resume_from_checkpoint=str(newest) if newest else None)
                 except NotFiniteError as error:
                     self._forget()
                     back = partial(rollback.after_divergence, error)
@@ -163,6 +175,13 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             interrupted=interrupted,
             stopped=run.record.get("stopped_at"),
             rollbacks=rollback.history(run),
+            memory=memory.measured(
+                self.model,
+                self.optimizer,
+                getattr(self, "ref_model", None) or getattr(self, "teacher_model", None),
+                watch.gradients,
+                watch.peaks,
+            ),
         )
 
     def sampler(self) -> TokenEngine:
@@ -173,6 +192,13 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             self.engine.use(model, precision.products(self.config), weights.named)
             self._sampled = self.state.global_step
         return self.engine
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """As transformers has it, and Muon besides."""
+        if self.optimizer is None and self.config.optimizer == Optimizer.muon:
+            learned = self.model if model is None else model
+            self.optimizer = optimizers.by_muon(learned, self.args.learning_rate)
+        return super().create_optimizer(model)  # type: ignore[no-any-return]
 
     def note(self, name: str, value: float) -> None:
         """Adds a number to the next line that TRL logs."""
@@ -217,12 +243,6 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         checkpoints.prune(folder, self.config.keep_checkpoints, kept)
 
 
-def checkpointing(config: Config, device: str) -> bool:
-    """Whether activations are computed again in the backward pass: on a GPU, unless told."""
-    chosen = config.gradient_checkpointing
-    return device == "cuda" if chosen is None else chosen
-
-
 def shared(config: Config, output: Path, updates: int, updates_a_step: int = 1) -> dict[str, Any]:
     """Keywords of ``TrainingArguments`` and its kin, from our settings.
 
@@ -249,7 +269,9 @@ def shared(config: Config, output: Path, updates: int, updates_a_step: int = 1) 
         "use_cpu": device == "cpu",
         "bf16": products == torch.bfloat16,
         "fp16": products == torch.float16,
-        "gradient_checkpointing": checkpointing(config, device),
+        "optim": optimizers.NAMES[config.optimizer],
+        "gradient_checkpointing": config.gradient_checkpointing,
+        "torch_compile": config.compile,
         "save_strategy": "steps" if config.save_every else "no",
         "save_steps": max(1, config.save_every) * updates_a_step,
         "disable_tqdm": True,

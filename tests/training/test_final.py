@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from reasonkit.errors import RunError
 from reasonkit.models.loading import load_model, load_tokenizer
-from reasonkit.models.precision import in_float32
+from reasonkit.models.precision import in_float32, quantized_layers
 from reasonkit.models.resolving import resolve
 from reasonkit.training import final
 
@@ -84,3 +84,24 @@ def test_a_model_is_measured_in_float32_and_goes_on_as_it_was() -> None:
         assert model(torch.tensor([[5, 6]])).logits.dtype == torch.float32
     assert model.dtype == torch.bfloat16
     assert all(torch.equal(tensor, kept[name]) for name, tensor in model.state_dict().items())
+
+
+def test_adapters_on_4_bits_are_merged_into_what_the_bits_stand_for(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    model = load_model(resolve("abacus"), "cpu", "nf4")
+    assert len(quantized_layers(model)) == 4 * 7
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    policy = get_peft_model(model, config)
+    ids = torch.arange(20)[None] + 5
+    with in_float32(policy), torch.no_grad():
+        expected = policy(input_ids=ids).logits
+    policy(input_ids=ids, labels=ids).loss.backward()
+    assert all(p.grad is not None for p in policy.parameters() if p.requires_grad)
+    whole = final.to_measure(policy, tmp_path / "final")
+    with torch.no_grad():
+        torch.testing.assert_close(whole(input_ids=ids).logits, expected, atol=1e-3, rtol=1e-3)
+    assert {p.dtype for p in whole.parameters()} == {torch.float32}
+    whole.save_pretrained(tmp_path / "saved")
+    assert not hasattr(
+        type(whole).from_pretrained(tmp_path / "saved").config, "quantization_config"
+    )

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from accelerate import Accelerator
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
@@ -132,3 +133,30 @@ def test_a_pass_is_no_wider_than_its_longest_row() -> None:
     ids, mask, keep = rollout([("a" * 3, 9), ("a" * 7, 1), ("a" * 5, 30), ("a" * 9, 4)])
     assert without_padding(seeing, ids, mask, keep, rows=1)[1] is None
     assert seen == [(1, 35), (1, 13), (1, 12), (1, 8)]
+
+
+def test_shared_prompts_under_autocast_are_the_plain_pass_within_its_rounding() -> None:
+    """As accelerate wraps a model on a GPU: the forward of weights in float32, in bfloat16."""
+    torch.manual_seed(0)
+    model = load_model(resolve("abacus"), "cpu", "float32").eval()
+    add_fused_lm_head(model, outputs=("log_probs", "entropy"))
+    ids, mask, keep = rollout([("whatisthesumof", 5 + i) for i in range(6)])
+    exact = score(model, ids, mask, keep, nullcontext())[0]
+    wrapped = Accelerator(cpu=True, mixed_precision="bf16").prepare(model)
+    assert can_share(wrapped, model)
+
+    def plain(ids: Tensor, mask: Tensor, keep: int) -> tuple[Tensor, Tensor | None]:
+        labels = ids.masked_fill(mask == 0, -100)
+        labels[:, :-keep] = -100
+        output = wrapped(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True)
+        return output.log_probs[:, -keep:], output.entropy[:, -keep:]
+
+    autocast = torch.autocast("cpu", torch.bfloat16)
+    ours = score(wrapped, ids, mask, keep, autocast)[0]
+    theirs = without_padding(plain, ids, mask, keep)[0]
+    rounding = float((theirs - exact).detach().abs().max())
+    assert 1e-4 < rounding < 0.2
+    assert float((ours - theirs).detach().abs().max()) < 2 * rounding
+    grads = [gradients(model, x.sum()) for x in (exact, ours, theirs)]
+    off = [float((g - grads[0]).norm() / grads[0].norm()) for g in grads[1:]]
+    assert off[0] < 2 * off[1] < 0.2

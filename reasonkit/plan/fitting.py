@@ -1,0 +1,301 @@
+"""Whether a run has room on this machine, how many rows it samples at once, and what makes it fit.
+
+Rows come from what is free, as many as `reasonkit.generation.local.ROWS`; no result's distribution
+depends on them. What else may be changed, only ``--fit`` changes, in the order of `CHANGES`, from
+what costs least to what costs most; what is not needed in the end is left as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich import filesize
+
+from reasonkit import console, processes
+from reasonkit.config import (
+    CommonConfig,
+    Config,
+    Distillation,
+    DistillConfig,
+    GrpoConfig,
+    Optimizer,
+    TrainingConfig,
+    UpdatesConfig,
+    VerifierConfig,
+)
+from reasonkit.errors import RefusedError
+from reasonkit.plan import QUANTIZED, Plan, installed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from reasonkit.training.memory import Load, MemoryPlan, ModelShape
+
+Change = Callable[[Any], Any]
+"""Settings with something in them changed; the same ones where nothing can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What memory a run depends on, once its model is known.
+
+    Attributes:
+        process: bytes that are held without the model.
+        there: bytes that this process may hold in all.
+        prompt: tokens of the longest prompt.
+        shares: whether a group's prompt goes through the model once (`training.scoring`).
+    """
+
+    shape: ModelShape
+    process: int
+    there: int
+    prompt: int
+    shares: bool
+
+    def needs(self, plan: Plan[Any], config: CommonConfig, lengths: Sequence[int]) -> MemoryPlan:
+        """The memory that a run takes, with these settings and completions of these lengths.
+
+        Args:
+            lengths: in tokens, as seen; empty for completions that are all as long as they may be.
+        """
+        from reasonkit.training import memory
+
+        source = plan.model.source
+        load = self.load(config, lengths)
+        if config.rows is None:
+            most = memory.rows_that_fit(self.shape, config, load, self.there - self.process, source)
+            load = dataclasses.replace(load, rows=max(1, min(load.rows, most)))
+        return memory.plan(self.shape, config, load, self.process, source)
+
+    def load(self, config: CommonConfig, lengths: Sequence[int] = ()) -> Load:
+        """What a run does at once; arguments are those of `needs`."""
+        from reasonkit.generation.local import ROWS
+        from reasonkit.training.memory import Load
+        from reasonkit.training.micro_batches import PASS_ROWS
+
+        assert config.max_completion_tokens
+        seen = sorted(lengths or [config.max_completion_tokens], reverse=True)
+        columns = self.prompt + seen[0]
+        load = Load(config.rows or ROWS, columns, 0, 0)
+        if isinstance(config, GrpoConfig):
+            assert config.micro_batch and config.prompts_per_step and config.group_size
+            batch, prompts = config.micro_batch, config.prompts_per_step
+            # Longest first, as they go through the model.
+            widths = [
+                (seen[first * len(seen) // batch], min(PASS_ROWS, batch - first))
+                for first in range(0, batch, PASS_ROWS)
+            ]
+            shared = self.shares and not (config.lora or config.gradient_checkpointing)
+            read = min(batch, prompts) * self.prompt if shared else batch * self.prompt
+            at_once = max(config.group_size * prompts, config.validation_size)
+            return dataclasses.replace(
+                load,
+                rows=min(load.rows, at_once) if lengths else load.rows,
+                tokens=read + sum(width * rows for width, rows in widths),
+                # Of whole rows TRL scores the prompts too, but where Triton is.
+                scored=(widths[0][0] + (0 if shared else self.prompt)) * widths[0][1],
+                reused=batch * self.prompt if shared else 0,
+                passes=len(widths),
+            )
+        if isinstance(config, VerifierConfig):
+            assert config.micro_batch
+            tokens = config.micro_batch * columns
+            return dataclasses.replace(load, tokens=tokens, scored=tokens)
+        if isinstance(config, DistillConfig):
+            assert config.micro_batch_tokens
+            tokens = max(config.micro_batch_tokens, seen[0])
+            if config.objective == Distillation.on_policy:
+                tokens = max(1, tokens // seen[0]) * columns
+            return dataclasses.replace(load, tokens=tokens, scored=tokens)
+        return load
+
+
+def _smaller_batches(config: Any) -> Any:
+    """Half the micro-batch, or the largest divisor of it that is no more."""
+    if isinstance(config, DistillConfig):
+        assert config.micro_batch_tokens and config.max_completion_tokens
+        half = config.micro_batch_tokens // 2
+        if half < config.max_completion_tokens:
+            return config
+        return dataclasses.replace(config, micro_batch_tokens=half)
+    batch = config.micro_batch
+    smaller = max((d for d in range(1, batch // 2 + 1) if batch % d == 0), default=batch)
+    return dataclasses.replace(config, micro_batch=smaller)
+
+
+def _adapters(config: Any) -> Any:
+    return dataclasses.replace(config, lora=True) if isinstance(config, TrainingConfig) else config
+
+
+def _quantized(config: Any) -> Any:
+    adapted = isinstance(config, TrainingConfig) and config.lora
+    return dataclasses.replace(config, load_in_4bit=True) if adapted else config
+
+
+CHANGES: tuple[tuple[Change, bool], ...] = (
+    *[(_smaller_batches, False)] * 12,
+    (lambda config: dataclasses.replace(config, rows=None), False),
+    (lambda config: dataclasses.replace(config, gradient_checkpointing=True), False),
+    (lambda config: dataclasses.replace(config, optimizer=Optimizer.adamw_8bit), True),
+    (_adapters, False),
+    (_quantized, True),
+)
+"""What ``--fit`` may do, the cheapest first, and whether it takes bitsandbytes."""
+
+
+def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int) -> Plan[Config]:
+    """The plan with its rows settled, and what ``--fit`` changes.
+
+    Args:
+        model: loaded.
+        prompt: tokens of the longest prompt.
+        before: bytes that were held before it was loaded.
+
+    Raises:
+        RefusedError: with ``--fit``, nothing makes it fit.
+    """
+    from reasonkit.models import precision
+    from reasonkit.training import footprint, memory, scoring
+
+    config, device = plan.config, model.device.type
+    room = Room(
+        shape=memory.shape_of(model, precision.products(config)),
+        process=before + (memory.LIBRARIES if device == "cpu" else 0),
+        there=footprint.available(device) // (processes.local_size() if device == "cpu" else 1),
+        prompt=prompt,
+        shares=scoring.can_share(model, model),
+    )
+    plan = dataclasses.replace(plan, room=room)
+    needed = room.needs(plan, config, ())
+    if needed.total > room.there:
+        there, takes = filesize.decimal(room.there), filesize.decimal(needed.total)
+        if isinstance(config, UpdatesConfig) and config.fit:
+            config = _fitted(plan)
+        else:
+            advice = "pass --fit" if isinstance(config, UpdatesConfig) else "take a smaller model"
+            console.warn(f"this takes {takes} of memory at most, and there are {there}: {advice}")
+    if config.rows is None:
+        load = room.load(config)
+        left = room.there - room.process
+        most = memory.rows_that_fit(room.shape, config, load, left, plan.model.source)
+        rows = min(processes.gathered(max(1, min(load.rows, most))))
+        config = dataclasses.replace(config, rows=rows)
+    if isinstance(config, UpdatesConfig):
+        # A resumed run is to have what was chosen, whatever is free then.
+        config = dataclasses.replace(config, fit=False)
+    return dataclasses.replace(plan, config=config)
+
+
+def _fitted(plan: Plan[Any]) -> Any:
+    """Settings with the cheapest changes that make them fit, of which each is said.
+
+    Raises:
+        RefusedError: there are none.
+    """
+    room, quantizes = plan.room, installed("bitsandbytes")
+    assert room is not None
+    entry = plan.model.entry
+
+    def changed(changes: Sequence[Change]) -> Any:
+        config = plan.config
+        for change in changes:
+            config = change(config)
+        # Adapters want a higher one; what the user has chosen stays.
+        rates = entry.sft if isinstance(config, DistillConfig) else entry.rl
+        lora = isinstance(config, TrainingConfig) and config.lora and not plan.config.lora
+        if lora and config.learning_rate == rates.learning_rate:
+            config = dataclasses.replace(config, learning_rate=rates.lora_learning_rate)
+        return config
+
+    def takes(changes: Sequence[Change]) -> int:
+        return room.needs(plan, changed(changes), ()).total
+
+    def least(allowed: Sequence[Change]) -> list[Change] | None:
+        count = next((n for n in range(len(allowed) + 1) if takes(allowed[:n]) <= room.there), None)
+        if count is None:
+            return None
+        taken = list(allowed[:count])
+        for place in reversed(range(count)):
+            fewer = taken[:place] + taken[place + 1 :]
+            if takes(fewer) <= room.there:
+                taken = fewer
+        return taken
+
+    chosen = least([change for change, extra in CHANGES if quantizes or not extra])
+    there = filesize.decimal(room.there)
+    if chosen is not None:
+        config = changed(chosen)
+        flags = ", ".join(_flags(plan.config, config))
+        size = filesize.decimal(takes(chosen))
+        console.note(f"--fit: {flags}: {size} at most, and there are {there}")
+        return config
+    everything = [change for change, _ in CHANGES]
+    chosen = least(everything)
+    if chosen is None:
+        size = filesize.decimal(takes(everything))
+        raise RefusedError(
+            f"--fit: with {', '.join(_flags(plan.config, changed(everything)))} this still takes "
+            f"{size} of memory, and there are {there}: take a smaller model, or a shorter "
+            "--max-completion-tokens"
+        )
+    raise RefusedError(
+        f"--fit: {', '.join(_flags(plan.config, changed(chosen)))} would fit into the {there} "
+        f"there are, and needs bitsandbytes: {QUANTIZED}"
+    )
+
+
+def _flags(before: CommonConfig, after: CommonConfig) -> list[str]:
+    """What differs, as flags."""
+    told = []
+    for field in dataclasses.fields(after):
+        value = getattr(after, field.name)
+        if value != getattr(before, field.name):
+            name = f"--{field.name.replace('_', '-')}"
+            told.append(name if value is True else f"{name} {'auto' if value is None else value}")
+    return told
+
+
+def show(plan: Plan[Any], lengths: Sequence[int] = ()) -> None:
+    """Prints the memory that a run takes by part, beside what there is.
+
+    Args:
+        lengths: of completions as they are now, where that is known: a column of its own.
+    """
+    from reasonkit.training import memory
+
+    assert plan.room is not None
+    columns = [
+        plan.room.needs(plan, plan.config, seen) for seen in ((lengths, ()) if lengths else ((),))
+    ]
+    parts = [memory.parts(column) for column in columns]
+    table = [
+        (name.replace("_", " "), *(filesize.decimal(part[name]) for part in parts))
+        for name in parts[0]
+    ]
+    there = ("there is", *[filesize.decimal(plan.room.there)] * len(parts))
+    heads = ("part", *(["at this length"] if lengths else []), "at most")
+    console.err.print(console.table("memory", heads, [*table, there], numbers=True))
+
+
+def predicted(plan: Plan[Any], lengths: Sequence[int] = ()) -> dict[str, int]:
+    """Bytes by part, and ``peak``; arguments as of `show`."""
+    from reasonkit.training import memory
+
+    assert plan.room is not None
+    return memory.parts(plan.room.needs(plan, plan.config, lengths))
+
+
+def beside(predicted: Mapping[str, int], measured: Mapping[str, int]) -> dict[str, Any]:
+    """What was predicted beside what was measured, as it stands in ``summary.json``."""
+    return {
+        "predicted_bytes": predicted["peak"],
+        "measured_bytes": measured["peak"],
+        "parts": {
+            name: {"predicted_bytes": predicted[name], "measured_bytes": measured[name]}
+            for name in predicted
+            if name != "peak"
+        },
+    }

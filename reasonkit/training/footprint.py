@@ -1,0 +1,162 @@
+"""Memory as it is: what there is for this process, what it holds, and the most of each phase.
+
+On a GPU that is its memory, as torch hands it out; elsewhere the process's resident set. Linux's
+limits on a group of processes count (cgroups, version 1 and 2), as in a container. Leaves out swap.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import torch
+
+GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+INTERVAL = 0.01
+"""Seconds between two looks at a resident set, for which there is no counter of its peak."""
+
+MMAP_THRESHOLD, LARGE = -3, 2**20
+"""``M_MMAP_THRESHOLD`` of malloc.h, and bytes: of tensors so large, new pages are little work."""
+
+TURNS, SCARCE = 8, 2
+"""What was freed is given back at so many turns of phases, and where a process holds more than this
+part of what there is."""
+
+
+def held(device: str) -> int:
+    """Bytes that this process holds on a device of this type."""
+    if device == "cuda":
+        return torch.cuda.memory_allocated()
+    return psutil.Process().memory_info().rss
+
+
+def available(device: str) -> int:
+    """Bytes that this process may hold in all: what it holds and what is free."""
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved()
+    free = [psutil.virtual_memory().available, *_free_in_groups()]
+    return held(device) + min(free)
+
+
+def _free_in_groups() -> Iterator[int]:
+    """What is left of the limit of each group of processes that this one is in."""
+    try:
+        lines = OWN_GROUPS.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, inside = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        root = GROUPS / controllers
+        names = ("memory.max", "memory.current", "inactive_file")
+        if controllers:
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        within = root / inside.lstrip("/")
+        # A container often sees its own group as the root.
+        for group in {within, *within.parents, root}:
+            if group == root or root in group.parents:
+                yield from _free_in(group, *names)
+
+
+def _free_in(group: Path, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
+    try:
+        most = (group / limit).read_text().strip()
+        used = int((group / usage).read_text())
+        counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return
+    if most != "max":
+        yield max(0, int(most) - used + int(counts.get(reclaimable, 0)))
+
+
+def give_back() -> None:
+    """Returns to the system what was freed.
+
+    glibc keeps freed memory under one that is in use, which updates and rollouts, whose tensors are
+    of other sizes, would each add to.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
+def keep_apart() -> None:
+    """Has tensors of `LARGE` bytes and more in memory of their own, which goes as they go.
+
+    Torch wants them aligned, and glibc before 2.38 doesn't find the place of a freed one again for
+    another of its size: an update of adapters held 1.8 times what was in use, and so 1.0 to 1.2.
+    """
+    if sys.platform == "linux" and (set_option := getattr(ctypes.CDLL(None), "mallopt", None)):
+        set_option(MMAP_THRESHOLD, LARGE)
+
+
+class Peaks:
+    """The most that was held in each phase, as bytes by its name; phases may be nested.
+
+    Attributes:
+        start: what was held before any.
+        most: the most of all.
+        bytes: of the phases that didn't begin with what another had freed.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.start = self.most = held(device)
+        self.bytes: dict[str, int] = {}
+        self._turns = 0
+        self._clean = True
+        self._phase: str | None = None
+
+    @contextmanager
+    def watched(self, phase: str) -> Iterator[None]:
+        """Looks at memory all the while; outside of `during` it is this phase."""
+        done = threading.Event()
+
+        def look() -> None:
+            while not done.wait(INTERVAL):
+                self._look()
+
+        thread = threading.Thread(target=look, daemon=True)
+        if self.device != "cuda":
+            thread.start()
+        try:
+            with self.during(phase):
+                yield
+        finally:
+            done.set()
+
+    @contextmanager
+    def during(self, phase: str) -> Iterator[None]:
+        """Counts what is held as that phase's."""
+        self._turn(before := self._phase, phase)
+        try:
+            yield
+        finally:
+            self._turn(phase, before)
+
+    def _turn(self, left: str | None, entered: str | None) -> None:
+        self._look()
+        self._phase = None
+        self._turns += 1
+        # It takes a tenth of the time of the smallest models, and is no use where there is room.
+        self._clean = self._turns <= TURNS or available(self.device) < SCARCE * held(self.device)
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        elif self._clean:
+            give_back()
+        self._phase = entered
+        self._look()
+
+    def _look(self) -> None:
+        if (phase := self._phase) is not None:
+            now = torch.cuda.max_memory_allocated() if self.device == "cuda" else held(self.device)
+            self.most = max(now, self.most)
+            if self._clean:
+                self.bytes[phase] = max(now, self.bytes.get(phase, 0))

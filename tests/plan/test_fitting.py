@@ -1,0 +1,109 @@
+"""What makes a run fit: the cheapest changes, in their order, and what can't be made to."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from reasonkit.config import Attention, GrpoConfig, Optimizer
+from reasonkit.errors import RefusedError
+from reasonkit.models import MODELS
+from reasonkit.models.resolving import ResolvedModel
+from reasonkit.plan import Plan, fitting, require_packages
+from reasonkit.plan.fitting import Room
+from reasonkit.tasks import Splits
+from reasonkit.training.memory import ModelShape
+
+ENTRY = MODELS["smollm2-135m-instruct"]
+SHAPE = ModelShape(134_515_008, 28_311_552, 30, 576, 576, 192, 49_152, kept=1_342_000)
+CONFIG = GrpoConfig(
+    device="cpu", micro_batch=64, prompts_per_step=8, group_size=8, max_completion_tokens=256,
+    validation_size=64, learning_rate=ENTRY.rl.learning_rate, kl_coefficient=0.0, fit=True, rows=64,
+)  # fmt: skip
+PLENTY = 10**12
+
+
+def planned(there: int, config: GrpoConfig = CONFIG) -> Plan[GrpoConfig]:
+    room = Room(SHAPE, process=500_000_000, there=there, prompt=64, shares=True)
+    source = ResolvedModel(ENTRY, "a/model")
+    return Plan(config, source, Splits([], [], []), [], room=room)
+
+
+def needs(config: GrpoConfig) -> int:
+    plan = planned(PLENTY)
+    assert plan.room
+    return plan.room.needs(plan, config, ()).total
+
+
+@pytest.fixture
+def bitsandbytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    there = bool(request.param)
+    for module in ("reasonkit.plan", "reasonkit.plan.fitting"):
+        monkeypatch.setattr(f"{module}.installed", lambda package: there)
+    return there
+
+
+WITH = pytest.mark.parametrize("bitsandbytes", [True], indirect=True)
+WITHOUT = pytest.mark.parametrize("bitsandbytes", [False], indirect=True)
+
+
+@WITH
+def test_each_change_comes_only_once_cheaper_ones_are_not_enough(bitsandbytes: bool) -> None:
+    for changes in ({}, {"micro_batch": 32}, {"micro_batch": 8}, {"micro_batch": 1}):
+        wanted = dataclasses.replace(CONFIG, **changes)
+        assert fitting._fitted(planned(needs(wanted))) == wanted
+    small = dataclasses.replace(CONFIG, micro_batch=1)
+    less = fitting._fitted(planned(needs(small) - 1))
+    assert less != small and not less.lora and less.optimizer == Optimizer.adamw
+    eight = dataclasses.replace(small, rows=1, optimizer=Optimizer.adamw_8bit)
+    assert not fitting._fitted(planned(needs(eight))).lora
+
+
+@WITH
+def test_what_turned_out_not_to_be_needed_is_left_as_it_was(bitsandbytes: bool) -> None:
+    smallest = dataclasses.replace(
+        CONFIG, micro_batch=1, gradient_checkpointing=True, optimizer=Optimizer.adamw_8bit, rows=1
+    )
+    room = needs(smallest) - 1
+    found = fitting._fitted(planned(room))
+    assert found.lora and found.learning_rate == ENTRY.rl.lora_learning_rate
+    assert found.optimizer == Optimizer.adamw and not found.load_in_4bit
+    alone = dataclasses.replace(found, micro_batch=CONFIG.micro_batch, rows=CONFIG.rows)
+    assert needs(alone) > room
+
+
+@WITHOUT
+def test_what_only_a_missing_package_would_make_fit_is_refused_by_its_name(
+    bitsandbytes: bool,
+) -> None:
+    config = dataclasses.replace(
+        CONFIG, micro_batch=1, gradient_checkpointing=True, lora=True, rows=1
+    )
+    quarter = needs(dataclasses.replace(config, load_in_4bit=True))
+    assert quarter < needs(config)
+    with pytest.raises(RefusedError, match=r"--load-in-4bit.*reasonkit\[quantized\]"):
+        fitting._fitted(planned(quarter))
+
+
+@WITH
+def test_what_nothing_makes_fit_is_refused_with_all_that_was_tried(bitsandbytes: bool) -> None:
+    with pytest.raises(RefusedError, match=r"--lora, .*--micro-batch 1 this still takes"):
+        fitting._fitted(planned(10**8))
+
+
+@WITHOUT
+@pytest.mark.parametrize(
+    ("config", "mend"),
+    [
+        (GrpoConfig(optimizer=Optimizer.adamw_8bit), r"--optimizer adamw_8bit: pip install"),
+        (GrpoConfig(load_in_4bit=True, lora=True), r"--load-in-4bit: pip install"),
+        (GrpoConfig(load_in_4bit=True), "add --lora"),
+        (GrpoConfig(attention=Attention.flash_attention_2), "pip install flash-attn"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_command_that_mends_it(
+    bitsandbytes: bool, config: GrpoConfig, mend: str
+) -> None:
+    with pytest.raises(RefusedError, match=mend):
+        require_packages(config)

@@ -1,0 +1,68 @@
+"""Memory as it is: limits of groups of processes, and the peak of each phase."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from reasonkit.training import footprint
+from reasonkit.training.footprint import Peaks, available, held
+
+MEGABYTE = 2**20
+PROCESS = Path("/proc/self/cgroup")
+
+
+def test_what_is_there_is_what_is_held_and_what_is_free() -> None:
+    assert held("cpu") < available("cpu") <= psutil.virtual_memory().total + held("cpu")
+
+
+SECOND = ("memory.max", "memory.current", "inactive_file")
+FIRST = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+@pytest.mark.parametrize(
+    ("line", "folder", "names"),
+    [
+        ("0::/box", "box", SECOND),
+        ("0::/box/inner", "box", SECOND),
+        ("4:memory:/box", "memory/box", FIRST),
+    ],
+)
+def test_the_limit_of_a_group_of_processes_counts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    folder: str,
+    names: tuple[str, str, str],
+) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    limit, usage, reclaimable = names
+    (tmp_path / folder / limit).write_text("900\n")
+    (tmp_path / folder / usage).write_text("700\n")
+    (tmp_path / folder / "memory.stat").write_text(f"anon 650\n{reclaimable} 50\n")
+    (tmp_path / "own").write_text(f"7:cpu:/\n{line}\n")
+    monkeypatch.setattr(footprint, "GROUPS", tmp_path)
+    monkeypatch.setattr(footprint, "OWN_GROUPS", tmp_path / "own")
+    assert available("cpu") - held("cpu") == pytest.approx(250, abs=20 * MEGABYTE)
+    (tmp_path / folder / limit).write_text("max\n" if names == SECOND else f"{2**62}\n")
+    assert available("cpu") > held("cpu") + 20 * MEGABYTE
+
+
+def test_each_phase_has_its_own_peak() -> None:
+    peaks = Peaks("cpu")
+    with peaks.watched("update"):
+        with peaks.during("rollout"):
+            small = torch.ones(20 * MEGABYTE // 4)
+            time.sleep(5 * footprint.INTERVAL)
+            del small
+        large = torch.ones(100 * MEGABYTE // 4)
+        time.sleep(5 * footprint.INTERVAL)
+        del large
+    grown = {phase: most - peaks.start for phase, most in peaks.bytes.items()}
+    assert 15 * MEGABYTE < grown["rollout"] < 60 * MEGABYTE
+    assert 90 * MEGABYTE < grown["update"] < 150 * MEGABYTE
+    assert peaks.most == peaks.bytes["update"]
