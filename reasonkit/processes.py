@@ -59,6 +59,17 @@ def share(items: Sequence[T]) -> Sequence[T]:
     return items[start:end]
 
 
+def held(device: str) -> int:
+    """Bytes that this process holds on a device of this type."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.memory_allocated()
+    import psutil
+
+    return psutil.Process().memory_info().rss
+
+
 def gathered(value: T) -> list[T]:
     """The values of all processes, by rank; each of them gets all."""
     if size() == 1:

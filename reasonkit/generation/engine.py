@@ -69,10 +69,12 @@ class TokenEngine(ABC):
 
     Attributes:
         name: as ``--engine`` has it.
+        own_bytes: that it holds of memory as long as it is open, beside the model.
         tokenizer: of the model, with a chat template.
     """
 
     name: str
+    own_bytes: int = 0
     tokenizer: PreTrainedTokenizerBase
 
     def gives_logprobs(self) -> bool:

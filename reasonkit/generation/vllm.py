@@ -25,6 +25,7 @@ from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import Named, Sampling, TokenEngine, seed_of
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
+from reasonkit.processes import held
 from reasonkit.types import Completion
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ USUAL = 8192
 
 LENT, OWN = 0.35, 0.85
 """Shares of a GPU's memory, beside a policy in training and alone."""
+
+LIBRARIES = 350_000_000
+"""Bytes of what it imports and sets up."""
 
 CACHE = 2**30
 """Bytes of a CPU's memory for keys and values, at least; vLLM counts in these."""
@@ -109,6 +113,19 @@ def _pack_again(model: torch.nn.Module) -> None:
         if hasattr(module, "cpu_linear") and cast("torch.Tensor", module.weight).numel():
             method: Any = module.quant_method
             method.process_weights_after_loading(module)
+
+
+def share(weights: int, config: CommonConfig, trains: bool) -> int:
+    """Bytes that vLLM takes for itself.
+
+    Args:
+        weights: bytes of those that it has a copy of.
+    """
+    if precision.device(config.device) == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[1] * (LENT if trains else OWN))
+    return weights + CACHE + LIBRARIES
 
 
 class VllmEngine(TokenEngine):
@@ -177,6 +194,8 @@ class VllmEngine(TokenEngine):
                 "enable_chunked_prefill": False,
                 "max_num_batched_tokens": self.longest,
             }
+        device = "cuda" if self.on_gpu else "cpu"
+        before = held(device)
         from vllm import LLM
 
         with _quiet():
@@ -193,6 +212,7 @@ class VllmEngine(TokenEngine):
                 **options,
             )
         VllmEngine._here = self
+        self.own_bytes = max(0, held(device) - before)
         if self._used is not None:
             self._load(*self._used)
         return self.llm

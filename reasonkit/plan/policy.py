@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reasonkit import console
+from reasonkit import console, processes
 from reasonkit.config import CommonConfig, Config, DType, EngineName
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import engine
@@ -41,9 +41,8 @@ def load(
         RefusedError: the engine that is asked for isn't there, or can't run this model.
     """
     from reasonkit.models import precision
-    from reasonkit.training import footprint
 
-    before = footprint.held(precision.device(plan.config.device))
+    before = processes.held(precision.device(plan.config.device))
     tokenizer = _tokenizer(plan)
     model = _weights(plan, tokenizer, dtype, None if trains else NOWHERE)
     config, why = engine.settle(plan.config, model.config, model.num_parameters())

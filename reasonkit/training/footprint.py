@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from reasonkit.processes import held
+
 GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 INTERVAL = 0.01
 """Seconds between two looks at a resident set, for which there is no counter of its peak."""
@@ -26,13 +28,6 @@ MMAP_THRESHOLD, LARGE = -3, 2**20
 TURNS, SCARCE = 8, 2
 """What was freed is given back at so many turns of phases, and where a process holds more than this
 part of what there is."""
-
-
-def held(device: str) -> int:
-    """Bytes that this process holds on a device of this type."""
-    if device == "cuda":
-        return torch.cuda.memory_allocated()
-    return psutil.Process().memory_info().rss
 
 
 def available(device: str) -> int:

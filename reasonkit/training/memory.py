@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from reasonkit.config import CommonConfig, TrainingConfig, UpdatesConfig
+from reasonkit.config import CommonConfig, EngineName, TrainingConfig, UpdatesConfig
+from reasonkit.generation import vllm
 from reasonkit.models import precision
 from reasonkit.training.footprint import Peaks
 from reasonkit.training.optimizers import BYTES
@@ -44,9 +45,10 @@ DRAWN = 4
 PROBE = 8
 """Tokens that a model reads, and twice as many, to ask what it keeps of one."""
 
-LIBRARIES = 180_000_000
+LIBRARIES = 350_000_000
 """Bytes of a process that come with its first update and rollout: TRL, kernels' work space, heap
-that is in pieces. Seen on Linux, torch 2.13, 2026-11-29: 110 to 220 MB."""
+that is in pieces. Seen on Linux, torch 2.13, 2026-11-29: 110 MB in runs of a few steps on one thread,
+450 in one of 30 on two."""
 
 NF4 = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
 """Bytes of a 4-bit weight, with scales in 8 bits for each 64 and scales of those."""
@@ -155,9 +157,13 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Bytes by part. GRPO has no critic (arXiv:2402.03300, section 4.1)."""
+    """Bytes by part; ``engine`` is one that has weights, keys and values of its own.
+
+    GRPO has no critic (arXiv:2402.03300, section 4.1).
+    """
 
     process: int
+    engine: int
     policy: int
     adapters: int
     optimiser: int
@@ -174,7 +180,8 @@ class MemoryPlan:
     @property
     def total(self) -> int:
         """The peak: sampling and updates take turns."""
-        states = self.process + self.policy + self.adapters + self.optimiser + self.reference
+        states = self.process + self.engine + self.policy + self.adapters
+        states += self.optimiser + self.reference
         return states + max(self.update, self.keys_and_values)
 
 
@@ -206,15 +213,17 @@ def plan(
     reference = 0
     if getattr(config, "kl_coefficient", None) and not adapted:
         reference = shape.parameters * number
+    own = config.engine == EngineName.vllm
     return MemoryPlan(
         process=process,
+        engine=vllm.share(shape.parameters * computed, config, updates) if own else 0,
         policy=policy,
         adapters=adapters,
         optimiser=optimiser,
         reference=reference + load.beside * number,
         gradients=gradients,
         activations=_activations(shape, config, load, computed) if updates else 0,
-        keys_and_values=load.rows * _row(shape, load.columns, computed),
+        keys_and_values=0 if own else load.rows * _row(shape, load.columns, computed),
     )
 
 
@@ -269,7 +278,12 @@ def parts(plan: MemoryPlan) -> dict[str, int]:
 
 
 def measured(
-    model: torch.nn.Module, optimizer: Any, other: Any, gradients: int, peaks: Peaks
+    model: torch.nn.Module,
+    optimizer: Any,
+    other: Any,
+    gradients: int,
+    engine: int,
+    peaks: Peaks,
 ) -> dict[str, int]:
     """Bytes by the names of a `MemoryPlan`, and their ``peak``.
 
@@ -279,6 +293,7 @@ def measured(
     Args:
         other: a reference model or a teacher; None if there is none.
         gradients: bytes of them.
+        engine: bytes that it holds of its own.
     """
     adapted = hasattr(model, "peft_config")
     adapters = _bytes(p for p in model.parameters() if p.requires_grad) if adapted else 0
@@ -289,7 +304,8 @@ def measured(
     start, phases = peaks.start, peaks.bytes
     sampling = max(phases.get("rollout", 0), phases.get("validation", 0))
     return {
-        "process": start - policy - adapters - reference,
+        "process": start - engine - policy - adapters - reference,
+        "engine": engine,
         "policy": policy,
         "adapters": adapters,
         "optimiser": optimiser,

@@ -180,6 +180,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                 self.optimizer,
                 getattr(self, "ref_model", None) or getattr(self, "teacher_model", None),
                 watch.gradients,
+                self.engine.own_bytes if hasattr(self, "engine") else 0,
                 watch.peaks,
             ),
         )
