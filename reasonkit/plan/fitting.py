@@ -158,13 +158,13 @@ def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int)
         RefusedError: with ``--fit``, nothing makes it fit.
     """
     from reasonkit.models import precision
-    from reasonkit.training import footprint, memory, scoring
+    from reasonkit.training import memory, peaks, scoring
 
     config, device = plan.config, model.device.type
     room = Room(
         shape=memory.shape_of(model, precision.products(config)),
         process=before + (memory.LIBRARIES if device == "cpu" else 0),
-        there=footprint.available(device) // (processes.local_size() if device == "cpu" else 1),
+        there=peaks.available(device) // (processes.local_size() if device == "cpu" else 1),
         prompt=prompt,
         shares=scoring.can_share(model, model),
     )

@@ -18,7 +18,7 @@ from reasonkit.interruption import Interruption
 from reasonkit.runs import Run
 from reasonkit.training import rollback
 from reasonkit.training.checkpoints import PREFIX
-from reasonkit.training.footprint import Peaks
+from reasonkit.training.peaks import Peaks
 
 if TYPE_CHECKING:
     from reasonkit.training.trainer import RunTrainer

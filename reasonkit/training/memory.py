@@ -25,8 +25,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from reasonkit.config import CommonConfig, EngineName, TrainingConfig, UpdatesConfig
 from reasonkit.generation import vllm
 from reasonkit.models import precision
-from reasonkit.training.footprint import Peaks
 from reasonkit.training.optimizers import BYTES
+from reasonkit.training.peaks import Peaks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -47,8 +47,8 @@ PROBE = 8
 
 LIBRARIES = 350_000_000
 """Bytes of a process that come with its first update and rollout: TRL, kernels' work space, heap
-that is in pieces. Seen on Linux, torch 2.13, 2026-11-29: 110 MB in runs of a few steps on one thread,
-450 in one of 30 on two."""
+that is in pieces. Seen on Linux, torch 2.13, 2026-11-29: 110 MB in runs of a few steps on one
+thread, 450 in one of 30 on two."""
 
 NF4 = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
 """Bytes of a 4-bit weight, with scales in 8 bits for each 64 and scales of those."""

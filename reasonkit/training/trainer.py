@@ -30,7 +30,7 @@ from reasonkit.models import precision
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, memory, optimizers, rollback, weights
 from reasonkit.training.callbacks import Counters, Watch, require_finite
-from reasonkit.training.footprint import Peaks, give_back, keep_apart
+from reasonkit.training.peaks import Peaks, give_back, keep_apart
 
 Config = TrainingConfig | VerifierConfig
 

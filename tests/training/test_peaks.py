@@ -9,8 +9,8 @@ import psutil
 import pytest
 import torch
 
-from reasonkit.training import footprint
-from reasonkit.training.footprint import Peaks, available, held
+from reasonkit.training import peaks
+from reasonkit.training.peaks import Peaks, available, held
 
 MEGABYTE = 2**20
 PROCESS = Path("/proc/self/cgroup")
@@ -45,8 +45,8 @@ def test_the_limit_of_a_group_of_processes_counts(
     (tmp_path / folder / usage).write_text("700\n")
     (tmp_path / folder / "memory.stat").write_text(f"anon 650\n{reclaimable} 50\n")
     (tmp_path / "own").write_text(f"7:cpu:/\n{line}\n")
-    monkeypatch.setattr(footprint, "GROUPS", tmp_path)
-    monkeypatch.setattr(footprint, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(peaks, "GROUPS", tmp_path)
+    monkeypatch.setattr(peaks, "OWN_GROUPS", tmp_path / "own")
     assert available("cpu") - held("cpu") == pytest.approx(250, abs=20 * MEGABYTE)
     (tmp_path / folder / limit).write_text("max\n" if names == SECOND else f"{2**62}\n")
     assert available("cpu") > held("cpu") + 20 * MEGABYTE
@@ -57,10 +57,10 @@ def test_each_phase_has_its_own_peak() -> None:
     with peaks.watched("update"):
         with peaks.during("rollout"):
             small = torch.ones(20 * MEGABYTE // 4)
-            time.sleep(5 * footprint.INTERVAL)
+            time.sleep(5 * peaks.INTERVAL)
             del small
         large = torch.ones(100 * MEGABYTE // 4)
-        time.sleep(5 * footprint.INTERVAL)
+        time.sleep(5 * peaks.INTERVAL)
         del large
     grown = {phase: most - peaks.start for phase, most in peaks.bytes.items()}
     assert 15 * MEGABYTE < grown["rollout"] < 60 * MEGABYTE
