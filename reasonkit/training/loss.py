@@ -29,6 +29,7 @@ from trl import GRPOTrainer
 from trl.models.utils import _ForwardRedirection
 from trl.trainer.utils import split_tensor_dict
 
+from reasonkit import processes
 from reasonkit.config import GrpoConfig
 from reasonkit.objectives import Importance, LossType, RatioLevel
 from reasonkit.training.importance import Mismatch
@@ -97,9 +98,11 @@ class Trainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]
         laid = {name: value[order] if value.ndim else value for name, value in whole.items()}
         laid["counts"] = counts[order]
         laid["completion_mask"] = laid["completion_mask"] * counts[order][:, None]
-        for rows in laid["counts"].split(self.args.per_device_train_batch_size):
-            # Each process computes something in each: they wait for each other's gradients.
-            rows[-1] |= ~rows.any()
+        batches = laid["counts"].split(self.args.per_device_train_batch_size)
+        # Processes add up gradients and gather what they log of each: they compute as many rows.
+        sizes = processes.gathered([max(1, int(rows.sum())) for rows in batches])
+        for rows, *size in zip(batches, *sizes, strict=True):
+            rows[: max(size)] = True
         laid["usual_tokens"] = laid["completion_mask"].sum() / len(micro_batches)
         return split_tensor_dict(laid, len(micro_batches))  # type: ignore[no-any-return]
 

@@ -27,6 +27,7 @@ from trl import SFTConfig, SFTTrainer
 
 from reasonkit import runs
 from reasonkit.config import DistillConfig
+from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.tasks import recorded
@@ -73,7 +74,7 @@ def ours(
     def train() -> None:
         sft.train(
             model,
-            tokenizer,
+            LocalEngine(model, tokenizer),
             rows,
             config,
             run,

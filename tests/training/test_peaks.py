@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reasonkit.training import peaks
-from reasonkit.training.peaks import Peaks, available, held
+from reasonkit.training.peaks import Peaks, available, give_back, held
 
 MEGABYTE = 2**20
 PROCESS = Path("/proc/self/cgroup")
@@ -53,6 +53,7 @@ def test_the_limit_of_a_group_of_processes_counts(
 
 
 def test_each_phase_has_its_own_peak() -> None:
+    give_back()
     peaks = Peaks("cpu")
     with peaks.watched("update"):
         with peaks.during("rollout"):

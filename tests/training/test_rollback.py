@@ -54,8 +54,9 @@ def by_grpo(run: runs.Run, **more: Any) -> object:
         **OBJECTIVE, **COMMON,
     )  # fmt: skip
     rewards = parse(["format=1"])
+    model = load_model(SHIPPED, "cpu", "float32")
     return grpo.train(
-        load_model(SHIPPED, "cpu", "float32"), TOKENIZER, EXAMPLES, [], replace(settled, **more),
+        model, LocalEngine(model, TOKENIZER, trains=True), EXAMPLES, [], replace(settled, **more),
         Guard(rewards, 9.0), run, (), lambda step, engine: LOOKS, lambda record, seen: None,
         lambda step, sign: None,
     )  # fmt: skip
@@ -65,8 +66,9 @@ def by_sft(run: runs.Run, **more: Any) -> object:
     config = DistillConfig(epochs=4, batch_tokens=256, micro_batch_tokens=256, **COMMON)
     traces = [Trace(e, Completion(f"<think>{e.answer}</think>", (), "stop")) for e in EXAMPLES]
     rows = [row for row in encode(TOKENIZER, traces) if row is not None]
+    model = load_model(SHIPPED, "cpu", "float32")
     return sft.train(
-        load_model(SHIPPED, "cpu", "float32"), TOKENIZER, rows, replace(config, **more), run, (),
+        model, LocalEngine(model, TOKENIZER), rows, replace(config, **more), run, (),
         lambda epoch, engine: LOOKS, lambda record: None,
     )  # fmt: skip
 
@@ -75,7 +77,7 @@ def by_on_policy(run: runs.Run, **more: Any) -> object:
     config = DistillConfig(epochs=2, batch_tokens=32, micro_batch_tokens=16, **COMMON)
     student, teacher = (load_model(SHIPPED, "cpu", "float32") for _ in range(2))
     return on_policy.train(
-        student, teacher, TOKENIZER, EXAMPLES, replace(config, **more), run, (),
+        student, teacher, LocalEngine(student, TOKENIZER), EXAMPLES, replace(config, **more), run, (),
         lambda epoch, engine: LOOKS, lambda record: None,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
@@ -142,7 +143,9 @@ def test_shared_prompts_under_autocast_are_the_plain_pass_within_its_rounding() 
     add_fused_lm_head(model, outputs=("log_probs", "entropy"))
     ids, mask, keep = rollout([("whatisthesumof", 5 + i) for i in range(6)])
     exact = score(model, ids, mask, keep, nullcontext())[0]
+    AcceleratorState._reset_state(reset_partial_state=True)
     wrapped = Accelerator(cpu=True, mixed_precision="bf16").prepare(model)
+    AcceleratorState._reset_state(reset_partial_state=True)
     assert can_share(wrapped, model)
 
     def plain(ids: Tensor, mask: Tensor, keep: int) -> tuple[Tensor, Tensor | None]:

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from reasonkit import runs
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
+from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.training import sft
@@ -90,7 +91,14 @@ def trained(folder: Path) -> tuple[list[dict], dict[str, torch.Tensor]]:
     looks = {"validation": 0.5, "validation_low": 0.4, "validation_high": 0.6}
     own = rows(tokenizer)
     tuned = sft.train(
-        model, tokenizer, own, CONFIG, run, (), lambda epoch, engine: looks, lambda record: None
+        model,
+        LocalEngine(model, tokenizer),
+        own,
+        CONFIG,
+        run,
+        (),
+        lambda epoch, engine: looks,
+        lambda record: None,
     )
     return list(run.metrics()), tuned.policy.state_dict()
 
