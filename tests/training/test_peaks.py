@@ -54,16 +54,16 @@ def test_the_limit_of_a_group_of_processes_counts(
 
 def test_each_phase_has_its_own_peak() -> None:
     give_back()
-    peaks = Peaks("cpu")
-    with peaks.watched("update"):
-        with peaks.during("rollout"):
+    seen = Peaks("cpu")
+    with seen.watched("update"):
+        with seen.during("rollout"):
             small = torch.ones(20 * MEGABYTE // 4)
             time.sleep(5 * peaks.INTERVAL)
             del small
         large = torch.ones(100 * MEGABYTE // 4)
         time.sleep(5 * peaks.INTERVAL)
         del large
-    grown = {phase: most - peaks.start for phase, most in peaks.bytes.items()}
+    grown = {phase: most - seen.start for phase, most in seen.bytes.items()}
     assert 15 * MEGABYTE < grown["rollout"] < 60 * MEGABYTE
     assert 90 * MEGABYTE < grown["update"] < 150 * MEGABYTE
-    assert peaks.most == peaks.bytes["update"]
+    assert seen.most == seen.bytes["update"]

@@ -77,8 +77,8 @@ def by_on_policy(run: runs.Run, **more: Any) -> object:
     config = DistillConfig(epochs=2, batch_tokens=32, micro_batch_tokens=16, **COMMON)
     student, teacher = (load_model(SHIPPED, "cpu", "float32") for _ in range(2))
     return on_policy.train(
-        student, teacher, LocalEngine(student, TOKENIZER), EXAMPLES, replace(config, **more), run, (),
-        lambda epoch, engine: LOOKS, lambda record: None,
+        student, teacher, LocalEngine(student, TOKENIZER), EXAMPLES, replace(config, **more), run,
+        (), lambda epoch, engine: LOOKS, lambda record: None,
     )  # fmt: skip
 
 
