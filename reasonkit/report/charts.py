@@ -38,6 +38,9 @@ MISMATCH = {
     "share of weights beyond the bound": {"mismatch/truncated": ""},
 }
 GAP = "What the engine that sampled says of a token, beside what the policy that is updated says."
+LEFT, RIGHT, TOP, BOTTOM, BESIDE, BETWEEN = 0.5, 0.1, 0.3, 0.5, 0.65, 0.8
+"""Inches around panels and between them."""
+
 RECHECKING = (
     "Of the sampled completions. One re-checks if, before the last mention of its answer and after "
     "it has begun, it says one of a fixed list of phrases such as “wait”, “let me check” or "
@@ -61,6 +64,7 @@ class Panel(NamedTuple):
     names: Mapping[str, str]
     share: bool = False
     x: str = "step"
+    log: bool = False
 
 
 def of_training(records: Sequence[Record]) -> list[Chart]:
@@ -92,7 +96,10 @@ def of_training(records: Sequence[Record]) -> list[Chart]:
         _curves("Health", [Panel(title, steps, {n: ""}) for n, title in HEALTH.items()]),
     ]
     if "mismatch/mean" in last:
-        gap = [Panel(title, steps, names) for title, names in MISMATCH.items()]
+        gap = [
+            Panel(title, steps, names, share=len(names) == 1, log=len(names) > 1)
+            for title, names in MISMATCH.items()
+        ]
         made.append(_curves("Sampler and policy", gap, note=GAP))
     return made
 
@@ -134,7 +141,8 @@ def _validation(
 
 def _curves(title: str, panels: Sequence[Panel], columns: int = 3, note: str = "") -> Chart:
     lines = math.ceil(len(panels) / columns)
-    figure, places = canvas(1.6 + 1.5 * lines, lines, columns)
+    figure, places = canvas(1.6 + 1.5 * lines, lines, columns, layout=None)
+    _space(figure, lines, columns)
     for place, panel in zip(places, panels, strict=True):
         for i, (name, label) in enumerate(panel.names.items()):
             known = [record for record in panel.records if record.get(name) is not None]
@@ -149,8 +157,25 @@ def _curves(title: str, panels: Sequence[Panel], columns: int = 3, note: str = "
                 smooth.append(SMOOTH * smooth[-1] + (1 - SMOOTH) * value if smooth else value)
             place.plot(x, values, color=colour, alpha=0.25, linewidth=1)
             place.plot(x, smooth, color=colour, linewidth=1.6, label=label)
+        if panel.log:
+            place.set_yscale("log")
         finish(place, panel.title, panel.x, panel.share, legend=len(panel.names) > 1)
     return chart(title, figure, note)
+
+
+def _space(figure: Figure, lines: int, columns: int) -> None:
+    """Room for the labels of panels that are all alike: to measure it takes as long as to draw."""
+    width, height = figure.get_size_inches()
+    wide = (width - LEFT - RIGHT - (columns - 1) * BESIDE) / columns
+    high = (height - TOP - BOTTOM - (lines - 1) * BETWEEN) / lines
+    figure.subplots_adjust(
+        left=LEFT / width,
+        right=1 - RIGHT / width,
+        top=1 - TOP / height,
+        bottom=BOTTOM / height,
+        wspace=BESIDE / wide,
+        hspace=BETWEEN / high,
+    )
 
 
 def _advantages(steps: Sequence[Record]) -> Chart:
@@ -250,10 +275,14 @@ def _difficulty(rows: Sequence[Record]) -> Chart:
 
 
 def canvas(
-    height: float, lines: int = 1, columns: int = 1, **how: Any
+    height: float,
+    lines: int = 1,
+    columns: int = 1,
+    layout: str | None = "constrained",
+    **how: Any,
 ) -> tuple[Figure, list[Axes]]:
     """A figure of so many inches with its axes, line by line."""
-    figure = Figure(figsize=(10, height), layout="constrained")
+    figure = Figure(figsize=(10, height), layout=layout)
     return figure, list(figure.subplots(lines, columns, squeeze=False, **how).flat)
 
 
