@@ -141,7 +141,7 @@ def _validation(
 
 def _curves(title: str, panels: Sequence[Panel], columns: int = 3, note: str = "") -> Chart:
     lines = math.ceil(len(panels) / columns)
-    figure, places = canvas(1.6 + 1.5 * lines, lines, columns, layout=None)
+    figure, places = canvas(1.6 + 1.5 * lines, lines, columns, alike=True)
     _space(figure, lines, columns)
     for place, panel in zip(places, panels, strict=True):
         for i, (name, label) in enumerate(panel.names.items()):
@@ -278,11 +278,11 @@ def canvas(
     height: float,
     lines: int = 1,
     columns: int = 1,
-    layout: str | None = "constrained",
+    alike: bool = False,
     **how: Any,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of so many inches with its axes, line by line."""
-    figure = Figure(figsize=(10, height), layout=layout)
+    """A figure of so many inches with its axes, line by line; `_space` lays out those alike."""
+    figure = Figure(figsize=(10, height), layout=None if alike else "constrained")
     return figure, list(figure.subplots(lines, columns, squeeze=False, **how).flat)
 
 
