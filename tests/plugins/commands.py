@@ -79,22 +79,41 @@ class Launched:
             return Outcome(self._number(), *(path.read_text() for path in self._streams))
 
 
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the workers of one session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def start_server(path: Path) -> None:
+    """Starts what commands are forks of; it ends once nobody is connected any more."""
+    path.unlink(missing_ok=True)
+    program = Path(__file__).with_name("fork_server.py")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        subprocess.Popen(
+            [sys.executable, "-P", program, str(listening.fileno())],
+            pass_fds=[listening.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+
 @pytest.fixture(scope="session")
 def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Launched]]:
     """Starts ``python -m reasonkit ARGV``, as a fork of a process that has loaded torch.
 
     ARGV may be ``-c CODE ARGUMENT…`` too, as python's own.
     """
-    ours, theirs = socket.socketpair()
-    program = Path(__file__).with_name("fork_server.py")
-    with ours, theirs:
-        server = subprocess.Popen(
-            [sys.executable, "-P", program, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        theirs.close()
+    folder = shared(tmp_path_factory)
+    with socket.socket(socket.AF_UNIX) as ours:
+        with FileLock(folder / "forks.lock"):
+            try:
+                ours.connect(str(folder / "forks"))
+            except OSError:
+                start_server(folder / "forks")
+                ours.connect(str(folder / "forks"))
 
         def start(*argv: object, cwd: Path | None = None, **env: str) -> Launched:
             return Launched(
@@ -106,7 +125,6 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., L
             )
 
         yield start
-    server.wait()
 
 
 @pytest.fixture(scope="session")
@@ -115,8 +133,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     Workers of one session share it.
     """
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    base = shared(tmp_path_factory)
 
     def once(key: object, fill: Callable[[Path], None]) -> Path:
         folder = base / "once" / hashlib.sha256(repr(key).encode()).hexdigest()[:12]

@@ -5,8 +5,9 @@ Loading torch, transformers and TRL costs several times what a small run costs. 
 an environment, an exit code and a death of its own. Nothing but the questions that most commands
 begin with is computed before a fork, and torch does nothing, so no thread is lost in it.
 
-The socket that is its argument hands it, for each command, standard output, standard error and a
-socket: on that one a line of JSON comes, and the pid and then the exit code go.
+It listens on the socket that is its argument. A connection hands it, for each command, standard
+output, standard error and a socket: on that one a line of JSON comes, and the pid and then the exit
+code go.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import struct
@@ -109,30 +111,45 @@ class Forking(subprocess.Popen):
         super().__init__(args, *others, **options)
 
 
-def serve(control: socket.socket) -> None:
-    """Starts what it is asked to until nobody can ask any more; what runs then is killed."""
-    children = []
-    while (received := socket.recv_fds(control, 1, 3))[0]:
-        out, err, told = received[1]
-        connection = socket.socket(fileno=told)
-        request = json.loads(connection.makefile().readline())
-        argv = request["argv"]
-        child = subprocess.Popen(
-            [sys.executable, *(argv if argv[0] == "-c" else ["-m", "reasonkit", *argv])],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            cwd=request["cwd"],
-            env=request["env"],
-        )
-        os.close(out)
-        os.close(err)
-        connection.sendall(NUMBER.pack(child.pid))
-        children.append(child)
-        threading.Thread(target=tell, args=[child, connection], daemon=True).start()
-    for child in children:
-        child.kill()
+def serve(listening: socket.socket) -> None:
+    """Starts what it is asked to until nobody is connected any more.
+
+    What those who leave have started and is still running is killed.
+    """
+    asking: dict[socket.socket, list[subprocess.Popen]] = {listening.accept()[0]: []}
+    while asking:
+        for one in select.select([listening, *asking], [], [])[0]:
+            if one is listening:
+                asking[listening.accept()[0]] = []
+                continue
+            asked, descriptors, *_ = socket.recv_fds(one, 1, 3)
+            if asked:
+                asking[one].append(start(*descriptors))
+                continue
+            for child in asking.pop(one):
+                child.kill()
+            one.close()
     os._exit(0)
+
+
+def start(out: int, err: int, told: int) -> subprocess.Popen:
+    """Starts what is asked for on a socket."""
+    connection = socket.socket(fileno=told)
+    request = json.loads(connection.makefile().readline())
+    argv = request["argv"]
+    child = subprocess.Popen(
+        [sys.executable, *(argv if argv[0] == "-c" else ["-m", "reasonkit", *argv])],
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        cwd=request["cwd"],
+        env=request["env"],
+    )
+    os.close(out)
+    os.close(err)
+    connection.sendall(NUMBER.pack(child.pid))
+    threading.Thread(target=tell, args=[child, connection], daemon=True).start()
+    return child
 
 
 def tell(child: subprocess.Popen, connection: socket.socket) -> None:
