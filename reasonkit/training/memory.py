@@ -256,7 +256,8 @@ def rows_that_fit(
     empty = plan(shape, config, replace(load, rows=0), source=source)
     left = room - (empty.total - empty.update)
     one = plan(shape, config, replace(load, rows=1), source=source).keys_and_values
-    return max(0, left // one)
+    # What samples may have a place of its own for them.
+    return max(0, left // one) if one else load.rows
 
 
 def lora_parameters(shape: ModelShape, rank: int) -> int:

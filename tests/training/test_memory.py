@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
-from reasonkit.config import DType, GrpoConfig, Optimizer
+from reasonkit.config import DType, EngineName, GrpoConfig, Optimizer
+from reasonkit.generation.vllm import CACHE, LIBRARIES
 from reasonkit.training.memory import (
     FLOAT32,
     TILES,
@@ -49,6 +50,13 @@ def test_the_keys_and_values_of_llama_3_take_128_kib_a_token_in_16_bits() -> Non
     config = replace(CPU, dtype=DType.bfloat16, lora=True)
     more = plan(LLAMA_8B, config, replace(LOAD, columns=101)).keys_and_values
     assert more - plan(LLAMA_8B, config, LOAD).keys_and_values == 3 * 128 * 1024
+
+
+def test_an_engine_with_a_place_of_its_own_takes_weights_and_all_keys_and_values_into_it() -> None:
+    made = plan(LLAMA_8B, replace(CPU, engine=EngineName.vllm), LOAD)
+    assert made.keys_and_values == 0
+    assert made.engine == 4 * LLAMA_8B.parameters + CACHE + LIBRARIES
+    assert rows_that_fit(LLAMA_8B, replace(CPU, engine=EngineName.vllm), LOAD, 0) == LOAD.rows
 
 
 def test_sampling_and_updates_take_turns_at_what_is_left_beside_the_states() -> None:
