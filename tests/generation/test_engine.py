@@ -38,6 +38,14 @@ def test_a_cpu_takes_our_own_sampler_and_says_so() -> None:
 
 
 @without_vllm
+def test_a_gpu_falls_back_to_our_sampler_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reasonkit.models.precision.device", lambda name: "cuda")
+    config, why = settle(GrpoConfig(), QWEN3, 2_000_000)
+    assert config.engine == EngineName.local
+    assert why.startswith("2M parameters on cuda; vllm is not installed")
+
+
+@without_vllm
 def test_vllm_that_is_not_there_is_refused_with_how_to_get_it(reasonkit: Callable) -> None:
     ended = reasonkit("grpo", "--engine", "vllm", "--dry-run")
     assert ended.code == 2

