@@ -101,10 +101,12 @@ def main(
     model: str,
     task: str,
     reward: str,
+    prompts_per_step: int | None,
 ) -> None:
     """Trains."""
     folder.mkdir(parents=True)
     source, rl = resolve(model).source, entry_for(model).rl
+    rows = (prompts_per_step or rl.prompts_per_step) * rl.group_size
     tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
     policy = AutoModelForCausalLM.from_pretrained(source, dtype="float32")
     examples = load(task).train
@@ -124,7 +126,7 @@ def main(
             output_dir=str(folder / "trainer"),
             max_steps=steps,
             per_device_train_batch_size=rl.micro_batch,
-            gradient_accumulation_steps=rl.prompts_per_step * rl.group_size // rl.micro_batch,
+            gradient_accumulation_steps=rows // rl.micro_batch,
             num_generations=rl.group_size,
             max_completion_length=rl.max_completion_tokens,
             reward_weights=weights,
@@ -156,4 +158,5 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="abacus")
     parser.add_argument("--task", default="arithmetic")
     parser.add_argument("--reward", choices=REWARDS, default="task")
+    parser.add_argument("--prompts-per-step", type=int)
     main(**vars(parser.parse_args()))

@@ -70,10 +70,20 @@ def shown(parts: Iterable[dict[str, Any]]) -> str:
     return f"{', '.join(cells)}, {max(part['peak'] for part in parts) / 2**30:.2f} GiB"
 
 
-def main(folder: Path, model: str, task: str, steps: int, rounds: int, reward: list[str]) -> None:
-    """Measures by turns; what is there already isn't repeated."""
+def main(
+    folder: Path,
+    model: str,
+    task: str,
+    steps: int,
+    rounds: int,
+    reward: list[str],
+    prompts_per_step: int | None,
+) -> None:
+    """Measures by turns."""
+    rl = entry_for(model).rl
     flags = ["--model", model, "--task", task, "--steps", steps]
-    flags += ["--learning-rate", entry_for(model).rl.learning_rate]
+    flags += ["--learning-rate", rl.learning_rate]
+    flags += ["--prompts-per-step", prompts_per_step or rl.prompts_per_step]
     folder.mkdir(parents=True, exist_ok=True)
     for kind in reward:
         seen: dict[str, list[dict[str, Any]]] = {"plain TRL": [], "reasonkit": []}
@@ -95,4 +105,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--reward", nargs="+", choices=REWARDS, default=list(REWARDS))
+    parser.add_argument("--prompts-per-step", type=int, help="(default: of the model's entry)")
     main(**vars(parser.parse_args()))
