@@ -1,7 +1,7 @@
 """Times engines beside each other on a real model, with the same prompts, lengths and weights.
 
 Ours, vLLM, transformers' ``generate`` and llama.cpp's server draw so many completions a prompt by
-turns, on two threads, each in a process of its own that waits meanwhile; no token ends a
+turns, on ``OMP_NUM_THREADS`` threads or two, each in a process of its own that waits meanwhile; no token ends a
 completion, so that all count the same. Prints tokens a second, medians with their range, and writes
 them as JSON. vLLM is run by an interpreter that has it, and llama.cpp is the binary given; what
 isn't given is left out::
@@ -43,6 +43,7 @@ from reasonkit.tasks import load
 CASES = {"8 x 8 to 64": (8, 8, 64), "8 x 8 to 256": (8, 8, 256), "1 x 1 to 64": (1, 1, 64)}
 """Prompts, completions of each, and their tokens."""
 
+THREADS = os.environ.get("OMP_NUM_THREADS", "2")
 PORT = 18_431
 WAIT = 120.0
 """Seconds for a server to come up."""
@@ -81,7 +82,21 @@ def by_vllm(model: Subject, dtype: str) -> Draw:
 
 def by_llama(model: Subject, file: Path, binary: Path) -> Draw:
     """llama.cpp's server, with a slot a completion; prompts are read once where its cache holds."""
-    command = [binary, "-m", file, "-t", 2, "-tb", 2, "-np", 64, "-c", 64 * 384, "--port", PORT]
+    command = [
+        binary,
+        "-m",
+        file,
+        "-t",
+        THREADS,
+        "-tb",
+        THREADS,
+        "-np",
+        64,
+        "-c",
+        64 * 384,
+        "--port",
+        PORT,
+    ]
     server = subprocess.Popen(
         list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -142,7 +157,6 @@ def engine_of(name: str, model: Subject, place: str) -> Draw:
 
 def serve(name: str, model: str, place: str) -> None:
     """A child: answers each case that it reads with tokens and seconds."""
-    torch.set_num_threads(2)
     draw = engine_of(name, subject(model), place)
     draw(1, 1, 3, 0)
     draw(8, 8, 6, 0)
@@ -207,7 +221,7 @@ def merges(tokenizer: Any) -> list[Any]:
 def start(name: str, model: str, place: str, python: str) -> subprocess.Popen[str]:
     """A child that is ready."""
     command = [python, __file__, "--serve", name, "--model", model, "--place", place]
-    env = os.environ | {"OMP_NUM_THREADS": "2"}
+    env = os.environ | {"OMP_NUM_THREADS": THREADS}
     pipe = subprocess.PIPE
     child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env)
     assert child.stdout

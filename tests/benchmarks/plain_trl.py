@@ -80,12 +80,13 @@ class Clock(TrainerCallback):
         if state.global_step % self.every:
             return
         self.seconds += time.perf_counter() - self.since
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         passed["model"].save_pretrained(self.folder / f"step-{state.global_step}")
         record = {
             "step": state.global_step,
             "seconds": self.seconds,
             "rollout_seconds": self.trainer.rollout_seconds,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_memory_bytes": peak,
         }
         with (self.folder / "clock.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
