@@ -1,10 +1,10 @@
 """Times engines beside each other on a real model, with the same prompts, lengths and weights.
 
 Ours, vLLM, transformers' ``generate`` and llama.cpp's server draw so many completions a prompt by
-turns, on ``OMP_NUM_THREADS`` threads or two, each in a process of its own that waits meanwhile; no token ends a
-completion, so that all count the same. Prints tokens a second, medians with their range, and writes
-them as JSON. vLLM is run by an interpreter that has it, and llama.cpp is the binary given; what
-isn't given is left out::
+turns, on ``OMP_NUM_THREADS`` threads or two, each in a process of its own that waits meanwhile; no
+token ends a completion, so that all count the same. Prints tokens a second, medians with their
+range, and writes them as JSON. vLLM is run by an interpreter that has it, and llama.cpp is the
+binary given; what isn't given is left out::
 
     python tests/benchmarks/engines.py --vllm PYTHON --llama-server BINARY --output engines.json
 
