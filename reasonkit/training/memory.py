@@ -7,7 +7,7 @@ reference model is the policy with its adapters off.
 
 What a layer keeps for the backward pass is not derived but asked for: the loaded model reads a few
 tokens, and what autograd has saved is counted, in whatever format and attention the run has. Logits
-never stand in memory as a whole: TRL scores tiles of `TILE_TOKENS` × `TILE_WORDS`, some of which
+never stand in memory as a whole: TRL scores tiles of `TILE_TOKENS` × `tile_words`, some of which
 are in work at a time (`TILES`).
 
 Sampling and updates take turns, and torch gives back what one held before the other: the peak is
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 FLOAT32 = 4
-TILE_TOKENS, TILE_WORDS = 4096, 32_768
-"""TRL's ``TOKEN_CHUNK_SIZE`` and ``_CHUNKED_LOGPROB_CHUNK_SIZE``."""
+TILE_TOKENS = 4096
+"""TRL's ``TOKEN_CHUNK_SIZE``."""
 
 TILES = 8
 """Tiles of float32 in TRL's ``_backward_tile`` at its widest line, without Triton: logits, their
@@ -52,6 +52,15 @@ thread, 450 in one of 30 on two."""
 
 NF4 = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
 """Bytes of a 4-bit weight, with scales in 8 bits for each 64 and scales of those."""
+
+
+def tile_words(device: str) -> int:
+    """Of the vocabulary that are scored together, TRL's ``_CHUNKED_LOGPROB_CHUNK_SIZE``.
+
+    On a CPU so few that a tile of a micro-batch stays in its cache, and in memory that was in use
+    before: new pages for TRL's own 32,768 took as long as all the passes over them.
+    """
+    return 1024 if device == "cpu" else 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +243,8 @@ def _activations(shape: ModelShape, config: CommonConfig, load: Load, number: in
         # The input of each layer, and the inside of the one that is being computed again.
         inside = tokens * shape.kept // (max(1, shape.layers) * load.passes)
         kept = tokens * shape.hidden * shape.layers * number + inside
-    tile = min(load.scored, TILE_TOKENS) * min(shape.vocab, TILE_WORDS) * FLOAT32 * TILES
+    words = min(shape.vocab, tile_words(precision.device(config.device)))
+    tile = min(load.scored, TILE_TOKENS) * words * FLOAT32 * TILES
     learned = not getattr(config, "lora", False)
     head = shape.vocab * shape.hidden * FLOAT32 * min(2, load.passes) if learned else 0
     return kept + shape.once + tile + head

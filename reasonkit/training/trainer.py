@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 import transformers
+import trl.trainer.utils
 from transformers import PreTrainedModel, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 
@@ -120,6 +121,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             # TRL puts adapters on weights of 4 bits into bfloat16.
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
+        trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = memory.tile_words(self.args.device.type)
         keep_apart()
         give_back()
         watch.peaks = Peaks(self.args.device.type)

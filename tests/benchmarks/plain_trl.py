@@ -1,7 +1,8 @@
-"""GRPO on arithmetic as one writes it with TRL alone: what `reasonkit grpo` is timed against.
+"""GRPO as one writes it with TRL alone: what `reasonkit grpo` is timed against.
 
 The same model, data, rewards and settings, TRL's own generation and update. Every ``--save-every``
-steps the policy and the seconds of training until then go to the folder; saving is off the clock::
+steps the policy and the seconds of training until then, those of rollouts apart, go to the folder;
+saving is off the clock::
 
     python tests/benchmarks/plain_trl.py FOLDER --seed 0 --learning-rate 5e-4
 """
@@ -21,6 +22,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from reasonkit.answers import answers_match, extract_answer
 from reasonkit.answers.reading import is_well_formed
+from reasonkit.models import entry_for
 from reasonkit.models.resolving import resolve
 from reasonkit.tasks import load
 
@@ -38,11 +40,37 @@ def reward_format(completions: list[str], **_: Any) -> list[float]:
     return [float(is_well_formed(text)) for text in completions]
 
 
+def reward_letters(completions: list[Any], **_: Any) -> list[float]:
+    """Counts a letter, which spreads the rewards of all groups; takes text and messages."""
+    texts = (text if isinstance(text, str) else text[0]["content"] for text in completions)
+    return [float(text.count("e")) for text in texts]
+
+
+reward_letters.needs_answer = False  # type: ignore[attr-defined]
+
+REWARDS = {
+    "task": ([reward_answer, reward_format], [1.0, 0.2]),
+    "letters": ([reward_letters], [1.0]),
+}
+
+
+class Timed(GRPOTrainer):  # type: ignore[misc]
+    """Counts the seconds of rollouts, rewards included."""
+
+    rollout_seconds = 0.0
+
+    def _generate_and_score_completions(self, *inputs: Any) -> Any:
+        started = time.perf_counter()
+        made = super()._generate_and_score_completions(*inputs)
+        self.rollout_seconds += time.perf_counter() - started
+        return made
+
+
 class Clock(TrainerCallback):
     """Saves the policy with the seconds of training so far, off the clock."""
 
-    def __init__(self, folder: Path, every: int) -> None:
-        self.folder, self.every = folder, every
+    def __init__(self, folder: Path, every: int, trainer: Timed) -> None:
+        self.folder, self.every, self.trainer = folder, every, trainer
         self.seconds = 0.0
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
@@ -52,43 +80,57 @@ class Clock(TrainerCallback):
         if state.global_step % self.every:
             return
         self.seconds += time.perf_counter() - self.since
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         passed["model"].save_pretrained(self.folder / f"step-{state.global_step}")
         record = {
             "step": state.global_step,
             "seconds": self.seconds,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "rollout_seconds": self.trainer.rollout_seconds,
+            "peak_memory_bytes": peak,
         }
         with (self.folder / "clock.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
         self.since = time.perf_counter()
 
 
-def main(folder: Path, seed: int, steps: int, learning_rate: float, save_every: int) -> None:
+def main(
+    folder: Path,
+    seed: int,
+    steps: int,
+    learning_rate: float,
+    save_every: int,
+    model: str,
+    task: str,
+    reward: str,
+    prompts_per_step: int | None,
+) -> None:
     """Trains."""
     folder.mkdir(parents=True)
-    source = resolve("abacus").source
+    source, rl = resolve(model).source, entry_for(model).rl
+    rows = (prompts_per_step or rl.prompts_per_step) * rl.group_size
     tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(source, dtype="float32")
-    examples = load("arithmetic").train
+    policy = AutoModelForCausalLM.from_pretrained(source, dtype="float32")
+    examples = load(task).train
     # Given messages instead of text, TRL takes the thought out of what the rewards see.
     prompts = [
         tokenizer.apply_chat_template(e.messages, tokenize=False, add_generation_prompt=True)
         for e in examples
     ]
     dataset = Dataset.from_dict({"prompt": prompts, "answer": [e.answer for e in examples]})
-    trainer = GRPOTrainer(
-        model=model,
+    functions, weights = REWARDS[reward]
+    trainer = Timed(
+        model=policy,
         processing_class=tokenizer,
         train_dataset=dataset,
-        reward_funcs=[reward_answer, reward_format],
+        reward_funcs=functions,
         args=GRPOConfig(
             output_dir=str(folder / "trainer"),
             max_steps=steps,
-            per_device_train_batch_size=64,
-            gradient_accumulation_steps=2,
-            num_generations=8,
-            max_completion_length=160,
-            reward_weights=[1.0, 0.2],
+            per_device_train_batch_size=rl.micro_batch,
+            gradient_accumulation_steps=rows // rl.micro_batch,
+            num_generations=rl.group_size,
+            max_completion_length=rl.max_completion_tokens,
+            reward_weights=weights,
             learning_rate=learning_rate,
             warmup_steps=3,
             beta=0.0,
@@ -102,7 +144,7 @@ def main(folder: Path, seed: int, steps: int, learning_rate: float, save_every: 
             disable_tqdm=True,
         ),
     )
-    trainer.add_callback(Clock(folder, save_every))
+    trainer.add_callback(Clock(folder, save_every, trainer))
     trainer.train()
     tokenizer.save_pretrained(folder)
 
@@ -114,4 +156,8 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--learning-rate", type=float, required=True)
     parser.add_argument("--save-every", type=int, default=5)
+    parser.add_argument("--model", default="abacus")
+    parser.add_argument("--task", default="arithmetic")
+    parser.add_argument("--reward", choices=REWARDS, default="task")
+    parser.add_argument("--prompts-per-step", type=int)
     main(**vars(parser.parse_args()))

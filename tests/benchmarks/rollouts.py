@@ -22,6 +22,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from tokenizers import Tokenizer
@@ -29,7 +30,7 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from reasonkit.generation.engine import Sampling
-from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.local import LocalEngine, stopping
 from reasonkit.models.chat import encode_prompts
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
@@ -149,13 +150,13 @@ def random_model(name: str, vocabulary: int | None = None) -> Subject:
 @contextmanager
 def endless(subject: Subject) -> Iterator[None]:
     """No token ends a completion."""
-    settings, tokenizer = subject.model.generation_config, subject.tokenizer
-    kept = settings.eos_token_id, tokenizer.eos_token_id
-    settings.eos_token_id = tokenizer.eos_token_id = None
+    settings = subject.model.generation_config
+    kept, settings.eos_token_id = settings.eos_token_id, None
     try:
-        yield
+        with patch.object(stopping, "end_tokens", lambda *_: set()):
+            yield
     finally:
-        settings.eos_token_id, tokenizer.eos_token_id = kept
+        settings.eos_token_id = kept
 
 
 def ours(subject: Subject, prompts: int, group: int, longest: int, seed: int) -> tuple[int, float]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from trl.kernels import chunked_logprob
+from trl.trainer import utils
 from trl.trainer.utils import add_fused_lm_head
 
 from reasonkit.errors import RefusedError
@@ -104,3 +107,17 @@ def test_a_trainer_with_no_other_way_refuses() -> None:
     fused_logits.require_fused_right(build("qwen3"), "m")
     with pytest.raises(RefusedError, match=r"m .RecurrentGemma.*--objective traces"):
         fused_logits.require_fused_right(build("recurrent-gemma, with a cap"), "m")
+
+
+def test_trl_scores_by_tiles_of_the_width_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, ids = as_trained("qwen3"), torch.arange(8)[None]
+    fold, widths = chunked_logprob._forward_tile, []
+
+    def told(tile: torch.Tensor, *more: Any, **others: Any) -> None:
+        widths.append(tile.size(1))
+        fold(tile, *more, **others)
+
+    monkeypatch.setattr(chunked_logprob, "_forward_tile", told)
+    monkeypatch.setattr(utils, "_CHUNKED_LOGPROB_CHUNK_SIZE", 40)
+    model(input_ids=ids, labels=ids, fused_lm_head=True)
+    assert widths == [40, 40, 17]

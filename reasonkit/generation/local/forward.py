@@ -140,7 +140,7 @@ class Forward:
 
     def _quicken(self, tokens: Tensor, slots: Slots) -> Tensor:
         """A step of its own, beside a quick one that takes over if it gives the same."""
-        made = quick(self.model, self.windows, self.longest)
+        made = quick(self.model, self.windows, self.longest, slots.live)
         if made is None:
             return self._own(tokens, slots)
         given = made(tokens, slots)

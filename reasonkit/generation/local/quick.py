@@ -27,9 +27,9 @@ FAMILY = {
 ROPE = {"default", "linear", "llama3", "yarn"}
 """Kinds of rotation that depend on a token's position alone."""
 
-JOINED = 2**19
-"""Weights of at most so many elements are copied, joined: beyond, a call costs little by itself and
-copying as much as several steps."""
+JOINED, JOINED_FOR_MANY, MANY = 2**19, 2**21, 16
+"""Weights of at most so many elements are copied, joined; the latter where so many rows share them.
+Beyond, a call costs little by itself, and copying memory and as much time as several steps."""
 
 Map = Callable[[Tensor], Tensor]
 
@@ -53,14 +53,18 @@ class Block:
 class Quick:
     """The step of one model, for positions below ``longest``; see `quick`."""
 
-    def __init__(self, model: PreTrainedModel, windows: Sequence[int | None], longest: int) -> None:
+    def __init__(
+        self, model: PreTrainedModel, windows: Sequence[int | None], longest: int, rows: int
+    ) -> None:
         decoder: Any = model.model
+        most = JOINED if rows < MANY else JOINED_FOR_MANY
         self.embed = decoder.embed_tokens
         self.blocks = [
-            block(layer, window) for layer, window in zip(decoder.layers, windows, strict=True)
+            block(layer, window, most)
+            for layer, window in zip(decoder.layers, windows, strict=True)
         ]
         self.norm = norm(decoder.norm)
-        self.head = joined(model.lm_head)
+        self.head = joined(model.lm_head, most=most)
         self.width = decoder.layers[0].self_attn.head_dim
         positions = torch.arange(longest, device=model.device)[None]
         cos, sin = decoder.rotary_emb(self.embed(positions[:, :1]), positions)
@@ -103,13 +107,14 @@ class Quick:
 
 
 def quick(
-    model: PreTrainedModel, windows: Sequence[int | None] | None, longest: int
+    model: PreTrainedModel, windows: Sequence[int | None] | None, longest: int, rows: int
 ) -> Quick | None:
     """The quick step of a model, or None where it has to take its own.
 
     Args:
         windows: how far each layer looks back.
         longest: positions there may be.
+        rows: that it is worth making it for.
     """
     decoder: Any = getattr(model, "model", None)
     layers = getattr(decoder, "layers", ())
@@ -122,11 +127,11 @@ def quick(
     others = (module for module in model.modules() if module is not decoder.embed_tokens)
     if any(module._forward_hooks or module._forward_pre_hooks for module in others):
         return None
-    made = Quick(model, windows, longest)
+    made = Quick(model, windows, longest, rows)
     return made if made.cos.size(-1) == made.width else None
 
 
-def block(layer: Any, window: int | None) -> Block:
+def block(layer: Any, window: int | None, most: int) -> Block:
     """A decoder layer's maps."""
     attention, mlp = layer.self_attn, layer.mlp
     heads = None
@@ -138,13 +143,13 @@ def block(layer: Any, window: int | None) -> Block:
         heads = weight, attention.q_norm.variance_epsilon
     return Block(
         before=norm(layer.input_layernorm),
-        qkv=joined(attention.q_proj, attention.k_proj, attention.v_proj),
+        qkv=joined(attention.q_proj, attention.k_proj, attention.v_proj, most=most),
         heads=heads,
-        out=joined(attention.o_proj),
+        out=joined(attention.o_proj, most=most),
         after=norm(layer.post_attention_layernorm),
-        gate_up=joined(mlp.gate_proj, mlp.up_proj),
+        gate_up=joined(mlp.gate_proj, mlp.up_proj, most=most),
         act=mlp.act_fn,
-        down=joined(mlp.down_proj),
+        down=joined(mlp.down_proj, most=most),
         scaling=attention.scaling,
         window=window,
     )
@@ -161,10 +166,14 @@ def rms(x: Tensor, norm: tuple[Tensor, float]) -> Tensor:
     return F.rms_norm(x, weight.shape, weight, epsilon)
 
 
-def joined(*modules: Any) -> Map:
-    """Linear maps of one input as one map, their outputs beside each other."""
+def joined(*modules: Any, most: int) -> Map:
+    """Linear maps of one input as one map, their outputs beside each other.
+
+    Args:
+        most: elements that are copied.
+    """
     plain = all(type(module) is nn.Linear for module in modules)
-    if plain and sum(module.weight.numel() for module in modules) <= JOINED:
+    if plain and sum(module.weight.numel() for module in modules) <= most:
         # With few rows a product is up to twice as fast where weights lie input by input.
         weight = torch.cat([module.weight for module in modules]).t().contiguous()
         if all(module.bias is None for module in modules):
