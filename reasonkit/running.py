@@ -50,8 +50,10 @@ def begin(
             assert path is not None
             return runs.resume(path)
         settings = to_mapping(config)
-        names = (command, config.model, config.task)
-        return runs.create(*names, settings, path, sys.argv, data, made_from)
+        made = runs.create(command, config.model, config.task, settings, path, sys.argv, data)
+        if made_from:
+            made.update(made_from=made_from)
+        return made
 
     run = opened() if processes.is_main() else None
     if run and config.engine in RESUMED:

@@ -175,7 +175,6 @@ def create(
     run_dir: Path | None,
     argv: Sequence[str],
     data: str | None = None,
-    made_from: str = "",
 ) -> Run:
     """Makes a run directory and holds its lock.
 
@@ -183,7 +182,6 @@ def create(
         config: fully resolved; plain values only, as YAML knows them.
         run_dir: a fresh directory under `RUNS`, named after time and arguments, if None.
         data: a hash of the data that the run is made from.
-        made_from: the GGUF file that its model was made from, if any.
 
     Raises:
         RefusedError: the directory isn't empty or can't be made. Nothing is left behind.
@@ -197,7 +195,6 @@ def create(
         "versions": versions(),
         "git_commit": git_commit(),
         "data": data,
-        **({"made_from": made_from} if made_from else {}),
         "hardware": hardware(),
         "seeds": {name: value for name, value in config.items() if "seed" in name},
         "status": "running",
