@@ -100,7 +100,7 @@ class TokenEngine(ABC):
         prompts: Sequence[Sequence[int]],
         n: int,
         sampling: Sampling,
-        seeds: Sequence[int] | None = None,
+        seeds: Sequence[int],
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Continues token ids: yields a prompt's number with its ``n`` completions.
 
@@ -108,8 +108,7 @@ class TokenEngine(ABC):
             prompts: token ids of each, none empty: a chat template's, or also the beginning of an
                 answer that is to be gone on with.
             seeds: of each prompt, for which the same completions are drawn wherever it stands and
-                of which a smaller ``n`` draws the first; by default from ``sampling.seed`` and
-                the prompt's number.
+                of which a smaller ``n`` draws the first; ``sampling.seed`` doesn't count.
 
         The completions hold what is new alone, without the prompt. The model's weights must stay as
         they are until the iterator has ended.
@@ -167,6 +166,14 @@ def settle(config: Config, model: PreTrainedConfig, parameters: int) -> tuple[Co
         chosen = EngineName.local if lack else EngineName.vllm
         why = f"{size}; {lack}" if lack else f"{size}, and vllm is here"
     return dataclasses.replace(config, engine=chosen), why
+
+
+def may_keep_weights(config: CommonConfig) -> bool:
+    """Whether the engine that is settled on (`settle`) may be one with weights of its own."""
+    from reasonkit.models import precision
+
+    on_gpu = precision.device(config.device) == "cuda"
+    return config.engine == EngineName.vllm or (on_gpu and config.engine == EngineName.auto)
 
 
 def open_engine(

@@ -22,7 +22,7 @@ from packaging.version import Version
 
 from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError, RunError
-from reasonkit.generation.engine import Named, Sampling, TokenEngine, seed_of
+from reasonkit.generation.engine import Named, Sampling, TokenEngine
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
 from reasonkit.processes import held
@@ -160,7 +160,7 @@ class VllmEngine(TokenEngine):
         self._used: tuple[PreTrainedModel, Named | None] | None = None
         try:
             # What it has no kernel for it finds out only as it samples.
-            list(self.sample_ids([[self.ends[0]]], 1, Sampling(1)))
+            list(self.sample_ids([[self.ends[0]]], 1, Sampling(1), [0]))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise RefusedError(
@@ -243,15 +243,13 @@ class VllmEngine(TokenEngine):
         prompts: Sequence[Sequence[int]],
         n: int,
         sampling: Sampling,
-        seeds: Sequence[int] | None = None,
+        seeds: Sequence[int],
     ) -> Iterator[tuple[int, list[Completion]]]:
         """As of `TokenEngine`.
 
         Raises:
             RunError: vLLM fails; what was sampled before is kept.
         """
-        if seeds is None:
-            seeds = [seed_of(sampling.seed, i) for i in range(len(prompts))]
         waiting = set[str]()
         with self._answering():
             engine = self._open().llm_engine

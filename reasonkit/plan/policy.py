@@ -42,12 +42,13 @@ def load(
     """
     from reasonkit.models import precision
 
+    own = not trains and engine.may_keep_weights(plan.config)
     before = processes.held(precision.device(plan.config.device))
     tokenizer = _tokenizer(plan)
-    model = _weights(plan, tokenizer, dtype, None if trains else NOWHERE)
+    model = _weights(plan, tokenizer, dtype, NOWHERE if own else None)
     config, why = engine.settle(plan.config, model.config, model.num_parameters())
     console.note(f"{config.engine} samples: {why}")
-    if not trains and config.engine == EngineName.local:
+    if own and config.engine == EngineName.local:
         model = _weights(plan, tokenizer, dtype)
     if hasattr(config, "importance"):
         same = config.engine == EngineName.local

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from trl import DistillationConfig, DistillationTrainer
 
 from reasonkit.config import DistillConfig
-from reasonkit.generation.engine import Engine, Sampling, TokenEngine
+from reasonkit.generation.engine import Engine, Sampling, TokenEngine, seed_of
 from reasonkit.generation.local import ROWS
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints
@@ -52,7 +52,9 @@ class Trainer(RunTrainer, DistillationTrainer):  # type: ignore[misc]
                 top_p=config.top_p,
                 seed=(place << 20) + block,
             )
-            drawn = dict(engine.sample_ids(prompt_ids[start : start + ROWS], 1, sampling))
+            ids = prompt_ids[start : start + ROWS]
+            seeds = [seed_of(sampling.seed, i) for i in range(len(ids))]
+            drawn = dict(engine.sample_ids(ids, 1, sampling, seeds))
             sampled += [list(drawn[i][0].token_ids) for i in range(len(drawn))]
         counters, tokens = self.watch.counters, sum(map(len, sampled))
         counters.rollout_seconds += time.perf_counter() - started

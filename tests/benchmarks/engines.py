@@ -27,7 +27,7 @@ import torch
 from rollouts import Subject, endless, matrix_rate, ours, spread, theirs
 
 from reasonkit.config import EngineName, GrpoConfig
-from reasonkit.generation.engine import Sampling, open_engine
+from reasonkit.generation.engine import Sampling, open_engine, seed_of
 from reasonkit.generation.vllm import VllmEngine
 from reasonkit.models.chat import encode_prompts
 from reasonkit.models.loading import load_model, load_tokenizer
@@ -64,7 +64,11 @@ def by_vllm(model: Subject, dtype: str) -> Draw:
     def draw(prompts: int, group: int, longest: int, seed: int) -> tuple[int, float]:
         started = time.perf_counter()
         asked = model.prompts[:prompts]
-        groups = list(engine.sample_ids(asked, group, Sampling(longest, seed=seed)))
+        groups = list(
+            engine.sample_ids(
+                asked, group, Sampling(longest), [seed_of(seed, i) for i in range(prompts)]
+            )
+        )
         seconds = time.perf_counter() - started
         return sum(c.tokens for _, completions in groups for c in completions), seconds
 

@@ -29,7 +29,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from reasonkit.generation.engine import Sampling
+from reasonkit.generation.engine import Sampling, seed_of
 from reasonkit.generation.local import LocalEngine, stopping
 from reasonkit.models.chat import encode_prompts
 from reasonkit.models.loading import load_model, load_tokenizer
@@ -164,7 +164,8 @@ def ours(subject: Subject, prompts: int, group: int, longest: int, seed: int) ->
     engine = LocalEngine(subject.model, subject.tokenizer)
     sampling = Sampling(longest, seed=seed)
     started = time.perf_counter()
-    groups = list(engine.sample_ids(subject.prompts[:prompts], group, sampling))
+    seeds = [seed_of(sampling.seed, i) for i in range(prompts)]
+    groups = list(engine.sample_ids(subject.prompts[:prompts], group, sampling, seeds))
     seconds = time.perf_counter() - started
     return sum(c.tokens for _, completions in groups for c in completions), seconds
 

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from reasonkit.errors import RunError
-from reasonkit.generation.engine import Sampling
+from reasonkit.generation.engine import Sampling, seed_of
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
@@ -70,7 +70,7 @@ def test_first_tokens_follow_the_model_distribution(abacus: tuple) -> None:
     text = "<|user|>What is 2+2*6?<|end|><|assistant|>"
     prompt = tokenizer(text).input_ids
     engine = LocalEngine(model, tokenizer, rows=4000)
-    ((_, drawn),) = engine.sample_ids([prompt], 4000, Sampling(1, seed=1))
+    ((_, drawn),) = engine.sample_ids([prompt], 4000, Sampling(1), [seed_of(1, 0)])
     with torch.no_grad():
         p = model(torch.tensor([prompt])).logits[0, -1].double().softmax(-1)
     counts = Counter(made.token_ids[0] for made in drawn)
@@ -140,11 +140,11 @@ def test_token_ids_are_continued_from_where_they_end(abacus: tuple) -> None:
     engine = LocalEngine(model, tokenizer)
     text = "<|user|>What is 2+2*6? Think step by step.<|end|><|assistant|>"
     prompt = tokenizer(text).input_ids
-    (i, (whole,)), *none = engine.sample_ids([prompt], 1, Sampling(80, temperature=0))
+    (i, (whole,)), *none = engine.sample_ids([prompt], 1, Sampling(80, temperature=0), [0])
     assert i == 0 and not none
     for cut in (1, 5, whole.tokens - 1):
         begun = prompt + list(whole.token_ids[:cut])
-        ((_, (rest,)),) = engine.sample_ids([begun], 1, Sampling(80, temperature=0))
+        ((_, (rest,)),) = engine.sample_ids([begun], 1, Sampling(80, temperature=0), [0])
         assert rest.token_ids == whole.token_ids[cut:]
 
 
@@ -155,7 +155,7 @@ def test_seeds_belong_to_prompts(abacus: tuple) -> None:
     assert drawn[0] == drawn[2] != drawn[1]
     turned = dict(engine.sample_ids(prompts[::-1], 4, Sampling(20, seed=9), seeds=[3, 4, 3]))
     assert turned == drawn
-    assert dict(engine.sample_ids(prompts, 4, Sampling(20)))[0] != drawn[0]
+    assert dict(engine.sample_ids(prompts, 4, Sampling(20), [5, 6, 7]))[0] != drawn[0]
 
 
 def test_a_stop_string_ends_a_completion_and_stays_part_of_it(abacus: tuple) -> None:
@@ -179,9 +179,9 @@ def test_a_stop_string_may_span_tokens_and_bytes(random_qwen3: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(random_qwen3)
     tokenizer = AutoTokenizer.from_pretrained(random_qwen3)
     engine = LocalEngine(model, tokenizer)
-    ((_, free),) = engine.sample_ids([[5, 6, 7]], 6, Sampling(60, seed=4))
+    ((_, free),) = engine.sample_ids([[5, 6, 7]], 6, Sampling(60), [seed_of(4, 0)])
     stop = tuple(c.text[20:23] for c in free)
-    ((_, held),) = engine.sample_ids([[5, 6, 7]], 6, Sampling(60, seed=4, stop=stop))
+    ((_, held),) = engine.sample_ids([[5, 6, 7]], 6, Sampling(60, stop=stop), [seed_of(4, 0)])
     for whole, cut in zip(free, held, strict=True):
         assert whole.token_ids[: cut.tokens] == cut.token_ids
         assert cut.finish_reason == "stop" and any(s in cut.text for s in stop)
@@ -212,7 +212,7 @@ def test_memory_that_was_never_written_is_never_read(abacus: tuple) -> None:
 def test_sampling_leaves_training_mode_as_it_was(random_qwen3: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(random_qwen3).train()
     tokenizer = AutoTokenizer.from_pretrained(random_qwen3)
-    list(LocalEngine(model, tokenizer).sample_ids([[5, 6, 7]], 2, Sampling(4)))
+    list(LocalEngine(model, tokenizer).sample_ids([[5, 6, 7]], 2, Sampling(4), [0]))
     assert model.training
 
 
@@ -247,4 +247,4 @@ def test_a_completion_ends_where_the_model_can_read_no_more(config: PreTrainedCo
     alone = dict(engine.sample_ids(prompts[:1], 3, longest, seeds))
     assert [c.token_ids for c in alone[0]] == [c.token_ids for c in both[0]]
     with pytest.raises(RunError, match=f"has 25 tokens, and the model can read {FEW}"):
-        next(engine.sample_ids([[5] * 25], 1, longest))
+        next(engine.sample_ids([[5] * 25], 1, longest, [0]))

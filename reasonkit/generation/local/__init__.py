@@ -15,7 +15,7 @@ from statistics import fmean
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from reasonkit.generation.engine import Named, Sampling, TokenEngine, seed_of
+from reasonkit.generation.engine import Named, Sampling, TokenEngine
 from reasonkit.generation.local.batch import Batch, Prompt, Row
 from reasonkit.generation.local.forward import evaluating
 from reasonkit.models.chat import text_of
@@ -74,11 +74,9 @@ class LocalEngine(TokenEngine):
         prompts: Sequence[Sequence[int]],
         n: int,
         sampling: Sampling,
-        seeds: Sequence[int] | None = None,
+        seeds: Sequence[int],
     ) -> Iterator[tuple[int, list[Completion]]]:
         """As of `TokenEngine`."""
-        if seeds is None:
-            seeds = [seed_of(sampling.seed, i) for i in range(len(prompts))]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         asked = [Prompt(prompts[i], seeds[i]) for i in order]
         batch = Batch(
