@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from reasonkit.errors import DataError
 from reasonkit.tasks.settings import setting
@@ -153,6 +154,48 @@ def work_out(
             return None
         stages.append(stage)
     return stages
+
+
+def by_places(left: int, operator: str, right: int) -> str:
+    """One operation as it is done in the head: ``47+58=40+50+7+8=90+15=105``.
+
+    The number on the right is taken apart into its places, in a sum the left one too, in a product
+    the one with more digits.
+    """
+    if operator == "*" and left > right:
+        left, right = right, left
+    several = places(right)
+    if operator == "+":
+        pairs = zip_longest(reversed(places(left)), reversed(several), fillvalue=0)
+        summed = list(pairs)[::-1]
+        written = ["+".join(f"{a}+{b}" for a, b in summed), "+".join(str(a + b) for a, b in summed)]
+    elif operator == "-":
+        written = ["-".join(map(str, (left, *several)))]
+    else:
+        written = [
+            "+".join(f"{left}*{place}" for place in several),
+            "+".join(str(left * place) for place in several),
+        ]
+    stages = [f"{left}{operator}{right}", *written, str(apply(left, operator, right))]
+    return "=".join(dict.fromkeys(stages))
+
+
+def places(number: int) -> list[int]:
+    """A number as the sum of its digits' values: 203 is 200 and 3."""
+    text = str(number)
+    return [int(d) * 10 ** (len(text) - i) for i, d in enumerate(text, 1) if d != "0"] or [0]
+
+
+def thought(expression: Expression) -> str:
+    """An expression worked out, an operation a line, in the order of precedence."""
+    lines = []
+    while len(expression) > 1:
+        at = by_precedence(expression)
+        left, operator, right = expression[at - 1 : at + 2]
+        assert isinstance(left, int) and isinstance(operator, str) and isinstance(right, int)
+        lines.append(by_places(left, operator, right))
+        expression = reduce_at(expression, at)
+    return "\n".join(lines)
 
 
 def ignore_precedence(expression: Expression) -> list[Expression] | None:

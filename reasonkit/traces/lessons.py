@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from reasonkit import console
 from reasonkit.config import DistillConfig
 from reasonkit.errors import DataError, RunError
+from reasonkit.generation.engine import drawn_by
 from reasonkit.models.chat import end_of_turn
-from reasonkit.plan import Plan, drawn_by
+from reasonkit.plan import Plan
 from reasonkit.prompts import led_by
 from reasonkit.report import results
 from reasonkit.runs import Run
