@@ -13,6 +13,8 @@ from statistics import fmean
 from typing import Any, Literal
 
 from reasonkit import console, processes
+from reasonkit.answers.declining import declines
+from reasonkit.answers.reading import answer_part
 from reasonkit.evaluation import Evaluation, evaluate, paired
 from reasonkit.generation.engine import Engine, Sampling, TokenEngine
 from reasonkit.plan import Plan
@@ -187,6 +189,24 @@ def general(
         reward: interval_of_means([value for value in column if value is not None])
         for reward, column in columns.items()
     }
+
+
+def manner(run: Run, name: str) -> dict[str, Any]:
+    """How general prompts were answered under a name (`general`), whatever rewards say.
+
+    Lengths in tokens, and shares of answers: those that decline, and of words in English.
+    """
+    saved = run.evaluations / f"{name}.json"
+    if not processes.from_main(saved.exists):
+        return {}
+    completions = json.loads(saved.read_text(encoding="utf-8"))["completions"]
+    texts = [answer_part(c["completion"]) or c["completion"] for c in completions]
+    values = {
+        "tokens": [float(c["tokens"]) for c in completions],
+        "declines": [float(declines(text)) for text in texts],
+        "English": [language.share(text) for text in texts],
+    }
+    return {what: asdict(interval_of_means(found)) for what, found in values.items()}
 
 
 def _answered(prompts: list[Example], engine: Engine, plan: Plan[Any]) -> list[dict[str, Any]]:

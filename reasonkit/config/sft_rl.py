@@ -52,6 +52,9 @@ class SftRlConfig(CommonConfig):
         "Who writes the cold-start traces. (default: the model itself, asked for step-by-step "
         "work)",
     )
+    traces: str | None = flag(
+        DATA, "Cold-start traces that are there already: a file or an earlier run."
+    )
     general_task: str = flag(
         DATA, "The task whose prompts the last stage mixes in; empty for none.", "general"
     )

@@ -172,8 +172,10 @@ def stage_settings(
     else:
         values["keep"] = _filters(config.reward or [], str(config.device))
         if stage.name == StageName.cold_start:
-            values["teacher"] = config.teacher or config.model
-            values["wording"] = None if config.teacher else WORDING
+            itself = not (config.teacher or config.traces)
+            values["teacher"] = config.model if itself else config.teacher
+            values["wording"] = WORDING if itself else None
+            values["traces"] = config.traces
         else:
             start = config.model if config.rejection_from == Start.base else policy
             values |= {"model": start, "teacher": policy, "general": chats}

@@ -64,7 +64,9 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         return
     plan = planning.settle(config)
     given = plan.config.general_chats
-    data = fingerprint(plan.data, recorded.read(Path(given), ()) if given else [])
+    chats = recorded.read(Path(given), ()) if given else []
+    traces = [lessons.given(Path(config.traces), plan, None)] if config.traces else []
+    data = fingerprint(plan.data, chats, *traces)
     resuming.require_usable(invocation, data)
     general = [plan.config.general_task, *(plan.config.general_reward or [])]
     stages = [(str(stage.name), stage.summary) for stage in planning.chosen(plan.config)]
@@ -122,6 +124,7 @@ def _make(
             when: {reward: dataclasses.asdict(mean) for reward, mean in means.items()}
             for when, means in general.items()
         },
+        "manner": {when: measuring.manner(made, f"general-{when}") for when in general},
         "stages": rows,
         **spent,
         "seconds": spent["seconds"] + compared["evaluation_seconds"],
@@ -187,6 +190,9 @@ def _do(
             general = Path(settings.general).read_bytes()
             hashes[settings.general] = hashlib.sha256(general).hexdigest()
         own = distill.settle(settings)
+        if settings.traces is not None:
+            traces = lessons.given(Path(settings.traces), own, None)
+            hashes[settings.traces] = fingerprint(traces)
         work = partial(_supervised, plan=plan, own=own, engine=engine)
     digest = running.digest(settings, hashes, own.data)
     return running.do_stage(made, stage.name, stage.command, settings, digest, work)
@@ -198,9 +204,10 @@ def _supervised(
     """Traces of the teacher or the policy so far, filtered, and a policy that learns them."""
     own, tokenizer, model = policy.load(own)
     found = teacher.find(own.config)
-    assert found is not None
-    learned = lessons.gather(run, own, tokenizer, found)
-    found.release()
+    source = found or lessons.given(Path(own.config.traces or ""), own, None)
+    learned = lessons.gather(run, own, tokenizer, source)
+    if found is not None:
+        found.release()
     tuned = learning.supervise(run, own, engine, model, learned.rows)
     spent = {
         "tokens_sampled": learned.tokens,

@@ -307,6 +307,9 @@ def _trained(summary: Record, subject: str, whole: bool) -> tuple[list[Table], l
     for reward, now in summary.get("general", {}).get("after", {}).items():
         was = summary["general"]["before"][reward]
         lines.append(f"{reward}, {now['n']} general test prompts: {_mean(was)} → {_mean(now)}")
+    for what, now in summary.get("manner", {}).get("after", {}).items():
+        was = summary["manner"]["before"][what]
+        lines.append(f"{what} of the answers to them: {_mean(was)} → {_mean(now)}")
     lines.append(
         f"{summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled, "
         f"{summary['tokens_trained']:,} trained, peak memory "

@@ -166,24 +166,25 @@ def by_places(left: int, operator: str, right: int) -> str:
         left, right = right, left
     several = places(right)
     if operator == "+":
-        pairs = zip_longest(reversed(places(left)), reversed(several), fillvalue=0)
-        summed = list(pairs)[::-1]
-        written = ["+".join(f"{a}+{b}" for a, b in summed), "+".join(str(a + b) for a, b in summed)]
+        both = zip_longest(reversed(places(left)), reversed(several), fillvalue=0)
+        pairs = [found for pair in both if (found := [*filter(None, pair)])][::-1]
+        apart = "+".join(str(number) for pair in pairs for number in pair)
+        written = [apart, "+".join(str(sum(pair)) for pair in pairs)]
     elif operator == "-":
-        written = ["-".join(map(str, (left, *several)))]
+        written = ["-".join(map(str, (left, *filter(None, several))))]
     else:
         written = [
-            "+".join(f"{left}*{place}" for place in several),
-            "+".join(str(left * place) for place in several),
+            "+".join(f"{left}*{place}" for place in several if place),
+            "+".join(str(left * place) for place in several if place),
         ]
-    stages = [f"{left}{operator}{right}", *written, str(apply(left, operator, right))]
+    stages = [f"{left}{operator}{right}", *filter(None, written), str(apply(left, operator, right))]
     return "=".join(dict.fromkeys(stages))
 
 
 def places(number: int) -> list[int]:
-    """A number as the sum of its digits' values: 203 is 200 and 3."""
+    """A number as its digits' values: 203 is 200, 0 and 3."""
     text = str(number)
-    return [int(d) * 10 ** (len(text) - i) for i, d in enumerate(text, 1) if d != "0"] or [0]
+    return [int(digit) * 10 ** (len(text) - i) for i, digit in enumerate(text, 1)]
 
 
 def thought(expression: Expression) -> str:
