@@ -70,6 +70,7 @@ class Model:
 
     Attributes:
         source: hub id, ``packaged``, or ``gguf:PACKAGE/FILE`` of an installed Python package.
+        general_task: whose prompts keep the full recipe's policy talking.
         temperature: at which it is sampled: one at which it is right often enough to be reinforced.
         shots: solved examples that it is shown before a question, untrained, to be compared with.
         wait: what it says when it thinks again.
@@ -82,6 +83,7 @@ class Model:
     description: str
     shape: Shape
     system_prompt: str | None = THINK_FIRST
+    general_task: str = "chat"
     temperature: float = 1.0
     shots: tuple[int, ...] = (2, 4, 8)
     wait: str = "Wait"
@@ -187,6 +189,7 @@ def _abacus(name: str, description: str, shape: Shape, made: Made | None = None)
         description,
         shape,
         system_prompt=None,
+        general_task="general",
         shots=(),
         wait=" wait, ",
         rl=ABACUS_RL,
