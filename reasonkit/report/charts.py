@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -386,6 +387,8 @@ def svg(title: str, figure: Figure, told: Sequence[tuple[Axes, Sequence[Told]]] 
         figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
     text = written.getvalue()
     text = text[text.index("<svg") :].replace("#000000", "currentColor")
+    # Names of groups, the same in every figure, which nothing refers to.
+    text = re.sub(r'<g id="[\w.]+_\d+">', "<g>", text)
     # SVG counts from the top, in points of which an inch has 72.
     height, dot = figure.get_figheight() * 72, 72 / figure.dpi
     marks = []
