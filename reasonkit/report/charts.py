@@ -354,7 +354,7 @@ def legend_beside(place: Axes) -> None:
 
 def finish(place: Axes, title: str, x: str = "", share: bool = False, legend: bool = False) -> None:
     """Title, axis, grid and, where wanted, legend and the range of a share."""
-    place.set_title(title, fontsize=9, loc="left")
+    place.set_title(title, fontsize=9, loc="left", y=1.0)
     place.set_xlabel(x, fontsize=8)
     place.tick_params(labelsize=8)
     place.spines[["top", "right"]].set_visible(False)
