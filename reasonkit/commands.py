@@ -71,7 +71,8 @@ def _body(name: str) -> Callable[..., None]:
         }
         try:
             merged = _merge(settings, given, invocation, name)
-            with console.results_alone():
+            console.note(_headline(name, merged))
+            with console.results_alone(), console.doing("loading libraries and data"):
                 importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
         except KeyboardInterrupt as stop:
             raise StoppedError("interrupted") from stop
@@ -95,6 +96,17 @@ def _parameters(settings: type) -> Iterator[inspect.Parameter]:
             default=make(field.default, *names, rich_help_panel=panel, **told),
             annotation=hints[field.name],
         )
+
+
+def _headline(command: str, settings: Any) -> str:
+    """What is going to be done, in one line."""
+    about = getattr(settings, "question", None) or getattr(settings, "completions", None)
+    line = f"{command}: {settings.model} on {about or settings.task}"
+    if steps := getattr(settings, "steps", None):
+        line += f", {steps} steps"
+    if taught := getattr(settings, "teacher", None):
+        line += f", taught by {taught}"
+    return line
 
 
 def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) -> Any:

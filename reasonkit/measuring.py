@@ -51,7 +51,7 @@ def measure(
     sampling = Sampling(plan.longest, temperature=temperature)
     own = processes.share(examples)
     answered = Evaluation(())
-    with console.progress(len(own), f"evaluating {name}") as (bar, task):
+    with console.progress(len(own), f"evaluating {name}") as reached:
         if own or not examples:
             answered = evaluate(
                 engine,
@@ -59,7 +59,7 @@ def measure(
                 sampling,
                 wording,
                 allow_weaker=plan.allow_weaker,
-                progress=lambda n: bar.update(task, completed=n),
+                progress=reached,
             )
     parts = processes.gathered(answered)
     verdicts = tuple(verdict for part in parts for verdict in part.verdicts)

@@ -97,10 +97,12 @@ def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any
     Args:
         work: returns what becomes ``summary.json``, beside the names of command, model and task.
     """
-    from reasonkit.report import page
+    with console.doing("loading matplotlib"):
+        from reasonkit.report import page
 
     try:
-        summary = run.names | work()
+        with console.doing(f"{run.record['command']}"):
+            summary = run.names | work()
         run.write_json("summary.json", summary)
         spent = {name: summary.get(name, 0) for name in SPENT}
         run.update(
@@ -109,7 +111,8 @@ def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any
         )
         run.mark("finished")
         if run.leads:
-            page.write(run)
+            with console.doing("drawing the page"):
+                page.write(run)
     except KeyboardInterrupt:
         run.mark("interrupted")
         raise

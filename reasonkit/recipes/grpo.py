@@ -107,7 +107,7 @@ def _measure_and_train(
         engine.use(model, products)
         before = measuring.measure_before(made, engine, plan)
     guard = Guard(plan.rewards, config.reward_timeout)
-    trained = learning.reinforce(made, plan, engine, model, guard)
+    trained = learning.reinforce(made, plan, engine, model, guard, before.asked.seconds)
     trained_policy = final.to_measure(
         trained.policy, made.final, config.keep_adapter and made.leads
     )
