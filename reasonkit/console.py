@@ -51,12 +51,13 @@ class _GoingOn:
     def __init__(self) -> None:
         self.named: list[str | Callable[[], str]] = []
         self.since = 0.0
+        self.urgent = ""
         self.views = 0
         self.hide: Callable[[], object] = lambda: None
 
     def line(self) -> str:
-        if not self.named:
-            return ""
+        if self.urgent or not self.named:
+            return self.urgent
         what, seconds = self.named[-1], time.monotonic() - self.since
         told = what if isinstance(what, str) else what()
         return f"{told}, {clock(seconds)}" if seconds >= 2 else told
@@ -80,11 +81,14 @@ class _GoingOn:
         finally:
             ended.set()
             self.hide()
-            self.hide = lambda: None
+            self.hide, self.urgent = lambda: None, ""
 
     def _tell(self, ended: threading.Event) -> None:
-        while not ended.wait(1.0):
-            if is_silent() and (line := self.line()):
+        while not ended.wait(0.25):
+            if self.urgent:
+                note(self.urgent)
+                self.urgent = ""
+            if time.monotonic() - err.spoken >= SILENCE and (line := self.line()):
                 note(f"… {line}")
 
 
@@ -217,9 +221,9 @@ def doing(what: str | Callable[[], str]) -> Iterator[None]:
         _going_on.since = time.monotonic()
 
 
-def is_silent() -> bool:
-    """Whether nothing was said for `SILENCE`."""
-    return time.monotonic() - err.spoken >= SILENCE
+def announce(message: str) -> None:
+    """Has whatever tells what is going on tell this, soon; may be called in a signal's handler."""
+    _going_on.urgent = message
 
 
 def now() -> str:

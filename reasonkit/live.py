@@ -28,7 +28,8 @@ Record = Mapping[str, Any]
 """A line of ``metrics.jsonl``."""
 
 PLAIN_EVERY = 10
-"""Steps between two plain lines; each validation has one too, and whatever step ends a silence."""
+"""Steps between two plain lines; each validation has one too, and a step whose next would come
+only after `console.SILENCE`."""
 
 FORESEEN = 3
 """Steps after which it is told how long the rest takes; of the newest ones up to `RECENT` count."""
@@ -78,7 +79,7 @@ class Training:
         self.every = every
         self.ending = ending
         self._stack = ExitStack()
-        self._told = time.monotonic()
+        self._told = self._lined = time.monotonic()
         self._records: list[Record] = []
         self._shown: Scored | None = None
         self._live: Live | None = None
@@ -103,7 +104,8 @@ class Training:
         """Takes in a logged record and the completions it is about."""
         # A rollback brings the run to an earlier step.
         self._records = [r for r in self._records if r["step"] < record["step"]] + [record]
-        self._told = time.monotonic()
+        now = time.monotonic()
+        took, self._told = now - self._told, now
         if completions:
             self._shown = completions[int(record["step"]) % len(completions)]
         if self._live is not None:
@@ -111,9 +113,10 @@ class Training:
         elif (
             "validation" in record
             or (self.unit == "step" and record["step"] % PLAIN_EVERY == 0)
-            or console.is_silent()
+            or now - self._lined + took >= console.SILENCE
         ):
             console.note(self.line(record))
+            self._lined = now
 
     def line(self, record: Record) -> str:
         """A record in one plain line."""

@@ -89,14 +89,14 @@ class Before:
         Args:
             others: evaluations whose tokens are counted too.
         """
-        best = max(self.worded.values(), key=lambda e: e.accuracy.accuracy, default=self.asked)
+        best = max(self.worded.values(), key=lambda e: e.accuracy.accuracy, default=None)
         measured = (self.asked, *self.worded.values(), after, *others)
         return {
             "before": self.asked.to_summary(),
             "after": after.to_summary(),
             "baselines": {name: e.to_summary() for name, e in self.worded.items()},
             "paired": asdict(paired(self.asked.verdicts, after.verdicts)),
-            "paired_with_best_wording": asdict(paired(best.verdicts, after.verdicts)),
+            "paired_with_best_wording": best and asdict(paired(best.verdicts, after.verdicts)),
             "tokens_evaluated": sum(e.tokens for e in measured),
             "evaluation_seconds": sum(e.seconds for e in measured),
             "peak_memory_bytes": max(processes.gathered(peak_memory())),

@@ -32,7 +32,7 @@ def is_done(config: CommonConfig, invocation: Invocation) -> bool:
     if opened.status != "finished" or held != config:
         return False
     console.note(f"{opened.path} is finished")
-    terminal.show(opened.summary(), invocation.json)
+    terminal.show(opened, opened.summary(), invocation.json)
     return True
 
 

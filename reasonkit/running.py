@@ -88,7 +88,7 @@ def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) 
     except ReasonkitError:
         console.note(f"go on with: {go_on}")
         raise
-    terminal.show(summary, as_json)
+    terminal.show(run, summary, as_json)
 
 
 def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -98,11 +98,12 @@ def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any
         work: returns what becomes ``summary.json``, beside the names of command, model and task.
     """
     with console.doing("loading matplotlib"):
-        from reasonkit.report import page
+        from reasonkit.report import page, verdict
 
     try:
         with console.doing(f"{run.record['command']}"):
             summary = run.names | work()
+        summary = {"verdict": verdict.of(summary), **summary}
         run.write_json("summary.json", summary)
         spent = {name: summary.get(name, 0) for name in SPENT}
         run.update(

@@ -59,7 +59,7 @@ def test_brackets_in_what_is_compared_and_measured_are_shown(
     summary = json.loads((compared / "summary.json").read_text())
     summary |= {"model": NAME, "findings": [NAME], "bought": {NAME: NAME}}
     summary["parts"][0]["name"] = summary["parts"][0]["what"] = NAME
-    terminal.show(summary, as_json=False)
+    terminal.show(runs.Run(compared), summary, as_json=False)
     assert NAME in capsys.readouterr().out
     console.err.print(console.table(NAME, (NAME, NAME), [(NAME, NAME)]))
     assert capsys.readouterr().err.count("[/b]") >= 3

@@ -61,6 +61,7 @@ OVERRIDDEN = {
 first digits of its SHA-256, that was found so."""
 
 TENSORBOARD = "tensorboard"
+STOPPING = "stopping after this step; Ctrl-C again to stop now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             writer = SummaryWriter(str(run.path / TENSORBOARD))  # type: ignore[no-untyped-call]
             self.add_callback(TensorBoardCallback(writer))
         watch.standing = rollback.standing(run.metrics())
-        with watch.interruption.awaited(_answer_stop):
+        with watch.interruption.awaited(partial(console.announce, STOPPING)):
             while run.record.get("stopped_at") is None:
                 found = partial(checkpoints.taken_up, run, watch.updates_a_step)
                 newest = processes.from_main(found)
@@ -244,10 +245,6 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         checkpoints.publish(written, folder / written.name)
         kept = None if best is None else self.watch.checkpoint(best)
         checkpoints.prune(folder, self.config.keep_checkpoints, kept)
-
-
-def _answer_stop() -> None:
-    console.note("stopping after this step; Ctrl-C again to stop now")
 
 
 def shared(config: Config, output: Path, updates: int, updates_a_step: int = 1) -> dict[str, Any]:
