@@ -29,22 +29,31 @@ RECIPES = {
 }
 """What each of them does."""
 
+USES = ("chat", "push", "export")
+"""Functions of `reasonkit.using` that are commands."""
+
 
 class Commands(TyperGroup):
     """The recipes and whatever else is registered."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, recipes first."""
-        return [*RECIPES, *(name for name in self.commands if name not in RECIPES)]
+        later = (*RECIPES, *USES)
+        return [*later, *(name for name in self.commands if name not in later)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command; None where there is no such name."""
-        known = cmd_name in RECIPES or cmd_name in self.commands
+        later = (*RECIPES, *USES)
+        known = cmd_name in later or cmd_name in self.commands
         # Near names are looked for among those that are there.
-        for name in (cmd_name,) if known else RECIPES:
+        for name in (cmd_name,) if known else later:
             if name not in self.commands:
                 alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-                alone.command(name, help=RECIPES[name])(_body(name))
+                if name in RECIPES:
+                    alone.command(name, help=RECIPES[name])(_body(name))
+                else:
+                    using = importlib.import_module("reasonkit.using")
+                    alone.command(name)(getattr(using, name))
                 self.commands[name] = typer.main.get_command(alone)
         return super().get_command(ctx, cmd_name)
 

@@ -16,6 +16,7 @@ from reasonkit.config import CommonConfig, DistillConfig, GrpoConfig, to_mapping
 from reasonkit.live import Training
 from reasonkit.measuring import general, validation
 from reasonkit.plan import Plan
+from reasonkit.report.card import model_card
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 
@@ -184,6 +185,6 @@ def save(
     from reasonkit.training import final
 
     if run.leads and not run.final.exists():
-        card = final.model_card({**run.names, **summary}, to_mapping(config))
+        card = model_card({**run.names, **summary}, to_mapping(config))
         with console.doing("saving the model"):
             final.save(policy, tokenizer, run.final, card)
