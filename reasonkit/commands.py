@@ -120,7 +120,7 @@ def _headline(command: str, settings: Any) -> str:
 
 def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) -> Any:
     """The settings of a call: flags over the file, or over what the run to go on with has."""
-    from reasonkit.config import from_mapping, read_yaml, to_mapping
+    from reasonkit.config import More, from_mapping, read_yaml, to_mapping
 
     if invocation.resume:
         if invocation.run_dir is None:
@@ -134,6 +134,9 @@ def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) 
         from reasonkit.runs import open_run
 
         made = open_run(invocation.run_dir, command)
+        for name, value in flags.items():
+            if isinstance(value, More):
+                flags[name] = made.config[name] + value
         return from_mapping(settings, made.config | flags, str(made.path / "config.yaml"))
     base = settings()
     if invocation.config is not None:

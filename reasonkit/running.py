@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from reasonkit import console, processes, runs
+from reasonkit import console, processes, resuming, runs
 from reasonkit.config import CommonConfig, EngineName, Invocation, to_mapping
 from reasonkit.errors import ReasonkitError, RunError
 from reasonkit.report import terminal
@@ -48,7 +48,9 @@ def begin(
         path = invocation.run_dir
         if invocation.resume:
             assert path is not None
-            return runs.resume(path)
+            made = runs.resume(path)
+            resuming.extend(made, config)
+            return made
         settings = to_mapping(config)
         made = runs.create(command, config.model, config.task, settings, path, sys.argv, data)
         if made_from:

@@ -39,6 +39,7 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
 
     if resuming.is_done(config, invocation):
         return
+    resuming.require_extensible(config, invocation)
     plan = planning.settle(config)
     data = plan.data
     resuming.require_usable(invocation, data)

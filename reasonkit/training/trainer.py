@@ -24,7 +24,7 @@ from transformers import PreTrainedModel, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 
 from reasonkit import console, processes
-from reasonkit.config import Optimizer, TrainingConfig, VerifierConfig
+from reasonkit.config import LrSchedule, Optimizer, TrainingConfig, VerifierConfig
 from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation.engine import TokenEngine
 from reasonkit.models import precision
@@ -59,6 +59,9 @@ OVERRIDDEN = {
 }
 """Private methods that this room replaces: why there is no public way, and of what source, by the
 first digits of its SHA-256, that was found so."""
+
+SCHEDULES = {LrSchedule.linear: "linear", LrSchedule.constant: "constant_with_warmup"}
+"""By which transformers knows them."""
 
 TENSORBOARD = "tensorboard"
 STOPPING = "stopping after this step; Ctrl-C again to stop now"
@@ -262,7 +265,7 @@ def shared(config: Config, output: Path, updates: int, updates_a_step: int = 1) 
         "output_dir": str(output),
         "max_steps": updates,
         "learning_rate": config.learning_rate,
-        "lr_scheduler_type": "linear",
+        "lr_scheduler_type": SCHEDULES[getattr(config, "lr_schedule", LrSchedule.linear)],
         "warmup_steps": config.warmup_steps,
         "max_grad_norm": config.max_grad_norm,
         "train_sampling_strategy": "sequential",
