@@ -9,7 +9,7 @@ import typer
 
 from reasonkit import console
 from reasonkit.config import CommonConfig, Device, EngineName
-from reasonkit.errors import StoppedError
+from reasonkit.errors import RefusedError, StoppedError
 
 
 def chat(
@@ -72,3 +72,26 @@ def push(
     with console.doing(f"uploading to {repo}"):
         address = sharing.send(parcel, private)
     console.write(address)
+
+
+def export(
+    model: str = typer.Argument(help="A run, or a model as --model of a recipe takes it."),
+    gguf: bool = typer.Option(False, "--gguf", help="As one GGUF file, for llama.cpp."),
+    out: Path | None = typer.Option(None, help="The file. (default: MODEL.gguf, here)"),
+) -> None:
+    """Writes a model in another program's format."""
+    if not gguf:
+        raise RefusedError("say what to write: --gguf")
+    target = out or Path(f"{Path(model).name}.gguf")
+    if target.exists():
+        raise RefusedError(f"{target} exists: name another with --out")
+    with console.results_alone(), console.doing(f"loading {model}"):
+        from reasonkit.models.gguf_writing import write
+        from reasonkit.models.loading import load_model, load_tokenizer
+        from reasonkit.models.resolving import resolve
+
+        found = resolve(model)
+        tokenizer, _ = load_tokenizer(found)
+        written = load_model(found, "cpu", "auto")
+        write(written, tokenizer, target, Path(model).name)
+    console.write(str(target))
