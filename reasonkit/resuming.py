@@ -77,12 +77,12 @@ def require_extensible(config: CommonConfig, invocation: Invocation) -> None:
 
 
 def extend(run: runs.Run, config: CommonConfig) -> None:
-    """Gives a run that goes on its settings; what stands at the end of a shorter one goes.
+    """Gives a run more steps, where the settings have more; what stands at its end goes.
 
     The settings come last: a run that is stopped on the way here makes its end again.
     """
     held = run.config
-    if to_mapping(config) == held or "steps" not in held:
+    if held.get("steps") == getattr(config, "steps", None):
         return
     if (run.path / "summary.json").exists():
         entry = {"steps": held["steps"], "after": run.summary()["after"]}

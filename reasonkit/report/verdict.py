@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
+from reasonkit.models import MODELS
 from reasonkit.prompts import WORDINGS
 from reasonkit.runs import Run
 
@@ -61,12 +63,11 @@ def _voted(summary: Record) -> str:
 
 def _compared(summary: Record) -> str:
     best = next(row for row in summary["rows"] if row["best"])
-    first = f"Best is {best['name']}: {best['accuracy']:.1%} of {best['n']} test questions"
-    gap = best["to_base"]
-    if gap is None or gap["low"] is None:
-        return f"{first}."
-    told = {"better": "above", "worse": "below", "open": "which is not told apart from"}
-    return f"{first}, {_signed(gap)}: {told[outcome(gap)]} the base asked directly."
+    gap, right = best["to_base"], f"{best['accuracy']:.1%} of {best['n']} test questions"
+    if gap is None or gap["low"] is None or not gap["difference"]:
+        return f"Best is {best['name']}: {right}."
+    told = "" if outcome(gap) != "open" else ", which can't be told from none"
+    return f"Best is {best['name']}: {right}, {_signed(gap)} beside the base asked directly{told}."
 
 
 def _verified(summary: Record) -> str:
@@ -100,12 +101,21 @@ def following(run: Run, summary: Record) -> list[tuple[str, str]]:
     command, model, task = (shlex.quote(str(summary[key])) for key in ("command", "model", "task"))
     path = shlex.quote(str(run.path))
     page = (f"reasonkit report {path} --open", "see the page")
+    compare = (f"reasonkit compare --model {model} --task {task}", "see which way pays")
     if command == "verifier":
         vote = (
             f"reasonkit vote --model {model} --task {task} --verifier {path} --strategy best-of-n"
         )
         return [(vote, "let it choose"), page]
-    if not run.final.exists():
+    if command == "compare":
+        best = next(row for row in summary["rows"] if row["best"])
+        folder = run.path.joinpath(*Path(best["verdicts"][0]).parts[:2])
+        chat = (f"reasonkit chat {shlex.quote(str(folder))}", f"talk to {best['name']}")
+        return [chat, page] if (folder / "final").exists() else [page]
+    if command == "vote" and model in MODELS:
+        asked = "answers" in summary
+        return [(f"reasonkit chat {model}", "talk to it"), page, *([] if asked else [compare])]
+    if not run.final.exists() or not summary.get("paired"):
         return [page]
     found = [(f"reasonkit chat {path}", "talk to it")]
     now = outcome(summary["paired"])
@@ -117,4 +127,4 @@ def following(run: Run, summary: Record) -> list[tuple[str, str]]:
     elif rate := run.config.get("learning_rate"):
         again = f"reasonkit {command} --config {path}/config.yaml --learning-rate {rate / 3:.2g}"
         found.append((again, "train more gently"))
-    return [*found, (f"reasonkit compare --model {model} --task {task}", "see which way pays")]
+    return [*found, compare]

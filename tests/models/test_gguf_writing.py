@@ -29,7 +29,8 @@ def folder(kind: str, tokens: Path, target: Path, **settings: object) -> Path:
     torch.manual_seed(0)
     config = getattr(transformers, f"{KINDS[kind]}Config")(
         vocab_size=len(tokenizer) + 3, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, eos_token_id=tokenizer.eos_token_id, initializer_range=0.3,
+        num_attention_heads=4, num_key_value_heads=2, eos_token_id=tokenizer.eos_token_id,
+        initializer_range=0.3,
         **({"head_dim": 128} if kind == "qwen3" else {}), **settings,
     )  # fmt: skip
     getattr(transformers, f"{KINDS[kind]}ForCausalLM")(config).save_pretrained(target)
