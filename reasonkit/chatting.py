@@ -42,6 +42,7 @@ class Chat:
         thoughts: whether they are shown.
         remembers: whether a question is asked behind the turns before it.
         votes: samples a turn.
+        heat: temperature of samples that are voted among where a single answer is greedy.
         said: the turns so far.
     """
 
@@ -51,6 +52,7 @@ class Chat:
     thoughts: bool
     remembers: bool = True
     votes: int = 1
+    heat: float = 1.0
     said: list[Message] = field(default_factory=list)
 
     def prompt(self, question: str) -> Example:
@@ -71,7 +73,7 @@ class Chat:
         """The elected answer, the votes of each, and a completion that gives that answer."""
         sampling = self.sampling
         if sampling.temperature == 0:
-            sampling = Sampling(sampling.max_tokens, 1.0, seed=sampling.seed)
+            sampling = Sampling(sampling.max_tokens, self.heat, seed=sampling.seed)
         drawn = self.engine.sample([self.prompt(question)], self.votes, sampling)
         (group,) = console.counted(drawn, 1, f"{self.votes} samples")
         ballots = cast(Group(group.example, group.completions))
@@ -157,7 +159,7 @@ def open_chat(config: CommonConfig, system: str | None, temperature: float) -> C
     if not remembers:
         console.note(f"{config.model} has learned single questions: each stands for itself")
     sampling = Sampling(plan.longest, temperature, seed=config.seed)
-    return Chat(engine, sampling, led or "", True, remembers)
+    return Chat(engine, sampling, led or "", True, remembers, heat=resolved.entry.temperature)
 
 
 def converse(chat: Chat) -> None:

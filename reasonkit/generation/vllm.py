@@ -275,14 +275,12 @@ class VllmEngine(TokenEngine):
 
     def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
         """As of `TokenEngine`."""
-        from vllm.sampling_params import RequestOutputKind
-
         with self._answering():
             engine = self._open().llm_engine
             if self.sleeps:
                 self.llm.wake_up()
             params = self._params(1, sampling, seed)
-            params.output_kind = RequestOutputKind.DELTA
+            params.output_kind = type(params.output_kind).DELTA
             engine.add_request("0", {"prompt_token_ids": list(ids)}, params)
         ended = False
         try:

@@ -1,7 +1,7 @@
 """What a run came to in one sentence, which heads terminal, ``summary.json`` and page alike.
 
-A difference counts if its 95 % interval leaves 0 out. Where no wording was measured, nothing is
-said of one.
+A difference counts if its 95 % interval leaves 0 out. Where no other prompt was measured, nothing
+is said of one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reasonkit.models import MODELS
-from reasonkit.prompts import WORDINGS
+from reasonkit.prompts import in_words
 from reasonkit.runs import Run
 
 Record = Mapping[str, Any]
@@ -44,9 +44,7 @@ def _trained(summary: Record) -> str:
     said = f"{words[outcome(summary['paired'])]}: {_course(summary)}, asked directly"
     if summary.get("baselines"):
         best = max(summary["baselines"], key=lambda name: summary["baselines"][name]["accuracy"])
-        said += _beside(
-            summary["paired_with_best_wording"], f"the best wording, {WORDINGS[best]!r}"
-        )
+        said += _beside(summary["paired_with_best_wording"], f"the best prompt, {in_words(best)!r}")
     return f"{said}."
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import console, processes
 from reasonkit.answers.work import rechecks, shows_work
 from reasonkit.config import GrpoConfig
-from reasonkit.generation.engine import Engine, Sampling
+from reasonkit.generation.engine import Engine, drawn_by
 from reasonkit.judging import extract
 from reasonkit.models.chat import encode_prompts
 from reasonkit.objectives import RewardScaling
@@ -199,10 +199,9 @@ class Rollout:
         self, engine: Engine, examples: Sequence[Example], size: int, seed: int
     ) -> list[ScoredGroup]:
         config = self.config
-        assert config.max_completion_tokens is not None
-        sampling = Sampling(config.max_completion_tokens, config.temperature, seed=seed)
         started = time.perf_counter()
         distinct = list({(e.task, e.id): e for e in examples}.values())
+        sampling = drawn_by(config, seed)
         groups = list(
             console.counted(engine.sample(distinct, size, sampling), len(distinct), "rollout")
         )

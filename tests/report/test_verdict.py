@@ -38,13 +38,13 @@ def test_the_interval_settles_what_is_said(paired: dict[str, float], word: str) 
     assert f"{paired['low'] * 100:+.1f} to {paired['high'] * 100:+.1f}" in said
 
 
-def test_a_wording_is_spoken_of_only_where_one_was_measured() -> None:
-    assert "wording" not in verdict.of(trained(BETTER, baselines={}, paired_with_best_wording=None))
+def test_another_prompt_is_spoken_of_only_where_one_was_measured() -> None:
+    assert "prompt" not in verdict.of(trained(BETTER, baselines={}, paired_with_best_wording=None))
     worded = {"lets-think": share(0.7), "explain": share(0.2)}
     for pair, words in (
-        (WORSE, 'but below the best wording, "Let\'s think step by step.": -30.0 points'),
-        (BETTER, "also above the best wording"),
-        (OPEN, "not told apart from the best wording"),
+        (WORSE, 'but below the best prompt, "Let\'s think step by step.": -30.0 points'),
+        (BETTER, "also above the best prompt"),
+        (OPEN, "not told apart from the best prompt"),
     ):
         said = verdict.of(trained(BETTER, baselines=worded, paired_with_best_wording=pair))
         assert words in said
