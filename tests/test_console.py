@@ -130,6 +130,9 @@ def test_what_goes_on_is_told_where_nothing_else_is(
             told += capsys.readouterr().err
         assert "outside" not in told
     with console.doing("again"):
+        console.announce("stopping")
+        while "stopping\n" not in told:
+            told += capsys.readouterr().err
         console.write("result")
     assert capsys.readouterr().out == "result\n"
 

@@ -235,11 +235,12 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         require_finite(model)
-        with checkpoints.writing(self.run.checkpoints):
-            super()._save_checkpoint(model, trial)
-        # Every process writes the state of its random numbers.
-        processes.gathered(None)
-        processes.from_main(self._publish)
+        with console.doing("saving a checkpoint"):
+            with checkpoints.writing(self.run.checkpoints):
+                super()._save_checkpoint(model, trial)
+            # Every process writes the state of its random numbers.
+            processes.gathered(None)
+            processes.from_main(self._publish)
 
     def _publish(self) -> None:
         """What was written becomes a checkpoint; old ones go, but not the best."""
