@@ -20,7 +20,7 @@ from reasonkit.answers.reading import pieces
 from reasonkit.config import StageName
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
-from reasonkit.report import charts, frontier, results
+from reasonkit.report import charts, frontier, results, verdict
 from reasonkit.runs import Run
 
 PAIRS = 8
@@ -77,6 +77,7 @@ def render(run: Run) -> str:
         "status": run.status,
         "config": run.config,
         "summary": summary,
+        "verdict": verdict.of(summary) if summary else "",
         "tables": tables,
         "lines": lines,
         "traces": results.filters(record["filters"]) if record.get("filters") else None,

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from reasonkit import runs
 from reasonkit.report import page, terminal
+from reasonkit.runs import Run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
@@ -97,7 +98,7 @@ def test_page_and_terminal_show_the_numbers_of_the_summary(
     compared: Path, drawn: Path, capsys: pytest.CaptureFixture
 ) -> None:
     summary = json.loads((compared / "summary.json").read_text())
-    terminal.show(summary, as_json=False)
+    terminal.show(Run(compared), summary, as_json=False)
     printed, text = capsys.readouterr().out, drawn.read_text()
     for row in summary["rows"]:
         assert f"{row['accuracy']:.1%}" in text
