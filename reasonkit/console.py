@@ -113,6 +113,12 @@ def warn(message: str) -> None:
 
 
 @functools.cache
+def note_once(message: str) -> None:
+    """A line of progress that is met again and again."""
+    note(message)
+
+
+@functools.cache
 def warn_once(message: str) -> None:
     """A warning about what is met again and again: data is read for each stage that needs it."""
     warn(message)

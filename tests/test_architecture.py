@@ -15,6 +15,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("commands",),
+    ("completing", "examples"),
     ("recipes",),
     ("comparison",),
     ("voting", "plan", "traces", "running", "resuming", "measuring", "learning", "profiling"),
@@ -181,6 +182,12 @@ def test_help_and_registries_load_no_torch() -> None:
         "    sys.argv = ['reasonkit', *line.split()]\n"
         "    try: cli.main()\n"
         "    except SystemExit as left: assert not left.code, line\n"
+        "import os; os.environ['_REASONKIT_COMPLETE'] = 'complete_bash'\n"
+        "for flag in ('model', 'task', 'reward', 'config', 'run-dir'):\n"
+        "    sys.argv = ['reasonkit']\n"
+        "    os.environ |= {'COMP_WORDS': f'reasonkit grpo --{flag} ', 'COMP_CWORD': '3'}\n"
+        "    try: cli.main()\n"
+        "    except SystemExit as left: assert not left.code, flag\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

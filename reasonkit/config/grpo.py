@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import ClassVar
 
 from reasonkit.config.base import (
     BY_MODEL,
@@ -29,6 +30,11 @@ OnCollapse = enum.StrEnum("OnCollapse", ["rollback", "stop", "ignore"])
 class GrpoConfig(TrainingConfig):
     """Settings of ``reasonkit grpo``."""
 
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("model", "task", "reward", "steps", "group_size"),
+        *("prompts_per_step", "learning_rate", "max_completion_tokens", "lora", "seed"),
+    )
+
     general_task: str | None = flag(
         DATA, "A second task whose prompts are mixed in, such as general."
     )
@@ -43,7 +49,9 @@ class GrpoConfig(TrainingConfig):
         ROLLOUT, "Prefer prompts that are sometimes solved, by observed pass rate.", False
     )
     resample: int | None = flag(
-        ROLLOUT, f"Rounds in which groups without spread are replaced. {BY_PRESET}", min=0
+        ROLLOUT,
+        f"Rounds in which groups of equal rewards are replaced. {BY_PRESET}",
+        min=0,
     )
     steps: int | None = flag(
         UPDATE, "Rollouts, each followed by its updates. (default: by model and task)", min=1

@@ -25,7 +25,7 @@ THINKING = {
     "share right, given that": {"right_when_rechecking": "if so", "right": "all"},
 }
 HEALTH = {
-    "zero_spread": "groups with no spread",
+    "zero_spread": "groups of equal rewards",
     "entropy": "entropy, nats a token",
     "kl": "KL to the reference, nats a token",
     "clipped": "share of tokens clipped",

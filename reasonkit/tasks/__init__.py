@@ -9,7 +9,7 @@ share no question, whatever its case and spacing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from reasonkit import console
@@ -133,6 +133,7 @@ def load(
     train: int | None = None,
     validation: int = VALIDATION,
     test: int = TEST,
+    tell: bool = False,
 ) -> Splits:
     """The examples of a task, the same ones whatever the seed of a run.
 
@@ -141,6 +142,7 @@ def load(
         train: at most this many train examples; all there are, or `TRAIN` of a generated task.
         validation: at most this many.
         test: at most this many.
+        tell: say what became of the rows of a file or a data set of the hub.
 
     Raises:
         UnknownNameError: no such task.
@@ -162,7 +164,10 @@ def load(
         rows = files.rows(Path(name), columns or {})
     else:
         rows = hub.rows(task.dataset, task.splits, columns or {})
-    return _split(name, rows, train, validation, test)
+    made = _split(name, rows, train, validation, test)
+    if tell and task.source != "gym":
+        _tell(name, rows, made)
+    return made
 
 
 def half(name: str, splits: Splits, part: Part) -> Splits:
@@ -235,6 +240,22 @@ def _split(
     )
     spare = [] if "validation" in rows else validated[validation:]
     return Splits((parts["train"] + spare)[:train], validated[:validation], tested[:test])
+
+
+def _tell(name: str, rows: Mapping[str, list[Row]], made: Splits) -> None:
+    """Says what has become of the rows of somebody's data."""
+    counts = {f.name: len(getattr(made, f.name)) for f in fields(made)}
+    every = [row for part in rows.values() for row in part]
+    repeated = len(every) - len({row.question for row in every})
+    rest = len(every) - sum(counts.values()) - repeated
+    said = f"{name}: {len(every)} rows: {', '.join(f'{n} {part}' for part, n in counts.items())}"
+    if repeated:
+        said += f"; {repeated} repeated question{'s' * (repeated > 1)} left out"
+    if rest:
+        said += f"; {rest} more left out or over --validation-size and --test-size"
+    if len(rows) == 1:
+        said += "; for splits of your own name a folder with train, validation and test.jsonl"
+    console.note_once(said)
 
 
 def _distinct(rows: Sequence[Row]) -> list[Row]:
