@@ -66,10 +66,10 @@ def _root(
 @app.command("runs")
 def list_runs(folder: Path = typer.Argument(Path("runs"), help="Where the runs are.")) -> None:
     """Lists the runs in a folder."""
-    from reasonkit import runs
+    from reasonkit import listing
 
-    rows = [tuple(row.values()) for row in runs.list_runs(folder)]
-    console.show_table(f"runs in {folder}", runs.LISTED, rows)
+    rows = [tuple(row.values()) for row in listing.list_runs(folder)]
+    console.show_table(f"runs in {folder}", listing.LISTED, rows)
 
 
 @app.command("report")

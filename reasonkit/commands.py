@@ -109,14 +109,20 @@ class Recipe(TyperCommand):
             raise RefusedError(sentence)
 
 
+def settings(command: str) -> Any:
+    """The class of a command's settings."""
+    from reasonkit import config
+
+    return getattr(config, f"{command.title().replace('-', '')}Config")
+
+
 def _body(name: str) -> Callable[..., None]:
     """What a command does, as a function whose signature is its settings and `Invocation`."""
     from reasonkit import config
 
-    module = name.replace("-", "_")
-    settings = getattr(config, f"{module.title().replace('_', '')}Config")
-    first = {name: place for place, name in enumerate(settings.FIRST)}
-    flags = [*_parameters(config.Invocation, name), *_parameters(settings, name)]
+    module, kind = name.replace("-", "_"), settings(name)
+    first = {field: place for place, field in enumerate(kind.FIRST)}
+    flags = [*_parameters(config.Invocation, name), *_parameters(kind, name)]
     parameters = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
         *sorted(flags, key=lambda flag: first.get(flag.name, len(first))),
@@ -131,7 +137,7 @@ def _body(name: str) -> Callable[..., None]:
             if (source := context.get_parameter_source(field)) and source.name == "COMMANDLINE"
         }
         try:
-            merged = _merge(settings, given, invocation, name)
+            merged = merge(kind, given, invocation, name)
             with console.results_alone():
                 importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
         except KeyboardInterrupt as stop:
@@ -142,13 +148,13 @@ def _body(name: str) -> Callable[..., None]:
     return body
 
 
-def _parameters(settings: type, command: str) -> Iterator[inspect.Parameter]:
+def _parameters(kind: type, command: str) -> Iterator[inspect.Parameter]:
     """A parameter of a command for each field, as `reasonkit.config.base.flag` describes it.
 
     Those that matter most have no panel of their own: so they come first.
     """
-    hints, first = get_type_hints(settings), getattr(settings, "FIRST", ())
-    for field in dataclasses.fields(settings):
+    hints, first = get_type_hints(kind), getattr(kind, "FIRST", ())
+    for field in dataclasses.fields(kind):
         told: dict[str, Any] = dict(field.metadata)
         panel = None if field.name in first else told["panel"]
         del told["panel"]
@@ -176,15 +182,25 @@ def _parameters(settings: type, command: str) -> Iterator[inspect.Parameter]:
         )
 
 
-def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) -> Any:
-    """The settings of a call: flags over the file, or over what the run to go on with has."""
+def merge(
+    kind: Any, flags: dict[str, Any], invocation: Any, command: str, where: str = "flags"
+) -> Any:
+    """The settings of a call: flags over the file, or over what the run to go on with has.
+
+    Args:
+        kind: their class.
+        where: what stands for the flags in messages.
+
+    Raises:
+        RefusedError: a file that can't be read, or a value that can't be.
+    """
     from reasonkit.config import from_mapping, read_yaml, to_mapping
     from reasonkit.config.shipped import settings_file
 
     if invocation.resume:
         if invocation.run_dir is None:
             raise RefusedError("--resume needs --run-dir: which run is to go on?")
-        changeable = getattr(settings, "CHANGEABLE", ())
+        changeable = getattr(kind, "CHANGEABLE", ())
         fixed = [f"--{name.replace('_', '-')}" for name in flags if name not in changeable]
         if fixed or invocation.config:
             extra = ", ".join(fixed) or "--config"
@@ -193,9 +209,9 @@ def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) 
         from reasonkit.runs import open_run
 
         made = open_run(invocation.run_dir, command)
-        return from_mapping(settings, made.config | flags, str(made.path / "config.yaml"))
-    base = settings()
+        return from_mapping(kind, made.config | flags, str(made.path / "config.yaml"))
+    base = kind()
     if invocation.config is not None:
         path = settings_file(invocation.config, command)
-        base = from_mapping(settings, read_yaml(path), str(invocation.config))
-    return from_mapping(settings, to_mapping(base) | flags, "flags")
+        base = from_mapping(kind, read_yaml(path), str(invocation.config))
+    return from_mapping(kind, to_mapping(base) | flags, where)

@@ -29,8 +29,9 @@ class _Console(Console):
         _unheard(self.file)
 
 
-out = _Console(highlight=False, markup=False, emoji=False)
-err = _Console(stderr=True, highlight=False, markup=False, emoji=False)
+# In a notebook each line would be a display of its own.
+out = _Console(highlight=False, markup=False, emoji=False, force_jupyter=False)
+err = _Console(stderr=True, highlight=False, markup=False, emoji=False, force_jupyter=False)
 
 
 @contextmanager
@@ -74,6 +75,16 @@ def results_alone() -> Iterator[None]:
             yield
         with _heard(results):
             results.flush()
+
+
+@contextmanager
+def unshown() -> Iterator[None]:
+    """Shows no results: who calls takes them from elsewhere."""
+    out.file = io.StringIO()
+    try:
+        yield
+    finally:
+        out._file = None
 
 
 @contextmanager

@@ -13,13 +13,14 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "reasonkit"
 FLOORS = (
     ("__main__",),
-    ("cli",),
+    ("cli", "api"),
     ("commands",),
+    ("result",),
     ("completing", "examples"),
     ("recipes",),
     ("comparison",),
     ("voting", "plan", "traces", "running", "resuming", "measuring", "learning", "profiling"),
-    ("training",),
+    ("training", "listing"),
     ("evaluation", "report"),
     ("verifying",),
     ("generation",),
@@ -29,7 +30,7 @@ FLOORS = (
     ("runs", "offline"),
     ("console",),
     ("provenance",),
-    ("files",),
+    ("files", "functions"),
     ("prompts",),
     ("config", "types"),
     ("interruption", "processes", "statistics"),
@@ -191,3 +192,14 @@ def test_help_and_registries_load_no_torch() -> None:
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_python_code_imports_the_package_and_its_functions_without_torch() -> None:
+    code = (
+        "import sys, reasonkit\n"
+        "others = [name for name in sys.modules if name.startswith('reasonkit.')]\n"
+        "assert not others, others\n"
+        "assert [getattr(reasonkit, name) for name in reasonkit.__all__]\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True)

@@ -64,7 +64,7 @@ class CommonConfig:
     task: str = flag(
         DATA,
         "Registry name, with settings as in arithmetic:digits=2; a JSONL, CSV or "
-        "Parquet file, a folder, a hub data set or gym:NAME.",
+        "Parquet file, a folder, FILE.py:NAME, a hub data set or gym:NAME.",
         "arithmetic",
     )
     reward: list[str] | None = flag(

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from reasonkit import console
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
+from reasonkit.functions import is_name
 from reasonkit.offline import is_id
-from reasonkit.tasks import files, generated, gym, hub
+from reasonkit.tasks import files, functions, generated, gym, hub
 from reasonkit.tasks.rows import Row, agree
 from reasonkit.tasks.splits import bucket, normal, part_of
 from reasonkit.types import Example, Part
@@ -34,7 +35,7 @@ class Task:
     """An entry of the registry.
 
     Attributes:
-        source: ``generated``, ``hub``, ``file`` or ``gym``.
+        source: ``generated``, ``hub``, ``file``, ``function`` or ``gym``.
         rewards: the rewards that check it, with their weights; see `usual_rewards`.
         dataset: hub id, and the configuration after a colon.
         splits: the hub's split for each of ours, where they have other names.
@@ -105,7 +106,7 @@ class Splits:
 
 
 def describe(name: str) -> Task:
-    """The entry of a name, or one made for a file, a hub data set or ``gym:NAME``.
+    """The entry of a name, or one made for a file, a function, a hub data set or ``gym:NAME``.
 
     Raises:
         UnknownNameError: it is none of them.
@@ -118,11 +119,13 @@ def describe(name: str) -> Task:
         return replace(TASKS[plain], name=name)
     if name.startswith("gym:"):
         return Task(name, "a task of reasoning-gym", "gym")
+    if is_name(name):
+        return Task(name, "your own function", "function")
     if Path(name).exists() or Path(name).suffix in files.READERS:
         return Task(name, "your own data", "file")
     if is_id(name):
         return Task(name, "a data set of the hub", "hub", dataset=name)
-    hint = "(or a .jsonl/.csv/.parquet file, a folder, a hub id owner/name, gym:NAME)"
+    hint = "(or a .jsonl/.csv/.parquet file, a folder, FILE.py:NAME, a hub id owner/name, gym:NAME)"
     raise UnknownNameError("task", name, TASKS, hint)
 
 
@@ -160,6 +163,8 @@ def load(
         )
     if task.source == "gym":
         rows = gym.rows(name, (train or TRAIN) + validation + test)
+    elif task.source == "function":
+        rows = functions.rows(name, columns or {})
     elif task.source == "file":
         rows = files.rows(Path(name), columns or {})
     else:
