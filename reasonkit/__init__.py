@@ -1,7 +1,7 @@
 """reasonkit: make a language model reason, four ways, on one set of models, tasks and rewards.
 
 ``reasonkit.grpo(model="abacus", task="arithmetic", steps=50)`` and the like are `reasonkit.api`,
-which is imported when it is asked for; the file ``__init__.pyi`` has their keywords.
+which is imported when it is asked for. What there is stands in the stub beside this file.
 """
 
 import os

@@ -11,6 +11,7 @@ Nothing of torch is imported until a function is called.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import importlib
 import inspect
 import os
@@ -90,7 +91,7 @@ def call(command: str, on_step: OnStep | None, given: dict[str, Any]) -> Result:
         invocation = config.Invocation(
             Path(file) if file else None, Path(folder) if folder else None, bool(resume)
         )
-        merged = commands.merge(commands.settings(command), settings, invocation, command, "given")
+        merged = commands.merge(commands.settings(command), settings, invocation, command, f"{command}()")
 
         def path() -> Path:
             return invocation.run_dir or runs.fresh(command, merged.model, merged.task)
@@ -183,9 +184,10 @@ def _function(command: str) -> Callable[..., Result]:
         f"{commands.RECIPES[command]}\n\nArgs:\n"
         f"    on_step: is called with the metrics of each step.\n{told}\n"
     )
-    only, types = inspect.Parameter.KEYWORD_ONLY, config.field_types(kind)
+    only = inspect.Parameter.KEYWORD_ONLY
+    types = config.field_types(kind) | config.field_types(config.Invocation)
     parameters = [
-        inspect.Parameter(f.name, only, default=f.default, annotation=types.get(f.name, Any))
+        inspect.Parameter(f.name, only, default=_worded(f.default), annotation=types.get(f.name))
         for f in every
     ]
     told_first = inspect.Parameter("on_step", only, default=None, annotation=OnStep | None)
@@ -193,6 +195,10 @@ def _function(command: str) -> Callable[..., Result]:
         [*parameters, told_first], return_annotation=Result
     )
     return function
+
+
+def _worded(default: Any) -> Any:
+    return str(default) if isinstance(default, enum.StrEnum) else default
 
 
 grpo = _function("grpo")

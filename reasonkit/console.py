@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -29,9 +29,18 @@ class _Console(Console):
         _unheard(self.file)
 
 
-# In a notebook each line would be a display of its own.
-out = _Console(highlight=False, markup=False, emoji=False, force_jupyter=False)
-err = _Console(stderr=True, highlight=False, markup=False, emoji=False, force_jupyter=False)
+_IN_NOTEBOOK = "ipykernel" in sys.modules
+"""There nothing can be drawn over, though it says that it is a terminal, and stderr is alarming."""
+
+
+def _console(**options: Any) -> _Console:
+    # In a notebook of rich's each line would be a display of its own.
+    options |= {"force_jupyter": False, "force_terminal": False if _IN_NOTEBOOK else None}
+    return _Console(highlight=False, markup=False, emoji=False, **options)
+
+
+out = _console()
+err = _console(stderr=not _IN_NOTEBOOK)
 
 
 @contextmanager

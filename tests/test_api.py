@@ -111,9 +111,7 @@ def test_a_function_of_a_file_is_named_by_it_and_another_by_the_session() -> Non
 
 
 def test_what_another_session_handed_over_is_refused_with_what_to_do() -> None:
-    with pytest.raises(
-        reasonkit.RefusedError, match=r"hand it over again .* put it into a file"
-    ):
+    with pytest.raises(reasonkit.RefusedError, match=r"hand it over again .* put it into a file"):
         parse(["python:gone"])
 
 
