@@ -91,7 +91,9 @@ def call(command: str, on_step: OnStep | None, given: dict[str, Any]) -> Result:
         invocation = config.Invocation(
             Path(file) if file else None, Path(folder) if folder else None, bool(resume)
         )
-        merged = commands.merge(commands.settings(command), settings, invocation, command, f"{command}()")
+        merged = commands.merge(
+            commands.settings(command), settings, invocation, command, f"{command}()"
+        )
 
         def path() -> Path:
             return invocation.run_dir or runs.fresh(command, merged.model, merged.task)

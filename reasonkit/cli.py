@@ -243,6 +243,16 @@ def check_rewards(
         raise RunError(f"{wanting}: faults were found; mend them before you train")
 
 
+@app.command("doctor")
+def examine(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables."),
+) -> None:
+    """Tells what is here to run with, and what to do about what isn't."""
+    from reasonkit import doctor
+
+    doctor.show(as_json)
+
+
 @app.command("strategies")
 def list_strategies() -> None:
     """Lists the strategies of vote."""

@@ -44,6 +44,7 @@ EXAMPLES: dict[str, tuple[str, str, str]] = {
         "reasonkit grpo --model abacus-mini",
         "reasonkit vote --model ./my-model-folder",
     ),
+    "doctor": ("reasonkit doctor", "reasonkit doctor --json", "reasonkit grpo --dry-run"),
     "strategies": (
         "reasonkit strategies",
         "reasonkit vote --strategy cascade",

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "reasonkit"
 FLOORS = (
     ("__main__",),
     ("cli", "api"),
+    ("doctor",),
     ("commands",),
     ("result",),
     ("completing", "examples"),
