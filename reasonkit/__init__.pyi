@@ -100,7 +100,7 @@ class _GrpoConfig(_TrainingConfig, total=False):
     general_reward: _Rewards | None
     group_size: int | None
     prompts_per_step: int | None
-    temperature: float
+    temperature: float | None
     curriculum: bool
     resample: int | None
     steps: int | None
@@ -137,7 +137,7 @@ class _DistillConfig(_TrainingConfig, _ServerConfig, total=False):
     wording: str | None
     questions: int | None
     samples: int
-    temperature: float
+    temperature: float | None
     top_p: float
     keep: str | Sequence[str] | None
     similar: float
@@ -154,7 +154,8 @@ class _SftRlConfig(_CommonConfig, total=False):
     rejection_from: Literal["base", "policy"]
     set: str | Sequence[str] | None
     teacher: _Path | None
-    general_task: _Task
+    traces: _Path | None
+    general_task: _Task | None
     general_reward: _Rewards | None
     general_chats: _Path | None
     baselines: bool
@@ -163,7 +164,7 @@ class _VoteConfig(_ServerConfig, total=False):
     question: str | None
     strategy: str
     n: int | None
-    temperature: float
+    temperature: float | None
     top_p: float
     step_by_step: bool
     wording: str
@@ -189,7 +190,7 @@ class _VoteConfig(_ServerConfig, total=False):
 class _VerifierConfig(_UpdatesConfig, total=False):
     questions: int | None
     samples: int
-    temperature: float
+    temperature: float | None
     wording: str | None
     held_out: float
     aggregate: Literal["last", "lowest", "mean", "product"] | None

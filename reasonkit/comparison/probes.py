@@ -90,14 +90,14 @@ def ask(
     longest = settings["max_completion_tokens"]
     for name, shown in missing:
         led = led_by(settings.get("system_prompt"), asked[name])
+        led = [worded_as(e, shown.wording) for e in led] if shown.wording else led
         if name == "longer":
             limit = longest * LONGER_TOKENS
             stretched = replace(plan, config=replace(plan.config, max_completion_tokens=limit))
             kept = probe_name(name, shown)
-            measuring.measure(finished.run, kept, engine, stretched, led, shown.wording)
+            measuring.measure(finished.run, kept, engine, stretched, led)
         else:
-            worded = [worded_as(e, shown.wording) for e in led] if shown.wording else led
-            answered(engine, worded, longest).save(finished.evaluation(probe_name(name, shown)))
+            answered(engine, led, longest).save(finished.evaluation(probe_name(name, shown)))
 
 
 def answered(engine: Engine, examples: Sequence[Example], max_tokens: int) -> Evaluation:

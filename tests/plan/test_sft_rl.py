@@ -51,6 +51,14 @@ def test_the_base_writes_its_own_cold_start_traces_step_by_step() -> None:
     assert (taught.teacher, taught.wording) == ("abacus-reasoner", None)
 
 
+def test_a_cold_start_of_given_traces_has_no_teacher_unless_one_is_named() -> None:
+    cold = made(StageName.cold_start, traces="worked.jsonl")
+    assert isinstance(cold, DistillConfig)
+    assert (cold.teacher, cold.wording, cold.traces) == (None, None, "worked.jsonl")
+    rejection = made(StageName.rejection, traces="worked.jsonl")
+    assert isinstance(rejection, DistillConfig) and rejection.traces is None
+
+
 def test_rejection_trains_the_base_again_or_the_policy() -> None:
     base = made(StageName.rejection)
     assert isinstance(base, DistillConfig)
