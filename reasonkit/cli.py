@@ -16,7 +16,7 @@ import typer
 
 from reasonkit import completing, console, processes
 from reasonkit.commands import Commands
-from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError
+from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
 
 app = typer.Typer(
     cls=Commands,

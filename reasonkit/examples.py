@@ -80,6 +80,11 @@ EXAMPLES: dict[str, tuple[str, str, str]] = {
         "reasonkit tasks profile --model smollm2 --task word-arithmetic",
         "reasonkit tasks profile --task problems.csv --json",
     ),
+    "tasks traces": (
+        "reasonkit tasks traces arithmetic",
+        "reasonkit tasks traces arithmetic --count 500 > traces.jsonl",
+        "reasonkit distill --traces traces.jsonl",
+    ),
     "rewards": (
         "reasonkit rewards",
         "reasonkit grpo --reward answer --reward format=0.2",

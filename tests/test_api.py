@@ -42,7 +42,7 @@ def test_the_keywords_are_the_settings_with_their_defaults_and_words() -> None:
     keywords = inspect.signature(reasonkit.grpo).parameters
     settings = {field.name for field in dataclasses.fields(GrpoConfig)}
     assert {*keywords} == settings | {"config", "run_dir", "resume", "on_step"}
-    assert keywords["temperature"].default == 1.0
+    assert keywords["general_share"].default == 0.25
     assert "group_size: G: completions a prompt." in str(reasonkit.grpo.__doc__)
 
 

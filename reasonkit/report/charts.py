@@ -33,7 +33,7 @@ HEALTH = {
     "truncated": "share cut off",
 }
 MISMATCH = {
-    "gap of a token's log-probability, nats": {"mismatch/mean": "mean", "mismatch/max": "most"},
+    "gap of a token's log-probability, nats": {"mismatch/mean": "mean", "mismatch/max": "max"},
     "effective share of the sample": {"mismatch/effective_sample_share": ""},
     "share of weights beyond the bound": {"mismatch/truncated": ""},
 }
