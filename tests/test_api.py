@@ -17,21 +17,23 @@ from reasonkit.config import GrpoConfig
 from reasonkit.rewards import parse
 
 EXAMPLES = Path(reasonkit.__file__).parent / "docs/examples"
-SMALL = {
-    "steps": 2, "group_size": 4, "prompts_per_step": 4, "max_completion_tokens": 24,
-    "test_size": 8, "validation_size": 4, "baselines": False, "device": "cpu",
+SMALL = (
+    "--steps", 4, "--group-size", 4, "--prompts-per-step", 4, "--max-completion-tokens", 24,
+    "--test-size", 8, "--validation-size", 4, "--validate-every", 2, "--save-every", 2,
+    "--no-baselines", "--device", "cpu",
+)  # fmt: skip
+"""As in `tests/recipes/test_grpo.py`, so that the run is made once."""
+KEYWORDS = {
+    "steps": 4, "group_size": 4, "prompts_per_step": 4, "max_completion_tokens": 24,
+    "test_size": 8, "validation_size": 4, "validate_every": 2, "save_every": 2,
+    "baselines": False, "device": "cpu",
 }  # fmt: skip
 
 
 @pytest.fixture
 def by_command(made: Callable) -> Path:
-    """The run of `SMALL` that the command line leaves."""
-    flags = [f for name, value in SMALL.items() if value is not False for f in (flag(name), value)]
-    return Path(made("grpo", *flags, "--no-baselines"))
-
-
-def flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    """The run that the command line leaves."""
+    return Path(made("grpo", *SMALL))
 
 
 def test_the_stub_is_made_of_the_settings() -> None:
@@ -50,12 +52,12 @@ def test_a_run_from_python_is_that_of_the_command_line(
     by_command: Path, in_an_empty_folder: None, capsys: pytest.CaptureFixture
 ) -> None:
     seen: list[dict] = []
-    result = reasonkit.grpo(**SMALL, on_step=seen.append)
+    result = reasonkit.grpo(**KEYWORDS, on_step=seen.append)
     weights = "final/model.safetensors"
     assert (result.path / weights).read_bytes() == (by_command / weights).read_bytes()
-    assert [record["step"] for record in seen] == [0, 1, 2]
+    assert [record["step"] for record in seen] == [0, 1, 2, 3, 4]
     written = capsys.readouterr()
-    assert not written.out and "step 0/2" in written.err
+    assert not written.out and "step 0/4" in written.err
 
 
 def test_a_result_tells_what_the_run_holds(by_command: Path) -> None:
@@ -64,7 +66,7 @@ def test_a_result_tells_what_the_run_holds(by_command: Path) -> None:
     for name in ("before", "after"):
         accuracy = answers[answers["evaluation"] == name]["correct"].mean()
         assert accuracy == result.summary[name]["accuracy"]
-    assert list(result.metrics()["step"]) == [0, 1, 2]
+    assert list(result.metrics()["step"]) == [0, 1, 2, 3, 4]
     assert re.fullmatch(r"<grpo of abacus on arithmetic: \d.* → \d.*%, in .*>", repr(result))
     first, again = result.chat("What is 2 + 3?"), result.chat("What is 2 + 3?")
     assert first and first == again
