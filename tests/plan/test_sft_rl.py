@@ -13,7 +13,8 @@ from reasonkit.types import Part
 
 def config(**changes: object) -> SftRlConfig:
     reward = ["answer=1", "format=0.2", LANGUAGE]
-    return SftRlConfig(**{"reward": reward, "general_reward": ["helpful:x=1"], **changes})
+    usual = {"reward": reward, "general_task": "general", "general_reward": ["helpful:x=1"]}
+    return SftRlConfig(**{**usual, **changes})
 
 
 def made(stage: StageName, **changes: object) -> DistillConfig | GrpoConfig:
