@@ -205,6 +205,7 @@ class _VerifierConfig(_UpdatesConfig, total=False):
 
 class _CompareConfig(_CommonConfig, total=False):
     teacher: _Path | None
+    traces: _Path | None
     student: _Path | None
     only: str | Sequence[str] | None
     set: str | Sequence[str] | None
