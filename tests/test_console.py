@@ -100,7 +100,7 @@ chatty.needs_answer = False
 @pytest.mark.parametrize(
     "argv",
     [
-        ("rewards", "check", "answer=1", "{}=0.1", "--task", "arithmetic", "--questions", "1"),
+        ("rewards", "check", "format=1", "{}=0.1", "--task", "arithmetic", "--questions", "1"),
         (
             "grpo", "--model", "abacus", "--task", "arithmetic", "--reward", "answer=1",
             "--reward", "{}=0.1", "--steps", "1", "--prompts-per-step", "2",

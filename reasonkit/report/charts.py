@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -353,7 +354,7 @@ def legend_beside(place: Axes) -> None:
 
 def finish(place: Axes, title: str, x: str = "", share: bool = False, legend: bool = False) -> None:
     """Title, axis, grid and, where wanted, legend and the range of a share."""
-    place.set_title(title, fontsize=9, loc="left")
+    place.set_title(title, fontsize=9, loc="left", y=1.0)
     place.set_xlabel(x, fontsize=8)
     place.tick_params(labelsize=8)
     place.spines[["top", "right"]].set_visible(False)
@@ -386,6 +387,8 @@ def svg(title: str, figure: Figure, told: Sequence[tuple[Axes, Sequence[Told]]] 
         figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
     text = written.getvalue()
     text = text[text.index("<svg") :].replace("#000000", "currentColor")
+    # Names of groups, the same in every figure, which nothing refers to.
+    text = re.sub(r'<g id="[\w.]+_\d+">', "<g>", text)
     # SVG counts from the top, in points of which an inch has 72.
     height, dot = figure.get_figheight() * 72, 72 / figure.dpi
     marks = []
