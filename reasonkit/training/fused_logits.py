@@ -129,22 +129,24 @@ def _gradient_in_place(
 ) -> None:
     """Turns logits, of shape (tokens, words), into their gradient, g (1[target] - p)."""
     plain = more["HAS_LOGPROB_GRAD"] and not (more["HAS_SOFTCAP"] or more["HAS_ENTROPY_GRAD"])
-    if not plain or tile.dtype != torch.float32:
+    if not plain:
         given = (tile, stride, targets, log_z, entropy, of_logps, of_entropy, start, words)
         _theirs(*given, **more)
         return
-    if more["logit_scale"] != 1:
-        tile.mul_(more["logit_scale"])
-    if more["inv_t"] != 1:
-        tile.mul_(more["inv_t"])
-    tile.sub_(log_z[:, None]).exp_().neg_()
+    # The tile itself, unless that is of a narrower format.
+    made = tile.float()
+    factors = [factor for factor in (more["logit_scale"], more["inv_t"]) if factor != 1]
+    for factor in factors:
+        made.mul_(factor)
+    made.sub_(log_z[:, None]).exp_().neg_()
     place = targets - start
     inside = (place >= 0) & (place < words)
-    tile.scatter_add_(1, place.clamp(0, words - 1)[:, None], inside[:, None].to(tile.dtype))
-    tile.mul_(of_logps[:, None])
-    for factor in (more["inv_t"], more["logit_scale"]):
-        if factor != 1:
-            tile.mul_(factor)
+    made.scatter_add_(1, place.clamp(0, words - 1)[:, None], inside[:, None].float())
+    made.mul_(of_logps[:, None])
+    for factor in reversed(factors):
+        made.mul_(factor)
+    if made is not tile:
+        tile.copy_(made)
 
 
 def work_in_place() -> None:
