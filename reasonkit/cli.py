@@ -7,6 +7,7 @@ must.
 from __future__ import annotations
 
 import errno
+import json
 import signal
 import sys
 from pathlib import Path
@@ -138,6 +139,21 @@ def list_tasks(context: typer.Context) -> None:
     )
 
 
+@tasks_app.command("traces")
+def write_traces(
+    task: str = typer.Argument(help="A generated task, with settings as for a recipe."),
+    count: int = typer.Option(200, help="Questions, at most.", min=1),
+    thought: bool = typer.Option(True, help="Write how it is worked out before the answer."),
+) -> None:
+    """Prints worked solutions of a generated task as JSONL: traces to distill without a teacher."""
+    from reasonkit.tasks.generated import GENERATORS, worked
+
+    if (name := task.partition(":")[0]) not in GENERATORS:
+        raise UnknownNameError("generated task", name, GENERATORS)
+    for row in worked(task, count, thought):
+        console.write(json.dumps(row))
+
+
 @tasks_app.command("profile")
 def profile_tasks(
     model: str = typer.Option("abacus", help="As for a recipe."),
@@ -149,7 +165,9 @@ def profile_tasks(
     samples: int | None = typer.Option(
         None, help="Completions a question. (default: the model's group size)", min=1
     ),
-    temperature: float = typer.Option(1.0, help="Of the samples.", min=0.01, max=5.0),
+    temperature: float | None = typer.Option(
+        None, help="Of the samples. (default: by model)", min=0.01, max=5.0
+    ),
     system_prompt: str | None = typer.Option(None, help="As for a recipe."),
     max_completion_tokens: int | None = typer.Option(None, help="As for a recipe.", min=2),
     seed: int = typer.Option(0, help="Of the samples.", min=0),

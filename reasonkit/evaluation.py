@@ -23,7 +23,6 @@ from reasonkit.errors import DataError, RunError
 from reasonkit.files import write_json
 from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.judging import judge
-from reasonkit.prompts import ask
 from reasonkit.statistics import Accuracy, GapClosed, Paired, wilson
 from reasonkit.types import Completion, Example
 
@@ -121,14 +120,12 @@ def evaluate(
     engine: Engine,
     examples: Sequence[Example],
     sampling: Sampling,
-    wording: str | None = None,
     allow_weaker: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Answers each example once and judges the answers.
 
     Args:
-        wording: name of a step-by-step wording to append to each question.
         allow_weaker: as `reasonkit.judging.judge_group` takes it.
         progress: called with the number of examples done.
 
@@ -139,9 +136,8 @@ def evaluate(
     if not examples:
         raise DataError("there are no examples to evaluate on: choose a split that has some")
     started = time.perf_counter()
-    asked = [ask(example, wording) for example in examples] if wording else examples
     verdicts: dict[str, Verdict] = {}
-    for group in engine.sample(asked, 1, sampling):
+    for group in engine.sample(examples, 1, sampling):
         verdict = verdict_on(group.example, group.completions[0], allow_weaker)
         verdicts[group.example.id] = verdict
         if progress is not None:

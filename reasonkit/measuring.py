@@ -13,10 +13,13 @@ from statistics import fmean
 from typing import Any, Literal
 
 from reasonkit import console, processes
+from reasonkit.answers.declining import declines
+from reasonkit.answers.reading import answer_part
 from reasonkit.evaluation import Evaluation, evaluate, paired
-from reasonkit.generation.engine import Engine, Sampling
+from reasonkit.generation.engine import Engine, Sampling, TokenEngine
 from reasonkit.plan import Plan
-from reasonkit.prompts import WORDINGS
+from reasonkit.plan.policy import prompt_tokens
+from reasonkit.prompts import baselines
 from reasonkit.rewards import language, readability
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
@@ -31,7 +34,6 @@ def measure(
     engine: Engine,
     plan: Plan[Any],
     examples: Sequence[Example],
-    wording: str | None = None,
     temperature: float = 0.0,
 ) -> Evaluation:
     """Accuracy of one completion a question, kept under a name.
@@ -40,7 +42,6 @@ def measure(
     already. The isolation that programs run under is kept in ``run.json``.
 
     Args:
-        wording: as of `evaluation.evaluate`.
         temperature: 0 for greedy completions.
     """
     path = run.evaluations / f"{name}.json"
@@ -57,7 +58,6 @@ def measure(
                 engine,
                 own,
                 sampling,
-                wording,
                 allow_weaker=plan.allow_weaker,
                 progress=lambda n: bar.update(task, completed=n),
             )
@@ -77,11 +77,11 @@ class Before:
 
     Attributes:
         asked: directly.
-        worded: with each step-by-step wording, by its name; empty where that isn't measured.
+        prompted: with each of `prompts.baselines`, by its name; empty where that isn't measured.
     """
 
     asked: Evaluation
-    worded: dict[str, Evaluation]
+    prompted: dict[str, Evaluation]
 
     def compared(self, after: Evaluation, *others: Evaluation) -> dict[str, Any]:
         """Before, after and their paired differences, as they stand in ``summary.json``.
@@ -89,12 +89,12 @@ class Before:
         Args:
             others: evaluations whose tokens are counted too.
         """
-        best = max(self.worded.values(), key=lambda e: e.accuracy.accuracy, default=self.asked)
-        measured = (self.asked, *self.worded.values(), after, *others)
+        best = max(self.prompted.values(), key=lambda e: e.accuracy.accuracy, default=self.asked)
+        measured = (self.asked, *self.prompted.values(), after, *others)
         return {
             "before": self.asked.to_summary(),
             "after": after.to_summary(),
-            "baselines": {name: e.to_summary() for name, e in self.worded.items()},
+            "baselines": {name: e.to_summary() for name, e in self.prompted.items()},
             "paired": asdict(paired(self.asked.verdicts, after.verdicts)),
             "paired_with_best_wording": asdict(paired(best.verdicts, after.verdicts)),
             "tokens_evaluated": sum(e.tokens for e in measured),
@@ -103,14 +103,20 @@ class Before:
         }
 
 
-def measure_before(run: Run, engine: Engine, plan: Plan[Any]) -> Before:
-    """Measures the untrained model on test; with ``--baselines`` in each of `WORDINGS` too."""
+def measure_before(run: Run, engine: TokenEngine, plan: Plan[Any]) -> Before:
+    """Measures the untrained model on test; with ``--baselines`` in other prompts too.
 
-    def measured(name: str, wording: str | None = None) -> Evaluation:
-        return measure(run, name, engine, plan, plan.splits.test, wording)
-
-    names = WORDINGS if plan.config.baselines else ()
-    return Before(measured("before"), {name: measured(f"before-{name}", name) for name in names})
+    Those are of `prompts.baselines`, without any that leaves no room for a completion.
+    """
+    test = plan.splits.test
+    asked = measure(run, "before", engine, plan, test)
+    if not plan.config.baselines:
+        return Before(asked, {})
+    prompted = {}
+    for name, led in baselines(test, plan.splits.train, plan.model.entry.shots).items():
+        if max(prompt_tokens(engine.tokenizer, led)) <= plan.config.max_prompt_tokens:
+            prompted[name] = measure(run, f"before-{name}", engine, plan, led)
+    return Before(asked, prompted)
 
 
 def validation(run: Run, name: str, engine: Engine, plan: Plan[Any]) -> dict[str, float]:
@@ -137,15 +143,16 @@ def form(done: Evaluation) -> dict[str, float]:
 def appraise(run: Run, name: str, engine: Engine, plan: Plan[Any]) -> dict[str, Any]:
     """A policy on the validation split: a row of ``stages`` in ``summary.json``.
 
-    Greedily, and under ``sampled`` with one completion a question at temperature 1, which shows
-    what a greedy completion hides; under ``general`` what it makes of general prompts.
+    Greedily, and under ``sampled`` with one completion a question at the model's temperature, which
+    shows what a greedy completion hides; under ``general`` what it makes of general prompts.
 
     Args:
         name: of the measurements in the run.
     """
     examples = plan.splits.validation
     greedy = measure(run, name, engine, plan, examples)
-    sampled = measure(run, f"{name}-sampled", engine, plan, examples, temperature=1.0)
+    heat = plan.model.entry.temperature
+    sampled = measure(run, f"{name}-sampled", engine, plan, examples, temperature=heat)
     means = general(run, f"{name}-general", engine, plan, "validation")
     return {
         **asdict(greedy.accuracy),
@@ -182,6 +189,24 @@ def general(
         reward: interval_of_means([value for value in column if value is not None])
         for reward, column in columns.items()
     }
+
+
+def manner(run: Run, name: str) -> dict[str, Any]:
+    """How general prompts were answered under a name (`general`), whatever rewards say.
+
+    Lengths in tokens, and shares of answers: those that decline, and of words in English.
+    """
+    saved = run.evaluations / f"{name}.json"
+    if not processes.from_main(saved.exists):
+        return {}
+    completions = json.loads(saved.read_text(encoding="utf-8"))["completions"]
+    texts = [answer_part(c["completion"]) or c["completion"] for c in completions]
+    values = {
+        "tokens": [float(c["tokens"]) for c in completions],
+        "declines": [float(declines(text)) for text in texts],
+        "English": [language.share(text) for text in texts],
+    }
+    return {what: asdict(interval_of_means(found)) for what, found in values.items()}
 
 
 def _answered(prompts: list[Example], engine: Engine, plan: Plan[Any]) -> list[dict[str, Any]]:

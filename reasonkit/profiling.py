@@ -83,7 +83,7 @@ def profile(
     columns: Mapping[str, str] | None,
     questions: int,
     samples: int | None,
-    temperature: float,
+    temperature: float | None,
 ) -> Iterator[Profile]:
     """Yields the profile of each of the tasks (`tasks_of`) as soon as it is known.
 
@@ -92,7 +92,7 @@ def profile(
         columns: of data, as `reasonkit.tasks.load` takes them.
         questions: of each task, at most.
         samples: of each question; a group's size by the model's entry if None.
-        temperature: they are drawn at.
+        temperature: they are drawn at; the model's own if None.
 
     Raises:
         RefusedError: a task, the model or a setting can't be used; nothing is sampled then.
@@ -116,7 +116,8 @@ def profile(
         plans[task] = Plan(config, model, splits, [])
     first, tokenizer, weights = policy.load(plans[tasks[0]], trains=False)
     engine = open_engine(first.config, weights, tokenizer)
-    sampling = Sampling(plans[tasks[0]].longest, temperature, seed=config.seed)
+    heat = temperature or model.entry.temperature
+    sampling = Sampling(plans[tasks[0]].longest, heat, seed=config.seed)
     for task, plan in plans.items():
         asked = policy.without_overlong(plan, tokenizer)
         seen = _profiled(task, engine, asked, n, group_size, sampling)

@@ -1,7 +1,8 @@
-"""The texts that are sent beside a question: system prompts, and wordings for step-by-step work.
+"""What is sent beside a question: system prompts, wordings for step-by-step work, solved examples.
 
-A wording is appended to a question. Every recipe measures the untrained model with each of them,
-since a prompt is the cheapest rival that training has (Kojima et al., arXiv:2205.11916).
+Every recipe measures the untrained model with each wording, which is appended to a question, and
+with a few solved examples before it: a prompt is the cheapest rival that training has (Kojima et
+al., arXiv:2205.11916; Brown et al., arXiv:2005.14165). Leaves out examples that show work.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reasonkit.errors import UnknownNameError
-from reasonkit.types import Example
+from reasonkit.types import Example, Message
 
 THINK_FIRST = (
     "Work the problem out before you answer. Put your reasoning between <think> and </think>, then "
@@ -43,6 +44,36 @@ def ask(example: Example, wording: str) -> Example:
     *before, last = example.messages
     asked = {**last, "content": f"{last['content']} {WORDINGS[wording]}"}
     return replace(example, messages=(*before, asked))
+
+
+def after_examples(example: Example, solved: Sequence[Example]) -> Example:
+    """The example behind turns in which others are asked and answered with their references."""
+    turns: list[Message] = []
+    for other in solved:
+        turns += [other.messages[-1], {"role": "assistant", "content": other.answer}]
+    *before, last = example.messages
+    return replace(example, messages=(*before, *turns, last))
+
+
+def baselines(
+    examples: Sequence[Example], train: Sequence[Example], shots: Sequence[int]
+) -> dict[str, list[Example]]:
+    """The examples as an untrained model is asked them, by the name of the prompt.
+
+    Args:
+        train: examples that are shown solved.
+        shots: so many of them.
+    """
+    asked = {name: [ask(example, name) for example in examples] for name in WORDINGS}
+    for count in shots:
+        solved = train[:count]
+        asked[f"{count}-examples"] = [after_examples(example, solved) for example in examples]
+    return asked
+
+
+def in_words(baseline: str) -> str:
+    """What a prompt of `baselines` adds."""
+    return WORDINGS.get(baseline) or f"{baseline.replace('-', ' solved ')} first"
 
 
 def led_by(system_prompt: str | None, examples: Sequence[Example]) -> list[Example]:

@@ -237,8 +237,8 @@ def left_out(config: CompareConfig, programs: bool) -> dict[str, str]:
     for part in PARTS.values():
         if config.quick and part.command == "verifier":
             reasons[part.name] = "--quick leaves it out"
-        elif part.command == "distill" and not config.teacher:
-            reasons[part.name] = f"there is no teacher for {config.model}: pass --teacher"
+        elif part.command == "distill" and not (config.teacher or config.traces):
+            reasons[part.name] = f"{config.model} has no teacher: pass --teacher, or --traces"
         elif part.model == STUDENT and not config.student:
             reasons[part.name] = "there is no smaller model: pass --student"
         elif programs and part.command in ("vote", "verifier"):
@@ -277,7 +277,10 @@ def jobs(config: CompareConfig, programs: bool = False) -> list[Job]:
         if part.model not in PARTS:
             settings["model"] = config.model if part.model == BASE else config.student
         if part.command == "distill":
-            settings["teacher"] = config.teacher
+            settings["teacher"] = config.teacher or None
+            settings["traces"] = None if config.teacher else config.traces
+        elif part.command == "sft-rl":
+            settings["traces"] = config.traces
         from_mapping(COMMANDS[part.command], settings, f"part {part.name}")
         for seed in range(config.seed, config.seed + config.seeds):
             ending = "" if config.seeds == 1 else f"-seed-{seed}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reasonkit import measuring
@@ -63,22 +63,22 @@ def requests(count: int) -> list[Example]:
 
 
 def ask(
-    finished: Finished, plan: Plan[CompareConfig], longer: list[Example], requests: list[Example]
+    finished: Finished, plan: Plan[CompareConfig], asked: Mapping[str, Sequence[Example]]
 ) -> None:
     """Asks a part's model, in each of its wordings; what was asked already is kept.
 
     Args:
         plan: of the comparison's own settings.
-        longer: expressions; none where the task is another one.
+        asked: examples by the name of their kind; none of one that doesn't suit the models.
     """
     from reasonkit.generation.engine import open_engine
 
-    asked = {"longer": longer, "requests": requests} if longer else {"requests": requests}
     missing = [
         (name, shown)
         for shown in finished.part.shown
-        for name in asked
-        if shown.probed and not finished.evaluation(probe_name(name, shown)).exists()
+        for name, examples in asked.items()
+        if examples and shown.probed
+        if not finished.evaluation(probe_name(name, shown)).exists()
     ]
     if not missing:
         return
@@ -90,14 +90,14 @@ def ask(
     longest = settings["max_completion_tokens"]
     for name, shown in missing:
         led = led_by(settings.get("system_prompt"), asked[name])
+        led = [worded_as(e, shown.wording) for e in led] if shown.wording else led
         if name == "longer":
             limit = longest * LONGER_TOKENS
             stretched = replace(plan, config=replace(plan.config, max_completion_tokens=limit))
             kept = probe_name(name, shown)
-            measuring.measure(finished.run, kept, engine, stretched, led, shown.wording)
+            measuring.measure(finished.run, kept, engine, stretched, led)
         else:
-            worded = [worded_as(e, shown.wording) for e in led] if shown.wording else led
-            answered(engine, worded, longest).save(finished.evaluation(probe_name(name, shown)))
+            answered(engine, led, longest).save(finished.evaluation(probe_name(name, shown)))
 
 
 def answered(engine: Engine, examples: Sequence[Example], max_tokens: int) -> Evaluation:

@@ -213,7 +213,7 @@ def _training(finished: Finished, models: Models) -> dict[str, float]:
     parameters = models.parameters[models.start(job.part)]
     taught = job.part.command == "distill"
     return spent_by(
-        job.run, job.summary, parameters, models.parameters[models.teacher] if taught else None
+        job.run, job.summary, parameters, models.parameters.get(models.teacher) if taught else None
     )
 
 
@@ -235,7 +235,7 @@ def spent_by(
 def _apart(finished: Finished, shown: Shown, models: Models, scored: bool) -> list[dict[str, Any]]:
     found: list[tuple[str, float | None, float | None]] = []
     trainer = finished.needs.get(finished.part.model, finished)
-    if trainer.part.command == "distill" and shown.way != "base":
+    if models.teacher and trainer.part.command == "distill" and shown.way != "base":
         found.append((f"the training of {models.teacher}", *models.teacher_spent))
     if scored:
         made = finished.needs[finished.part.verifier].summary

@@ -18,6 +18,11 @@ class CompareConfig(CommonConfig):
         "Whom distillation learns from; empty leaves it out. "
         "(default: abacus-reasoner for an abacus, none for others)",
     )
+    traces: str | None = flag(
+        DATA,
+        "Traces that are there already: distillation learns them where there is no teacher, "
+        "and the full recipe has them for its cold start.",
+    )
     student: str | None = flag(
         DATA,
         "A smaller model, on which distillation meets reinforcement learning from scratch; "

@@ -54,7 +54,9 @@ class DistillConfig(TrainingConfig, ServerConfig):
         TRACES, "Train questions that the teacher is asked, at most.", min=1
     )
     samples: int = flag(TRACES, "Traces sampled a question.", 2, min=1)
-    temperature: float = flag(TRACES, "Of the sampling.", 1.0, min=0.01, max=5.0)
+    temperature: float | None = flag(
+        TRACES, "Of the sampling. (default: by whose samples they are)", min=0.01, max=5.0
+    )
     top_p: float = flag(TRACES, "Keep the likeliest tokens that sum to p.", 1.0, min=0.01, max=1.0)
     keep: list[str] | None = flag(
         FILTERS,

@@ -38,7 +38,7 @@ class GrpoConfig(TrainingConfig):
     )
     group_size: int | None = flag(ROLLOUT, f"G: completions a prompt. {BY_MODEL}", min=2)
     prompts_per_step: int | None = flag(ROLLOUT, f"Prompts a rollout. {BY_MODEL}", min=1)
-    temperature: float = flag(ROLLOUT, "Of the rollouts.", 1.0, min=0.01, max=5.0)
+    temperature: float | None = flag(ROLLOUT, f"Of the rollouts. {BY_MODEL}", min=0.01, max=5.0)
     curriculum: bool = flag(
         ROLLOUT, "Prefer prompts that are sometimes solved, by observed pass rate.", False
     )

@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from typing import ClassVar
 
-from reasonkit.config.base import DATA, EVALUATION, CommonConfig, flag
+from reasonkit.config.base import BY_MODEL, DATA, EVALUATION, CommonConfig, flag
 
 STAGES = "Stages"
 
@@ -52,16 +52,19 @@ class SftRlConfig(CommonConfig):
         "Who writes the cold-start traces. (default: the model itself, asked for step-by-step "
         "work)",
     )
-    general_task: str = flag(
-        DATA, "The task whose prompts the last stage mixes in; empty for none.", "general"
+    traces: str | None = flag(
+        DATA, "Cold-start traces that are there already: a file or an earlier run."
+    )
+    general_task: str | None = flag(
+        DATA, f"The task whose prompts the last stage mixes in; empty for none. {BY_MODEL}"
     )
     general_reward: list[str] | None = flag(
         DATA, "As --reward, for those prompts. (default: by that task)"
     )
     general_chats: str | None = flag(
         DATA,
-        "A file of chats that the rejection stage learns too. (default: answers to the task "
-        "general; none for another)",
+        "A file of chats that the rejection stage learns too. (default: of the task general good "
+        "answers, of another what the base says itself to its train prompts)",
     )
     baselines: bool = flag(
         EVALUATION, "Measure the untrained model with step-by-step wordings too.", True

@@ -17,7 +17,7 @@ class VerifierConfig(UpdatesConfig):
 
     questions: int | None = flag(ROLLOUT, f"Train questions that are answered. {BY_MODEL}", min=2)
     samples: int = flag(ROLLOUT, "Completions a question.", 16, min=1)
-    temperature: float = flag(ROLLOUT, "Of the completions.", 1.0, min=0.01, max=5.0)
+    temperature: float | None = flag(ROLLOUT, f"Of the completions. {BY_MODEL}", min=0.01, max=5.0)
     wording: str | None = flag(ROLLOUT, "Ask for step-by-step work in this wording, by name.")
     held_out: float = flag(
         EVALUATION, "Share of the questions kept apart to choose on.", 0.1, min=0.01, max=0.5

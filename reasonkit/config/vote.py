@@ -23,7 +23,7 @@ class VoteConfig(ServerConfig):
     n: int | None = flag(
         SAMPLES, "Samples a question, at most. (default: 16, or as many as are recorded)", min=1
     )
-    temperature: float = flag(SAMPLES, "Of the samples.", 1.0, min=0.0, max=5.0)
+    temperature: float | None = flag(SAMPLES, f"Of the samples. {BY_MODEL}", min=0.0, max=5.0)
     top_p: float = flag(
         SAMPLES, "Keep the likeliest tokens that sum to this.", 1.0, min=0.01, max=1.0
     )

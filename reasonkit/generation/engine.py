@@ -44,6 +44,16 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
 
+def drawn_by(config: CommonConfig, seed: int | None = None) -> Sampling:
+    """How completions are drawn, by settled settings; their own seed where none is given."""
+    assert config.max_completion_tokens
+    names = [name for name in ("temperature", "top_p") if hasattr(config, name)]
+    given = {name: getattr(config, name) for name in names}
+    return Sampling(
+        config.max_completion_tokens, seed=config.seed if seed is None else seed, **given
+    )
+
+
 class Engine(Protocol):
     """What samples completions."""
 

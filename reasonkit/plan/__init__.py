@@ -18,13 +18,13 @@ from reasonkit.config import (
     Attention,
     CommonConfig,
     Config,
+    DistillConfig,
     DType,
     Optimizer,
     TrainingConfig,
     UpdatesConfig,
 )
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
-from reasonkit.generation.engine import Sampling
 from reasonkit.models import Model
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.provenance import fingerprint
@@ -124,12 +124,13 @@ def load_splits(config: CommonConfig) -> Splits:
 
 
 def by_model(config: Config, entry: Model) -> Config:
-    """The settings with those filled in that depend on the model."""
-    prompt = entry.system_prompt if config.system_prompt is None else config.system_prompt
-    return dataclasses.replace(
+    """The settings with those filled in that depend on the model which is trained or asked."""
+    drawn = {} if isinstance(config, DistillConfig) else {"temperature": entry.temperature}
+    return filled(
         config,
-        system_prompt=prompt or "",
-        max_completion_tokens=config.max_completion_tokens or entry.rl.max_completion_tokens,
+        system_prompt=entry.system_prompt or "",
+        max_completion_tokens=entry.rl.max_completion_tokens,
+        **{name: value for name, value in drawn.items() if hasattr(config, name)},
     )
 
 
@@ -138,14 +139,6 @@ def filled(config: Config, **values: object) -> Config:
     held = {name: getattr(config, name) for name in values}
     open_ones = {name: values[name] for name, value in held.items() if value in (None, [])}
     return dataclasses.replace(config, **open_ones)  # type: ignore[arg-type]
-
-
-def drawn_by(config: CommonConfig) -> Sampling:
-    """How completions are drawn, by settled settings."""
-    assert config.max_completion_tokens
-    names = [name for name in ("temperature", "top_p") if hasattr(config, name)]
-    given = {name: getattr(config, name) for name in names}
-    return Sampling(config.max_completion_tokens, seed=config.seed, **given)
 
 
 def divisor(flag: str, asked: int | None, usual: int, whole: int, of: str) -> int:

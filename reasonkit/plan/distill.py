@@ -6,6 +6,8 @@ import dataclasses
 
 from reasonkit.config import Distillation, DistillConfig, Only
 from reasonkit.errors import RefusedError
+from reasonkit.models import DEFAULT_TEACHER, entry_for
+from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, filled, require_trackers
 from reasonkit.plan import settle as settle_names
 from reasonkit.prompts import require_known
@@ -31,10 +33,21 @@ def settle(config: DistillConfig) -> Plan[DistillConfig]:
         epochs=entry.sft.epochs,
         batch_tokens=entry.sft.batch_tokens,
         micro_batch_tokens=entry.sft.micro_batch_tokens,
+        temperature=_drawn_at(plan),
         learning_rate=rates.lora_learning_rate if config.lora else rates.learning_rate,
     )
     splits = half(config.task, plan.splits, config.part)
     return dataclasses.replace(plan, config=settled, splits=splits)
+
+
+def _drawn_at(plan: Plan[DistillConfig]) -> float:
+    """The temperature that suits whose samples are learned from."""
+    config = plan.config
+    if config.objective == Distillation.on_policy:
+        return plan.model.entry.temperature
+    if config.endpoint is not None or config.traces is not None:
+        return entry_for(config.teacher or "").temperature
+    return resolve(config.teacher or DEFAULT_TEACHER).entry.temperature
 
 
 def _require_consistent(config: DistillConfig) -> None:

@@ -25,7 +25,7 @@ from reasonkit.config import (
 )
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.models import Model
-from reasonkit.plan import Plan, distill, grpo
+from reasonkit.plan import Plan, distill, filled, grpo
 from reasonkit.plan import settle as settle_names
 from reasonkit.rewards import parse
 from reasonkit.tasks import recorded
@@ -101,9 +101,10 @@ def settle(config: SftRlConfig) -> Plan[SftRlConfig]:
         RefusedError: for whatever can't be used, by name.
     """
     plan = settle_names(config)
-    if not config.reward:
-        rewards = [*(plan.config.reward or []), LANGUAGE]
-        plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, reward=rewards))
+    rewards = config.reward or [*(plan.config.reward or []), LANGUAGE]
+    config = filled(plan.config, general_task=plan.model.entry.general_task)
+    config = dataclasses.replace(config, reward=rewards)
+    plan = dataclasses.replace(plan, config=config)
     if config.general_task:
         plan = grpo.with_general(plan, config.general_task, config.general_reward)
     elif config.general_reward:
@@ -172,8 +173,10 @@ def stage_settings(
     else:
         values["keep"] = _filters(config.reward or [], str(config.device))
         if stage.name == StageName.cold_start:
-            values["teacher"] = config.teacher or config.model
-            values["wording"] = None if config.teacher else WORDING
+            itself = not (config.teacher or config.traces)
+            values["teacher"] = config.model if itself else config.teacher
+            values["wording"] = WORDING if itself else None
+            values["traces"] = config.traces
         else:
             start = config.model if config.rejection_from == Start.base else policy
             values |= {"model": start, "teacher": policy, "general": chats}

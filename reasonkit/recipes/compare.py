@@ -20,7 +20,7 @@ from rich.text import Text
 from reasonkit import console, resuming, running, runs
 from reasonkit.comparison import costs, findings, probes
 from reasonkit.comparison.costs import COINS, Budget, Prices
-from reasonkit.comparison.parts import Job, data_of, jobs, key_of, left_out, resolved
+from reasonkit.comparison.parts import ABACUS, Job, data_of, jobs, key_of, left_out, resolved
 from reasonkit.comparison.process import carry_out
 from reasonkit.comparison.rows import Finished, Models, curve, rows, spent_by
 from reasonkit.config import CompareConfig, Invocation
@@ -157,8 +157,10 @@ def _compare(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
     config = prepared.plan.config
     count = min(QUICK_PROBES if config.quick else PROBES, config.test_size)
     longer = probes.longer_expressions(count) if config.task == "arithmetic" else []
+    # Others answer a request as well in other words.
+    requests = probes.requests(count) if config.model in ABACUS else []
     for finished in done.values():
-        probes.ask(finished, prepared.plan, longer, probes.requests(count))
+        probes.ask(finished, prepared.plan, {"longer": longer, "requests": requests})
     return _summary(made, prepared, list(done.values()), bought)
 
 

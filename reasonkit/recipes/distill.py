@@ -15,8 +15,6 @@ from reasonkit import console, learning, measuring, resuming, running
 from reasonkit.config import Distillation, DistillConfig, Invocation, Only
 from reasonkit.errors import DataError
 from reasonkit.generation.engine import Engine, TokenEngine
-from reasonkit.models import chat
-from reasonkit.models.loading import load_tokenizer
 from reasonkit.plan import Plan, fitting, policy
 from reasonkit.plan import distill as planning
 from reasonkit.provenance import fingerprint
@@ -83,7 +81,7 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
 
     plan = planning.settle(config)
     found = teacher.find(config)
-    groups = None if config.traces is None else _given(Path(config.traces), plan, found)
+    groups = None if config.traces is None else lessons.given(Path(config.traces), plan, found)
     chats = [] if config.general is None else recorded.read(Path(config.general), ())
     data = fingerprint(plan.data, groups, chats)
     resuming.require_usable(invocation, data)
@@ -105,17 +103,6 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     if config.general is not None:
         lessons.general(config.general, plan, tokenizer)
     return Prepared(plan, tokenizer, model, found, groups, data)
-
-
-def _given(path: Path, plan: Plan[DistillConfig], found: Teacher | None) -> list[Group]:
-    """The traces of a file or of an earlier run."""
-    if path.is_dir():
-        return sampling.of_run(path)
-    splits = plan.splits
-    ends = [chat.end_of_turn(load_tokenizer(plan.model)[0])]
-    if found is not None and found.model is not None:
-        ends.append(chat.end_of_turn(found.tokenizer()))
-    return recorded.read(path, (*splits.train, *splits.validation, *splits.test), ends)
 
 
 def _usual_filters(plan: Plan[DistillConfig], found: Teacher | None) -> list[str]:

@@ -26,6 +26,7 @@ from reasonkit.config import (
     TrainingConfig,
     to_mapping,
 )
+from reasonkit.generation.engine import Sampling
 from reasonkit.models.loading import load_model
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, distill, fitting, grpo, policy
@@ -64,11 +65,13 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         return
     plan = planning.settle(config)
     given = plan.config.general_chats
-    data = fingerprint(plan.data, recorded.read(Path(given), ()) if given else [])
+    chats = recorded.read(Path(given), ()) if given else []
+    traces = [lessons.given(Path(config.traces), plan, None)] if config.traces else []
+    data = fingerprint(plan.data, chats, *traces)
     resuming.require_usable(invocation, data)
-    general = [plan.config.general_task, *(plan.config.general_reward or [])]
+    general = [plan.config.general_task or "none", *(plan.config.general_reward or [])]
     stages = [(str(stage.name), stage.summary) for stage in planning.chosen(plan.config)]
-    rows = [("model", plan.config.model), *plan.rows(), ("general", ", ".join(general) or "none")]
+    rows = [("model", plan.config.model), *plan.rows(), ("general", ", ".join(general))]
     console.err.print(console.table("plan", ("", ""), [*rows, *stages]))
     if invocation.dry_run:
         return
@@ -94,11 +97,11 @@ def _make(
     before = measuring.measure_before(made, engine, plan)
     general = {"before": measuring.general(made, "general-before", engine, plan, "test")}
     rows = [{"name": "base", **measuring.appraise(made, "base", engine, plan)}]
+    written = _write_chats(made, plan, engine)
     # The stages load what they begin with; whoever still holds this one holds no weights.
     base.to("meta")
-    written = _write_chats(made, config)
     start, last = config.model, ""
-    for stage in planning.chosen(config):
+    for stage in planning.chosen(plan.config):
         done = _do(made, plan, engine, stage, start, last, written)
         rows.append({"name": str(stage.name), **done["stage"]})
         start = str((made.stages / stage.name).absolute())
@@ -122,6 +125,7 @@ def _make(
             when: {reward: dataclasses.asdict(mean) for reward, mean in means.items()}
             for when, means in general.items()
         },
+        "manner": {when: measuring.manner(made, f"general-{when}") for when in general},
         "stages": rows,
         **spent,
         "seconds": spent["seconds"] + compared["evaluation_seconds"],
@@ -139,13 +143,25 @@ def _products(plan: Plan[SftRlConfig]) -> torch.dtype | None:
     return None if adapted else precision.products(plan.config)
 
 
-def _write_chats(made: Run, config: SftRlConfig) -> str | None:
-    """The file of general chats; our own are written into the run."""
-    if config.general_chats or config.general_task != GENERAL:
+def _write_chats(made: Run, plan: Plan[SftRlConfig], engine: TokenEngine) -> str | None:
+    """The file of general chats; those that aren't the user's own are written into the run.
+
+    What the base says itself, learned again, is what it would else forget (Li and Hoiem,
+    arXiv:1606.09282, for classes); answers that are cut off aren't.
+    """
+    config, path = plan.config, made.path / "chats.jsonl"
+    if config.general_chats or plan.general is None:
         return config.general_chats
-    path = made.path / "chats.jsonl"
-    write_lines(path, [{"messages": chat} for chat in generated.chats(CHATS)])
-    return str(path)
+    if config.general_task == GENERAL:
+        write_lines(path, [{"messages": chat} for chat in generated.chats(CHATS)])
+    elif not path.exists():
+        groups = engine.sample(plan.general.train, 1, Sampling(plan.longest, temperature=0))
+        said = {g.example.id: g.completions[0] for g in groups}
+        ended = [e for e in plan.general.train if said[e.id].finish_reason == "stop"]
+        answers = [{"role": "assistant", "content": said[e.id].text} for e in ended]
+        chats = zip(ended, answers, strict=True)
+        write_lines(path, [{"messages": [*e.messages, answer]} for e, answer in chats])
+    return str(path) if path.read_bytes() else None
 
 
 def _forget_another_end(made: Run, last: str) -> None:
@@ -187,6 +203,9 @@ def _do(
             general = Path(settings.general).read_bytes()
             hashes[settings.general] = hashlib.sha256(general).hexdigest()
         own = distill.settle(settings)
+        if settings.traces is not None:
+            traces = lessons.given(Path(settings.traces), own, None)
+            hashes[settings.traces] = fingerprint(traces)
         work = partial(_supervised, plan=plan, own=own, engine=engine)
     digest = running.digest(settings, hashes, own.data)
     return running.do_stage(made, stage.name, stage.command, settings, digest, work)
@@ -198,9 +217,10 @@ def _supervised(
     """Traces of the teacher or the policy so far, filtered, and a policy that learns them."""
     own, tokenizer, model = policy.load(own)
     found = teacher.find(own.config)
-    assert found is not None
-    learned = lessons.gather(run, own, tokenizer, found)
-    found.release()
+    source = found or lessons.given(Path(own.config.traces or ""), own, None)
+    learned = lessons.gather(run, own, tokenizer, source)
+    if found is not None:
+        found.release()
     tuned = learning.supervise(run, own, engine, model, learned.rows)
     spent = {
         "tokens_sampled": learned.tokens,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import console, resuming, running
 from reasonkit.config import Aggregate, Invocation, VerifierConfig, to_mapping
 from reasonkit.errors import DataError
-from reasonkit.generation.engine import Engine
-from reasonkit.plan import Plan, drawn_by, fitting, policy
+from reasonkit.generation.engine import Engine, drawn_by
+from reasonkit.plan import Plan, fitting, policy
 from reasonkit.plan import verifier as planning
 from reasonkit.prompts import ask
 from reasonkit.rewards.guard import Guard

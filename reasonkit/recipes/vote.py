@@ -121,7 +121,7 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
         outcomes[name] = poll.carry_out(partial(STRATEGIES[name].procedure, rules, "asked"))
     majority = STRATEGIES["majority"].procedure
     one = evaluation_of(poll.carry_out(partial(majority, Rules(1), "asked")))
-    if config.longer and not config.step_by_step and config.temperature > 0 and rules.n > 1:
+    if config.longer and not config.step_by_step and config.temperature and rules.n > 1:
         poll.draw("thinking", poll.examples, rules.n)
     evaluations = {name: evaluation_of(found) for name, found in outcomes.items()}
     after = evaluations[config.strategy]

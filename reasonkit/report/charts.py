@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -38,8 +37,12 @@ MISMATCH = {
     "share of weights beyond the bound": {"mismatch/truncated": ""},
 }
 GAP = "What the engine that sampled says of a token, beside what the policy that is updated says."
-LEFT, RIGHT, TOP, BOTTOM, BESIDE, BETWEEN = 0.5, 0.1, 0.3, 0.5, 0.65, 0.8
-"""Inches around panels and between them."""
+PANEL = (3.3, 2.3)
+LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.3, 0.45
+"""Inches of a panel, and around its axes."""
+
+POINTS = 40
+"""Of a line, about, that say their value under the pointer."""
 
 RECHECKING = (
     "Of the sampled completions. One re-checks if, before the last mention of its answer and after "
@@ -56,6 +59,14 @@ class Chart(NamedTuple):
     note: str = ""
 
 
+class Told(NamedTuple):
+    """A point of a chart and what it says."""
+
+    x: float
+    y: float
+    text: str
+
+
 class Panel(NamedTuple):
     """Fields of lines of ``metrics.jsonl``, with their labels, over another one."""
 
@@ -67,10 +78,15 @@ class Panel(NamedTuple):
     log: bool = False
 
 
-def of_training(records: Sequence[Record]) -> list[Chart]:
+def of_training(
+    records: Sequence[Record], references: Mapping[str, float] | None = None
+) -> list[Chart]:
     """Of a run that trains; at least one record is of an update.
 
     Rewards, validation accuracy and length over steps are the picture of R1-Zero.
+
+    Args:
+        references: accuracies to be compared with, by name.
     """
     steps = [record for record in records if "grad_norm" in record]
     last = steps[-1]
@@ -80,7 +96,7 @@ def of_training(records: Sequence[Record]) -> list[Chart]:
             length = {"completion_tokens": "mean length of its completions, tokens"}
         (name, title), x = length.popitem(), "epoch"
         panels = [_loss(steps, x), _validation(records, x), Panel(title, steps, {name: ""}, x=x)]
-        return [_curves("Learning", panels)]
+        return [_curves("Learning", panels, references=references)]
     steps = [record for record in records if "reward" in record]
     rewards = {n: n.removeprefix("reward/") for n in last if n.startswith("reward/")}
     learning = [
@@ -90,17 +106,17 @@ def of_training(records: Sequence[Record]) -> list[Chart]:
     ]
     thinking = [Panel(t, steps, names, "rechecks" not in names) for t, names in THINKING.items()]
     made = [
-        _curves("Learning", learning),
-        _curves("Thinking, and thinking again", thinking, note=RECHECKING),
+        _curves("Learning", learning, references=references),
+        _curves("Thinking, and thinking again", thinking, RECHECKING),
         _advantages(steps),
-        _curves("Health", [Panel(title, steps, {n: ""}) for n, title in HEALTH.items()]),
+        _curves("Health", [Panel(t, steps, {n: ""}) for n, t in HEALTH.items()], fold=True),
     ]
     if "mismatch/mean" in last:
         gap = [
             Panel(title, steps, names, share=len(names) == 1, log=len(names) > 1)
             for title, names in MISMATCH.items()
         ]
-        made.append(_curves("Sampler and policy", gap, note=GAP))
+        made.append(_curves("Sampler and policy", gap, GAP, fold=True))
     return made
 
 
@@ -111,24 +127,26 @@ def of_stages(rows: Sequence[Record], curves: Mapping[str, Sequence[Record]]) ->
         rows: as of ``stages`` in its ``summary.json``.
         curves: the records of each stage's ``metrics.jsonl``.
     """
-    above, below = [], []
+    panels = []
     for name, records in curves.items():
         steps = [record for record in records if "grad_norm" in record]
         supervised = bool(steps) and "reward" not in steps[-1]
         x = "epoch" if supervised else "step"
         if records:
-            above.append(_validation(records, x, f"{name}: validation accuracy"))
-            below.append(
-                _loss(steps, x) if supervised else Panel("mean reward", steps, {"reward": ""})
-            )
+            panels += [
+                _validation(records, x, f"{name}: validation accuracy"),
+                _loss(steps, x, f"{name}: ")
+                if supervised
+                else Panel(f"{name}: mean reward", steps, {"reward": ""}),
+            ]
     made = [_stages(rows)] if len(rows) > 1 else []
-    if above:
-        made.append(_curves("Learning, stage by stage", [*above, *below], len(above)))
+    if panels:
+        made.append(_curves("Learning, stage by stage", panels))
     return made
 
 
-def _loss(steps: Sequence[Record], x: str) -> Panel:
-    return Panel("loss, nats a token", steps, {"loss": ""}, x=x)
+def _loss(steps: Sequence[Record], x: str, whose: str = "") -> Panel:
+    return Panel(f"{whose}loss, nats a token", steps, {"loss": ""}, x=x)
 
 
 def _validation(
@@ -139,43 +157,71 @@ def _validation(
     return Panel(title, records, {"validation": ""}, True, x)
 
 
-def _curves(title: str, panels: Sequence[Panel], columns: int = 3, note: str = "") -> Chart:
-    lines = math.ceil(len(panels) / columns)
-    figure, places = canvas(1.6 + 1.5 * lines, lines, columns, alike=True)
-    _space(figure, lines, columns)
-    for place, panel in zip(places, panels, strict=True):
-        for i, (name, label) in enumerate(panel.names.items()):
-            known = [record for record in panel.records if record.get(name) is not None]
-            colour, x = COLOURS[i % len(COLOURS)], [record[panel.x] for record in known]
-            values = [record[name] for record in known]
-            if name == "validation":
-                band(place, x, known, COLOURS[2], "validation_low", "validation_high")
-                place.plot(x, values, color=COLOURS[2], marker="o", ms=3)
-                continue
-            smooth: list[float] = []
-            for value in values:
-                smooth.append(SMOOTH * smooth[-1] + (1 - SMOOTH) * value if smooth else value)
-            place.plot(x, values, color=colour, alpha=0.25, linewidth=1)
-            place.plot(x, smooth, color=colour, linewidth=1.6, label=label)
-        if panel.log:
-            place.set_yscale("log")
-        finish(place, panel.title, panel.x, panel.share, legend=len(panel.names) > 1)
-    return chart(title, figure, note)
+def _curves(
+    title: str,
+    panels: Sequence[Panel],
+    note: str = "",
+    references: Mapping[str, float] | None = None,
+    fold: bool = False,
+) -> Chart:
+    """A figure a panel, so that a page lays them out by its width.
+
+    Args:
+        references: values that validation accuracy is drawn beside, by name.
+        fold: leave out what never moved, and say so.
+    """
+    drawn, still = [], []
+    for panel in panels:
+        values = {r[n] for n in panel.names for r in panel.records if r.get(n) is not None}
+        if fold and len(values) < 2:
+            still += [f"{panel.title} ({value:.3g})" for value in values]
+        else:
+            drawn.append(_panel(panel, references or {}))
+    if still:
+        note = f"{note} Never moved: {'; '.join(still)}.".strip()
+    svg = Markup('<div class="panels">{}</div>').format(Markup("").join(drawn))
+    return Chart(title, svg if drawn else Markup(""), note)
 
 
-def _space(figure: Figure, lines: int, columns: int) -> None:
-    """Room for the labels of panels that are all alike: to measure it takes as long as to draw."""
-    width, height = figure.get_size_inches()
-    wide = (width - LEFT - RIGHT - (columns - 1) * BESIDE) / columns
-    high = (height - TOP - BOTTOM - (lines - 1) * BETWEEN) / lines
-    figure.subplots_adjust(
-        left=LEFT / width,
-        right=1 - RIGHT / width,
-        top=1 - TOP / height,
-        bottom=BOTTOM / height,
-        wspace=BESIDE / wide,
-        hspace=BETWEEN / high,
+def _panel(panel: Panel, references: Mapping[str, float]) -> Markup:
+    figure = Figure(figsize=PANEL)
+    width, height = PANEL
+    place = figure.add_axes(
+        (LEFT / width, BOTTOM / height, 1 - (LEFT + RIGHT) / width, 1 - (BOTTOM + TOP) / height)
     )
+    told: list[Told] = []
+    for i, (name, label) in enumerate(panel.names.items()):
+        known = [record for record in panel.records if record.get(name) is not None]
+        colour, x = COLOURS[i % len(COLOURS)], [record[panel.x] for record in known]
+        values = [record[name] for record in known]
+        if name == "validation":
+            band(place, x, known, COLOURS[2], "validation_low", "validation_high")
+            place.plot(x, values, color=COLOURS[2], marker="o", ms=3)
+            told += _told(panel.x, x, values)
+            for j, (what, value) in enumerate(references.items()):
+                look: dict[str, Any] = {"color": GREY, "linestyle": ("--", ":")[j % 2], "lw": 1}
+                place.axhline(value, **look, label=f"{what}, {value:.0%}")
+            continue
+        smooth: list[float] = []
+        for value in values:
+            smooth.append(SMOOTH * smooth[-1] + (1 - SMOOTH) * value if smooth else value)
+        place.plot(x, values, color=colour, alpha=0.25, linewidth=1)
+        place.plot(x, smooth, color=colour, linewidth=1.6, label=label)
+        told += _told(panel.x, x, smooth, label)
+    if panel.log:
+        place.set_yscale("log")
+    several = len(panel.names) > 1 or ("validation" in panel.names and bool(references))
+    finish(place, panel.title, panel.x, panel.share, legend=several)
+    return svg(panel.title, figure, [(place, told)])
+
+
+def _told(what: str, x: Sequence[float], values: Sequence[float], label: str = "") -> list[Told]:
+    """What points of a line say under the pointer; of a long line every so manieth."""
+    every = max(1, len(x) // POINTS)
+    said = f", {label}" if label else ""
+    pairs = list(zip(x, values, strict=True))
+    kept = [*pairs[::every], *(pairs[-1:] if (len(pairs) - 1) % every else ())]
+    return [Told(at, value, f"{what} {at:g}{said}: {value:.3g}") for at, value in kept]
 
 
 def _advantages(steps: Sequence[Record]) -> Chart:
@@ -274,16 +320,10 @@ def _difficulty(rows: Sequence[Record]) -> Chart:
     return chart("By difficulty", figure, note)
 
 
-def canvas(
-    height: float,
-    lines: int = 1,
-    columns: int = 1,
-    alike: bool = False,
-    **how: Any,
-) -> tuple[Figure, list[Axes]]:
-    """A figure of so many inches with its axes, line by line; `_space` lays out those alike."""
-    figure = Figure(figsize=(10, height), layout=None if alike else "constrained")
-    return figure, list(figure.subplots(lines, columns, squeeze=False, **how).flat)
+def canvas(height: float, columns: int = 1, **how: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of so many inches with its axes, side by side."""
+    figure = Figure(figsize=(10, height), layout="constrained")
+    return figure, list(figure.subplots(1, columns, squeeze=False, **how).flat)
 
 
 def band(
@@ -324,18 +364,39 @@ def finish(place: Axes, title: str, x: str = "", share: bool = False, legend: bo
         place.legend(fontsize=8, frameon=False)
 
 
-def chart(title: str, figure: Figure, note: str = "") -> Chart:
+def chart(
+    title: str, figure: Figure, note: str = "", told: Sequence[tuple[Axes, Sequence[Told]]] = ()
+) -> Chart:
+    """A figure with its heading; ``told`` as of `svg`."""
+    return Chart(title, svg(title, figure, told), note)
+
+
+def svg(title: str, figure: Figure, told: Sequence[tuple[Axes, Sequence[Told]]] = ()) -> Markup:
     """The same bytes for the same figure; ids differ between the figures of a page.
 
     What is drawn in black takes the colour of the page's text, and there is no background, so that
     a figure is readable on a light page and on a dark one.
+
+    Args:
+        title: what it shows, for who doesn't see it.
+        told: points of its axes that say something under the pointer.
     """
     written = io.StringIO()
     with rc_context({"svg.hashsalt": title}):
         figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
     text = written.getvalue()
     text = text[text.index("<svg") :].replace("#000000", "currentColor")
+    # SVG counts from the top, in points of which an inch has 72.
+    height, dot = figure.get_figheight() * 72, 72 / figure.dpi
+    marks = []
+    for place, points in told:
+        for point in points:
+            x, y = place.transData.transform((point.x, point.y)) * dot
+            marks.append(
+                f'<circle cx="{x:.1f}" cy="{height - y:.1f}" r="5" fill="transparent">'
+                f"<title>{escape(point.text)}</title></circle>"
+            )
+    text = text.replace("</svg>", f"{''.join(marks)}</svg>")
     # Glyphs are black because nothing says otherwise.
-    return Chart(
-        title, Markup(text.replace("<svg ", '<svg fill="currentColor" role="img" ', 1)), note
-    )
+    named = f'<svg fill="currentColor" role="img" aria-label="{escape(title)}" '
+    return Markup(text.replace("<svg ", named, 1))

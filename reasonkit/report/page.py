@@ -119,9 +119,17 @@ def _training(run: Run, summary: Summary) -> dict[str, Any]:
     return {
         "pairs": pairs(run),
         "last": last,
-        "charts": charts.of_training(records),
+        "charts": charts.of_training(records, _references(run)),
         "spent": results.table("Cost of training", COST, parts),
     }
+
+
+def _references(run: Run) -> dict[str, float]:
+    """Accuracies of the untrained model on test: asked directly, and in the best prompt."""
+    found = {path.stem: _read(path)["summary"] for path in run.evaluations.glob("before*.json")}
+    prompted = [e["accuracy"] for name, e in found.items() if name != "before"]
+    lines = {"untrained, test": found["before"]["accuracy"]} if "before" in found else {}
+    return lines | ({"its best prompt": max(prompted)} if prompted else {})
 
 
 COST: results.Columns = {

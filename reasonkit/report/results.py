@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reasonkit.prompts import WORDINGS
+from reasonkit.prompts import in_words
 
 Record = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Record], object]]
@@ -287,7 +287,7 @@ def _trained(summary: Record, subject: str, whole: bool) -> tuple[list[Table], l
     teacher = f"teacher, {summary.get('teacher_name') or summary.get('teacher')}"
     measured = {
         "before": summary.get("before"),
-        **{WORDINGS[name]: entry for name, entry in summary.get("baselines", {}).items()},
+        **{in_words(name): entry for name, entry in summary.get("baselines", {}).items()},
         "after": summary.get("after"),
         teacher: summary.get("teacher"),
     }
@@ -298,7 +298,7 @@ def _trained(summary: Record, subject: str, whole: bool) -> tuple[list[Table], l
         tables.append(table(title, ACCURACIES, records, marked=after))
     pairs = {
         "before": summary.get("paired"),
-        "best wording": summary.get("baselines") and summary["paired_with_best_wording"],
+        "best prompt": summary.get("baselines") and summary["paired_with_best_wording"],
         "teacher": summary.get("paired_with_teacher"),
     }
     lines = [_pair("after", name, pair) for name, pair in pairs.items() if pair]
@@ -307,6 +307,9 @@ def _trained(summary: Record, subject: str, whole: bool) -> tuple[list[Table], l
     for reward, now in summary.get("general", {}).get("after", {}).items():
         was = summary["general"]["before"][reward]
         lines.append(f"{reward}, {now['n']} general test prompts: {_mean(was)} → {_mean(now)}")
+    for what, now in summary.get("manner", {}).get("after", {}).items():
+        was = summary["manner"]["before"][what]
+        lines.append(f"{what} of the answers to them: {_mean(was)} → {_mean(now)}")
     lines.append(
         f"{summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled, "
         f"{summary['tokens_trained']:,} trained, peak memory "

@@ -23,6 +23,9 @@ from reasonkit.types import Example, Part
 TRAIN, VALIDATION, TEST = 4000, 300, 600
 """How many examples are drawn of a generated task, at most."""
 
+PACKAGED_TEST, PACKAGED_VALIDATION = 100, 20
+"""How many prompts of a packaged task are held out."""
+
 Weights = tuple[tuple[str, float], ...]
 """Names of rewards, each with its weight."""
 
@@ -34,7 +37,7 @@ class Task:
     """An entry of the registry.
 
     Attributes:
-        source: ``generated``, ``hub``, ``file`` or ``gym``.
+        source: ``generated``, ``packaged``, ``hub``, ``file`` or ``gym``.
         rewards: the rewards that check it, with their weights; see `usual_rewards`.
         dataset: hub id, and the configuration after a colon.
         splits: the hub's split for each of ours, where they have other names.
@@ -71,6 +74,12 @@ TASKS: dict[str, Task] = {
             "generated",
             rewards=(("helpful:abacus-judge", 1.0), ("harmless:abacus-judge", 1.0)),
             sizes={"train": 427, "validation": 109, "test": 155},
+        ),
+        Task(
+            "chat",
+            "general prompts to a chat model, without a reference: 100 of them test",
+            "packaged",
+            rewards=(("readability", 1.0), ("repetition", 1.0)),
         ),
         Task(
             "gsm8k",
@@ -156,6 +165,8 @@ def load(
                 for split, n in sizes.items()
             }
         )
+    if task.source == "packaged":
+        return _packaged(name, validation, test)
     if task.source == "gym":
         rows = gym.rows(name, (train or TRAIN) + validation + test)
     elif task.source == "file":
@@ -163,6 +174,17 @@ def load(
     else:
         rows = hub.rows(task.dataset, task.splits, columns or {})
     return _split(name, rows, train, validation, test)
+
+
+def _packaged(name: str, validation: int, test: int) -> Splits:
+    """The prompts of a file of ours, one a line: those of test, then validation, then train."""
+    lines = (Path(__file__).parent / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    examples = [
+        Example(f"{name}/{line}", name, ({"role": "user", "content": line},), "") for line in lines
+    ]
+    first, second = PACKAGED_TEST, PACKAGED_TEST + PACKAGED_VALIDATION
+    parts = examples[second:], examples[first:second][:validation], examples[:first][:test]
+    return Splits(*parts)
 
 
 def half(name: str, splits: Splits, part: Part) -> Splits:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from reasonkit.errors import DataError
 from reasonkit.tasks.settings import setting
@@ -153,6 +154,49 @@ def work_out(
             return None
         stages.append(stage)
     return stages
+
+
+def by_places(left: int, operator: str, right: int) -> str:
+    """One operation as it is done in the head: ``47+58=40+50+7+8=90+15=105``.
+
+    The number on the right is taken apart into its places, in a sum the left one too, in a product
+    the one with more digits.
+    """
+    if operator == "*" and left > right:
+        left, right = right, left
+    several = places(right)
+    if operator == "+":
+        both = zip_longest(reversed(places(left)), reversed(several), fillvalue=0)
+        pairs = [found for pair in both if (found := [*filter(None, pair)])][::-1]
+        apart = "+".join(str(number) for pair in pairs for number in pair)
+        written = [apart, "+".join(str(sum(pair)) for pair in pairs)]
+    elif operator == "-":
+        written = ["-".join(map(str, (left, *filter(None, several))))]
+    else:
+        written = [
+            "+".join(f"{left}*{place}" for place in several if place),
+            "+".join(str(left * place) for place in several if place),
+        ]
+    stages = [f"{left}{operator}{right}", *filter(None, written), str(apply(left, operator, right))]
+    return "=".join(dict.fromkeys(stages))
+
+
+def places(number: int) -> list[int]:
+    """A number as its digits' values: 203 is 200, 0 and 3."""
+    text = str(number)
+    return [int(digit) * 10 ** (len(text) - i) for i, digit in enumerate(text, 1)]
+
+
+def thought(expression: Expression) -> str:
+    """An expression worked out, an operation a line, in the order of precedence."""
+    lines = []
+    while len(expression) > 1:
+        at = by_precedence(expression)
+        left, operator, right = expression[at - 1 : at + 2]
+        assert isinstance(left, int) and isinstance(operator, str) and isinstance(right, int)
+        lines.append(by_places(left, operator, right))
+        expression = reduce_at(expression, at)
+    return "\n".join(lines)
 
 
 def ignore_precedence(expression: Expression) -> list[Expression] | None:

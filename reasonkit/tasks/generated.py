@@ -12,28 +12,31 @@ from functools import cache
 from typing import Any
 
 from reasonkit import console
+from reasonkit.errors import RefusedError
 from reasonkit.tasks import arithmetic, general, letter_count, settings, tiny_code, word_arithmetic
 from reasonkit.tasks.splits import distinct, part_of
 from reasonkit.types import Example, Message, Part
 
-Drawn = tuple[str, tuple[str, dict[str, Any]]]
-"""What the splits are kept apart by, the question, and what checks it, as in `Example`."""
+Drawn = tuple[str, tuple[str, dict[str, Any], str]]
+"""What the splits are kept apart by, the question, what checks it, as in `Example`, and how it is
+worked out; empty where the task doesn't tell."""
 
 
 def _arithmetic(rng: random.Random, how: arithmetic.Settings) -> Drawn:
     expression, value = arithmetic.draw(rng, settings=how)
     text = arithmetic.render(expression)
-    return text, (f"What is {text}?", {"answer": str(value)})
+    return text, (f"What is {text}?", {"answer": str(value)}, arithmetic.thought(expression))
 
 
 def _word_arithmetic(rng: random.Random, how: word_arithmetic.Settings) -> Drawn:
     problem = word_arithmetic.draw(rng, how)
-    return problem.text, (problem.text, {"answer": str(problem.answer)})
+    worked = "\n".join(problem.lines)
+    return problem.text, (problem.text, {"answer": str(problem.answer)}, worked)
 
 
 def _letter_count(rng: random.Random, how: letter_count.Settings) -> Drawn:
-    question, count = letter_count.draw(rng, how)
-    return question, (question, {"answer": str(count)})
+    question, count, counted = letter_count.draw(rng, how)
+    return question, (question, {"answer": str(count)}, counted)
 
 
 def _tiny_code(rng: random.Random, how: tiny_code.Settings) -> Drawn:
@@ -44,12 +47,12 @@ def _tiny_code(rng: random.Random, how: tiny_code.Settings) -> Drawn:
         "entry_point": "f",
     }
     # Two wordings of one function belong to one split.
-    return problem.text, (tiny_code.reworded(rng, problem), checks)
+    return problem.text, (tiny_code.reworded(rng, problem), checks, "")
 
 
 def _general(rng: random.Random, how: settings.NoSettings) -> Drawn:
     text = general.draw(rng).text
-    return text, (text, {"answer": ""})
+    return text, (text, {"answer": ""}, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,17 @@ def draw(task: str, split: str, count: int) -> tuple[Example, ...]:
         DataError: the split of a task as it is has not so many distinct questions, or there are
             none of these settings.
     """
+    name, found = _drawn(task, split, count)
+    return tuple(
+        Example(f"{name}/{key}", task, ({"role": "user", "content": prompt},), **checks)
+        for key, (prompt, checks, _) in found.items()
+    )
+
+
+def _drawn(
+    task: str, split: str, count: int
+) -> tuple[str, dict[str, tuple[str, dict[str, Any], str]]]:
+    """The task's name, and by what keeps them apart the questions of `draw`."""
     name, how = settled(task)
     whole = settings.canonical(name, how)
     rng = random.Random(f"{whole} {split}")
@@ -119,10 +133,34 @@ def draw(task: str, split: str, count: int) -> tuple[Example, ...]:
     found = distinct(task, split, count, lambda: drawer(rng, how), at_most=whole != name)
     if len(found) < count:
         console.warn_once(f"{task}: its {split} split has {len(found)} questions, not {count}")
-    return tuple(
-        Example(f"{name}/{key}", task, ({"role": "user", "content": prompt},), **checks)
-        for key, (prompt, checks) in found.items()
-    )
+    return name, found
+
+
+def worked(task: str, count: int, thought: bool = True) -> list[dict[str, Any]]:
+    """So many questions of train, each with a worked solution, as chats to be learned.
+
+    They are of the half that reinforcement learning doesn't use where that is told to keep to its
+    own (``--part rl``). More of them begin with the same ones.
+
+    Args:
+        thought: whether how it is worked out stands before the answer.
+
+    Raises:
+        RefusedError: as of `settled`; or the task doesn't tell how its questions are worked out.
+        DataError: as of `draw`.
+    """
+    name, found = _drawn(task, "train", 2 * count + 50)
+    if not all(said for _, _, said in found.values()):
+        raise RefusedError(f"task {task!r} has no worked solutions: take another, or a teacher")
+    rows: list[dict[str, Any]] = []
+    for key, (prompt, checks, said) in found.items():
+        if part_of(f"{name}/{key}") == Part.sft and len(rows) < count:
+            answer = f"<answer>{checks['answer']}</answer>"
+            if thought:
+                answer = f"<think>{said}</think>\n{answer}"
+            turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+            rows.append({"messages": turns, **checks})
+    return rows
 
 
 def chats(count: int) -> list[list[Message]]:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reasonkit import console
-from reasonkit.config import DistillConfig
+from reasonkit.config import Config, DistillConfig
 from reasonkit.errors import DataError, RunError
+from reasonkit.generation.engine import drawn_by
 from reasonkit.models.chat import end_of_turn
-from reasonkit.plan import Plan, drawn_by
+from reasonkit.models.loading import load_tokenizer
+from reasonkit.plan import Plan
 from reasonkit.prompts import led_by
 from reasonkit.report import results
 from reasonkit.runs import Run
@@ -85,6 +87,17 @@ def gather(
         rows += chats
     sampling.write_kept(run, sifted.traces)
     return Lessons(rows, sifted, tokens, seconds)
+
+
+def given(path: Path, plan: Plan[Config], found: Teacher | None) -> list[Group]:
+    """The traces of a file or of an earlier run."""
+    if path.is_dir():
+        return sampling.of_run(path)
+    splits = plan.splits
+    ends = [end_of_turn(load_tokenizer(plan.model)[0])]
+    if found is not None and found.model is not None:
+        ends.append(end_of_turn(found.tokenizer()))
+    return recorded.read(path, (*splits.train, *splits.validation, *splits.test), ends)
 
 
 def general(path: str, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizerBase) -> list[Row]:

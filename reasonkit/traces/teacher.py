@@ -13,13 +13,13 @@ from reasonkit.generation.engine import (
     Sampling,
     ServerEngine,
     TokenEngine,
+    drawn_by,
     open_engine,
     open_server,
 )
-from reasonkit.models import Model, entry_for
+from reasonkit.models import DEFAULT_TEACHER, Model, entry_for
 from reasonkit.models.loading import NOWHERE, load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve
-from reasonkit.plan import drawn_by
 from reasonkit.prompts import THINK_FIRST, ask, led_by
 from reasonkit.traces.filters import is_finished
 from reasonkit.traces.sampling import given_ones
@@ -27,8 +27,6 @@ from reasonkit.types import Example, Group
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-DEFAULT = "abacus-reasoner"
 
 AHEAD = 8
 """Questions that the teacher is asked before anything is made."""
@@ -132,8 +130,8 @@ def find(config: DistillConfig) -> Teacher | None:
         return Teacher(name, entry_for(name), server=server)
     if config.teacher is None and config.traces is not None:
         return None
-    model = resolve(config.teacher or DEFAULT)
-    return Teacher(config.teacher or DEFAULT, model.entry, model=model)
+    model = resolve(config.teacher or DEFAULT_TEACHER)
+    return Teacher(config.teacher or DEFAULT_TEACHER, model.entry, model=model)
 
 
 def look_ahead(teacher: Teacher, examples: Sequence[Example], config: DistillConfig) -> list[Group]:

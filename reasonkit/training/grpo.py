@@ -42,7 +42,13 @@ def arguments(config: GrpoConfig, output: Path) -> GRPOConfig:
 
     ``steps_per_generation`` counts micro-batches in TRL; one update takes a whole rollout here.
     """
-    assert config.group_size and config.prompts_per_step and config.steps and config.micro_batch
+    assert (
+        config.temperature
+        and config.group_size
+        and config.prompts_per_step
+        and config.steps
+        and config.micro_batch
+    )
     completions = config.group_size * config.prompts_per_step
     accumulation = completions // (config.micro_batch * processes.size())
     updates = config.updates_per_rollout
@@ -116,7 +122,7 @@ def train(
         rollout_func=sampled,
         peft_config=adapter(config, lora_targets, model),
     )
-    fused_logits.mend(trainer, right, config.temperature)
+    fused_logits.mend(trainer, right, trainer.args.temperature)
     trainer.reward_weights = torch.tensor(list(guard.weights.values()))
     noticed = set[str]()
 

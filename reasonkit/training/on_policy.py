@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from trl import DistillationConfig, DistillationTrainer
 
 from reasonkit.config import DistillConfig
-from reasonkit.generation.engine import Engine, Sampling, TokenEngine, seed_of
+from reasonkit.generation.engine import Engine, TokenEngine, drawn_by, seed_of
 from reasonkit.generation.local import ROWS
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints
@@ -40,18 +40,12 @@ class Trainer(RunTrainer, DistillationTrainer):  # type: ignore[misc]
         self, prompt_ids: list[list[int]], *multimodal: Any, **more: Any
     ) -> list[list[int]]:
         config = self.config
-        assert config.max_completion_tokens
         started = time.perf_counter()
         engine = self.sampler()
         place = config.seed * 1_000_003 + self.state.global_step
         sampled: list[list[int]] = []
         for block, start in enumerate(range(0, len(prompt_ids), ROWS)):
-            sampling = Sampling(
-                config.max_completion_tokens,
-                config.temperature,
-                top_p=config.top_p,
-                seed=(place << 20) + block,
-            )
+            sampling = drawn_by(config, (place << 20) + block)
             ids = prompt_ids[start : start + ROWS]
             seeds = [seed_of(sampling.seed, i) for i in range(len(ids))]
             drawn = dict(engine.sample_ids(ids, 1, sampling, seeds))

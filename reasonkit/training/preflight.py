@@ -13,7 +13,7 @@ from statistics import fmean
 
 from reasonkit.answers.reading import is_well_formed
 from reasonkit.config import GrpoConfig
-from reasonkit.generation.engine import Engine, Sampling
+from reasonkit.generation.engine import Engine, drawn_by
 from reasonkit.rewards.guard import Guard
 from reasonkit.training.rollouts import scored
 from reasonkit.types import Example
@@ -79,10 +79,9 @@ def look_ahead(
     engine: Engine, examples: Sequence[Example], config: GrpoConfig, guard: Guard
 ) -> Preflight:
     """Samples and scores `GROUPS` groups (or as many as there are examples)."""
-    assert config.group_size and config.max_completion_tokens and config.prompts_per_step
-    sampling = Sampling(config.max_completion_tokens, config.temperature, seed=config.seed)
+    assert config.group_size and config.prompts_per_step
     started = time.perf_counter()
-    groups = list(engine.sample(examples[:GROUPS], config.group_size, sampling))
+    groups = list(engine.sample(examples[:GROUPS], config.group_size, drawn_by(config)))
     seconds = time.perf_counter() - started
     drawn = scored(guard, groups)
     completions = [c for group in groups for c in group.completions]

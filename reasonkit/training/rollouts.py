@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import processes
 from reasonkit.answers.work import rechecks, shows_work
 from reasonkit.config import GrpoConfig
-from reasonkit.generation.engine import Engine, Sampling
+from reasonkit.generation.engine import Engine, drawn_by
 from reasonkit.judging import extract
 from reasonkit.models.chat import encode_prompts
 from reasonkit.objectives import RewardScaling
@@ -199,11 +199,9 @@ class Rollout:
         self, engine: Engine, examples: Sequence[Example], size: int, seed: int
     ) -> list[ScoredGroup]:
         config = self.config
-        assert config.max_completion_tokens is not None
-        sampling = Sampling(config.max_completion_tokens, config.temperature, seed=seed)
         started = time.perf_counter()
         distinct = list({(e.task, e.id): e for e in examples}.values())
-        groups = list(engine.sample(distinct, size, sampling))
+        groups = list(engine.sample(distinct, size, drawn_by(config, seed)))
         sampled = time.perf_counter()
         drawn = {(d.group.example.task, d.group.example.id): d for d in scored(self.guard, groups)}
         self._cost.tokens_sampled += sum(c.tokens for group in groups for c in group.completions)

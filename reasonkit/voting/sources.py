@@ -20,6 +20,7 @@ from reasonkit.generation.engine import (
     Sampling,
     ServerEngine,
     TokenEngine,
+    drawn_by,
     open_engine,
     open_replay,
     open_server,
@@ -29,7 +30,7 @@ from reasonkit.generation.replay import Recorded
 from reasonkit.generation.store import Store
 from reasonkit.models.loading import load_tokenizer
 from reasonkit.models.resolving import resolve
-from reasonkit.plan import Plan, drawn_by, policy
+from reasonkit.plan import Plan, policy
 from reasonkit.plan.vote import VotePlan, named
 from reasonkit.prompts import THINK_FIRST, ask
 from reasonkit.rewards import parse

@@ -13,7 +13,8 @@ from reasonkit.types import Part
 
 def config(**changes: object) -> SftRlConfig:
     reward = ["answer=1", "format=0.2", LANGUAGE]
-    return SftRlConfig(**{"reward": reward, "general_reward": ["helpful:x=1"], **changes})
+    usual = {"reward": reward, "general_task": "general", "general_reward": ["helpful:x=1"]}
+    return SftRlConfig(**{**usual, **changes})
 
 
 def made(stage: StageName, **changes: object) -> DistillConfig | GrpoConfig:
@@ -49,6 +50,14 @@ def test_the_base_writes_its_own_cold_start_traces_step_by_step() -> None:
     taught = made(StageName.cold_start, teacher="abacus-reasoner")
     assert isinstance(taught, DistillConfig)
     assert (taught.teacher, taught.wording) == ("abacus-reasoner", None)
+
+
+def test_a_cold_start_of_given_traces_has_no_teacher_unless_one_is_named() -> None:
+    cold = made(StageName.cold_start, traces="worked.jsonl")
+    assert isinstance(cold, DistillConfig)
+    assert (cold.teacher, cold.wording, cold.traces) == (None, None, "worked.jsonl")
+    rejection = made(StageName.rejection, traces="worked.jsonl")
+    assert isinstance(rejection, DistillConfig) and rejection.traces is None
 
 
 def test_rejection_trains_the_base_again_or_the_policy() -> None:

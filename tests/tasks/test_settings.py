@@ -54,9 +54,10 @@ def test_an_expression_is_made_of_what_is_set(seed: int, how: arithmetic.Setting
 def test_a_letter_is_counted_in_the_word_that_is_asked_about(
     seed: int, how: letter_count.Settings
 ) -> None:
-    question, count = letter_count.draw(random.Random(seed), how)
+    question, count, counted = letter_count.draw(random.Random(seed), how)
     letter, word = re.fullmatch(r"How many (.) are there in the word (.*)\?", question).groups()
     assert word.count(letter) == count > 0
+    assert re.findall(rf"{letter} (\d+)", counted)[-1] == str(count)
     assert len(word.replace("-", "")) in how.length
     assert int("-" in word) in how.hyphens
 
