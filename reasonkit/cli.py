@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from reasonkit import console, processes
+from reasonkit import console, explaining, manual, processes
 from reasonkit.commands import Commands
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
 
@@ -35,6 +35,8 @@ rewards_app = typer.Typer(
     invoke_without_command=True, help="Lists the rewards; `check` attacks some of them."
 )
 app.add_typer(rewards_app, name="rewards")
+app.command("explain")(explaining.explain)
+app.command("docs")(manual.docs)
 
 
 def _show_version(wanted: bool) -> None:
