@@ -1,24 +1,28 @@
-"""The charts of a run as inline SVG, from its ``metrics.jsonl`` or its ``summary.json``."""
+"""The charts of a run, from its ``metrics.jsonl`` or its ``summary.json``."""
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from markupsafe import Markup
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from reasonkit.report.drawing import (
+    COLOURS,
+    GREY,
+    Chart,
+    Levels,
+    Panel,
+    Record,
+    band,
+    canvas,
+    chart,
+    curves,
+    finish,
+    legend_beside,
+    levelled,
+    moving,
+    reach,
+)
 
-Record = Mapping[str, Any]
-
-SMOOTH = 0.8
-"""Weight of the past in the running means; the raw values stand behind them."""
-
-COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626")
-GREY = "#6b7280"
 THINKING = {
     "share that thinks": {"thinks": ""},
     "share that re-checks or backtracks": {"rechecks": ""},
@@ -38,9 +42,6 @@ MISMATCH = {
     "share of weights beyond the bound": {"mismatch/truncated": ""},
 }
 GAP = "What the engine that sampled says of a token, beside what the policy that is updated says."
-LEFT, RIGHT, TOP, BOTTOM, BESIDE, BETWEEN = 0.5, 0.1, 0.3, 0.5, 0.65, 0.8
-"""Inches around panels and between them."""
-
 RECHECKING = (
     "Of the sampled completions. One re-checks if, before the last mention of its answer and after "
     "it has begun, it says one of a fixed list of phrases such as “wait”, “let me check” or "
@@ -48,29 +49,13 @@ RECHECKING = (
 )
 
 
-class Chart(NamedTuple):
-    """A figure with its heading and what explains it."""
-
-    title: str
-    svg: Markup
-    note: str = ""
-
-
-class Panel(NamedTuple):
-    """Fields of lines of ``metrics.jsonl``, with their labels, over another one."""
-
-    title: str
-    records: Sequence[Record]
-    names: Mapping[str, str]
-    share: bool = False
-    x: str = "step"
-    log: bool = False
-
-
-def of_training(records: Sequence[Record]) -> list[Chart]:
+def of_training(records: Sequence[Record], levels: Levels) -> list[Chart]:
     """Of a run that trains; at least one record is of an update.
 
     Rewards, validation accuracy and length over steps are the picture of R1-Zero.
+
+    Args:
+        levels: accuracies on test that were there before.
     """
     steps = [record for record in records if "grad_norm" in record]
     last = steps[-1]
@@ -79,51 +64,59 @@ def of_training(records: Sequence[Record]) -> list[Chart]:
         if "token_accuracy" not in last:
             length = {"completion_tokens": "mean length of its completions, tokens"}
         (name, title), x = length.popitem(), "epoch"
-        panels = [_loss(steps, x), _validation(records, x), Panel(title, steps, {name: ""}, x=x)]
-        return [_curves("Learning", panels)]
+        panels = [
+            _loss(steps, x),
+            _validation(records, levels, x),
+            Panel(title, steps, {name: ""}, x=x),
+        ]
+        return [curves("Learning", panels)]
     steps = [record for record in records if "reward" in record]
     rewards = {n: n.removeprefix("reward/") for n in last if n.startswith("reward/")}
     learning = [
         Panel("mean reward of the rollouts", steps, rewards),
-        _validation(records),
+        _validation(records, levels),
         Panel("mean completion length, tokens", steps, {"completion_tokens": ""}),
     ]
     thinking = [Panel(t, steps, names, "rechecks" not in names) for t, names in THINKING.items()]
+    health, still = moving([Panel(title, steps, {n: ""}) for n, title in HEALTH.items()])
     made = [
-        _curves("Learning", learning),
-        _curves("Thinking, and thinking again", thinking, note=RECHECKING),
+        curves("Learning", learning),
+        curves("Thinking, and thinking again", thinking, note=RECHECKING),
         _advantages(steps),
-        _curves("Health", [Panel(title, steps, {n: ""}) for n, title in HEALTH.items()]),
+        *([curves("Health", health, note=still)] if health else []),
     ]
     if "mismatch/mean" in last:
         gap = [
             Panel(title, steps, names, share=len(names) == 1, log=len(names) > 1)
             for title, names in MISMATCH.items()
         ]
-        made.append(_curves("Sampler and policy", gap, note=GAP))
+        made.append(curves("Sampler and policy", gap, note=GAP))
     return made
 
 
-def of_stages(rows: Sequence[Record], curves: Mapping[str, Sequence[Record]]) -> list[Chart]:
+def of_stages(
+    rows: Sequence[Record], records: Mapping[str, Sequence[Record]], levels: Levels
+) -> list[Chart]:
     """Of a recipe in stages: what each came to, and validation and loss or reward within each.
 
     Args:
         rows: as of ``stages`` in its ``summary.json``.
-        curves: the records of each stage's ``metrics.jsonl``.
+        records: of each stage's ``metrics.jsonl``.
+        levels: accuracies on test that were there before.
     """
     above, below = [], []
-    for name, records in curves.items():
-        steps = [record for record in records if "grad_norm" in record]
+    for name, of_one in records.items():
+        steps = [record for record in of_one if "grad_norm" in record]
         supervised = bool(steps) and "reward" not in steps[-1]
         x = "epoch" if supervised else "step"
-        if records:
-            above.append(_validation(records, x, f"{name}: validation accuracy"))
+        if of_one:
+            above.append(_validation(of_one, {}, x, f"{name}: validation accuracy"))
             below.append(
                 _loss(steps, x) if supervised else Panel("mean reward", steps, {"reward": ""})
             )
-    made = [_stages(rows)] if len(rows) > 1 else []
+    made = [_stages(rows, levels)] if len(rows) > 1 else []
     if above:
-        made.append(_curves("Learning, stage by stage", [*above, *below], len(above)))
+        made.append(curves("Learning, stage by stage", [*above, *below], len(above)))
     return made
 
 
@@ -133,49 +126,11 @@ def _loss(steps: Sequence[Record], x: str) -> Panel:
 
 def _validation(
     records: Sequence[Record],
+    levels: Levels,
     x: str = "step",
     title: str = "validation accuracy, greedy, 95 % interval",
 ) -> Panel:
-    return Panel(title, records, {"validation": ""}, True, x)
-
-
-def _curves(title: str, panels: Sequence[Panel], columns: int = 3, note: str = "") -> Chart:
-    lines = math.ceil(len(panels) / columns)
-    figure, places = canvas(1.6 + 1.5 * lines, lines, columns, alike=True)
-    _space(figure, lines, columns)
-    for place, panel in zip(places, panels, strict=True):
-        for i, (name, label) in enumerate(panel.names.items()):
-            known = [record for record in panel.records if record.get(name) is not None]
-            colour, x = COLOURS[i % len(COLOURS)], [record[panel.x] for record in known]
-            values = [record[name] for record in known]
-            if name == "validation":
-                band(place, x, known, COLOURS[2], "validation_low", "validation_high")
-                place.plot(x, values, color=COLOURS[2], marker="o", ms=3)
-                continue
-            smooth: list[float] = []
-            for value in values:
-                smooth.append(SMOOTH * smooth[-1] + (1 - SMOOTH) * value if smooth else value)
-            place.plot(x, values, color=colour, alpha=0.25, linewidth=1)
-            place.plot(x, smooth, color=colour, linewidth=1.6, label=label)
-        if panel.log:
-            place.set_yscale("log")
-        finish(place, panel.title, panel.x, panel.share, legend=len(panel.names) > 1)
-    return chart(title, figure, note)
-
-
-def _space(figure: Figure, lines: int, columns: int) -> None:
-    """Room for the labels of panels that are all alike: to measure it takes as long as to draw."""
-    width, height = figure.get_size_inches()
-    wide = (width - LEFT - RIGHT - (columns - 1) * BESIDE) / columns
-    high = (height - TOP - BOTTOM - (lines - 1) * BETWEEN) / lines
-    figure.subplots_adjust(
-        left=LEFT / width,
-        right=1 - RIGHT / width,
-        top=1 - TOP / height,
-        bottom=BOTTOM / height,
-        wspace=BESIDE / wide,
-        hspace=BETWEEN / high,
-    )
+    return Panel(title, records, {"validation": ""}, True, x, levels=levels)
 
 
 def _advantages(steps: Sequence[Record]) -> Chart:
@@ -193,12 +148,13 @@ def _advantages(steps: Sequence[Record]) -> Chart:
     return chart("Advantages", figure)
 
 
-def _stages(rows: Sequence[Record]) -> Chart:
+def _stages(rows: Sequence[Record], levels: Levels) -> Chart:
     figure, (accuracy, form, general) = canvas(3.6, columns=3, sharey=True)
     x = range(len(rows))
     look: dict[str, Any] = {"marker": "o", "capsize": 3}
     values = [row["accuracy"] for row in rows]
     accuracy.errorbar(x, values, yerr=reach(rows), color=COLOURS[2], **look)
+    levelled(accuracy, levels)
     for colour, name in zip(COLOURS, ("format", "language", "readability"), strict=False):
         form.plot(x, [row["sampled"][name] for row in rows], color=colour, marker="o", label=name)
     for colour, name in zip(COLOURS, rows[0]["general"], strict=False):
@@ -212,7 +168,8 @@ def _stages(rows: Sequence[Record]) -> Chart:
     }
     for title, place in titles.items():
         place.set_xticks(x, [row["name"] for row in rows], rotation=25, ha="right")
-        finish(place, title, share=True, legend=bool(place.get_legend_handles_labels()[0]))
+        named = place is not accuracy and place.get_legend_handles_labels()[0]
+        finish(place, title, share=True, legend=bool(named))
     return chart("What each stage came to", figure)
 
 
@@ -272,70 +229,3 @@ def _difficulty(rows: Sequence[Record]) -> Chart:
         f"{rows[0]['n']} of them, is voted on."
     )
     return chart("By difficulty", figure, note)
-
-
-def canvas(
-    height: float,
-    lines: int = 1,
-    columns: int = 1,
-    alike: bool = False,
-    **how: Any,
-) -> tuple[Figure, list[Axes]]:
-    """A figure of so many inches with its axes, line by line; `_space` lays out those alike."""
-    figure = Figure(figsize=(10, height), layout=None if alike else "constrained")
-    return figure, list(figure.subplots(lines, columns, squeeze=False, **how).flat)
-
-
-def band(
-    place: Axes,
-    x: Any,
-    rows: Sequence[Record],
-    colour: str,
-    low: str = "low",
-    high: str = "high",
-    **how: Any,
-) -> None:
-    """The intervals of some rows behind their line."""
-    ends = [row[low] for row in rows], [row[high] for row in rows]
-    place.fill_between(x, *ends, color=colour, alpha=0.15, linewidth=0, **how)
-
-
-def reach(rows: Sequence[Record], name: str = "accuracy") -> list[list[float]]:
-    """How far intervals reach below and above their values."""
-    below = [max(0.0, row[name] - row["low"]) for row in rows]
-    return [below, [max(0.0, row["high"] - row[name]) for row in rows]]
-
-
-def legend_beside(place: Axes) -> None:
-    """A legend to the right of the axes."""
-    place.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-
-
-def finish(place: Axes, title: str, x: str = "", share: bool = False, legend: bool = False) -> None:
-    """Title, axis, grid and, where wanted, legend and the range of a share."""
-    place.set_title(title, fontsize=9, loc="left")
-    place.set_xlabel(x, fontsize=8)
-    place.tick_params(labelsize=8)
-    place.spines[["top", "right"]].set_visible(False)
-    place.grid(axis="y", alpha=0.25)
-    if share:
-        place.set_ylim(-0.02, 1.02)
-    if legend:
-        place.legend(fontsize=8, frameon=False)
-
-
-def chart(title: str, figure: Figure, note: str = "") -> Chart:
-    """The same bytes for the same figure; ids differ between the figures of a page.
-
-    What is drawn in black takes the colour of the page's text, and there is no background, so that
-    a figure is readable on a light page and on a dark one.
-    """
-    written = io.StringIO()
-    with rc_context({"svg.hashsalt": title}):
-        figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
-    text = written.getvalue()
-    text = text[text.index("<svg") :].replace("#000000", "currentColor")
-    # Glyphs are black because nothing says otherwise.
-    return Chart(
-        title, Markup(text.replace("<svg ", '<svg fill="currentColor" role="img" ', 1)), note
-    )

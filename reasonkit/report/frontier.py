@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from reasonkit.report.charts import (
+from reasonkit.report.drawing import (
     COLOURS,
     GREY,
     Chart,
@@ -78,6 +79,9 @@ def _frontier(rows: Sequence[Record], looks: Looks) -> Chart:
     line = [[row[name] for row in best] for name in ("question_flops", "accuracy")]
     place.plot(*line, color=GREY, linewidth=0.9, linestyle=":", zorder=0)
     place.set_xscale("log")
+    place.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9))
+    place.xaxis.set_major_formatter(EngFormatter(sep=""))
+    place.xaxis.set_minor_formatter(NullFormatter())
     title = "accuracy, 95 % interval, over FLOPs a query"
     finish(place, title, "FLOPs a query", share=True)
     legend_beside(place)

@@ -21,6 +21,7 @@ from reasonkit.config import StageName
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
 from reasonkit.report import charts, frontier, results
+from reasonkit.report.drawing import Levels
 from reasonkit.runs import Run
 
 PAIRS = 8
@@ -119,9 +120,19 @@ def _training(run: Run, summary: Summary) -> dict[str, Any]:
     return {
         "pairs": pairs(run),
         "last": last,
-        "charts": charts.of_training(records),
+        "charts": charts.of_training(records, _levels(summary)),
         "spent": results.table("Cost of training", COST, parts),
     }
+
+
+def _levels(summary: Summary) -> Levels:
+    """What was measured on test before training; empty as long as that isn't known."""
+    if not summary or not summary.get("before"):
+        return {}
+    levels = {"before, on test": summary["before"]["accuracy"]}
+    if worded := summary.get("baselines"):
+        levels["best wording, on test"] = max(told["accuracy"] for told in worded.values())
+    return levels
 
 
 COST: results.Columns = {
@@ -159,7 +170,11 @@ def _stages(run: Run, summary: Summary) -> dict[str, Any]:
     curves = {stage.path.name: list(stage.metrics()) for stage in stages}
     drawn = {"pairs": pairs(run), "prompts": _prompts(run), "stages": [s.path.name for s in stages]}
     unfinished = [results.stages(rows, whole=True)] if rows and not summary else []
-    return {**drawn, "unfinished": unfinished, "charts": charts.of_stages(rows, curves)}
+    return {
+        **drawn,
+        "unfinished": unfinished,
+        "charts": charts.of_stages(rows, curves, _levels(summary)),
+    }
 
 
 def _prompts(run: Run) -> list[Pair]:
