@@ -240,14 +240,14 @@ def check_rewards(
     try:
         with (
             console.results_alone(),
-            console.progress(questions * len(specs), "attacking") as (bar, id),
+            console.progress(questions * len(specs), "attacking") as reached,
         ):
             report = lint(
                 specs,
                 splits.train or splits.test,
                 count=questions,
                 time_limit=time_limit,
-                progress=lambda done: bar.update(id, completed=done),
+                progress=reached,
             )
     except KeyboardInterrupt as stop:
         raise StoppedError("interrupted") from stop

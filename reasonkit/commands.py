@@ -29,22 +29,31 @@ RECIPES = {
 }
 """What each of them does."""
 
+USES = ("chat", "push", "export")
+"""Functions of `reasonkit.using` that are commands."""
+
 
 class Commands(TyperGroup):
     """The recipes and whatever else is registered."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, recipes first."""
-        return [*RECIPES, *(name for name in self.commands if name not in RECIPES)]
+        later = (*RECIPES, *USES)
+        return [*later, *(name for name in self.commands if name not in later)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command; None where there is no such name."""
-        known = cmd_name in RECIPES or cmd_name in self.commands
+        later = (*RECIPES, *USES)
+        known = cmd_name in later or cmd_name in self.commands
         # Near names are looked for among those that are there.
-        for name in (cmd_name,) if known else RECIPES:
+        for name in (cmd_name,) if known else later:
             if name not in self.commands:
                 alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-                alone.command(name, help=RECIPES[name])(_body(name))
+                if name in RECIPES:
+                    alone.command(name, help=RECIPES[name])(_body(name))
+                else:
+                    using = importlib.import_module("reasonkit.using")
+                    alone.command(name)(getattr(using, name))
                 self.commands[name] = typer.main.get_command(alone)
         return super().get_command(ctx, cmd_name)
 
@@ -71,7 +80,8 @@ def _body(name: str) -> Callable[..., None]:
         }
         try:
             merged = _merge(settings, given, invocation, name)
-            with console.results_alone():
+            console.note(_headline(name, merged))
+            with console.results_alone(), console.doing("loading libraries and data"):
                 importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
         except KeyboardInterrupt as stop:
             raise StoppedError("interrupted") from stop
@@ -97,9 +107,20 @@ def _parameters(settings: type) -> Iterator[inspect.Parameter]:
         )
 
 
+def _headline(command: str, settings: Any) -> str:
+    """What is going to be done, in one line."""
+    about = getattr(settings, "question", None) or getattr(settings, "completions", None)
+    line = f"{command}: {settings.model} on {about or settings.task}"
+    if steps := getattr(settings, "steps", None):
+        line += f", {steps} steps"
+    if taught := getattr(settings, "teacher", None):
+        line += f", taught by {taught}"
+    return line
+
+
 def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) -> Any:
     """The settings of a call: flags over the file, or over what the run to go on with has."""
-    from reasonkit.config import from_mapping, read_yaml, to_mapping
+    from reasonkit.config import More, from_mapping, read_yaml, to_mapping
 
     if invocation.resume:
         if invocation.run_dir is None:
@@ -113,6 +134,9 @@ def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) 
         from reasonkit.runs import open_run
 
         made = open_run(invocation.run_dir, command)
+        for name, value in flags.items():
+            if isinstance(value, More):
+                flags[name] = made.config[name] + value
         return from_mapping(settings, made.config | flags, str(made.path / "config.yaml"))
     base = settings()
     if invocation.config is not None:

@@ -1,7 +1,8 @@
 """What a person sees in the terminal: results on stdout, everything else on stderr.
 
 Text is shown as it is: no bracket in it is markup, and what the encoding of a stream lacks is
-escaped. A reader that goes away ends nothing.
+escaped. A reader that goes away ends nothing. What is going on (`doing`) is a line that ticks in a
+terminal; elsewhere it is told where nothing else was for a while.
 """
 
 from __future__ import annotations
@@ -10,27 +11,88 @@ import functools
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, Any, TypeVar
 
 from rich import box
-from rich.console import Console
-from rich.status import Status
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+T = TypeVar("T")
+
+SILENCE = 8.0
+"""Seconds without a word, after which it is told what is going on; not in a terminal."""
 
 
 class _Console(Console):
+    spoken = 0.0
+
     def on_broken_pipe(self) -> None:
         _unheard(self.file)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        self.spoken = time.monotonic()
+        if not self.stderr:
+            _going_on.hide()
+        super().print(*objects, **options)
 
 
 out = _Console(highlight=False, markup=False, emoji=False)
 err = _Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+class _GoingOn:
+    """What is being done, the innermost last; since when; and how many views show it."""
+
+    def __init__(self) -> None:
+        self.named: list[str | Callable[[], str]] = []
+        self.since = 0.0
+        self.urgent = ""
+        self.views = 0
+        self.hide: Callable[[], object] = lambda: None
+
+    def line(self) -> str:
+        if self.urgent or not self.named:
+            return self.urgent
+        what, seconds = self.named[-1], time.monotonic() - self.since
+        told = what if isinstance(what, str) else what()
+        return f"{told}, {clock(seconds)}" if seconds >= 2 else told
+
+    def __rich__(self) -> RenderableType:
+        return Group() if self.views else Text(f"{'◐◓◑◒'[int(time.time() * 2) % 4]} {self.line()}")
+
+    @contextmanager
+    def ticking(self) -> Iterator[None]:
+        ended = threading.Event()
+        if err.is_terminal:
+            from rich.live import Live
+
+            live = Live(self, console=err, transient=True, refresh_per_second=2)
+            live.start()
+            self.hide = live.stop
+        else:
+            threading.Thread(target=self._tell, args=(ended,), daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+            self.hide()
+            self.hide, self.urgent = lambda: None, ""
+
+    def _tell(self, ended: threading.Event) -> None:
+        while not ended.wait(0.25):
+            if self.urgent:
+                note(self.urgent)
+                self.urgent = ""
+            if time.monotonic() - err.spoken >= SILENCE and (line := self.line()):
+                note(f"… {line}")
+
+
+_going_on = _GoingOn()
 
 
 @contextmanager
@@ -88,6 +150,7 @@ def others_silent() -> Iterator[None]:
 
 def write(text: str) -> None:
     """Text on stdout, as it is."""
+    _going_on.hide()
     with _heard(out.file):
         print(text, file=out.file, flush=True)
 
@@ -140,30 +203,102 @@ def show_table(
 
 
 @contextmanager
-def status(title: str) -> Iterator[Status]:
-    """A line on stderr that moves while something is done; `update` of it takes a `Text`."""
-    with err.status(Text(title)) as shown:
-        yield shown
+def doing(what: str | Callable[[], str]) -> Iterator[None]:
+    """Tells on stderr what is going on, as long as it lasts, until results are shown.
+
+    Args:
+        what: in a few words, or what gives them.
+    """
+    _going_on.named.append(what)
+    _going_on.since = time.monotonic()
+    try:
+        with ExitStack() as stack:
+            if len(_going_on.named) == 1:
+                stack.enter_context(_going_on.ticking())
+            yield
+    finally:
+        _going_on.named.remove(what)
+        _going_on.since = time.monotonic()
+
+
+def announce(message: str) -> None:
+    """Has whatever tells what is going on tell this, soon; may be called in a signal's handler."""
+    _going_on.urgent = message
+
+
+def now() -> str:
+    """What is going on, in a few words with its time."""
+    return _going_on.line()
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[tuple[Progress, TaskID]]:
-    """A progress bar on stderr that vanishes when done; nothing where there is no terminal."""
+def viewed() -> Iterator[bool]:
+    """For what shows in a terminal what goes on, in place of the line; whether it is the first."""
+    _going_on.views += 1
+    try:
+        yield _going_on.views == 1
+    finally:
+        _going_on.views -= 1
+
+
+@contextmanager
+def latest(title: str) -> Iterator[Callable[[str], None]]:
+    """A part of `doing` that tells the newest of the lines that what it yields is given."""
+    said = ""
+
+    def show(line: str) -> None:
+        nonlocal said
+        said = line
+
+    with doing(lambda: f"{title}: {said[:100]}"):
+        yield show
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A bar in a terminal, that vanishes when done, and a part of `doing`.
+
+    Yields:
+        What takes the number that is done.
+    """
     # Only what takes long needs it, and commands that list things start sooner without.
     from rich import progress as bars
 
-    bar = bars.Progress(
-        bars.TextColumn("{task.description}", markup=False),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeElapsedColumn(),
-        bars.TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    )
-    with bar:
-        yield bar, bar.add_task(what, total=total)
+    done = 0
+    with viewed() as alone, doing(lambda: f"{what}: {done} of {total}"):
+        bar = bars.Progress(
+            bars.TextColumn("{task.description}", markup=False),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeElapsedColumn(),
+            bars.TimeRemainingColumn(),
+            console=err,
+            transient=True,
+            disable=not (err.is_terminal and alone),
+        )
+        with bar:
+            task = bar.add_task(what, total=total)
+
+            def reached(number: int) -> None:
+                nonlocal done
+                done = number
+                bar.update(task, completed=number)
+
+            yield reached
+
+
+def counted(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """The items, with the `progress` of taking them."""
+    with progress(total, what) as reached:
+        for number, item in enumerate(items, 1):
+            yield item
+            reached(number)
+
+
+def clock(seconds: float) -> str:
+    """A time as minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
 
 
 @contextmanager

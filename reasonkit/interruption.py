@@ -45,13 +45,18 @@ class Interruption:
         return any(processes.gathered(self.asked))
 
     @contextmanager
-    def awaited(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM ask for a stop after the running step."""
+    def awaited(self, answer: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """Ctrl-C and SIGTERM ask for a stop after the running step.
+
+        Args:
+            answer: called at once, in the midst of whatever is done.
+        """
 
         def ask(number: int, frame: FrameType | None) -> None:
             self.asked = True
             for asked in STOPS:
                 signal.signal(asked, signal.default_int_handler)
+            answer()
 
         with handled(ask):
             yield

@@ -16,6 +16,7 @@ from reasonkit.config import CommonConfig, DistillConfig, GrpoConfig, to_mapping
 from reasonkit.live import Training
 from reasonkit.measuring import general, validation
 from reasonkit.plan import Plan
+from reasonkit.report.card import model_card
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 
@@ -34,14 +35,19 @@ def reinforce(
     engine: TokenEngine,
     model: PreTrainedModel,
     guard: Guard,
+    ending: float = 0.0,
 ) -> Trained:
     """Trains the model by GRPO, from the run's newest checkpoint if it has one.
+
+    Args:
+        ending: seconds of what comes afterwards, for the time that is left.
 
     Raises:
         KeyboardInterrupt: it was stopped by Ctrl-C and has saved where it was.
         RunError: a reward failed too often, or the best checkpoint is damaged.
     """
-    from reasonkit.training import grpo
+    with console.doing("loading TRL"):
+        from reasonkit.training import grpo
 
     config = plan.config
     assert config.steps
@@ -55,7 +61,8 @@ def reinforce(
         run.update(signs=[*signs, {"step": step, **dataclasses.asdict(sign)}])
         console.warn(f"step {step}: {sign.message}; for example: {sign.example[:300]!r}")
 
-    with Training(f"{config.model} on {config.task}", config.steps) as view:
+    title = f"{config.model} on {config.task}"
+    with Training(title, config.steps, every=config.validate_every, ending=ending) as view:
         trained = grpo.train(
             model,
             engine,
@@ -102,19 +109,27 @@ def supervise(
     engine: TokenEngine,
     model: PreTrainedModel,
     rows: Sequence[Row],
+    ending: float = 0.0,
 ) -> Trained:
     """Trains the model on traces, from the run's newest checkpoint if it has one.
+
+    Args:
+        ending: as of `reinforce`.
 
     Raises:
         KeyboardInterrupt: it was stopped by Ctrl-C and has saved where it was.
         RunError: a trace would not be learned to its end, or the best checkpoint is damaged.
     """
-    from reasonkit.training import encoding, sft
+    with console.doing("loading TRL"):
+        from reasonkit.training import encoding, sft
 
     console.note("one row; what is learned is green:")
     console.err.print(encoding.coloured(engine.tokenizer, rows[0]), soft_wrap=True)
     return _in_epochs(
-        run, plan, lambda *watched: sft.train(model, engine, rows, plan.config, run, *watched)
+        run,
+        plan,
+        ending,
+        lambda *watched: sft.train(model, engine, rows, plan.config, run, *watched),
     )
 
 
@@ -124,25 +139,31 @@ def learn_on_policy(
     engine: TokenEngine,
     model: PreTrainedModel,
     teacher: PreTrainedModel,
+    ending: float = 0.0,
 ) -> Trained:
     """Trains the model on its own completions, graded by a teacher with the same tokenizer.
 
-    From the run's newest checkpoint if it has one. Errors are those of `supervise`.
+    From the run's newest checkpoint if it has one. The rest is that of `supervise`.
     """
-    from reasonkit.training import on_policy
+    with console.doing("loading TRL"):
+        from reasonkit.training import on_policy
 
     config, examples = plan.config, plan.splits.train[: plan.config.questions]
     return _in_epochs(
         run,
         plan,
+        ending,
         lambda *watched: on_policy.train(model, teacher, engine, examples, config, run, *watched),
     )
 
 
-def _in_epochs(run: Run, plan: Plan[DistillConfig], train: Callable[..., Trained]) -> Trained:
+def _in_epochs(
+    run: Run, plan: Plan[DistillConfig], ending: float, train: Callable[..., Trained]
+) -> Trained:
     config = plan.config
     assert config.epochs
-    with Training(f"{config.model} on {config.task}", config.epochs, unit="epoch") as view:
+    title = f"{config.model} on {config.task}"
+    with Training(title, config.epochs, unit="epoch", ending=ending) as view:
         tuned = train(
             plan.model.entry.lora_targets,
             lambda epoch, engine: validation(run, f"epoch-{epoch}", engine, plan),
@@ -164,5 +185,6 @@ def save(
     from reasonkit.training import final
 
     if run.leads and not run.final.exists():
-        card = final.model_card({**run.names, **summary}, to_mapping(config))
-        final.save(policy, tokenizer, run.final, card)
+        card = model_card({**run.names, **summary}, to_mapping(config))
+        with console.doing("saving the model"):
+            final.save(policy, tokenizer, run.final, card)

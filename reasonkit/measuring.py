@@ -52,14 +52,14 @@ def measure(
     sampling = Sampling(plan.longest, temperature=temperature)
     own = processes.share(examples)
     answered = Evaluation(())
-    with console.progress(len(own), f"evaluating {name}") as (bar, task):
+    with console.progress(len(own), f"evaluating {name}") as reached:
         if own or not examples:
             answered = evaluate(
                 engine,
                 own,
                 sampling,
                 allow_weaker=plan.allow_weaker,
-                progress=lambda n: bar.update(task, completed=n),
+                progress=reached,
             )
     parts = processes.gathered(answered)
     verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
@@ -89,14 +89,14 @@ class Before:
         Args:
             others: evaluations whose tokens are counted too.
         """
-        best = max(self.prompted.values(), key=lambda e: e.accuracy.accuracy, default=self.asked)
+        best = max(self.prompted.values(), key=lambda e: e.accuracy.accuracy, default=None)
         measured = (self.asked, *self.prompted.values(), after, *others)
         return {
             "before": self.asked.to_summary(),
             "after": after.to_summary(),
             "baselines": {name: e.to_summary() for name, e in self.prompted.items()},
             "paired": asdict(paired(self.asked.verdicts, after.verdicts)),
-            "paired_with_best_wording": asdict(paired(best.verdicts, after.verdicts)),
+            "paired_with_best_wording": best and asdict(paired(best.verdicts, after.verdicts)),
             "tokens_evaluated": sum(e.tokens for e in measured),
             "evaluation_seconds": sum(e.seconds for e in measured),
             "peak_memory_bytes": max(processes.gathered(peak_memory())),

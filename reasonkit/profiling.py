@@ -130,11 +130,10 @@ def _profiled(
 ) -> Profile:
     counts: list[int] = []
     completions: list[Completion] = []
-    with console.progress(len(plan.splits.train), f"sampling {task}") as (bar, id):
-        for group in engine.sample(plan.splits.train, n, sampling):
-            counts.append(sum(one.right is True for one in judge_group(group)))
-            completions += group.completions
-            bar.advance(id)
+    sampled = engine.sample(plan.splits.train, n, sampling)
+    for group in console.counted(sampled, len(plan.splits.train), f"sampling {task}"):
+        counts.append(sum(one.right is True for one in judge_group(group)))
+        completions += group.completions
     right = wilson_of_means([c / n for c in counts], n)
     solvable = [pass_at_k(n, c, k) for c in counts]
     held = wilson_of_means(solvable, 1)

@@ -6,16 +6,27 @@
    processes and the lock in `runs.resume`.
 3. What is measured and sampled already: ``evaluations/`` (`measuring.measure`) and
    ``samples.jsonl`` (`generation.store`).
-4. Weights, optimiser and random state: the newest whole checkpoint, whose step ends the logs
+4. More steps than it had: `require_extensible`, `extend`.
+5. Weights, optimiser and random state: the newest whole checkpoint, whose step ends the logs
    (`training.checkpoints`). A stage of ``sft-rl`` is a run of its own (`running.do_stage`).
 """
 
 from __future__ import annotations
 
+import shutil
+
 from reasonkit import console, processes, runs
-from reasonkit.config import CommonConfig, Invocation, from_mapping
+from reasonkit.config import (
+    CommonConfig,
+    GrpoConfig,
+    Invocation,
+    LrSchedule,
+    from_mapping,
+    to_mapping,
+)
 from reasonkit.errors import RefusedError
 from reasonkit.report import terminal
+from reasonkit.training import checkpoints
 
 
 def is_done(config: CommonConfig, invocation: Invocation) -> bool:
@@ -32,8 +43,54 @@ def is_done(config: CommonConfig, invocation: Invocation) -> bool:
     if opened.status != "finished" or held != config:
         return False
     console.note(f"{opened.path} is finished")
-    terminal.show(opened.summary(), invocation.json)
+    terminal.show(opened, opened.summary(), invocation.json)
     return True
+
+
+def require_extensible(config: CommonConfig, invocation: Invocation) -> None:
+    """Refuses to make a run longer that can't be, and says what it won't be the same as.
+
+    Raises:
+        RefusedError: it would be shorter, or what its last update has left isn't there.
+    """
+    if not invocation.resume:
+        return
+    assert invocation.run_dir is not None and isinstance(config, GrpoConfig) and config.steps
+    run = runs.open_run(invocation.run_dir)
+    steps, settings = run.config["steps"], from_mapping(GrpoConfig, run.config, str(run.path))
+    if config.steps < steps:
+        raise RefusedError(f"--steps {config.steps}: {run.path} has {steps}: it can only grow")
+    if config.steps == steps or run.status != "finished":
+        return
+    newest, updates = checkpoints.latest(run.checkpoints), settings.updates_per_rollout
+    if newest is None or checkpoints.step_of(newest) != steps * updates:
+        raise RefusedError(
+            f"{run.path} can't be made longer: there is no checkpoint of its step {steps} "
+            "(--save-every 0, or it has collapsed)"
+        )
+    if settings.lr_schedule == LrSchedule.linear:
+        console.warn(
+            f"the learning rate fell to 0 by step {steps}, and goes on where that of "
+            f"{config.steps} steps stands: not to what a run of as many from the start comes to; "
+            "with --lr-schedule constant a longer run is the same"
+        )
+
+
+def extend(run: runs.Run, config: CommonConfig) -> None:
+    """Gives a run more steps, where the settings have more; what stands at its end goes.
+
+    The settings come last: a run that is stopped on the way here makes its end again.
+    """
+    held = run.config
+    if held.get("steps") == getattr(config, "steps", None):
+        return
+    if (run.path / "summary.json").exists():
+        entry = {"steps": held["steps"], "after": run.summary()["after"]}
+        run.update(extended=[*run.record.get("extended", []), entry])
+    for path in (run.path / "summary.json", run.evaluations / "after.json"):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(run.final, ignore_errors=True)
+    run.write_config(to_mapping(config))
 
 
 def require_usable(invocation: Invocation, data: str) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from reasonkit import console, processes, runs
+from reasonkit import console, processes, resuming, runs
 from reasonkit.config import CommonConfig, EngineName, Invocation, to_mapping
 from reasonkit.errors import ReasonkitError, RunError
 from reasonkit.report import terminal
@@ -48,7 +48,9 @@ def begin(
         path = invocation.run_dir
         if invocation.resume:
             assert path is not None
-            return runs.resume(path)
+            made = runs.resume(path)
+            resuming.extend(made, config)
+            return made
         settings = to_mapping(config)
         made = runs.create(command, config.model, config.task, settings, path, sys.argv, data)
         if made_from:
@@ -88,7 +90,7 @@ def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) 
     except ReasonkitError:
         console.note(f"go on with: {go_on}")
         raise
-    terminal.show(summary, as_json)
+    terminal.show(run, summary, as_json)
 
 
 def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -97,10 +99,13 @@ def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any
     Args:
         work: returns what becomes ``summary.json``, beside the names of command, model and task.
     """
-    from reasonkit.report import page
+    with console.doing("loading matplotlib"):
+        from reasonkit.report import page, verdict
 
     try:
-        summary = run.names | work()
+        with console.doing(f"{run.record['command']}"):
+            summary = run.names | work()
+        summary = {"verdict": verdict.of(summary), **summary}
         run.write_json("summary.json", summary)
         spent = {name: summary.get(name, 0) for name in SPENT}
         run.update(
@@ -109,7 +114,8 @@ def complete(run: runs.Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any
         )
         run.mark("finished")
         if run.leads:
-            page.write(run)
+            with console.doing("drawing the page"):
+                page.write(run)
     except KeyboardInterrupt:
         run.mark("interrupted")
         raise

@@ -83,16 +83,16 @@ def gsm8k_like(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def compared(tmp_path: Path) -> Path:
-    """The run of a comparison: base, vote and grpo on 40 questions, right in 10, 20 and 30."""
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison of base, vote and grpo on 40 questions, right in 10, 20 and 30; only read."""
     from reasonkit import runs
     from reasonkit.comparison import findings
     from reasonkit.comparison.parts import PARTS
     from reasonkit.comparison.rows import Finished, Models, rows
     from reasonkit.evaluation import Evaluation, Verdict
 
-    root = tmp_path / "compared"
+    root = tmp_path_factory.mktemp("comparisons") / "compared"
     run = runs.create("compare", "abacus", "arithmetic", {"seed": 0}, root, ["reasonkit"])
     models = Models("abacus", "", "", {"abacus": 1_000_000})
 

@@ -16,7 +16,8 @@ FLOORS = (
     ("cli",),
     ("manual",),
     ("commands",),
-    ("recipes",),
+    ("using",),
+    ("recipes", "chatting", "sharing"),
     ("comparison",),
     (
         "voting",

@@ -164,6 +164,9 @@ def test_a_name_that_can_not_be_is_refused_in_one_line(
     ended = reasonkit(*argv)
     assert ended.code == 2, ended.err
     assert said in ended.err and ascii(argv[-1])[1:5] in ended.err
-    assert "\n" not in ended.err.strip()
+    *before, error = ended.err.strip().splitlines()
+    assert error.startswith("error: ")
+    # What is going to be done, and what is going on.
+    assert all(line.startswith((f"{argv[0]}: ", "… ")) for line in before)
     assert not ended.out
     assert not list(Path().iterdir())

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.text import Text
 
 from reasonkit import console, runs
 from reasonkit.live import Training
@@ -60,12 +59,10 @@ def test_brackets_in_what_is_compared_and_measured_are_shown(
     summary = json.loads((compared / "summary.json").read_text())
     summary |= {"model": NAME, "findings": [NAME], "bought": {NAME: NAME}}
     summary["parts"][0]["name"] = summary["parts"][0]["what"] = NAME
-    terminal.show(summary, as_json=False)
+    terminal.show(runs.Run(compared), summary, as_json=False)
     assert NAME in capsys.readouterr().out
     console.err.print(console.table(NAME, (NAME, NAME), [(NAME, NAME)]))
-    with console.status(NAME) as status:
-        status.update(Text(NAME))
-    assert capsys.readouterr().err.count("[/b]") >= 5
+    assert capsys.readouterr().err.count("[/b]") >= 3
 
 
 def test_brackets_in_rewards_and_titles_are_shown_live(
@@ -100,7 +97,7 @@ chatty.needs_answer = False
 @pytest.mark.parametrize(
     "argv",
     [
-        ("rewards", "check", "answer=1", "{}=0.1", "--task", "arithmetic", "--questions", "1"),
+        ("rewards", "check", "format=1", "{}=0.1", "--task", "arithmetic", "--questions", "1"),
         (
             "grpo", "--model", "abacus", "--task", "arithmetic", "--reward", "answer=1",
             "--reward", "{}=0.1", "--steps", "1", "--prompts-per-step", "2",
@@ -120,6 +117,24 @@ def test_what_a_reward_prints_does_not_reach_stdout(
         # A check calls rewards in a process of its own, whose output is dropped.
         assert "Sure [/INST]" in ended.err
         assert "past Python" in ended.err and "from a process" in ended.err
+
+
+def test_what_goes_on_is_told_where_nothing_else_is(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "SILENCE", 0.0)
+    told = ""
+    with console.doing("outside"), console.progress(3, "inside") as reached:
+        reached(2)
+        while "inside: 2 of 3" not in told:
+            told += capsys.readouterr().err
+        assert "outside" not in told
+    with console.doing("again"):
+        console.announce("stopping")
+        while "stopping\n" not in told:
+            told += capsys.readouterr().err
+        console.write("result")
+    assert capsys.readouterr().out == "result\n"
 
 
 def test_results_are_written_to_stdout_and_all_else_to_stderr(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -61,9 +62,9 @@ def write(path: Path, rows: Sequence[object]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def write_all() -> None:
+def write_all(folder: Path) -> None:
     for name, rows in (("q", ROWS), ("t", TRACES), ("c", CHATS), ("s", SAMPLED)):
-        write(Path(f"{name}.jsonl"), rows)
+        write(folder / f"{name}.jsonl", rows)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -77,27 +78,22 @@ def interrupt(run: Path) -> None:
     (run / "summary.json").unlink()
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders in which each command has made a run, by the name of the command."""
-    return {name: tmp_path_factory.mktemp(name) for name in COMMANDS}
-
-
 @pytest.fixture
 def stopped(
-    made: dict[str, Path], launch: Callable, monkeypatch: pytest.MonkeyPatch
+    launch: Callable, once: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Path]:
     """The run that a command has made, stopped, beside its data as it was."""
 
     def stopped(name: str) -> Path:
-        monkeypatch.chdir(made[name])
-        write_all()
-        run = Path("run")
-        if not run.exists():
-            ended = launch(*COMMANDS[name], "--run-dir", run).ended()
+        def fill(folder: Path) -> None:
+            write_all(folder)
+            ended = launch(*COMMANDS[name], "--run-dir", "run", cwd=folder).ended()
             assert ended.code == 0, ended.err
-            interrupt(run)
-        return run
+            interrupt(folder / "run")
+
+        shutil.copytree(once(COMMANDS[name], fill), tmp_path / name)
+        monkeypatch.chdir(tmp_path / name)
+        return Path("run")
 
     return stopped
 
@@ -124,4 +120,3 @@ def test_a_run_is_resumed_on_the_same_data_in_another_order_of_columns(
     write(Path("s.jsonl"), [dict(reversed(list(row.items()))) for row in SAMPLED])
     resumed = reasonkit("vote", "--run-dir", run, "--resume")
     assert resumed.code == 0, resumed.err
-    interrupt(run)

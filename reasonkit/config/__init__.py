@@ -12,6 +12,8 @@ from reasonkit.config.base import (
     DType,
     EngineName,
     Invocation,
+    LrSchedule,
+    More,
     Optimizer,
     ServerConfig,
     TrainingConfig,

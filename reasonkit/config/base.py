@@ -22,6 +22,24 @@ Optimizer = enum.StrEnum(
 )
 """What takes updates."""
 
+LrSchedule = enum.StrEnum("LrSchedule", ["linear", "constant"])
+"""What the learning rate does once it is at its peak: it falls to 0 by the last update, or stays.
+"""
+
+
+class More(int):
+    """So many more than an earlier run has."""
+
+
+def more_or_all(text: str) -> int:
+    """A number, or `More` where it is written with a plus.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return More(text) if text.startswith("+") else int(text)
+
+
 Attention = enum.StrEnum(
     "Attention",
     ["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention"],
@@ -112,6 +130,9 @@ class TrainingConfig(UpdatesConfig):
         DATA, "Train questions that are used: all, or one of two disjoint halves.", Part.all
     )
     warmup_steps: int = flag(UPDATE, "Updates until the peak is reached.", 3, min=0)
+    lr_schedule: LrSchedule = flag(
+        UPDATE, "Let the learning rate fall to 0 or stay, once at its peak.", LrSchedule.linear
+    )
     lora: bool = flag(UPDATE, "Train low-rank adapters, not all weights.", False)
     lora_rank: int = flag(UPDATE, "Rank of the adapters.", 16, min=1)
     load_in_4bit: bool = flag(UPDATE, "Keep the weights under adapters in 4 bits (QLoRA).", False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import ClassVar
 
 from reasonkit.config.base import (
     BY_MODEL,
@@ -15,6 +16,7 @@ from reasonkit.config.base import (
     UPDATE,
     TrainingConfig,
     flag,
+    more_or_all,
 )
 from reasonkit.objectives import PRESETS, Importance, KlForm, LossType, RatioLevel, RewardScaling
 
@@ -27,7 +29,13 @@ OnCollapse = enum.StrEnum("OnCollapse", ["rollback", "stop", "ignore"])
 
 @dataclass(frozen=True)
 class GrpoConfig(TrainingConfig):
-    """Settings of ``reasonkit grpo``."""
+    """Settings of ``reasonkit grpo``.
+
+    Attributes:
+        CHANGEABLE: what ``--resume`` may change: a run can be made longer.
+    """
+
+    CHANGEABLE: ClassVar[tuple[str, ...]] = ("steps",)
 
     general_task: str | None = flag(
         DATA, "A second task whose prompts are mixed in, such as general."
@@ -46,7 +54,11 @@ class GrpoConfig(TrainingConfig):
         ROLLOUT, f"Rounds in which groups without spread are replaced. {BY_PRESET}", min=0
     )
     steps: int | None = flag(
-        UPDATE, "Rollouts, each followed by its updates. (default: by model and task)", min=1
+        UPDATE,
+        "Rollouts, each followed by its updates; with --resume +N for so many more. "
+        "(default: by model and task)",
+        min=1,
+        parser=more_or_all,
     )
     updates_per_rollout: int = flag(
         UPDATE, "μ: passes over each rollout; above 1 the clip matters.", 1, min=1

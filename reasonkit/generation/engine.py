@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from reasonkit.config import CommonConfig, Config, EngineName, ServerConfig
-from reasonkit.models.chat import encode_prompts
+from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group
 
 if TYPE_CHECKING:
@@ -123,6 +123,27 @@ class TokenEngine(ABC):
         The completions hold what is new alone, without the prompt. The model's weights must stay as
         they are until the iterator has ended.
         """
+
+    def stream(self, example: Example, sampling: Sampling) -> Iterator[str]:
+        """What `sample` gives for one completion, in pieces of its text as they come."""
+        prompts, (opened,) = encode_prompts(self.tokenizer, [example])
+        seeds = [seed_of(sampling.seed, example.task, example.id)]
+        said, given, text = list[int](), 0, ""
+        if opened:
+            yield opened
+        for id in self.stream_ids(prompts[0], sampling, seeds[0]):
+            said.append(id)
+            text = text_of(self.tokenizer, said)
+            # A character may take several tokens.
+            if len(text) > given and not text.endswith("\N{REPLACEMENT CHARACTER}"):
+                yield text[given:]
+                given = len(text)
+        if text[given:]:
+            yield text[given:]
+
+    @abstractmethod
+    def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
+        """The tokens of one completion as they are drawn; close the iterator to stop early."""
 
     @abstractmethod
     def use(

@@ -273,6 +273,29 @@ class VllmEngine(TokenEngine):
             if self.sleeps:
                 self.llm.sleep(level=1)
 
+    def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
+        """As of `TokenEngine`."""
+        with self._answering():
+            engine = self._open().llm_engine
+            if self.sleeps:
+                self.llm.wake_up()
+            params = self._params(1, sampling, seed)
+            params.output_kind = type(params.output_kind).DELTA
+            engine.add_request("0", {"prompt_token_ids": list(ids)}, params)
+        ended = False
+        try:
+            while not ended:
+                with self._answering():
+                    outputs = engine.step()
+                for output in outputs:
+                    ended = ended or output.finished
+                    yield from output.outputs[0].token_ids
+        finally:
+            if not ended:
+                engine.abort_request(["0"])
+            if self.sleeps:
+                self.llm.sleep(level=1)
+
     @contextmanager
     def _answering(self) -> Iterator[None]:
         """Whatever vLLM fails with ends the run, which can be gone on with."""

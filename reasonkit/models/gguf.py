@@ -124,10 +124,10 @@ def _convert(path: Path, folder: Path, origin: str) -> None:
 
     quiet()
     options: dict[str, Any] = {"gguf_file": path.name, "trust_remote_code": False}
-    with console.progress(3, f"reading {path.name}") as (bar, id), console.others_silent():
+    with console.progress(3, f"reading {path.name}") as reached, console.others_silent():
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **options)
-            bar.advance(id)
+            reached(1)
             model, found = transformers.AutoModelForCausalLM.from_pretrained(
                 path.parent,
                 dtype=torch.float32,
@@ -140,7 +140,7 @@ def _convert(path: Path, folder: Path, origin: str) -> None:
                     raise ValueError(f"{len(named)} tensors are {fault}, {named[0]} first")
         except Exception as error:
             raise _unreadable(path, error) from error
-        bar.advance(id)
+        reached(2)
         # A model that was read from GGUF counts as quantised, and would not be saved.
         config = model.config
         del config.quantization_config
@@ -152,7 +152,7 @@ def _convert(path: Path, folder: Path, origin: str) -> None:
         plain.generation_config = model.generation_config
         plain.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        bar.advance(id)
+        reached(3)
 
 
 def _unreadable(path: Path, error: Exception) -> RefusedError:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import processes
+from reasonkit import console, processes
 from reasonkit.errors import RefusedError
 from reasonkit.models import chat
 from reasonkit.models.resolving import ResolvedModel
@@ -51,12 +51,13 @@ def _read(resolved: ResolvedModel, automatic: Any, **options: Any) -> Any:
     """
     quiet()
     try:
-        return automatic.from_pretrained(
-            resolved.source,
-            trust_remote_code=False,
-            local_files_only=local_only(resolved.source),
-            **options,
-        )
+        with console.doing(f"loading {resolved.entry.name}"):
+            return automatic.from_pretrained(
+                resolved.source,
+                trust_remote_code=False,
+                local_files_only=local_only(resolved.source),
+                **options,
+            )
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise RefusedError(

@@ -14,9 +14,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rich.status import Status
-from rich.text import Text
-
 from reasonkit import console, resuming, running, runs
 from reasonkit.comparison import costs, findings, probes
 from reasonkit.comparison.costs import COINS, Budget, Prices
@@ -143,11 +140,7 @@ def _compare(made: runs.Run, prepared: Prepared) -> dict[str, Any]:
         for part, name in job.needs.items():
             settings["verifier" if part == job.part.verifier else "model"] = str(folder / name)
         started = time.monotonic()
-        with console.status(f"{number}/{len(prepared.jobs)} {job.name}") as status:
-
-            def show(line: str, status: Status = status, title: str = job.name) -> None:
-                status.update(Text(f"{title}: {line[:100]}"))
-
+        with console.latest(f"{number}/{len(prepared.jobs)} {job.name}") as show:
             path = folder / job.name
             worked, peak = carry_out(path, job.part.command, settings, keys[job.name], show)
         took = f"{time.monotonic() - started:.0f} s" if worked else "is there already"

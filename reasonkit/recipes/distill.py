@@ -162,18 +162,18 @@ def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
         before = measuring.measure_before(made, student, plan)
     if found is not None:
         _warn_of_a_weak_teacher(made, prepared, student, found, taught_by)
-    learned = None
+    learned, ending = None, before.asked.seconds
     if config.objective == Distillation.on_policy:
         assert found is not None
         weights = found.weights(config)
-        tuned = learning.learn_on_policy(made, plan, student, prepared.model, weights)
+        tuned = learning.learn_on_policy(made, plan, student, prepared.model, weights, ending)
     else:
         source = found if prepared.groups is None else prepared.groups
         assert source is not None
         learned = lessons.gather(made, plan, tokenizer, source)
         if found is not None:
             found.release()
-        tuned = learning.supervise(made, plan, student, prepared.model, learned.rows)
+        tuned = learning.supervise(made, plan, student, prepared.model, learned.rows, ending)
     trained = final.to_measure(tuned.policy, made.final, config.keep_adapter)
     student.use(trained, products)
     after = measuring.measure(made, "after", student, plan, plan.splits.test)

@@ -39,6 +39,7 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
 
     if resuming.is_done(config, invocation):
         return
+    resuming.require_extensible(config, invocation)
     plan = planning.settle(config)
     data = plan.data
     resuming.require_usable(invocation, data)
@@ -107,7 +108,7 @@ def _measure_and_train(
         engine.use(model, products)
         before = measuring.measure_before(made, engine, plan)
     guard = Guard(plan.rewards, config.reward_timeout)
-    trained = learning.reinforce(made, plan, engine, model, guard)
+    trained = learning.reinforce(made, plan, engine, model, guard, before.asked.seconds)
     trained_policy = final.to_measure(
         trained.policy, made.final, config.keep_adapter and made.leads
     )

@@ -33,6 +33,7 @@ from reasonkit.plan import Plan, distill, fitting, grpo, policy
 from reasonkit.plan import sft_rl as planning
 from reasonkit.plan.sft_rl import Stage
 from reasonkit.provenance import fingerprint
+from reasonkit.report.card import stage_card
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.tasks import generated, recorded
@@ -264,7 +265,7 @@ def _finished(
     engine.use(model, _products(plan))
     row = {**measuring.appraise(run, "validation", engine, plan), **spent}
     if not run.final.exists():
-        card = final.stage_card(run.path.name, COMMAND, row, run.config)
+        card = stage_card(run.path.name, COMMAND, row, run.config)
         final.save(model, engine.tokenizer, run.final, card)
     model.to("meta")
     return {"stage": row, **spent, "peak_memory_bytes": measuring.peak_memory()}

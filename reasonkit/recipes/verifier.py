@@ -169,10 +169,9 @@ def _sampled(run: Run, plan: Plan[VerifierConfig], engine: Engine) -> list[Group
     started = time.perf_counter() - run.record.get("sampling_seconds", 0.0)
     groups = []
     try:
-        with console.progress(len(chosen), "solving train questions") as (bar, task):
-            for group in engine.sample(chosen, config.samples, drawn_by(config)):
-                groups.append(group)
-                bar.advance(task)
+        sampled = engine.sample(chosen, config.samples, drawn_by(config))
+        for group in console.counted(sampled, len(chosen), "solving train questions"):
+            groups.append(group)
     finally:
         run.update(sampling_seconds=time.perf_counter() - started)
     return groups
@@ -188,14 +187,14 @@ def _train(
     from reasonkit.training import verifier
 
     updates = config.epochs * -(-len(labelled) // config.batch)
-    with console.progress(updates, "training the verifier") as (bar, task):
+    with console.progress(updates, "training the verifier") as reached:
         trained = verifier.train(
             generator,
             tokenizer,
             labelled,
             config,
             run,
-            lambda record: bar.update(task, completed=record["step"]),
+            lambda record: reached(int(record["step"])),
         )
     if trained.interrupted:
         raise KeyboardInterrupt

@@ -78,10 +78,7 @@ def _plan(source: Source) -> list[tuple[str, str]]:
 
 
 def _progress(way: Way, total: int, groups: Iterable[Group]) -> Iterator[Group]:
-    with console.progress(total, f"sampling: {way}") as (bar, task):
-        for group in groups:
-            yield group
-            bar.advance(task)
+    return console.counted(groups, total, f"sampling: {way}")
 
 
 def _rules(config: VoteConfig) -> Rules:

@@ -1,28 +1,24 @@
-"""The charts of a run, from its ``metrics.jsonl`` or its ``summary.json``."""
+"""The charts of a run as inline SVG, from its ``metrics.jsonl`` or its ``summary.json``."""
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from reasonkit.report.drawing import (
-    COLOURS,
-    GREY,
-    Chart,
-    Levels,
-    Panel,
-    Record,
-    band,
-    canvas,
-    chart,
-    curves,
-    finish,
-    legend_beside,
-    levelled,
-    moving,
-    reach,
-)
+from markupsafe import Markup, escape
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+Record = Mapping[str, Any]
+
+SMOOTH = 0.8
+"""Weight of the past in the running means; the raw values stand behind them."""
+
+COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626")
+GREY = "#6b7280"
 THINKING = {
     "share that thinks": {"thinks": ""},
     "share that re-checks or backtracks": {"rechecks": ""},
@@ -42,6 +38,13 @@ MISMATCH = {
     "share of weights beyond the bound": {"mismatch/truncated": ""},
 }
 GAP = "What the engine that sampled says of a token, beside what the policy that is updated says."
+PANEL = (3.3, 2.3)
+LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.3, 0.45
+"""Inches of a panel, and around its axes."""
+
+POINTS = 40
+"""Of a line, about, that say their value under the pointer."""
+
 RECHECKING = (
     "Of the sampled completions. One re-checks if, before the last mention of its answer and after "
     "it has begun, it says one of a fixed list of phrases such as “wait”, “let me check” or "
@@ -49,13 +52,42 @@ RECHECKING = (
 )
 
 
-def of_training(records: Sequence[Record], levels: Levels) -> list[Chart]:
+class Chart(NamedTuple):
+    """A figure with its heading and what explains it."""
+
+    title: str
+    svg: Markup
+    note: str = ""
+
+
+class Told(NamedTuple):
+    """A point of a chart and what it says."""
+
+    x: float
+    y: float
+    text: str
+
+
+class Panel(NamedTuple):
+    """Fields of lines of ``metrics.jsonl``, with their labels, over another one."""
+
+    title: str
+    records: Sequence[Record]
+    names: Mapping[str, str]
+    share: bool = False
+    x: str = "step"
+    log: bool = False
+
+
+def of_training(
+    records: Sequence[Record], references: Mapping[str, float] | None = None
+) -> list[Chart]:
     """Of a run that trains; at least one record is of an update.
 
     Rewards, validation accuracy and length over steps are the picture of R1-Zero.
 
     Args:
-        levels: accuracies on test that were there before.
+        references: accuracies to be compared with, by name.
     """
     steps = [record for record in records if "grad_norm" in record]
     last = steps[-1]
@@ -64,73 +96,133 @@ def of_training(records: Sequence[Record], levels: Levels) -> list[Chart]:
         if "token_accuracy" not in last:
             length = {"completion_tokens": "mean length of its completions, tokens"}
         (name, title), x = length.popitem(), "epoch"
-        panels = [
-            _loss(steps, x),
-            _validation(records, levels, x),
-            Panel(title, steps, {name: ""}, x=x),
-        ]
-        return [curves("Learning", panels)]
+        panels = [_loss(steps, x), _validation(records, x), Panel(title, steps, {name: ""}, x=x)]
+        return [_curves("Learning", panels, references=references)]
     steps = [record for record in records if "reward" in record]
     rewards = {n: n.removeprefix("reward/") for n in last if n.startswith("reward/")}
     learning = [
         Panel("mean reward of the rollouts", steps, rewards),
-        _validation(records, levels),
+        _validation(records),
         Panel("mean completion length, tokens", steps, {"completion_tokens": ""}),
     ]
     thinking = [Panel(t, steps, names, "rechecks" not in names) for t, names in THINKING.items()]
-    health, still = moving([Panel(title, steps, {n: ""}) for n, title in HEALTH.items()])
     made = [
-        curves("Learning", learning),
-        curves("Thinking, and thinking again", thinking, note=RECHECKING),
+        _curves("Learning", learning, references=references),
+        _curves("Thinking, and thinking again", thinking, RECHECKING),
         _advantages(steps),
-        *([curves("Health", health, note=still)] if health else []),
+        _curves("Health", [Panel(t, steps, {n: ""}) for n, t in HEALTH.items()], fold=True),
     ]
     if "mismatch/mean" in last:
         gap = [
             Panel(title, steps, names, share=len(names) == 1, log=len(names) > 1)
             for title, names in MISMATCH.items()
         ]
-        made.append(curves("Sampler and policy", gap, note=GAP))
+        made.append(_curves("Sampler and policy", gap, GAP, fold=True))
     return made
 
 
-def of_stages(
-    rows: Sequence[Record], records: Mapping[str, Sequence[Record]], levels: Levels
-) -> list[Chart]:
+def of_stages(rows: Sequence[Record], curves: Mapping[str, Sequence[Record]]) -> list[Chart]:
     """Of a recipe in stages: what each came to, and validation and loss or reward within each.
 
     Args:
         rows: as of ``stages`` in its ``summary.json``.
-        records: of each stage's ``metrics.jsonl``.
-        levels: accuracies on test that were there before.
+        curves: the records of each stage's ``metrics.jsonl``.
     """
-    above, below = [], []
-    for name, of_one in records.items():
-        steps = [record for record in of_one if "grad_norm" in record]
+    panels = []
+    for name, records in curves.items():
+        steps = [record for record in records if "grad_norm" in record]
         supervised = bool(steps) and "reward" not in steps[-1]
         x = "epoch" if supervised else "step"
-        if of_one:
-            above.append(_validation(of_one, {}, x, f"{name}: validation accuracy"))
-            below.append(
-                _loss(steps, x) if supervised else Panel("mean reward", steps, {"reward": ""})
-            )
-    made = [_stages(rows, levels)] if len(rows) > 1 else []
-    if above:
-        made.append(curves("Learning, stage by stage", [*above, *below], len(above)))
+        if records:
+            panels += [
+                _validation(records, x, f"{name}: validation accuracy"),
+                _loss(steps, x, f"{name}: ")
+                if supervised
+                else Panel(f"{name}: mean reward", steps, {"reward": ""}),
+            ]
+    made = [_stages(rows)] if len(rows) > 1 else []
+    if panels:
+        made.append(_curves("Learning, stage by stage", panels))
     return made
 
 
-def _loss(steps: Sequence[Record], x: str) -> Panel:
-    return Panel("loss, nats a token", steps, {"loss": ""}, x=x)
+def _loss(steps: Sequence[Record], x: str, whose: str = "") -> Panel:
+    return Panel(f"{whose}loss, nats a token", steps, {"loss": ""}, x=x)
 
 
 def _validation(
     records: Sequence[Record],
-    levels: Levels,
     x: str = "step",
     title: str = "validation accuracy, greedy, 95 % interval",
 ) -> Panel:
-    return Panel(title, records, {"validation": ""}, True, x, levels=levels)
+    return Panel(title, records, {"validation": ""}, True, x)
+
+
+def _curves(
+    title: str,
+    panels: Sequence[Panel],
+    note: str = "",
+    references: Mapping[str, float] | None = None,
+    fold: bool = False,
+) -> Chart:
+    """A figure a panel, so that a page lays them out by its width.
+
+    Args:
+        references: values that validation accuracy is drawn beside, by name.
+        fold: leave out what never moved, and say so.
+    """
+    drawn, still = [], []
+    for panel in panels:
+        values = {r[n] for n in panel.names for r in panel.records if r.get(n) is not None}
+        if fold and len(values) < 2:
+            still += [f"{panel.title} ({value:.3g})" for value in values]
+        else:
+            drawn.append(_panel(panel, references or {}))
+    if still:
+        note = f"{note} Never moved: {'; '.join(still)}.".strip()
+    svg = Markup('<div class="panels">{}</div>').format(Markup("").join(drawn))
+    return Chart(title, svg if drawn else Markup(""), note)
+
+
+def _panel(panel: Panel, references: Mapping[str, float]) -> Markup:
+    figure = Figure(figsize=PANEL)
+    width, height = PANEL
+    place = figure.add_axes(
+        (LEFT / width, BOTTOM / height, 1 - (LEFT + RIGHT) / width, 1 - (BOTTOM + TOP) / height)
+    )
+    told: list[Told] = []
+    for i, (name, label) in enumerate(panel.names.items()):
+        known = [record for record in panel.records if record.get(name) is not None]
+        colour, x = COLOURS[i % len(COLOURS)], [record[panel.x] for record in known]
+        values = [record[name] for record in known]
+        if name == "validation":
+            band(place, x, known, COLOURS[2], "validation_low", "validation_high")
+            place.plot(x, values, color=COLOURS[2], marker="o", ms=3)
+            told += _told(panel.x, x, values)
+            for j, (what, value) in enumerate(references.items()):
+                look: dict[str, Any] = {"color": GREY, "linestyle": ("--", ":")[j % 2], "lw": 1}
+                place.axhline(value, **look, label=f"{what}, {value:.0%}")
+            continue
+        smooth: list[float] = []
+        for value in values:
+            smooth.append(SMOOTH * smooth[-1] + (1 - SMOOTH) * value if smooth else value)
+        place.plot(x, values, color=colour, alpha=0.25, linewidth=1)
+        place.plot(x, smooth, color=colour, linewidth=1.6, label=label)
+        told += _told(panel.x, x, smooth, label)
+    if panel.log:
+        place.set_yscale("log")
+    several = len(panel.names) > 1 or ("validation" in panel.names and bool(references))
+    finish(place, panel.title, panel.x, panel.share, legend=several)
+    return svg(panel.title, figure, [(place, told)])
+
+
+def _told(what: str, x: Sequence[float], values: Sequence[float], label: str = "") -> list[Told]:
+    """What points of a line say under the pointer; of a long line every so manieth."""
+    every = max(1, len(x) // POINTS)
+    said = f", {label}" if label else ""
+    pairs = list(zip(x, values, strict=True))
+    kept = [*pairs[::every], *(pairs[-1:] if (len(pairs) - 1) % every else ())]
+    return [Told(at, value, f"{what} {at:g}{said}: {value:.3g}") for at, value in kept]
 
 
 def _advantages(steps: Sequence[Record]) -> Chart:
@@ -148,13 +240,12 @@ def _advantages(steps: Sequence[Record]) -> Chart:
     return chart("Advantages", figure)
 
 
-def _stages(rows: Sequence[Record], levels: Levels) -> Chart:
+def _stages(rows: Sequence[Record]) -> Chart:
     figure, (accuracy, form, general) = canvas(3.6, columns=3, sharey=True)
     x = range(len(rows))
     look: dict[str, Any] = {"marker": "o", "capsize": 3}
     values = [row["accuracy"] for row in rows]
     accuracy.errorbar(x, values, yerr=reach(rows), color=COLOURS[2], **look)
-    levelled(accuracy, levels)
     for colour, name in zip(COLOURS, ("format", "language", "readability"), strict=False):
         form.plot(x, [row["sampled"][name] for row in rows], color=colour, marker="o", label=name)
     for colour, name in zip(COLOURS, rows[0]["general"], strict=False):
@@ -168,8 +259,7 @@ def _stages(rows: Sequence[Record], levels: Levels) -> Chart:
     }
     for title, place in titles.items():
         place.set_xticks(x, [row["name"] for row in rows], rotation=25, ha="right")
-        named = place is not accuracy and place.get_legend_handles_labels()[0]
-        finish(place, title, share=True, legend=bool(named))
+        finish(place, title, share=True, legend=bool(place.get_legend_handles_labels()[0]))
     return chart("What each stage came to", figure)
 
 
@@ -229,3 +319,87 @@ def _difficulty(rows: Sequence[Record]) -> Chart:
         f"{rows[0]['n']} of them, is voted on."
     )
     return chart("By difficulty", figure, note)
+
+
+def canvas(height: float, columns: int = 1, **how: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of so many inches with its axes, side by side."""
+    figure = Figure(figsize=(10, height), layout="constrained")
+    return figure, list(figure.subplots(1, columns, squeeze=False, **how).flat)
+
+
+def band(
+    place: Axes,
+    x: Any,
+    rows: Sequence[Record],
+    colour: str,
+    low: str = "low",
+    high: str = "high",
+    **how: Any,
+) -> None:
+    """The intervals of some rows behind their line."""
+    ends = [row[low] for row in rows], [row[high] for row in rows]
+    place.fill_between(x, *ends, color=colour, alpha=0.15, linewidth=0, **how)
+
+
+def reach(rows: Sequence[Record], name: str = "accuracy") -> list[list[float]]:
+    """How far intervals reach below and above their values."""
+    below = [max(0.0, row[name] - row["low"]) for row in rows]
+    return [below, [max(0.0, row["high"] - row[name]) for row in rows]]
+
+
+def legend_beside(place: Axes) -> None:
+    """A legend to the right of the axes."""
+    place.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def finish(place: Axes, title: str, x: str = "", share: bool = False, legend: bool = False) -> None:
+    """Title, axis, grid and, where wanted, legend and the range of a share."""
+    place.set_title(title, fontsize=9, loc="left", y=1.0)
+    place.set_xlabel(x, fontsize=8)
+    place.tick_params(labelsize=8)
+    place.spines[["top", "right"]].set_visible(False)
+    place.grid(axis="y", alpha=0.25)
+    if share:
+        place.set_ylim(-0.02, 1.02)
+    if legend:
+        place.legend(fontsize=8, frameon=False)
+
+
+def chart(
+    title: str, figure: Figure, note: str = "", told: Sequence[tuple[Axes, Sequence[Told]]] = ()
+) -> Chart:
+    """A figure with its heading; ``told`` as of `svg`."""
+    return Chart(title, svg(title, figure, told), note)
+
+
+def svg(title: str, figure: Figure, told: Sequence[tuple[Axes, Sequence[Told]]] = ()) -> Markup:
+    """The same bytes for the same figure; ids differ between the figures of a page.
+
+    What is drawn in black takes the colour of the page's text, and there is no background, so that
+    a figure is readable on a light page and on a dark one.
+
+    Args:
+        title: what it shows, for who doesn't see it.
+        told: points of its axes that say something under the pointer.
+    """
+    written = io.StringIO()
+    with rc_context({"svg.hashsalt": title}):
+        figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
+    text = written.getvalue()
+    text = text[text.index("<svg") :].replace("#000000", "currentColor")
+    # Names of groups, the same in every figure, which nothing refers to.
+    text = re.sub(r'<g id="[\w.]+_\d+">', "<g>", text)
+    # SVG counts from the top, in points of which an inch has 72.
+    height, dot = figure.get_figheight() * 72, 72 / figure.dpi
+    marks = []
+    for place, points in told:
+        for point in points:
+            x, y = place.transData.transform((point.x, point.y)) * dot
+            marks.append(
+                f'<circle cx="{x:.1f}" cy="{height - y:.1f}" r="5" fill="transparent">'
+                f"<title>{escape(point.text)}</title></circle>"
+            )
+    text = text.replace("</svg>", f"{''.join(marks)}</svg>")
+    # Glyphs are black because nothing says otherwise.
+    named = f'<svg fill="currentColor" role="img" aria-label="{escape(title)}" '
+    return Markup(text.replace("<svg ", named, 1))

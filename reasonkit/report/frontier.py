@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from reasonkit.report.drawing import (
+from reasonkit.report.charts import (
     COLOURS,
     GREY,
     Chart,
     Record,
+    Told,
     band,
     canvas,
     chart,
@@ -76,20 +76,35 @@ def _frontier(rows: Sequence[Record], looks: Looks) -> Chart:
     for row in sorted(rows, key=lambda r: (r["question_flops"], -r["accuracy"])):
         if not best or row["accuracy"] > best[-1]["accuracy"]:
             best.append(row)
+    for row in best:
+        place.annotate(
+            row["name"],
+            (row["question_flops"], row["accuracy"]),
+            xytext=(6, 5),
+            textcoords="offset points",
+            fontsize=7,
+        )
     line = [[row[name] for row in best] for name in ("question_flops", "accuracy")]
     place.plot(*line, color=GREY, linewidth=0.9, linestyle=":", zorder=0)
     place.set_xscale("log")
-    place.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9))
-    place.xaxis.set_major_formatter(EngFormatter(sep=""))
-    place.xaxis.set_minor_formatter(NullFormatter())
     title = "accuracy, 95 % interval, over FLOPs a query"
     finish(place, title, "FLOPs a query", share=True)
     legend_beside(place)
+    pays = [
+        f"{r['name']} from {r['cheaper_from']:,} queries"
+        for r in rows
+        if r["cheaper_from"] is not None
+    ]
     note = (
         "The area of a bubble is what training has cost; the dotted line joins the rows that no "
         "cheaper one beats."
     )
-    return chart("Accuracy against cost", figure, note)
+    if pays:
+        note += f" Training has paid for itself: {'; '.join(pays)}."
+    told = [
+        Told(r["question_flops"], r["accuracy"], f"{r['name']}: {r['accuracy']:.1%}") for r in rows
+    ]
+    return chart("Accuracy against cost", figure, note, [(place, told)])
 
 
 def _queries(rows: Sequence[Record], looks: Looks) -> Chart:

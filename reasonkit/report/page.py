@@ -20,8 +20,7 @@ from reasonkit.answers.reading import pieces
 from reasonkit.config import StageName
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
-from reasonkit.report import charts, frontier, results
-from reasonkit.report.drawing import Levels
+from reasonkit.report import charts, frontier, results, verdict
 from reasonkit.runs import Run
 
 PAIRS = 8
@@ -78,6 +77,7 @@ def render(run: Run) -> str:
         "status": run.status,
         "config": run.config,
         "summary": summary,
+        "verdict": verdict.of(summary) if summary else "",
         "tables": tables,
         "lines": lines,
         "traces": results.filters(record["filters"]) if record.get("filters") else None,
@@ -120,19 +120,17 @@ def _training(run: Run, summary: Summary) -> dict[str, Any]:
     return {
         "pairs": pairs(run),
         "last": last,
-        "charts": charts.of_training(records, _levels(summary)),
+        "charts": charts.of_training(records, _references(run)),
         "spent": results.table("Cost of training", COST, parts),
     }
 
 
-def _levels(summary: Summary) -> Levels:
-    """What was measured on test before training; empty as long as that isn't known."""
-    if not summary or not summary.get("before"):
-        return {}
-    levels = {"before, on test": summary["before"]["accuracy"]}
-    if worded := summary.get("baselines"):
-        levels["best wording, on test"] = max(told["accuracy"] for told in worded.values())
-    return levels
+def _references(run: Run) -> dict[str, float]:
+    """Accuracies of the untrained model on test: asked directly, and in the best prompt."""
+    found = {path.stem: _read(path)["summary"] for path in run.evaluations.glob("before*.json")}
+    prompted = [e["accuracy"] for name, e in found.items() if name != "before"]
+    lines = {"untrained, test": found["before"]["accuracy"]} if "before" in found else {}
+    return lines | ({"its best prompt": max(prompted)} if prompted else {})
 
 
 COST: results.Columns = {
@@ -170,11 +168,7 @@ def _stages(run: Run, summary: Summary) -> dict[str, Any]:
     curves = {stage.path.name: list(stage.metrics()) for stage in stages}
     drawn = {"pairs": pairs(run), "prompts": _prompts(run), "stages": [s.path.name for s in stages]}
     unfinished = [results.stages(rows, whole=True)] if rows and not summary else []
-    return {
-        **drawn,
-        "unfinished": unfinished,
-        "charts": charts.of_stages(rows, curves, _levels(summary)),
-    }
+    return {**drawn, "unfinished": unfinished, "charts": charts.of_stages(rows, curves)}
 
 
 def _prompts(run: Run) -> list[Pair]:

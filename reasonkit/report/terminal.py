@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotext
+from rich.text import Text
 
 from reasonkit import console
-from reasonkit.report import results
+from reasonkit.report import results, verdict
+from reasonkit.runs import Run
 
 BAR = 40
 """Characters of the longest bar."""
@@ -20,13 +22,15 @@ DRAWN = ("pass@n", "greedy", "step-by-step", "cascade")
 """Strategies that stand beside the chosen one in the plot."""
 
 
-def show(summary: Mapping[str, Any], as_json: bool) -> None:
-    """Prints a ``summary.json`` to stdout."""
+def show(run: Run, summary: Mapping[str, Any], as_json: bool) -> None:
+    """Prints the ``summary.json`` of a run to stdout, and what can be done next to stderr."""
     if as_json:
         console.write(json.dumps(summary, indent=2))
         return
     if "answers" in summary:
         _show_ballots(summary)
+    if said := verdict.of(summary):
+        console.out.print(Text(said, style="bold"))
     tables, lines = results.of(summary)
     for made in tables:
         console.show_table(made.title, made.heads, made.rows, made.numbers)
@@ -35,6 +39,12 @@ def show(summary: Mapping[str, Any], as_json: bool) -> None:
         console.out.print(plot, markup=False, soft_wrap=True)
     for line in (*lines, *results.warnings(summary)):
         console.say(line)
+    for path in (run.final, *run.path.glob("*.html")):
+        if path.exists():
+            console.note(f"{'page' if path.suffix else 'model'}: {path}")
+    console.note("next:")
+    for command, purpose in verdict.following(run, summary):
+        console.note(f"  {command}  # {purpose}")
 
 
 def _show_ballots(summary: Mapping[str, Any]) -> None:

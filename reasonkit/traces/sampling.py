@@ -68,10 +68,9 @@ def sample(
     given: dict[str, Group] = {}
     started = time.perf_counter()
     try:
-        with console.progress(len(examples), "sampling traces") as (bar, task):
-            for group in engine.sample(asked, n, sampling):
-                given[group.example.id] = group
-                bar.update(task, completed=len(given))
+        sampled = engine.sample(asked, n, sampling)
+        for group in console.counted(sampled, len(examples), "sampling traces"):
+            given[group.example.id] = group
     except ReasonkitError:
         console.note(f"{len(given)} of {len(examples)} questions are answered in full, and kept")
         raise

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from reasonkit import console
 from reasonkit.answers.reading import is_well_formed
 from reasonkit.config import GrpoConfig
 from reasonkit.generation.engine import Engine, drawn_by
@@ -81,9 +82,12 @@ def look_ahead(
     """Samples and scores `GROUPS` groups (or as many as there are examples)."""
     assert config.group_size and config.prompts_per_step
     started = time.perf_counter()
-    groups = list(engine.sample(examples[:GROUPS], config.group_size, drawn_by(config)))
+    asked = examples[:GROUPS]
+    sampled = engine.sample(asked, config.group_size, drawn_by(config))
+    groups = list(console.counted(sampled, len(asked), "looking ahead, groups"))
     seconds = time.perf_counter() - started
-    drawn = scored(guard, groups)
+    with console.doing("scoring them"):
+        drawn = scored(guard, groups)
     completions = [c for group in groups for c in group.completions]
     rollout = seconds * config.prompts_per_step / len(groups)
     update = rollout * UPDATE_COST / ROLLOUT_COST * config.updates_per_rollout

@@ -149,9 +149,11 @@ def _go_back(watch: Watch, start: int, to: int, why: str, more: Mapping[str, Any
 
 
 def slow_down(trainer: RunTrainer) -> None:
-    """Halves a running schedule's peak once for each rollback; a checkpoint brings its own."""
-    if not (times := len(history(trainer.run))):
-        return
+    """Halves a running schedule's peak once for each rollback.
+
+    A checkpoint brings its own, and a rate that is another's where its run has been made longer.
+    """
+    times = len(history(trainer.run))
     peak, optimizer = trainer.args.learning_rate * 0.5**times, trainer.optimizer
     schedule: Any = getattr(trainer.lr_scheduler, "scheduler", trainer.lr_scheduler)
     assert optimizer is not None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import processes
+from reasonkit import console, processes
 from reasonkit.answers.work import rechecks, shows_work
 from reasonkit.config import GrpoConfig
 from reasonkit.generation.engine import Engine, drawn_by
@@ -201,9 +201,14 @@ class Rollout:
         config = self.config
         started = time.perf_counter()
         distinct = list({(e.task, e.id): e for e in examples}.values())
-        groups = list(engine.sample(distinct, size, drawn_by(config, seed)))
+        sampling = drawn_by(config, seed)
+        groups = list(
+            console.counted(engine.sample(distinct, size, sampling), len(distinct), "rollout")
+        )
         sampled = time.perf_counter()
-        drawn = {(d.group.example.task, d.group.example.id): d for d in scored(self.guard, groups)}
+        with console.doing("rewards"):
+            told = scored(self.guard, groups)
+        drawn = {(d.group.example.task, d.group.example.id): d for d in told}
         self._cost.tokens_sampled += sum(c.tokens for group in groups for c in group.completions)
         self._cost.rollout_seconds += sampled - started
         self._cost.reward_seconds += time.perf_counter() - sampled

@@ -23,8 +23,8 @@ import trl.trainer.utils
 from transformers import PreTrainedModel, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 
-from reasonkit import processes
-from reasonkit.config import Optimizer, TrainingConfig, VerifierConfig
+from reasonkit import console, processes
+from reasonkit.config import LrSchedule, Optimizer, TrainingConfig, VerifierConfig
 from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation.engine import TokenEngine
 from reasonkit.models import precision
@@ -60,7 +60,11 @@ OVERRIDDEN = {
 """Private methods that this room replaces: why there is no public way, and of what source, by the
 first digits of its SHA-256, that was found so."""
 
+SCHEDULES = {LrSchedule.linear: "linear", LrSchedule.constant: "constant_with_warmup"}
+"""By which transformers knows them."""
+
 TENSORBOARD = "tensorboard"
+STOPPING = "stopping after this step; Ctrl-C again to stop now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             writer = SummaryWriter(str(run.path / TENSORBOARD))  # type: ignore[no-untyped-call]
             self.add_callback(TensorBoardCallback(writer))
         watch.standing = rollback.standing(run.metrics())
-        with watch.interruption.awaited():
+        with watch.interruption.awaited(partial(console.announce, STOPPING)):
             while run.record.get("stopped_at") is None:
                 found = partial(checkpoints.taken_up, run, watch.updates_a_step)
                 newest = processes.from_main(found)
@@ -231,11 +235,12 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         require_finite(model)
-        with checkpoints.writing(self.run.checkpoints):
-            super()._save_checkpoint(model, trial)
-        # Every process writes the state of its random numbers.
-        processes.gathered(None)
-        processes.from_main(self._publish)
+        with console.doing("saving a checkpoint"):
+            with checkpoints.writing(self.run.checkpoints):
+                super()._save_checkpoint(model, trial)
+            # Every process writes the state of its random numbers.
+            processes.gathered(None)
+            processes.from_main(self._publish)
 
     def _publish(self) -> None:
         """What was written becomes a checkpoint; old ones go, but not the best."""
@@ -261,7 +266,7 @@ def shared(config: Config, output: Path, updates: int, updates_a_step: int = 1) 
         "output_dir": str(output),
         "max_steps": updates,
         "learning_rate": config.learning_rate,
-        "lr_scheduler_type": "linear",
+        "lr_scheduler_type": SCHEDULES[getattr(config, "lr_schedule", LrSchedule.linear)],
         "warmup_steps": config.warmup_steps,
         "max_grad_norm": config.max_grad_norm,
         "train_sampling_strategy": "sequential",

@@ -62,38 +62,32 @@ def test_a_finished_comparison_is_shown_again_as_it_is(reasonkit: Callable, whol
     assert json.loads(ended.out) == summary(whole)
 
 
-def test_a_kill_costs_no_more_than_the_part_in_flight(
-    launch: Callable, tmp_path: Path, whole: Path
+def test_a_part_whose_inputs_have_changed_is_made_anew_and_a_kill_costs_no_more_than_that(
+    launch: Callable, whole: Path, stopped: Callable
 ) -> None:
-    run = tmp_path / "killed"
-    running = launch(*SMALL, "--run-dir", run)
+    run = stopped(whole, "parts/grpo/checkpoints")
+    part = run / "parts/grpo.json"
+    part.write_text(json.dumps({**json.loads(part.read_text()), "key": "of something else"}))
+    running = launch("compare", "--run-dir", run, "--resume")
     running.until((run / "parts/grpo/checkpoints").exists).signalled(signal.SIGKILL)
-    left = psutil.Process(json.loads((run / "parts/grpo.json").read_text())["pid"])
-    base = record(run, "base")
+    left = psutil.Process(json.loads(part.read_text())["pid"])
+    assert record(run, "grpo")["started"] != record(whole, "grpo")["started"]
     assert launch("compare", "--run-dir", run, "--resume").ended().code == 0
     assert not left.is_running()
-    assert record(run, "base") == base
+    assert record(run, "base") == record(whole, "base")
     assert "--resume" in record(run, "grpo")["argv"] or record(run, "grpo")["status"] == "finished"
     assert lasting(summary(run)["rows"]) == lasting(summary(whole)["rows"])
 
 
-def test_a_part_whose_inputs_have_changed_is_made_anew(
-    launch: Callable, whole: Path, stopped: Callable
+def test_a_part_that_fails_is_named_with_its_reason(
+    reasonkit: Callable, whole: Path, stopped: Callable
 ) -> None:
-    run = stopped(whole)
-    part = run / "parts/grpo.json"
-    part.write_text(json.dumps({**json.loads(part.read_text()), "key": "of something else"}))
-    assert launch("compare", "--run-dir", run, "--resume").ended().code == 0
-    assert record(run, "base") == record(whole, "base")
-    assert record(run, "grpo")["started"] != record(whole, "grpo")["started"]
-
-
-def test_a_part_that_fails_is_named_with_its_reason(launch: Callable, tmp_path: Path) -> None:
-    running = launch(*SMALL, "--set", "grpo.learning_rate=1e300", "--run-dir", "run")
-    ended = running.ended()
+    run = stopped(whole, "parts/grpo")
+    (run / "parts/grpo").write_text("in the way")
+    ended = reasonkit("compare", "--run-dir", run, "--resume")
     assert ended.code == 1
-    assert "grpo" in ended.err and "grpo.log" in ended.err
-    assert record(tmp_path / "run", "base")["status"] == "finished"
+    assert "grpo: error: " in ended.err and "grpo.log" in ended.err
+    assert record(run, "base") == record(whole, "base")
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,15 @@ def test_a_foreign_model_and_a_file_go_through_every_stage(
     assert [m["step"] for m in metrics] == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("lora", [(), ("--lora",)])
+@pytest.mark.parametrize(
+    ("lora", "dtype"),
+    [
+        ((), "float32"),
+        (("--lora",), "bfloat16"),
+        pytest.param((), "bfloat16", marks=pytest.mark.slow),
+        pytest.param(("--lora",), "float32", marks=pytest.mark.slow),
+    ],
+)
 def test_the_model_that_is_saved_is_the_one_that_was_measured(
     reasonkit: Callable, tmp_path: Path, lora: tuple, dtype: str
 ) -> None:
@@ -99,10 +106,11 @@ def test_the_model_that_is_saved_is_the_one_that_was_measured(
 def test_general_prompts_are_mixed_in_and_judged_by_preference(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
-    ended = reasonkit("grpo", "--general-task", "general", "--run-dir", "run", *SMALL)
+    argv = ("--general-task", "general", *SMALL, "--steps", 2)
+    ended = reasonkit("grpo", "--run-dir", "run", *argv)
     assert ended.code == 0, ended.err
     rows = [json.loads(line) for line in (tmp_path / "run/completions.jsonl").open()]
-    for step in range(1, 5):
+    for step in (1, 2):
         drawn = [row for row in rows if row["step"] == step]
         general = [row for row in drawn if row["id"].startswith("general/")]
         assert (len(general), len(drawn)) == (4, 16)
@@ -112,7 +120,7 @@ def test_general_prompts_are_mixed_in_and_judged_by_preference(
             assert scored == ours
     records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
     validated = [record for record in records if "validation" in record]
-    assert [record["step"] for record in validated] == [0, 2, 4]
+    assert [record["step"] for record in validated] == [0, 2]
     for record in validated:
         shares = [record[f"validation{name}"] for name in ("", "/helpful", "/harmless")]
         assert record["validation_score"] == pytest.approx(sum(shares) / 3)
@@ -164,8 +172,9 @@ def test_bad_input_is_one_line_and_makes_nothing(
     ended = reasonkit("grpo", *argv)
     assert ended.code == 2, ended.err
     assert expected in ended.err
-    if ended.err.startswith("error:"):
-        assert len(ended.err.strip().splitlines()) == 1
+    said = [x for x in ended.err.strip().splitlines() if not x.startswith(("grpo: ", "… "))]
+    if said[0].startswith("error:"):
+        assert len(said) == 1
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -209,9 +218,8 @@ def test_a_users_reward_with_trl_signature_trains(reasonkit: Callable, tmp_path:
         "def short(completions, **kwargs):\n"
         "    return [-len(c[0]['content']) / 100 for c in completions]\n"
     )
-    ended = reasonkit(
-        "grpo", "--run-dir", "run", "--reward", "mine.py:short=1", "--reward", "answer=0.5", *SMALL
-    )
+    reward = ("--reward", "mine.py:short=1", "--reward", "answer=0.5")
+    ended = reasonkit("grpo", "--run-dir", "run", *reward, *SMALL, "--steps", 1)
     assert ended.code == 0, ended.err
     first = json.loads((tmp_path / "run/completions.jsonl").read_text().splitlines()[0])
     assert first["rewards"]["short"] == pytest.approx(-len(first["completion"]) / 100)
@@ -256,23 +264,22 @@ def test_a_collapse_can_stop_training(reasonkit: Callable, tmp_path: Path) -> No
 
 
 def test_several_updates_a_rollout_are_logged_apart(reasonkit: Callable, tmp_path: Path) -> None:
-    ended = reasonkit(
-        "grpo", "--run-dir", "run", *SMALL, "--updates-per-rollout", 2, "--report-to", "tensorboard"
-    )
+    argv = (*SMALL, "--steps", 2, "--updates-per-rollout", 2, "--report-to", "tensorboard")
+    ended = reasonkit("grpo", "--run-dir", "run", *argv)
     assert ended.code == 0, ended.err
     metrics = rows(tmp_path / "run/metrics.jsonl")
-    assert [m["step"] for m in metrics] == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]
-    assert [m["step"] for m in metrics if "validation" in m] == [0, 2, 4]
-    assert [p.name for p in sorted((tmp_path / "run/checkpoints").glob("c*"))][-1] == "checkpoint-8"
+    assert [m["step"] for m in metrics] == [0, 0.5, 1, 1.5, 2]
+    assert [m["step"] for m in metrics if "validation" in m] == [0, 2]
+    assert [p.name for p in sorted((tmp_path / "run/checkpoints").glob("c*"))][-1] == "checkpoint-4"
     assert list((tmp_path / "run/tensorboard").glob("events.*"))
 
 
 def test_groups_without_spread_are_replaced_within_bounds(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
-    reward = ("--reward", "answer=1")
-    for name, rounds in (("plain", 0), ("dynamic", 2)):
-        ended = reasonkit("grpo", "--run-dir", name, *SMALL, *reward, "--resample", rounds)
+    for name, rounds, steps in (("plain", 0, 1), ("dynamic", 2, 4)):
+        argv = ("--reward", "answer=1", *SMALL, "--resample", rounds, "--steps", steps)
+        ended = reasonkit("grpo", "--run-dir", name, *argv)
         assert ended.code == 0, ended.err
     plain, dynamic = (rows(tmp_path / n / "metrics.jsonl")[1:] for n in ("plain", "dynamic"))
     assert all(m["zero_spread_trained"] == m["zero_spread"] for m in plain)
@@ -286,8 +293,9 @@ def test_groups_without_spread_are_replaced_within_bounds(
 def test_a_curriculum_resumes_to_the_same_prompts(
     reasonkit: Callable, made: Callable, stopped: Callable
 ) -> None:
-    whole = made("grpo", *SMALL, "--curriculum", "--preset", "dapo", "--save-every", 1)
-    cut = stopped(whole, "final", "checkpoints/checkpoint-[34]")
+    argv = (*SMALL, "--steps", 2, "--save-every", 1)
+    whole = made("grpo", *argv, "--curriculum", "--preset", "dapo")
+    cut = stopped(whole, "final", "checkpoints/checkpoint-2")
     resumed = reasonkit("grpo", "--run-dir", cut, "--resume")
     assert resumed.code == 0, resumed.err
     for name in ("completions.jsonl", "final/model.safetensors"):
@@ -310,15 +318,14 @@ def test_a_page_and_a_list_show_what_was_done(
 def test_without_a_reward_that_tells_nobody_says_what_is_right(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
-    told = reasonkit("grpo", *SMALL, "--reward", "format=1", "--run-dir", tmp_path / "run")
+    argv = ("grpo", *SMALL, "--steps", 1, "--reward", "format=1")
+    told = reasonkit(*argv, "--run-dir", tmp_path / "run")
     assert told.code == 0
     assert "no reward tells what is right" in told.err
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
     assert {record["right"] for record in records if "right" in record} == {None}
-    refused = reasonkit(
-        "grpo", *SMALL, "--reward", "format=1", "--curriculum", "--run-dir", tmp_path / "x"
-    )
+    refused = reasonkit(*argv, "--curriculum", "--run-dir", tmp_path / "x")
     assert refused.code == 2
     assert "--curriculum" in refused.err
     assert not (tmp_path / "x").exists()

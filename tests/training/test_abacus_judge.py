@@ -133,7 +133,7 @@ BUILD = """
 import sys
 from pathlib import Path
 from reasonkit.training import abacus_judge
-abacus_judge.main(Path(sys.argv[1]), count=32)
+abacus_judge.main(Path(sys.argv[1]), count=8)
 """
 
 

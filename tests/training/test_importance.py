@@ -33,7 +33,7 @@ def of_all_pairs(model: torch.nn.Module, tokens: int) -> Tensor:
 @pytest.mark.parametrize("how", CORRECTING)
 def test_a_gradient_is_nearer_to_the_true_one_where_the_sampler_is_off(how: Importance) -> None:
     """Exactly: the mean is taken over all completions of two tokens, by their probabilities."""
-    tokens = 48
+    tokens = 32
     shipped = resolve("abacus-mini")
     policy = load_model(shipped, "cpu", "float32").eval()
     rounded = load_model(shipped, "cpu", "float32").eval()

@@ -345,7 +345,7 @@ def check(objective: Objective, updates: int, folder: Path) -> None:
         assert np.abs(np.exp(moved) - 1).max() > 0.2
 
 
-@pytest.mark.parametrize(("beta", "updates"), [(0.0, 1), (0.04, 3)])
+@pytest.mark.parametrize(("beta", "updates"), [(0.0, 1), (0.04, 2)])
 @pytest.mark.parametrize("loss", LossType)
 def test_a_trained_loss_is_the_formula(
     loss: LossType, beta: float, updates: int, tmp_path: Path
@@ -366,7 +366,7 @@ def test_reward_scaling_is_that_of_the_log(scaling: RewardScaling, tmp_path: Pat
 
 def test_the_kl_can_be_weighted_by_the_ratio(tmp_path: Path) -> None:
     objective = replace(PRESETS["deepseekmath"], kl_form=KlForm.k3_times_ratio, kl_coefficient=0.5)
-    check(objective, 3, tmp_path)
+    check(objective, 2, tmp_path)
 
 
 @pytest.mark.parametrize(("loss", "updates"), [(LossType.dapo, 1), (LossType.grpo, 2)])

@@ -85,6 +85,13 @@ class LocalEngine(TokenEngine):
         for number, rows in batch:
             yield order[number], [self._completion(row) for row in rows]
 
+    def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
+        """As of `TokenEngine`."""
+        asked = [Prompt(ids, seed)]
+        yield from Batch(
+            self.model, self.tokenizer, asked, 1, sampling, 1, self.products, self.trains
+        ).one_by_one()
+
     def _completion(self, row: Row) -> Completion:
         text = text_of(self.tokenizer, row.token_ids)
         kept = tuple(row.logprobs) if self.trains else ()

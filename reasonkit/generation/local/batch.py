@@ -107,6 +107,15 @@ class Batch:
                 self.sampled[i] = {}
             self.finished = []
 
+    def one_by_one(self) -> Iterator[int]:
+        """The tokens of a single row as they are drawn."""
+        drawn = 0
+        while not self.finished:
+            with evaluating(self.model), computing(self.model.device, self.products):
+                self._advance()
+            yield int(self.tokens[0, drawn])
+            drawn += 1
+
     def _advance(self) -> None:
         most = len(self.free) - len(self.free) % self.unit
         worth_it = self.forward.refills and most * REFILL >= self.rows

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from reasonkit.rewards.linter import Report, lint
+from reasonkit.rewards.linter import Report
 from reasonkit.tasks import load
 from reasonkit.types import Example
 
@@ -32,8 +33,36 @@ TASKS: dict[str, list[Example]] = {
 }
 
 
+LINT = """
+import pickle, sys
+from reasonkit.answers import comparison
+from reasonkit.rewards.linter import lint
+
+# One attack is a formula that takes whatever time it is given.
+comparison._checker.time_limit = 1.0
+with open(sys.argv[1], "rb") as asked:
+    specs, examples, options = pickle.load(asked)
+with open(sys.argv[1], "wb") as found:
+    pickle.dump(lint(specs, examples, **options), found)
+"""
+
+
 @pytest.fixture(scope="session")
-def check() -> Callable[..., Report]:
+def lint(launch: Callable, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Report]:
+    """`reasonkit.rewards.linter.lint` in a fork, so that what calls the rewards is one too."""
+
+    def lint(specs: Sequence[str], examples: Sequence[Example], **options: float) -> Report:
+        path = tmp_path_factory.mktemp("lint") / "report"
+        path.write_bytes(pickle.dumps((specs, examples, options)))
+        ended = launch("-c", LINT, path).ended()
+        assert ended.code == 0, ended.err
+        return pickle.loads(path.read_bytes())
+
+    return lint
+
+
+@pytest.fixture(scope="session")
+def check(lint: Callable[..., Report]) -> Callable[..., Report]:
     """Checks rewards, ``FUNCTION`` or ``FUNCTION=WEIGHT`` of the file or built-in ones."""
     source = FILE.read_text()
 

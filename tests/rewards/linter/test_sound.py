@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from reasonkit.errors import DataError
-from reasonkit.rewards.linter import Report, lint
+from reasonkit.rewards import linter
+from reasonkit.rewards.linter import Report
 from reasonkit.tasks import TASKS, load
 from reasonkit.types import Example
 
@@ -53,7 +54,7 @@ def compositions() -> list[tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize(("task", "rewards"), compositions())
 def test_every_default_composition_leaves_nothing_to_gain(
-    task: str, rewards: tuple[str, ...], gsm8k_like: Path
+    lint: Callable[..., Report], task: str, rewards: tuple[str, ...], gsm8k_like: Path
 ) -> None:
     report = lint(rewards, examples(task, gsm8k_like), count=1 if "code" in task else 2)
     assert report.findings == ()
@@ -61,7 +62,9 @@ def test_every_default_composition_leaves_nothing_to_gain(
     assert {finding.what for finding in report.unseen} >= {"right answer under a wrong thought"}
 
 
-def test_without_references_only_what_needs_none_is_checked() -> None:
+def test_without_references_only_what_needs_none_is_checked(
+    lint: Callable[..., Report],
+) -> None:
     examples = load("general", train=20, validation=0, test=0).train
     report = lint(["helpful:abacus-judge", "harmless:abacus-judge"], examples, count=1)
     assert report.findings == () == report.unseen
@@ -73,7 +76,7 @@ def test_without_references_only_what_needs_none_is_checked() -> None:
     assert min(facts.calls for facts in report.rewards) > 20
     assert lint(["format"], examples, count=1).findings == ()
     with pytest.raises(DataError, match="to check answer with"):
-        lint(["answer", "format"], examples)
+        linter.lint(["answer", "format"], examples)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,9 @@ def test_a_sound_reward_of_the_users_own_passes(
 
 @pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason="the real data isn't here")
 @pytest.mark.slow
-def test_the_usual_composition_leaves_nothing_to_gain_on_real_questions(tmp_path: Path) -> None:
+def test_the_usual_composition_leaves_nothing_to_gain_on_real_questions(
+    lint: Callable[..., Report], tmp_path: Path
+) -> None:
     rows = [json.loads(line) for line in (DATA / "math500" / "test.jsonl").open()]
     (tmp_path / "test.jsonl").write_text(
         "".join(json.dumps({"question": r["problem"], "answer": r["answer"]}) + "\n" for r in rows)
