@@ -14,15 +14,15 @@ from pathlib import Path
 
 import typer
 
-from reasonkit import console, explaining, manual, processes
+from reasonkit import completing, console, processes
 from reasonkit.commands import Commands
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
 
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Make a language model reason.",
 )
 recipes_app = typer.Typer(no_args_is_help=True, help="Ready-made settings that travel inside.")
@@ -35,8 +35,10 @@ rewards_app = typer.Typer(
     invoke_without_command=True, help="Lists the rewards; `check` attacks some of them."
 )
 app.add_typer(rewards_app, name="rewards")
-app.command("explain")(explaining.explain)
-app.command("docs")(manual.docs)
+
+
+RECIPE = typer.Argument(autocompletion=completing.values("recipe"))
+"""The name of a recipe."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -65,15 +67,17 @@ def _root(
 @app.command("runs")
 def list_runs(folder: Path = typer.Argument(Path("runs"), help="Where the runs are.")) -> None:
     """Lists the runs in a folder."""
-    from reasonkit import runs
+    from reasonkit import listing
 
-    rows = [tuple(row.values()) for row in runs.list_runs(folder)]
-    console.show_table(f"runs in {folder}", runs.LISTED, rows)
+    rows = [tuple(row.values()) for row in listing.list_runs(folder)]
+    console.show_table(f"runs in {folder}", listing.LISTED, rows)
 
 
 @app.command("report")
 def draw_report(
-    run: Path = typer.Argument(help="A run directory, finished or not."),
+    run: Path = typer.Argument(
+        help="A run directory, finished or not.", autocompletion=completing.values("run")
+    ),
     show: bool = typer.Option(False, "--open", help="Show it in the browser."),
     serve: bool = typer.Option(
         False, "--serve", help="Redraw it as the run goes on, for this machine alone."
@@ -254,7 +258,17 @@ def check_rewards(
     linting.show(report, as_json)
     if report.findings:
         wanting = ", ".join(dict.fromkeys(finding.reward for finding in report.findings))
-        raise RunError(f"found wanting: {wanting}; mend that before you train")
+        raise RunError(f"{wanting}: faults were found; mend them before you train")
+
+
+@app.command("doctor")
+def examine(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables."),
+) -> None:
+    """Tells what is here to run with, and what to do about what isn't."""
+    from reasonkit import doctor
+
+    doctor.show(as_json)
 
 
 @app.command("strategies")
@@ -266,40 +280,32 @@ def list_strategies() -> None:
     console.show_table("strategies", ("name", "how it finds an answer"), rows)
 
 
-def _shipped_recipes() -> dict[str, Path]:
-    folder = Path(__file__).parent / "recipes" / "files"
-    if not folder.is_dir():
-        folder = Path(__file__).parent.parent / "recipes"
-    return {str(p.relative_to(folder).with_suffix("")): p for p in sorted(folder.glob("*/*.yaml"))}
-
-
-def _shipped_recipe(name: str) -> Path:
-    recipes = _shipped_recipes()
-    if name not in recipes:
-        raise UnknownNameError("recipe", name, recipes)
-    return recipes[name]
-
-
 @recipes_app.command("ls")
 def list_recipes() -> None:
     """Lists them."""
+    from reasonkit.config import shipped
+
     rows = [
         (name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
-        for name, path in _shipped_recipes().items()
+        for name, path in shipped.recipes().items()
     ]
     console.show_table("recipes", ("name", "what it does"), rows)
 
 
 @recipes_app.command("show")
-def show_recipe(name: str) -> None:
+def show_recipe(name: str = RECIPE) -> None:
     """Prints one."""
-    console.write(_shipped_recipe(name).read_text(encoding="utf-8").rstrip("\n"))
+    from reasonkit.config import shipped
+
+    console.write(shipped.recipe(name).read_text(encoding="utf-8").rstrip("\n"))
 
 
 @recipes_app.command("cp")
-def copy_recipe(name: str, target: Path | None = typer.Argument(None)) -> None:
+def copy_recipe(name: str = RECIPE, target: Path | None = typer.Argument(None)) -> None:
     """Copies one to a file, to be changed."""
-    source = _shipped_recipe(name)
+    from reasonkit.config import shipped
+
+    source = shipped.recipe(name)
     target = target or Path(source.name)
     if target.is_dir():
         target = target / source.name
@@ -332,7 +338,7 @@ def main() -> None:
         try:
             _require_text(sys.argv[1:])
             with processes.joined():
-                app()
+                app(prog_name="reasonkit")
         except ReasonkitError as error:
             console.show_error(str(error))
             sys.exit(error.exit_code)

@@ -1,5 +1,7 @@
 """The commands that run a recipe: their flags are the fields of their settings, declared there.
 
+A flag of another program is answered with ours, a misspelt one with the near ones.
+
 Each is made when it is asked for, since reading the settings of all of them takes longer than
 whatever ``reasonkit models`` does; its recipe is imported when it runs, so that ``--help`` never
 loads torch.
@@ -8,16 +10,20 @@ loads torch.
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import enum
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from reasonkit import console
+from reasonkit import completing, console
 from reasonkit.errors import RefusedError, StoppedError
+from reasonkit.examples import epilog
 
 RECIPES = {
     "grpo": "Pure reinforcement learning against checkable rewards (the R1-Zero route).",
@@ -29,8 +35,15 @@ RECIPES = {
 }
 """What each of them does."""
 
-USES = ("chat", "push", "export")
-"""Functions of `reasonkit.using` that are commands."""
+USES = {
+    **dict.fromkeys(("chat", "push", "export"), "using"),
+    "explain": "explaining",
+    "docs": "manual",
+}
+"""Functions that are commands, and the module of each."""
+
+METAVARS: dict[object, str] = {bool: "", int: "N", float: "X", str: "TEXT", Path: "PATH"}
+"""What stands for a value in ``--help``."""
 
 
 class Commands(TyperGroup):
@@ -50,24 +63,82 @@ class Commands(TyperGroup):
             if name not in self.commands:
                 alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
                 if name in RECIPES:
-                    alone.command(name, help=RECIPES[name])(_body(name))
+                    alone.command(name, cls=Recipe, help=RECIPES[name])(_body(name))
                 else:
-                    using = importlib.import_module("reasonkit.using")
-                    alone.command(name)(getattr(using, name))
+                    module = importlib.import_module(f"reasonkit.{USES[name]}")
+                    alone.command(name)(getattr(module, name))
                 self.commands[name] = typer.main.get_command(alone)
-        return super().get_command(ctx, cmd_name)
+        return with_examples(super().get_command(ctx, cmd_name), cmd_name)
+
+
+def with_examples(command: Any, path: str) -> Any:
+    """A command whose help ends with its examples, and so that of each command below it.
+
+    Args:
+        command: None stays None.
+        path: its name, below those of the groups that it is in.
+    """
+    if command is not None:
+        command.epilog = epilog(path)
+        for name, below in getattr(command, "commands", {}).items():
+            with_examples(below, f"{path} {name}")
+    return command
+
+
+class Recipe(TyperCommand):
+    """A command that knows what other programs call its flags."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As of click.
+
+        Raises:
+            RefusedError: for a flag that isn't here.
+        """
+        # So settings are written for verl.
+        dotted = [arg.partition("=")[0] for arg in args if "=" in arg and "." in arg]
+        self._answer([name for name in dotted if not name.startswith("-")])
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            # Which click it is from depends on the version of typer.
+            if type(error).__name__ != "NoSuchOption":
+                raise
+            name = str(error.option_name)  # type: ignore[attr-defined]
+            self._answer([name])
+            flags = [flag for flag in self._flags() if flag.startswith("--")]
+            near = difflib.get_close_matches(name.replace("_", "-"), flags, n=3)
+            offer = f"did you mean {' or '.join(near)}?" if near else "--help lists those there are"
+            raise RefusedError(f"unknown flag {name}: {offer}") from None
+
+    def _flags(self) -> dict[str, Any]:
+        """Each flag, and what it is for."""
+        return {name: p for p in self.params for name in (*p.opts, *p.secondary_opts)}
+
+    def _answer(self, names: list[str]) -> None:
+        from reasonkit.config.foreign import answers
+
+        help = {str(p.name): getattr(p, "help", None) or "" for p in self.params}
+        for sentence in answers(dict.fromkeys(names), help, "--{}", help):
+            raise RefusedError(sentence)
+
+
+def settings(command: str) -> Any:
+    """The class of a command's settings."""
+    from reasonkit import config
+
+    return getattr(config, f"{command.title().replace('-', '')}Config")
 
 
 def _body(name: str) -> Callable[..., None]:
     """What a command does, as a function whose signature is its settings and `Invocation`."""
     from reasonkit import config
 
-    module = name.replace("-", "_")
-    settings = getattr(config, f"{module.title().replace('_', '')}Config")
+    module, kind = name.replace("-", "_"), settings(name)
+    first = {field: place for place, field in enumerate(kind.FIRST)}
+    flags = [*_parameters(config.Invocation, name), *_parameters(kind, name)]
     parameters = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-        *_parameters(config.Invocation),
-        *_parameters(settings),
+        *sorted(flags, key=lambda flag: first.get(flag.name, len(first))),
     ]
 
     def body(context: typer.Context, **values: Any) -> None:
@@ -79,7 +150,7 @@ def _body(name: str) -> Callable[..., None]:
             if (source := context.get_parameter_source(field)) and source.name == "COMMANDLINE"
         }
         try:
-            merged = _merge(settings, given, invocation, name)
+            merged = merge(kind, given, invocation, name)
             console.note(_headline(name, merged))
             with console.results_alone(), console.doing("loading libraries and data"):
                 importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
@@ -91,18 +162,36 @@ def _body(name: str) -> Callable[..., None]:
     return body
 
 
-def _parameters(settings: type) -> Iterator[inspect.Parameter]:
-    """A parameter of a command for each field, as `reasonkit.config.base.flag` describes it."""
-    hints = get_type_hints(settings)
-    for field in dataclasses.fields(settings):
+def _parameters(kind: type, command: str) -> Iterator[inspect.Parameter]:
+    """A parameter of a command for each field, as `reasonkit.config.base.flag` describes it.
+
+    Those that matter most have no panel of their own: so they come first.
+    """
+    hints, first = get_type_hints(kind), getattr(kind, "FIRST", ())
+    for field in dataclasses.fields(kind):
         told: dict[str, Any] = dict(field.metadata)
-        panel = told.pop("panel")
+        panel = None if field.name in first else told["panel"]
+        del told["panel"]
+        kinds = get_args(hints[field.name]) or (hints[field.name],)
+        metavar = next((METAVARS[kind] for kind in kinds if kind in METAVARS), None)
+        if list[str] in kinds:
+            metavar = METAVARS[str]
+        if isinstance(kinds[0], enum.EnumMeta):
+            # In a column of their own they would leave none for words.
+            metavar, told["help"] = "NAME", f"{told['help']} One of {', '.join(kinds[0])}."
         names = [f"--{field.name.replace('_', '-')}"] if told.pop("one_way", False) else []
         make = typer.Argument if told.pop("argument", False) else typer.Option
         yield inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=make(field.default, *names, rich_help_panel=panel, **told),
+            default=make(
+                field.default,
+                *names,
+                rich_help_panel=panel,
+                metavar=metavar,
+                autocompletion=completing.values(field.name, command),
+                **told,
+            ),
             annotation=hints[field.name],
         )
 
@@ -118,14 +207,25 @@ def _headline(command: str, settings: Any) -> str:
     return line
 
 
-def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) -> Any:
-    """The settings of a call: flags over the file, or over what the run to go on with has."""
+def merge(
+    kind: Any, flags: dict[str, Any], invocation: Any, command: str, where: str = "flags"
+) -> Any:
+    """The settings of a call: flags over the file, or over what the run to go on with has.
+
+    Args:
+        kind: their class.
+        where: what stands for the flags in messages.
+
+    Raises:
+        RefusedError: a file that can't be read, or a value that can't be.
+    """
     from reasonkit.config import More, from_mapping, read_yaml, to_mapping
+    from reasonkit.config.shipped import settings_file
 
     if invocation.resume:
         if invocation.run_dir is None:
             raise RefusedError("--resume needs --run-dir: which run is to go on?")
-        changeable = getattr(settings, "CHANGEABLE", ())
+        changeable = getattr(kind, "CHANGEABLE", ())
         fixed = [f"--{name.replace('_', '-')}" for name in flags if name not in changeable]
         if fixed or invocation.config:
             extra = ", ".join(fixed) or "--config"
@@ -137,8 +237,9 @@ def _merge(settings: Any, flags: dict[str, Any], invocation: Any, command: str) 
         for name, value in flags.items():
             if isinstance(value, More):
                 flags[name] = made.config[name] + value
-        return from_mapping(settings, made.config | flags, str(made.path / "config.yaml"))
-    base = settings()
+        return from_mapping(kind, made.config | flags, str(made.path / "config.yaml"))
+    base = kind()
     if invocation.config is not None:
-        base = from_mapping(settings, read_yaml(invocation.config), str(invocation.config))
-    return from_mapping(settings, to_mapping(base) | flags, "flags")
+        path = settings_file(invocation.config, command)
+        base = from_mapping(kind, read_yaml(path), str(invocation.config))
+    return from_mapping(kind, to_mapping(base) | flags, where)

@@ -41,8 +41,18 @@ class _Console(Console):
         super().print(*objects, **options)
 
 
-out = _Console(highlight=False, markup=False, emoji=False)
-err = _Console(stderr=True, highlight=False, markup=False, emoji=False)
+_IN_NOTEBOOK = "ipykernel" in sys.modules
+"""There nothing can be drawn over, though it says that it is a terminal, and stderr is alarming."""
+
+
+def _console(**options: Any) -> _Console:
+    # In a notebook of rich's each line would be a display of its own.
+    options |= {"force_jupyter": False, "force_terminal": False if _IN_NOTEBOOK else None}
+    return _Console(highlight=False, markup=False, emoji=False, **options)
+
+
+out = _console()
+err = _console(stderr=not _IN_NOTEBOOK)
 
 
 class _GoingOn:
@@ -139,6 +149,16 @@ def results_alone() -> Iterator[None]:
 
 
 @contextmanager
+def unshown() -> Iterator[None]:
+    """Shows no results: who calls takes them from elsewhere."""
+    out.file = io.StringIO()
+    try:
+        yield
+    finally:
+        out._file = None
+
+
+@contextmanager
 def others_silent() -> Iterator[None]:
     """Lets nothing but what is written here reach stderr, such as the bars of libraries."""
     err.file = sys.stderr
@@ -173,6 +193,12 @@ def note(message: str) -> None:
 def warn(message: str) -> None:
     """One line on stderr that wants attention."""
     err.print(Text.assemble(("warning: ", "bold yellow"), message), soft_wrap=True)
+
+
+@functools.cache
+def note_once(message: str) -> None:
+    """A line of progress that is met again and again."""
+    note(message)
 
 
 @functools.cache
@@ -256,11 +282,7 @@ def latest(title: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """A bar in a terminal, that vanishes when done, and a part of `doing`.
-
-    Yields:
-        What takes the number that is done.
-    """
+    """A bar in a terminal, and a part of `doing`; yields what takes the number that is done."""
     # Only what takes long needs it, and commands that list things start sooner without.
     from rich import progress as bars
 

@@ -7,7 +7,7 @@
     │   ├── UnknownNameError   a name that no registry holds; nearest ones offered
     │   ├── DataError          a data set that can't be read or used
     │   └── OfflineError       something would have to be downloaded and can't be
-    ├── RunError          failed, or was found wanting, while running: exit code 1
+    ├── RunError          failed while running, or faults were found: exit code 1
     │   └── NotFiniteError     what a model computes, or its weights, are no numbers any more
     └── StoppedError      stopped by the user: exit code 130
 
@@ -58,7 +58,7 @@ class OfflineError(RefusedError):
 
 
 class RunError(ReasonkitError):
-    """Failed, or was found wanting, while running."""
+    """Failed while running, or faults were found."""
 
 
 class NotFiniteError(RunError):

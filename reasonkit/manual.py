@@ -77,7 +77,7 @@ def docs(
 def reference() -> str:
     """Every setting of every command that runs a recipe, as a page."""
     from reasonkit import config
-    from reasonkit.commands import RECIPES
+    from reasonkit.commands import RECIPES, settings
 
     common = {field.name: field.default for field in dataclasses.fields(config.CommonConfig)}
     lines = [
@@ -92,8 +92,7 @@ def reference() -> str:
         *_table(config.CommonConfig)[2:],
     ]
     for name, about in RECIPES.items():
-        kind = getattr(config, f"{name.title().replace('-', '')}Config")
-        lines += ["", f"## reasonkit {name}", "", about, "", *_table(kind, common)]
+        lines += ["", f"## reasonkit {name}", "", about, "", *_table(settings(name), common)]
     return "\n".join(lines) + "\n"
 
 

@@ -121,7 +121,7 @@ def profile(
     for task, plan in plans.items():
         asked = policy.without_overlong(plan, tokenizer)
         seen = _profiled(task, engine, asked, n, group_size, sampling)
-        console.note(f"{task}: pass@1 {_share(seen.right)}, spread {_share(seen.spread)}")
+        console.note(f"{task}: pass@1 {_share(seen.right)}, mixed groups {_share(seen.spread)}")
         yield seen
 
 
@@ -169,7 +169,7 @@ def show(model: str, profiles: Sequence[Profile], as_json: bool) -> None:
     most = max(p.questions for p in profiles)
     console.show_table(
         f"{model}: {first.samples} samples of up to {most} questions, 95 % intervals",
-        ("task", "pass@1", f"pass@{first.group_size}", "spread", "tokens", "cut off"),
+        ("task", "pass@1", f"pass@{first.group_size}", "mixed groups", "tokens", "cut off"),
         [
             (
                 p.task,

@@ -14,8 +14,8 @@ import re
 import signal
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, count
@@ -36,13 +36,23 @@ Status = Literal["running", "finished", "failed", "interrupted"]
 RUNS = Path("runs")
 """Where runs are made that were given no directory."""
 
-LISTED = ("run", "command", "model", "task", "status", "started", "accuracy")
-"""What `list_runs` tells; the accuracy is that on test before and after, once it is known."""
-
 KEEP_ALL_BYTES = 16 * 2**20
 KEEP_SOME_BYTES = 64 * 2**20
 EVERY = 10
 """``completions.jsonl`` takes every step up to the first size, then each tenth, then none."""
+
+
+_watching: list[Callable[[Run, dict[str, Any]], object]] = []
+
+
+@contextmanager
+def watched(watch: Callable[[Run, dict[str, Any]], object] | None) -> Iterator[None]:
+    """Calls a function, if any, with every run of this process and each step that it logs."""
+    _watching[:] = [watch] if watch else []
+    try:
+        yield
+    finally:
+        _watching.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,8 @@ class Run:
         if self.leads:
             with (self.path / "metrics.jsonl").open("ab") as file:
                 file.write(to_line(record))
+            for watch in _watching:
+                watch(self, record)
 
     def append_completions(self, records: Iterable[dict[str, Any]]) -> None:
         """Adds sampled completions, each with its ``step``, within the bounds of this module.
@@ -186,7 +198,7 @@ def create(
     Raises:
         RefusedError: the directory isn't empty or can't be made. Nothing is left behind.
     """
-    path = run_dir or _fresh(f"{datetime.now():%Y%m%d-%H%M%S}", command, model, task)
+    path = run_dir or fresh(command, model, task)
     record = {
         "command": command,
         "model": model,
@@ -296,14 +308,13 @@ def resume(path: Path) -> Run:
     return run
 
 
-def list_runs(folder: Path = RUNS) -> list[dict[str, str]]:
-    """`LISTED` of each run in a folder, newest first, and last of those that are unreadable."""
-    found = [_listed(path.parent) for path in folder.glob("*/run.json")]
-    return sorted(found, key=lambda run: (run["started"], run["run"]), reverse=True)
+def fresh(*words: str) -> Path:
+    """A directory under `RUNS` that isn't there, named after the time and words.
 
-
-def _fresh(*words: str) -> Path:
-    """A directory that isn't there, named after the last parts of paths, hub ids or names."""
+    Args:
+        words: of which the last part of paths, hub ids and names stays.
+    """
+    words = (f"{datetime.now():%Y%m%d-%H%M%S}", *words)
     last = (word.replace("\\", "/").rstrip("/").rpartition("/")[2].lower() for word in words)
     slugs = (re.sub(r"[^a-z0-9.]+", "-", word).strip("-.")[:40] for word in last)
     name = "-".join(slug or "x" for slug in slugs)
@@ -333,17 +344,6 @@ def _status(record: dict[str, Any]) -> Status:
         return "interrupted"
     # A process id is used again, after a restart of the machine above all; the clock may be set.
     return "running" if abs(started - record["process_started"]) < 2 else "interrupted"
-
-
-def _listed(path: Path) -> dict[str, str]:
-    told = {**dict.fromkeys(LISTED, ""), "run": path.name, "status": "unreadable"}
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        run = Run(path)
-        told |= {**run.names, "status": run.status, "started": str(run.record["started"])}
-        summary = run.summary()
-        before, after = (summary[name]["accuracy"] for name in ("before", "after"))
-        told["accuracy"] = f"{before:.1%} → {after:.1%}"
-    return told
 
 
 def _now() -> str:

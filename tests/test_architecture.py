@@ -13,10 +13,12 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "reasonkit"
 FLOORS = (
     ("__main__",),
-    ("cli",),
-    ("manual",),
+    ("cli", "api"),
+    ("doctor", "manual"),
     ("commands",),
     ("using",),
+    ("result",),
+    ("completing", "examples"),
     ("recipes", "chatting", "sharing"),
     ("comparison",),
     (
@@ -30,7 +32,7 @@ FLOORS = (
         "profiling",
         "explaining",
     ),
-    ("training",),
+    ("training", "listing"),
     ("evaluation", "report"),
     ("verifying",),
     ("generation",),
@@ -40,7 +42,7 @@ FLOORS = (
     ("runs", "offline"),
     ("console",),
     ("provenance",),
-    ("files",),
+    ("files", "functions"),
     ("prompts",),
     ("config", "types"),
     ("interruption", "processes", "statistics"),
@@ -193,6 +195,23 @@ def test_help_and_registries_load_no_torch() -> None:
         "    sys.argv = ['reasonkit', *line.split()]\n"
         "    try: cli.main()\n"
         "    except SystemExit as left: assert not left.code, line\n"
+        "import os; os.environ['_REASONKIT_COMPLETE'] = 'complete_bash'\n"
+        "for flag in ('model', 'task', 'reward', 'config', 'run-dir'):\n"
+        "    sys.argv = ['reasonkit']\n"
+        "    os.environ |= {'COMP_WORDS': f'reasonkit grpo --{flag} ', 'COMP_CWORD': '3'}\n"
+        "    try: cli.main()\n"
+        "    except SystemExit as left: assert not left.code, flag\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_python_code_imports_the_package_and_its_functions_without_torch() -> None:
+    code = (
+        "import sys, reasonkit\n"
+        "others = [name for name in sys.modules if name.startswith('reasonkit.')]\n"
+        "assert not others, others\n"
+        "assert [getattr(reasonkit, name) for name in reasonkit.__all__]\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True)

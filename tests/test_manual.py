@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reasonkit import config, console, manual
-from reasonkit.commands import RECIPES
+from reasonkit import console, manual
+from reasonkit.commands import RECIPES, settings
 
 TOP = Path(__file__).parent.parent
 
@@ -52,9 +52,8 @@ def test_the_reference_holds_every_setting_of_every_command() -> None:
     assert len(parts) == len(RECIPES)
     for part in parts:
         name = part.splitlines()[0]
-        kind = getattr(config, f"{name.title().replace('-', '')}Config")
         flags = set(re.findall(r"^\| `(?:--)?([\w-]+)` \|", common + part, re.MULTILINE))
-        fields = {field.name.replace("_", "-") for field in dataclasses.fields(kind)}
+        fields = {field.name.replace("_", "-") for field in dataclasses.fields(settings(name))}
         assert fields <= {flag.lower() for flag in flags}
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from reasonkit import runs
 from reasonkit.errors import RefusedError
+from reasonkit.listing import list_runs
 from reasonkit.runs import Run
 
 CONFIG = {"model": "abacus", "seed": 7, "rewards": ["answer=1.0"], "learning_rate": 1e-4}
@@ -152,7 +153,7 @@ def test_a_killed_run_is_shown_as_interrupted_and_can_be_resumed(tmp_path: Path)
             runs.resume(path)
         os.kill(process.pid, signal.SIGKILL)
     assert runs.open_run(path).status == "interrupted"
-    assert runs.list_runs(tmp_path)[0]["status"] == "interrupted"
+    assert list_runs(tmp_path)[0]["status"] == "interrupted"
     assert runs.resume(path).record["pid"] == os.getpid()
 
 
@@ -247,14 +248,14 @@ def test_runs_are_listed_newest_first_and_broken_ones_last(tmp_path: Path) -> No
     )
     (tmp_path / "broken" / "run.json").write_text("{")
     (tmp_path / "not-a-run").mkdir()
-    listed = runs.list_runs(tmp_path)
+    listed = list_runs(tmp_path)
     assert [(run["run"], run["status"]) for run in listed] == [
         ("new", "finished"),
         ("old", "finished"),
         ("broken", "unreadable"),
     ]
     assert [run["accuracy"] for run in listed] == ["40.0% → 95.0%", "", ""]
-    assert runs.list_runs(tmp_path / "missing") == []
+    assert list_runs(tmp_path / "missing") == []
 
 
 def test_run_directories_need_no_torch() -> None:

@@ -6,6 +6,7 @@ model's or the task's registry entry, so that what a run records is fully resolv
 """
 
 from reasonkit.config.base import (
+    TRACKERS,
     Attention,
     CommonConfig,
     Device,
@@ -28,6 +29,7 @@ from reasonkit.config.reading import (
     from_mapping,
     read_assignment,
     read_yaml,
+    require_known,
     to_mapping,
 )
 from reasonkit.config.sft_rl import SftRlConfig, StageName, Start

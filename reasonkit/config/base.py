@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from reasonkit.types import Part
 
@@ -61,25 +61,32 @@ def flag(panel: str | None, help: str, default: Any = None, **more: Any) -> Any:
 
 DATA, ROLLOUT, OBJECTIVE = "Model, task and rewards", "Rollouts", "Objective"
 UPDATE, MACHINE, EVALUATION = "Updates", "Machine", "Evaluation and checkpoints"
-SERVER = "A server in place of a model here"
+RUN, SERVER = "This run", "A server in place of a model here"
 BY_MODEL = "(default: by model)"
+TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
 @dataclass(frozen=True)
 class CommonConfig:
-    """Settings that every command has; a command's own class adds to them."""
+    """Settings that every command has; a command's own class adds to them.
+
+    Attributes:
+        FIRST: the settings of a command that matter most, which ``--help`` shows first.
+    """
+
+    FIRST: ClassVar[tuple[str, ...]] = ()
 
     model: str = flag(
         DATA, "Registry name, hub id, local folder, .gguf file or earlier run.", "abacus"
     )
     task: str = flag(
         DATA,
-        "Registry name, with settings as in arithmetic:digits=2,operands=2-3; gym:NAME, "
-        "a JSONL/CSV/Parquet file, a folder or a hub data set.",
+        "Registry name, with settings as in arithmetic:digits=2; a JSONL, CSV or "
+        "Parquet file, a folder, FILE.py:NAME, a hub data set or gym:NAME.",
         "arithmetic",
     )
     reward: list[str] | None = flag(
-        DATA, "NAME=WEIGHT or FILE.py:FUNCTION=WEIGHT; may be repeated. (default: by task)"
+        DATA, "NAME=WEIGHT or FILE.py:NAME=WEIGHT; may be repeated. (default: by task)"
     )
     columns: list[str] | None = flag(
         DATA, "question=, answer=, tests= or entry_point=COLUMN of data. (default: guessed)"
@@ -143,7 +150,7 @@ class TrainingConfig(UpdatesConfig):
     save_every: int = flag(EVALUATION, "Steps between checkpoints; 0 is never.", 20, min=0)
     keep_checkpoints: int = flag(EVALUATION, "Newest checkpoints kept, beside the best.", 2, min=1)
     report_to: list[str] | None = flag(
-        EVALUATION, "tensorboard, trackio or wandb; may be repeated."
+        EVALUATION, f"{', '.join(TRACKERS[:-1])} or {TRACKERS[-1]}; may be repeated."
     )
 
 
@@ -167,8 +174,10 @@ class ServerConfig(CommonConfig):
 class Invocation:
     """What belongs to one call of a command and not to its settings."""
 
-    config: Path | None = flag(None, "YAML file of settings; flags win over it.")
-    run_dir: Path | None = flag(None, "Run directory. (default: a new one under runs/)")
-    resume: bool = flag(None, "Go on with --run-dir, with its own settings.", False, one_way=True)
-    dry_run: bool = flag(None, "Check everything, print the plan and stop.", False, one_way=True)
-    json: bool = flag(None, "Print summary.json instead of the table.", False, one_way=True)
+    config: Path | None = flag(
+        RUN, "YAML file of settings, or a recipe that `reasonkit recipes ls` names; flags win."
+    )
+    run_dir: Path | None = flag(RUN, "Run directory. (default: a new one under runs/)")
+    resume: bool = flag(RUN, "Go on with --run-dir, with its own settings.", False, one_way=True)
+    dry_run: bool = flag(RUN, "Check everything, print the plan and stop.", False, one_way=True)
+    json: bool = flag(RUN, "Print summary.json instead of the table.", False, one_way=True)

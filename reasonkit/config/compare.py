@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from reasonkit.config.base import DATA, MACHINE, CommonConfig, flag
 
@@ -12,6 +13,11 @@ WAYS = "Ways and what they may spend"
 @dataclass(frozen=True)
 class CompareConfig(CommonConfig):
     """Settings of ``reasonkit compare``; those that every command has go to every part."""
+
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("model", "task", "teacher", "student", "only"),
+        *("set", "budget", "quick", "seeds", "max_completion_tokens"),
+    )
 
     teacher: str | None = flag(
         DATA,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import ClassVar
 
 from reasonkit.config.base import (
     BY_MODEL,
@@ -29,6 +30,11 @@ Distillation = enum.StrEnum("Distillation", [("traces", "traces"), ("on_policy",
 @dataclass(frozen=True)
 class DistillConfig(TrainingConfig, ServerConfig):
     """Settings of ``reasonkit distill``."""
+
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("model", "teacher", "task", "traces", "samples"),
+        *("epochs", "learning_rate", "max_completion_tokens", "endpoint", "lora"),
+    )
 
     model: str = flag(
         DATA, "The student: registry name, hub id, local folder or earlier run.", "abacus-mini"

@@ -37,6 +37,11 @@ class GrpoConfig(TrainingConfig):
 
     CHANGEABLE: ClassVar[tuple[str, ...]] = ("steps",)
 
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("model", "task", "reward", "steps", "group_size"),
+        *("prompts_per_step", "learning_rate", "max_completion_tokens", "lora", "seed"),
+    )
+
     general_task: str | None = flag(
         DATA, "A second task whose prompts are mixed in, such as general."
     )
@@ -51,7 +56,9 @@ class GrpoConfig(TrainingConfig):
         ROLLOUT, "Prefer prompts that are sometimes solved, by observed pass rate.", False
     )
     resample: int | None = flag(
-        ROLLOUT, f"Rounds in which groups without spread are replaced. {BY_PRESET}", min=0
+        ROLLOUT,
+        f"Rounds in which groups of equal rewards are replaced. {BY_PRESET}",
+        min=0,
     )
     steps: int | None = flag(
         UPDATE,

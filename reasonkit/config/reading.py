@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import UnionType
@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import yaml
 
 from reasonkit.config.base import CommonConfig
+from reasonkit.config.foreign import answers
 from reasonkit.errors import RefusedError, UnknownNameError
 
 Config = TypeVar("Config", bound=CommonConfig)
@@ -30,17 +31,30 @@ def from_mapping(config: type[Config], values: Mapping[str, Any], where: str) ->
 
     Raises:
         UnknownNameError: for a key that is no field.
-        RefusedError: for a value of the wrong type or out of bounds.
+        RefusedError: for another program's key, or a value of the wrong type or out of bounds.
     """
     types = field_types(config)
     bounds = {field.name: field.metadata for field in dataclasses.fields(config)}
+    require_known(values, types, where)
     read: dict[str, Any] = {}
     for key, value in values.items():
         name = key.replace("-", "_")
-        if name not in types:
-            raise UnknownNameError("setting", key, types, f"(in {where})")
         read[name] = _read(value, types[name], bounds[name], f"{where}: {key}")
     return config(**read)
+
+
+def require_known(given: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    """Refuses names that are no settings.
+
+    Raises:
+        RefusedError: another program calls settings so; all such names are answered with ours.
+        UnknownNameError: nobody does.
+    """
+    strange = {key: value for key, value in given.items() if key.replace("-", "_") not in known}
+    if told := list(answers(strange, known)):
+        raise RefusedError(f"{where}: {'; '.join(told)}")
+    for key in strange:
+        raise UnknownNameError("setting", key, known, f"(in {where})")
 
 
 def _read(value: Any, hint: Any, bounds: Mapping[str, Any], where: str) -> Any:

@@ -35,6 +35,10 @@ class SftRlConfig(CommonConfig):
         CHANGEABLE: what ``--resume`` may change; the stages that it concerns are done again.
     """
 
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("model", "teacher", "task", "reward", "until"),
+        *("skip", "set", "general_task", "max_completion_tokens", "seed"),
+    )
     CHANGEABLE: ClassVar[tuple[str, ...]] = ("until", "skip", "rejection_from", "set")
 
     until: StageName = flag(STAGES, "The last stage that is done.", StageName.final_rl)

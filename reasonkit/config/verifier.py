@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import ClassVar
 
 from reasonkit.config.base import BY_MODEL, EVALUATION, ROLLOUT, UPDATE, UpdatesConfig, flag
 
@@ -14,6 +15,11 @@ Aggregate = enum.StrEnum("Aggregate", ["last", "lowest", "mean", "product"])
 @dataclass(frozen=True)
 class VerifierConfig(UpdatesConfig):
     """Settings of training a verifier."""
+
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("model", "task", "questions", "samples", "epochs"),
+        *("batch", "learning_rate", "max_completion_tokens", "aggregate", "seed"),
+    )
 
     questions: int | None = flag(ROLLOUT, f"Train questions that are answered. {BY_MODEL}", min=2)
     samples: int = flag(ROLLOUT, "Completions a question.", 16, min=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from reasonkit.config.base import BY_MODEL, EVALUATION, ServerConfig, flag
 
@@ -13,6 +14,11 @@ RECORDED = "Recorded completions"
 @dataclass(frozen=True)
 class VoteConfig(ServerConfig):
     """Settings of ``reasonkit vote``."""
+
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("model", "task", "strategy", "n", "temperature"),
+        *("reward", "verifier", "completions", "endpoint", "max_completion_tokens"),
+    )
 
     question: str | None = flag(
         None, "Answer this one question and show the ballots.", argument=True
@@ -32,7 +38,7 @@ class VoteConfig(ServerConfig):
     reward: list[str] | None = flag(
         VOTES,
         "What weighted, best-of-n and top-k-vote rank by: NAME=WEIGHT or "
-        "FILE.py:FUNCTION=WEIGHT; may be repeated. (default: confidence)",
+        "FILE.py:NAME=WEIGHT; may be repeated. (default: confidence)",
     )
     verifier: str | None = flag(
         VOTES, "Rank by this verifier or reward model: a folder, run or hub id."

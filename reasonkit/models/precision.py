@@ -97,7 +97,7 @@ def table(config: TrainingConfig, source: str) -> list[tuple[str, str]]:
     adapters = ", adapters in float32" if config.lora else ""
     return [
         ("weights", f"{kept.weights}{adapters}; optimiser: {config.optimizer}"),
-        ("products", f"{kept.products}; before and after are measured in {kept.measured}"),
+        ("matmuls", f"{kept.products}; before and after are measured in {kept.measured}"),
         ("final/", kept.saved),
     ]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic
 from reasonkit import console
 from reasonkit.answers.comparison import check_reference
 from reasonkit.config import (
+    TRACKERS,
     Attention,
     CommonConfig,
     Config,
@@ -36,7 +37,6 @@ from reasonkit.tasks.rows import ROLES
 if TYPE_CHECKING:
     from reasonkit.plan.fitting import Room
 
-TRACKERS = ("tensorboard", "trackio", "wandb")
 QUANTIZED = "pip install 'reasonkit[quantized]'"
 
 
@@ -119,6 +119,7 @@ def load_splits(config: CommonConfig) -> Splits:
         columns=named_columns(config.columns),
         validation=config.validation_size,
         test=config.test_size,
+        tell=True,
     )
 
 

@@ -275,7 +275,7 @@ def show(plan: Plan[Any], lengths: Sequence[int] = ()) -> None:
         (name.replace("_", " "), *(filesize.decimal(part[name]) for part in parts))
         for name in parts[0]
     ]
-    there = ("there is", *[filesize.decimal(plan.room.there)] * len(parts))
+    there = ("available", *[filesize.decimal(plan.room.there)] * len(parts))
     heads = ("part", *(["at this length"] if lengths else []), "at most")
     console.err.print(console.table("memory", heads, [*table, there], numbers=True))
 

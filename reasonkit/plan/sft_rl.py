@@ -21,6 +21,7 @@ from reasonkit.config import (
     field_types,
     from_mapping,
     read_assignment,
+    require_known,
     to_mapping,
 )
 from reasonkit.errors import RefusedError, UnknownNameError
@@ -204,8 +205,7 @@ def _set(config: SftRlConfig, stage: Stage) -> dict[str, Any]:
             raise UnknownNameError("stage", at, list(STAGES), f"(--set {spec})")
         commands = [STAGES[StageName(at)].command] if at else list(COMMANDS)
         known = {name for command in commands for name in field_types(COMMANDS[command])}
-        if setting not in known:
-            raise UnknownNameError("setting", setting, known, f"(--set {spec})")
+        require_known({setting: value}, known, f"--set {spec}")
         if at == stage.name:
             own[setting] = value
         elif not at and setting in field_types(COMMANDS[stage.command]):

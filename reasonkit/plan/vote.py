@@ -117,7 +117,7 @@ def _asked(config: VoteConfig) -> VotePlan:
     model = None if config.endpoint else resolve(config.model)
     entry = model.entry if model else entry_for(config.model)
     if config.question is not None:
-        splits = Splits([], [], [_example(config.question)])
+        splits = Splits([], [], [asked(config.question)])
         config = dataclasses.replace(config, task=QUESTION)
     else:
         splits = load_splits(config)
@@ -172,7 +172,12 @@ def _recorded(config: VoteConfig) -> VotePlan:
     )
 
 
-def _example(question: str) -> Example:
+def asked(question: str) -> Example:
+    """A question that somebody asks, which has no reference answer.
+
+    Raises:
+        RefusedError: it is empty.
+    """
     if not question.strip():
         raise RefusedError("the question is empty")
     message = {"role": "user", "content": question.strip()}

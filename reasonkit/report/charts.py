@@ -25,7 +25,7 @@ THINKING = {
     "share right, given that": {"right_when_rechecking": "if so", "right": "all"},
 }
 HEALTH = {
-    "zero_spread": "groups with no spread",
+    "zero_spread": "groups of equal rewards",
     "entropy": "entropy, nats a token",
     "kl": "KL to the reference, nats a token",
     "clipped": "share of tokens clipped",
@@ -33,7 +33,7 @@ HEALTH = {
     "truncated": "share cut off",
 }
 MISMATCH = {
-    "gap of a token's log-probability, nats": {"mismatch/mean": "mean", "mismatch/max": "most"},
+    "gap of a token's log-probability, nats": {"mismatch/mean": "mean", "mismatch/max": "max"},
     "effective share of the sample": {"mismatch/effective_sample_share": ""},
     "share of weights beyond the bound": {"mismatch/truncated": ""},
 }
@@ -261,64 +261,6 @@ def _stages(rows: Sequence[Record]) -> Chart:
         place.set_xticks(x, [row["name"] for row in rows], rotation=25, ha="right")
         finish(place, title, share=True, legend=bool(place.get_legend_handles_labels()[0]))
     return chart("What each stage came to", figure)
-
-
-def of_a_vote(summary: Record) -> list[Chart]:
-    """Of a vote on a task: over samples, tokens and difficulty."""
-    made = [_strategies(summary["strategies"], summary["strategy"], summary["n"])]
-    return made + ([_difficulty(summary["difficulty"])] if summary["difficulty"] else [])
-
-
-def _strategies(rows: Sequence[Record], strategy: str, n: int) -> Chart:
-    """Accuracy with the baselines and the ceiling; the band around the chosen one is 95 %."""
-    figure, places = canvas(4.4, columns=2, sharey=True)
-    lines = list(dict.fromkeys((r["name"], r["prompt"]) for r in rows))
-    names = list(dict.fromkeys(name for name, _ in lines))
-    for name, prompt in lines:
-        line = [r for r in rows if (r["name"], r["prompt"]) == (name, prompt)]
-        ceiling = name == "pass@n"
-        look: dict[str, Any] = {
-            "color": GREY if ceiling else COLOURS[names.index(name) % len(COLOURS)],
-            "linestyle": (":" if ceiling else "-") if prompt == lines[0][1] else "--",
-            "marker": "o" if len(line) > 1 else "*",
-            "markersize": 3.5 if len(line) > 1 else 11,
-            "linewidth": 2.2 if name == strategy else 1.2,
-        }
-        for place, key in zip(places, ("n", "tokens"), strict=True):
-            x = [r[key] for r in line]
-            place.plot(x, [r["accuracy"] for r in line], label=f"{name}, {prompt}", **look)
-            if name == strategy:
-                band(place, x, line, look["color"])
-    for place, title, base in zip(places, ("samples", "tokens"), (2, 10), strict=True):
-        place.set_xscale("log", base=base)
-        over = f"{title} a question"
-        finish(place, f"accuracy over {over}", over, share=True)
-        place.xaxis.set_major_formatter("{x:g}")
-    legend_beside(places[1])
-    note = (
-        f"For n below {n}: the mean over subsets of each question's pool, which is unbiased. Stars "
-        "are strategies that were measured as they are. Dotted: at least one of n is right, the "
-        "ceiling of every selection. Dashed: the other prompt."
-    )
-    return chart("Accuracy over samples and over tokens", figure, note)
-
-
-def _difficulty(rows: Sequence[Record]) -> Chart:
-    figure, (place,) = canvas(3)
-    kinds = {"one": "one sample", "majority": "majority", "pass": "any of them"}
-    for i, (kind, label) in enumerate(kinds.items()):
-        x, bars = [at + (i - 1) * 0.27 for at in range(len(rows))], [r[kind] for r in rows]
-        look: dict[str, Any] = {"color": COLOURS[i], "label": label, "error_kw": {"lw": 0.8}}
-        place.bar(x, [bar["accuracy"] for bar in bars], 0.25, yerr=reach(bars), **look)
-    labels = [f"{r['difficulty']}\n{r['questions']} questions" for r in rows]
-    place.set_xticks(range(len(rows)), labels)
-    right = "right among the other half of the samples"
-    finish(place, f"accuracy by how often a question is {right}", share=True, legend=True)
-    note = (
-        "One half of a question's samples says how hard it is, the other half, "
-        f"{rows[0]['n']} of them, is voted on."
-    )
-    return chart("By difficulty", figure, note)
 
 
 def canvas(height: float, columns: int = 1, **how: Any) -> tuple[Figure, list[Axes]]:

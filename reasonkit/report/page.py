@@ -20,7 +20,7 @@ from reasonkit.answers.reading import pieces
 from reasonkit.config import StageName
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
-from reasonkit.report import charts, frontier, results, verdict
+from reasonkit.report import charts, frontier, results, verdict, votes
 from reasonkit.runs import Run
 
 PAIRS = 8
@@ -199,7 +199,7 @@ def _ballots(run: Run, summary: Summary) -> dict[str, Any]:
     for record in records:
         record["completion"] = _shortened(record["completion"], 2 * LONGEST)
     return {
-        "charts": charts.of_a_vote(summary) if summary and "strategies" in summary else [],
+        "charts": votes.of(summary) if summary and "strategies" in summary else [],
         "questions": records[:MOST_BALLOTS],
         "more": max(0, len(records) - MOST_BALLOTS),
         "sure_and_wrong": sure_and_wrong(records),

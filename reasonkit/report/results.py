@@ -74,17 +74,17 @@ ACCURACIES: Columns = {
     "accuracy": share,
     "tokens": lambda r: f"{r['mean_tokens']:.1f}",
     "thinks": lambda r: f"{r['thinks']:.1%}",
-    "if so": lambda r: _or_dash(r["accuracy_when_thinking"], ".1%"),
+    "if thinking": lambda r: _or_dash(r["accuracy_when_thinking"], ".1%"),
     "format": lambda r: f"{r['format']:.1%}",
 }
-"""``if so`` is the accuracy of the completions that think."""
+"""``if thinking`` is the accuracy of the completions that think."""
 
 FILTERS: Columns = {
     "filter": lambda r: r["name"],
-    "took": lambda r: r["lost"] or "",
+    "removed": lambda r: r["lost"] or "",
     "left": lambda r: r["left"],
     "questions": lambda r: r["questions"],
-    "what it takes": lambda r: r["what"],
+    "what it removes": lambda r: r["what"],
 }
 
 VERIFIER: Columns = {
@@ -109,33 +109,33 @@ LONGER: Columns = {
     "majority of, as asked": lambda r: r["wider_n"],
     "their tokens": lambda r: f"{r['wider_tokens']:.0f}",
     "their accuracy": lambda r: f"{r['wider']:.1%}",
-    "longer less wider": points,
+    "longer − wider": points,
 }
 
 WAYS: Columns = {
     "way": lambda r: r["name"],
     "model": lambda r: r["group"],
     "accuracy": share,
-    "less base": lambda r: points(r["to_base"]),
-    "less best": lambda r: points(r["to_best"]),
+    "vs. base": lambda r: points(r["to_base"]),
+    "vs. best prompt": lambda r: points(r["to_best"]),
     "tokens a query": lambda r: f"{r['question_tokens']:,.1f}",
     "s a query": lambda r: f"{r['question_seconds']:.4f}",
     "FLOPs a query": lambda r: f"{r['question_flops']:.2g}",
-    "trained: FLOPs": lambda r: _or_dash(r["training"]["flops"] or None, ".2g"),
-    "in s": lambda r: _or_dash(r["training"]["seconds"] or None, ".0f"),
-    "pays from query": lambda r: _or_dash(r["cheaper_from"], ","),
+    "training FLOPs": lambda r: _or_dash(r["training"]["flops"] or None, ".2g"),
+    "training s": lambda r: _or_dash(r["training"]["seconds"] or None, ".0f"),
+    "pays off after": lambda r: _or_dash(r["cheaper_from"], ","),
     "completion tokens": lambda r: f"{r['completion_tokens']:.1f}",
     "format": lambda r: f"{r['format']:.1%}",
     "longer expressions": lambda r: share(r["longer"]),
     "everyday requests": lambda r: share(r["requests"]),
-    "tokens there": lambda r: _or_dash(r["requests"] and r["requests"]["mean_tokens"], ".1f"),
+    "tokens on them": lambda r: _or_dash(r["requests"] and r["requests"]["mean_tokens"], ".1f"),
     "memory, MiB": lambda r: f"{r['memory_bytes'] / 2**20:,.0f}",
 }
 """Of a comparison: the page has them in one table, the terminal some of them in three."""
 
-ACCURATE = ("accuracy", "less base", "less best")
-COSTLY = ("tokens a query", "s a query", "trained: FLOPs", "in s", "pays from query")
-BEYOND = ("longer expressions", "everyday requests", "tokens there")
+ACCURATE = ("accuracy", "vs. base", "vs. best prompt")
+COSTLY = ("tokens a query", "s a query", "training FLOPs", "training s", "pays off after")
+BEYOND = ("longer expressions", "everyday requests", "tokens on them")
 
 PARTS: Columns = {
     "part": lambda r: f"{r['name']}: {r['what']}",

@@ -1,4 +1,4 @@
-"""A user's own reward function, from a Python file.
+"""A user's own reward function, from a Python file or handed over by Python code.
 
 Its first positional parameter is named ``group``: it is called with our signature. Otherwise it is
 called as TRL calls one: ``f(completions, **kwargs)`` with, one entry a completion, ``prompts`` and
@@ -13,14 +13,11 @@ where it doesn't say, correctness if it reads the reference answer, else shaping
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, get_args
 
+from reasonkit import functions
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.types import Claim, Group
 
@@ -35,11 +32,7 @@ def load(path: str, function: str) -> dict[str, Any]:
         RefusedError: the file isn't there or raises when imported, or the function can't be called
             or claims something unknown.
     """
-    names = _import(path)
-    found = names.get(function)
-    if not callable(found):
-        functions = [name for name, value in names.items() if inspect.isfunction(value)]
-        raise UnknownNameError(f"function in {path}", function, functions)
+    found = functions.find(path, function, "reward")
     needs_answer = bool(getattr(found, "needs_answer", True))
     claim = getattr(found, "claim", "correctness" if needs_answer else "shaping")
     if claim not in get_args(Claim):
@@ -51,26 +44,6 @@ def load(path: str, function: str) -> dict[str, Any]:
         "claim": claim,
         "waits": bool(getattr(found, "waits", False)),
     }
-
-
-def _import(path: str) -> dict[str, Any]:
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise RefusedError(f"reward file {path!r} isn't there: check the path")
-    digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]
-    spec = importlib.util.spec_from_file_location(f"reasonkit_own_reward_{digest}", file)
-    if spec is None or spec.loader is None:
-        raise RefusedError(f"reward file {path!r} is no Python file: its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses and pickle look their module up by name.
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[spec.name]
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RefusedError(f"reward file {path!r} can't be imported: {text}") from error
-    return vars(module)
 
 
 def _adapt(function: Callable[..., Any], where: str) -> Callable[[Group], Any]:

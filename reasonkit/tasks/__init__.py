@@ -9,13 +9,14 @@ share no question, whatever its case and spacing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from reasonkit import console
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
+from reasonkit.functions import is_name
 from reasonkit.offline import is_id
-from reasonkit.tasks import files, generated, gym, hub
+from reasonkit.tasks import files, functions, generated, gym, hub
 from reasonkit.tasks.rows import Row, agree
 from reasonkit.tasks.splits import bucket, normal, part_of
 from reasonkit.types import Example, Part
@@ -37,7 +38,7 @@ class Task:
     """An entry of the registry.
 
     Attributes:
-        source: ``generated``, ``packaged``, ``hub``, ``file`` or ``gym``.
+        source: ``generated``, ``packaged``, ``hub``, ``file``, ``function`` or ``gym``.
         rewards: the rewards that check it, with their weights; see `usual_rewards`.
         dataset: hub id, and the configuration after a colon.
         splits: the hub's split for each of ours, where they have other names.
@@ -114,7 +115,7 @@ class Splits:
 
 
 def describe(name: str) -> Task:
-    """The entry of a name, or one made for a file, a hub data set or ``gym:NAME``.
+    """The entry of a name, or one made for a file, a function, a hub data set or ``gym:NAME``.
 
     Raises:
         UnknownNameError: it is none of them.
@@ -127,11 +128,13 @@ def describe(name: str) -> Task:
         return replace(TASKS[plain], name=name)
     if name.startswith("gym:"):
         return Task(name, "a task of reasoning-gym", "gym")
+    if is_name(name):
+        return Task(name, "your own function", "function")
     if Path(name).exists() or Path(name).suffix in files.READERS:
         return Task(name, "your own data", "file")
     if is_id(name):
         return Task(name, "a data set of the hub", "hub", dataset=name)
-    hint = "(or a .jsonl/.csv/.parquet file, a folder, a hub id owner/name, gym:NAME)"
+    hint = "(or a .jsonl/.csv/.parquet file, a folder, FILE.py:NAME, a hub id owner/name, gym:NAME)"
     raise UnknownNameError("task", name, TASKS, hint)
 
 
@@ -142,6 +145,7 @@ def load(
     train: int | None = None,
     validation: int = VALIDATION,
     test: int = TEST,
+    tell: bool = False,
 ) -> Splits:
     """The examples of a task, the same ones whatever the seed of a run.
 
@@ -150,6 +154,7 @@ def load(
         train: at most this many train examples; all there are, or `TRAIN` of a generated task.
         validation: at most this many.
         test: at most this many.
+        tell: say what became of the rows of a file or a data set of the hub.
 
     Raises:
         UnknownNameError: no such task.
@@ -169,11 +174,16 @@ def load(
         return _packaged(name, validation, test)
     if task.source == "gym":
         rows = gym.rows(name, (train or TRAIN) + validation + test)
+    elif task.source == "function":
+        rows = functions.rows(name, columns or {})
     elif task.source == "file":
         rows = files.rows(Path(name), columns or {})
     else:
         rows = hub.rows(task.dataset, task.splits, columns or {})
-    return _split(name, rows, train, validation, test)
+    made = _split(name, rows, train, validation, test)
+    if tell and task.source != "gym":
+        _tell(name, rows, made)
+    return made
 
 
 def _packaged(name: str, validation: int, test: int) -> Splits:
@@ -257,6 +267,22 @@ def _split(
     )
     spare = [] if "validation" in rows else validated[validation:]
     return Splits((parts["train"] + spare)[:train], validated[:validation], tested[:test])
+
+
+def _tell(name: str, rows: Mapping[str, list[Row]], made: Splits) -> None:
+    """Says what has become of the rows of somebody's data."""
+    counts = {f.name: len(getattr(made, f.name)) for f in fields(made)}
+    every = [row for part in rows.values() for row in part]
+    repeated = len(every) - len({row.question for row in every})
+    rest = len(every) - sum(counts.values()) - repeated
+    said = f"{name}: {len(every)} rows: {', '.join(f'{n} {part}' for part, n in counts.items())}"
+    if repeated:
+        said += f"; {repeated} repeated question{'s' * (repeated > 1)} left out"
+    if rest:
+        said += f"; {rest} more left out or over --validation-size and --test-size"
+    if len(rows) == 1:
+        said += "; for splits of your own name a folder with train, validation and test.jsonl"
+    console.note_once(said)
 
 
 def _distinct(rows: Sequence[Row]) -> list[Row]:

@@ -54,7 +54,10 @@ class Preflight:
             passed = f"{fmean(self.solved):.0%} of {groups} groups hold a right answer"
         return [
             ("pass@G", passed),
-            ("no spread", f"{fmean(self.spreadless):.0%} of the groups teach nothing yet"),
+            (
+                "equal rewards",
+                f"in {fmean(self.spreadless):.0%} of the groups, which teach nothing yet",
+            ),
             ("cut off", f"{self.truncated:.0%} of the completions; mean {self.tokens:.0f} tokens"),
             ("format", f"{self.well_formed:.0%} of the completions have it"),
             ("training", f"about {self.seconds_per_step * steps:.0f} s at this length"),
@@ -66,8 +69,8 @@ class Preflight:
         lines = {
             "no group has a right answer, nothing can be reinforced: take easier questions, "
             "a stronger model or a larger --group-size": self.solved and not any(self.solved),
-            f"{flat:.0%} of the groups have no spread in reward and teach nothing: "
-            "a larger --group-size or a higher --temperature spreads them": flat > 0.5,
+            f"in {flat:.0%} of the groups all completions got the same reward and teach nothing: "
+            "a larger --group-size or a higher --temperature makes them differ": flat > 0.5,
             f"{self.truncated:.0%} of the completions are cut off and can't be right: "
             "raise --max-completion-tokens": self.truncated > 0.2,
             "no completion has the think-answer format: the format reward starts from "

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PLANS = {
-    "grpo": ((), ("pass@G", "ε does nothing", "at this length", "keys and values", "there is")),
+    "grpo": ((), ("pass@G", "ε does nothing", "at this length", "keys and values", "available")),
     "distill": (
         ("--teacher", "abacus", "--keep", "answer=0", "--questions", 130),
         ("abacus-mini", "130 questions × 2", "would be kept"),

@@ -227,6 +227,15 @@ def test_what_is_left_out_is_said_with_its_rows(
     assert f"{path}:303 and {path}:3 ask the same" in said
 
 
+def test_what_became_of_the_rows_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = write_jsonl(tmp_path / "d.jsonl", [*ROWS, *ROWS[:3]])
+    made = load(str(path), validation=4, tell=True)
+    assert (
+        f"{path}: 303 rows: {len(made.train)} train, 4 validation, {len(made.test)} test; "
+        "3 repeated questions left out; for splits of your own" in capsys.readouterr().err
+    )
+
+
 def test_rows_of_two_splits_are_left_out_of_train_and_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -20,7 +20,7 @@ def test_a_fault_is_shown_and_exits_with_one(reasonkit: Callable) -> None:
     assert "<think></think>" in ended.out
     assert "2/2" in ended.out
     assert "\n" not in ended.err.strip()
-    assert "found wanting: hollow_format" in ended.err
+    assert "hollow_format: faults were found" in ended.err
 
 
 def test_the_tasks_own_rewards_are_checked_where_none_is_named(reasonkit: Callable) -> None:
