@@ -35,6 +35,7 @@ ELSEWHERE = {
     r"my-model\.gguf": "needs the extra gguf; tests/models/test_gguf.py reads such files",
     r"--open|--serve": "opens a browser, or goes on until it is stopped",
     r"--resume|--only train|--traces sampled": "goes on with what a longer run has begun",
+    r"reasonkit export": "needs the extra gguf",
     r"--verifier": "needs a trained verifier: minutes; tests/recipes/test_verifier.py makes one",
 }
 """What a line says → why it is parsed here and no more."""
@@ -50,7 +51,7 @@ def lines() -> Iterator[tuple[str, str]]:
             for line in block.replace("\\\n", " ").splitlines():
                 shown = line if kind == "bash" else line[2:] if line.startswith("$ ") else ""
                 plain = re.sub(r"(^|\s)#\s.*", "", shown)
-                for command in plain.split(" && "):
+                for command in re.split(" && | [|] ", plain):
                     if command.strip():
                         yield page.name, command.strip()
 
@@ -143,12 +144,12 @@ def test_it_runs_up_to_its_plan(
 ) -> None:
     fill(tmp_path, made("grpo", "--steps", 2, "--test-size", 20, "--no-baselines"))
     argv = words(command)[1:]
-    if argv[0] == "distill" and "traces.jsonl" in argv:
+    if "traces.jsonl" in argv:
         traced = launch("tasks", "traces", "letter-count", cwd=tmp_path).ended()
         (tmp_path / "traces.jsonl").write_text(traced.out)
     if argv[0] in RECIPES and "--dry-run" not in argv:
         argv.append("--dry-run")
-        if argv[argv.index("--run-dir") - 1 :][:1] and "runs/mine" in argv:
+        if "--run-dir" in argv:
             shutil.rmtree(tmp_path / "runs/mine")
     ended = launch(*argv, cwd=tmp_path).ended()
     assert ended.code == 0, ended.err
