@@ -35,8 +35,12 @@ RECIPES = {
 }
 """What each of them does."""
 
-USES = ("chat", "push", "export")
-"""Functions of `reasonkit.using` that are commands."""
+USES = {
+    **dict.fromkeys(("chat", "push", "export"), "using"),
+    "explain": "explaining",
+    "docs": "manual",
+}
+"""Functions that are commands, and the module of each."""
 
 METAVARS: dict[object, str] = {bool: "", int: "N", float: "X", str: "TEXT", Path: "PATH"}
 """What stands for a value in ``--help``."""
@@ -61,8 +65,8 @@ class Commands(TyperGroup):
                 if name in RECIPES:
                     alone.command(name, cls=Recipe, help=RECIPES[name])(_body(name))
                 else:
-                    using = importlib.import_module("reasonkit.using")
-                    alone.command(name)(getattr(using, name))
+                    module = importlib.import_module(f"reasonkit.{USES[name]}")
+                    alone.command(name)(getattr(module, name))
                 self.commands[name] = typer.main.get_command(alone)
         return with_examples(super().get_command(ctx, cmd_name), cmd_name)
 

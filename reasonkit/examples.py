@@ -59,6 +59,12 @@ EXAMPLES: dict[str, tuple[str, str, str]] = {
         "reasonkit export runs/mine --gguf --out mine.gguf",
         "reasonkit grpo --model mine.gguf",
     ),
+    "explain": (
+        "reasonkit explain",
+        'reasonkit explain "Calculate 2+2*6" --answer 14',
+        "reasonkit explain --model smollm2 --task letter-count --group-size 4",
+    ),
+    "docs": ("reasonkit docs", "reasonkit docs tutorial", "reasonkit docs reference"),
     "doctor": ("reasonkit doctor", "reasonkit doctor --json", "reasonkit grpo --dry-run"),
     "strategies": (
         "reasonkit strategies",

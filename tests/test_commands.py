@@ -82,7 +82,7 @@ def test_every_command_has_three_examples_that_can_be_typed(group: Any) -> None:
     assert set(known) == set(EXAMPLES)
     for lines in EXAMPLES.values():
         for line in lines:
-            name, *argv = shlex.split(line.partition(" > ")[0])
+            name, *argv = shlex.split(re.split(" [<>] ", line)[0])
             assert name == "reasonkit"
             # Parses without running, and raises where a flag or a value is none.
             at = group
