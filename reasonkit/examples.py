@@ -47,7 +47,7 @@ EXAMPLES: dict[str, tuple[str, str, str]] = {
     "chat": (
         "reasonkit chat abacus-reasoner",
         "reasonkit chat runs/mine --vote 8",
-        "reasonkit chat smollm2 --no-thoughts < questions.txt",
+        "reasonkit chat smollm2 --no-thoughts --temperature 0.6",
     ),
     "push": (
         "reasonkit push runs/mine me/my-model",

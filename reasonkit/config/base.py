@@ -123,7 +123,9 @@ class UpdatesConfig(CommonConfig):
     optimizer: Optimizer = flag(UPDATE, "What takes updates.", Optimizer.adamw)
     max_grad_norm: float = flag(UPDATE, "Gradients are clipped here.", 1.0, min=0.0)
     gradient_checkpointing: bool = flag(UPDATE, "Save memory, compute activations twice.", False)
-    compile: bool = flag(MACHINE, "Compile the model of updates, by torch.compile.", False)
+    compile: bool = flag(
+        MACHINE, "On a GPU: compile the model of updates, by torch.compile.", False
+    )
     fit: bool = flag(
         MACHINE, "Where memory is short, choose the cheapest changes that make it fit.", False
     )

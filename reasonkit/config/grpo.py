@@ -89,7 +89,7 @@ class GrpoConfig(TrainingConfig):
     importance: Importance | None = flag(
         OBJECTIVE,
         "Correction where the sampler's numbers are not the policy's. "
-        "(default: token_truncate, off for the local engine)",
+        "(default: token_truncate, off for the local engine in float32)",
     )
     mask_truncated: bool | None = flag(
         OBJECTIVE, f"Leave completions that were cut off out of the loss. {BY_PRESET}"

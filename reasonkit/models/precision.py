@@ -1,7 +1,8 @@
 """How a run keeps its numbers: one table for training, sampling, measuring and what is saved.
 
 Where all weights are trained they are kept in float32. A GPU computes products in ``--dtype``
-(bfloat16 unless told otherwise), by autocast, in updates, rollouts and every evaluation alike.
+(bfloat16 unless told otherwise), by autocast, in updates, rollouts and every evaluation alike. A
+CPU does so in updates and rollouts where bfloat16 is asked for and it has the instructions.
 
 Adapters leave the base weights as they are, which are kept in ``--dtype``, or in 4 bits (QLoRA,
 Dettmers et al., arXiv:2305.14314: NF4 and double quantisation); adapters themselves are float32.
@@ -46,7 +47,7 @@ class Formats:
 
 WHOLE, ADAPTED, QUANTIZED = "all weights", "adapters", "adapters on 4 bits"
 FORMATS: dict[tuple[str, str], Formats] = {
-    ("cpu", WHOLE): Formats("float32", "float32", "float32"),
+    ("cpu", WHOLE): Formats("float32", ASKED, "float32"),
     ("cpu", ADAPTED): Formats(ASKED, ASKED, "float32"),
     ("cpu", QUANTIZED): Formats("nf4", ASKED, "float32"),
     ("cuda", WHOLE): Formats("float32", ASKED, ASKED),
@@ -113,10 +114,19 @@ def measured(config: TrainingConfig) -> torch.dtype | None:
 
 
 def _autocast(config: CommonConfig, name: str) -> torch.dtype | None:
-    if device(config.device) != "cuda" or name == "float32":
+    # On a CPU weights of a narrower format are multiplied in that.
+    widened = device(config.device) == "cpu" and formats(config).weights == "float32"
+    if name == "float32" or not (widened or device(config.device) == "cuda"):
         return None
     dtype: torch.dtype = getattr(torch, name)
     return dtype
+
+
+def multiplies(dtype: str, where: str) -> bool:
+    """Whether a device has instructions for products in a format, beside which others are slow."""
+    if where != "cpu":
+        return where == "cuda" or dtype == "float32"
+    return dtype == "float32" or (dtype == "bfloat16" and torch.cpu._is_avx512_bf16_supported())
 
 
 def computing(where: torch.device, products: torch.dtype | None) -> AbstractContextManager[object]:

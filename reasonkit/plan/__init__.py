@@ -20,6 +20,7 @@ from reasonkit.config import (
     CommonConfig,
     Config,
     DistillConfig,
+    DType,
     Optimizer,
     TrainingConfig,
     UpdatesConfig,
@@ -244,6 +245,7 @@ def require_packages(config: CommonConfig) -> None:
         raise RefusedError(f"--attention {config.attention}: {mend}")
     if not isinstance(config, UpdatesConfig):
         return
+    _require_a_gpu(config)
     if "8bit" in config.optimizer and not installed("bitsandbytes"):
         raise RefusedError(f"--optimizer {config.optimizer}: {QUANTIZED}")
     if config.optimizer == Optimizer.muon:
@@ -256,3 +258,25 @@ def require_packages(config: CommonConfig) -> None:
             raise RefusedError("--load-in-4bit: weights of 4 bits can't be trained: add --lora")
         if not installed("bitsandbytes"):
             raise RefusedError(f"--load-in-4bit: {QUANTIZED}")
+
+
+def _require_a_gpu(config: UpdatesConfig) -> None:
+    """Refuses what a CPU can't do, or only more slowly than without it."""
+    narrow = config.dtype not in (DType.auto, DType.float32)
+    whole = isinstance(config, TrainingConfig) and not config.lora
+    if not (config.compile or config.attention == Attention.flex_attention or (narrow and whole)):
+        return
+    from reasonkit.models import precision
+
+    where = precision.device(config.device)
+    if where != "cuda" and config.compile:
+        raise RefusedError(
+            "--compile: it takes a GPU: on a CPU compiling takes minutes, if it ends"
+        )
+    if where != "cuda" and config.attention == Attention.flex_attention:
+        raise RefusedError("--attention flex_attention: it takes a GPU to train: leave it out")
+    if narrow and whole and not precision.multiplies(config.dtype, where):
+        raise RefusedError(
+            f"--dtype {config.dtype}: this machine multiplies float32 faster: leave it out, or add "
+            "--lora, under which weights take half the memory so"
+        )

@@ -51,7 +51,7 @@ def load(
     if own and config.engine == EngineName.local:
         model = _weights(plan, tokenizer, dtype)
     if hasattr(config, "importance"):
-        same = config.engine == EngineName.local
+        same = config.engine == EngineName.local and precision.products(config) is None
         config = filled(config, importance=Importance.off if same else Importance.token_truncate)
     plan = without_overlong(dataclasses.replace(plan, config=config), tokenizer)
     if model.device.type == NOWHERE:

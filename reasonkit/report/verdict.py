@@ -18,6 +18,12 @@ from reasonkit.runs import Run
 Record = Mapping[str, Any]
 Outcome = Literal["better", "worse", "open"]
 
+GREEDY = {
+    "greedy": "one greedy answer",
+    "step-by-step": "one greedy answer, asked to think step by step",
+}
+"""What votes are measured beside, and cost a sample each."""
+
 
 def outcome(gap: Record) -> Outcome:
     """Whether a paired difference is told from nothing, and on which side."""
@@ -54,8 +60,12 @@ def _voted(summary: Record) -> str:
         f"{summary['strategy'].capitalize()} of {summary['n']} is "
         f"{words[outcome(summary['paired'])]} one sample: {_course(summary)}"
     )
-    if pair := summary["paired_with"].get("step-by-step"):
-        said += _beside(pair, "one greedy answer, asked to think step by step")
+    if rivals := summary["paired_with"].keys() & GREEDY.keys():
+        # The strongest of them is the one to beat.
+        rival = min(
+            sorted(rivals), key=lambda name: float(summary["paired_with"][name]["difference"])
+        )
+        said += _beside(summary["paired_with"][rival], GREEDY[rival])
     return f"{said}."
 
 

@@ -160,24 +160,24 @@ def by_places(left: int, operator: str, right: int) -> str:
     """One operation as it is done in the head: ``47+58=40+50+7+8=90+15=105``.
 
     The number on the right is taken apart into its places, in a sum the left one too, in a product
-    the one with more digits.
+    the one with more digits; zeros as well, for a form without exceptions is learned soonest.
     """
     if operator == "*" and left > right:
         left, right = right, left
     several = places(right)
     if operator == "+":
         both = zip_longest(reversed(places(left)), reversed(several), fillvalue=0)
-        pairs = [found for pair in both if (found := [*filter(None, pair)])][::-1]
+        pairs = list(both)[::-1]
         apart = "+".join(str(number) for pair in pairs for number in pair)
         written = [apart, "+".join(str(sum(pair)) for pair in pairs)]
     elif operator == "-":
-        written = ["-".join(map(str, (left, *filter(None, several))))]
+        written = ["-".join(map(str, (left, *several)))]
     else:
         written = [
-            "+".join(f"{left}*{place}" for place in several if place),
-            "+".join(str(left * place) for place in several if place),
+            "+".join(f"{left}*{place}" for place in several),
+            "+".join(str(left * place) for place in several),
         ]
-    stages = [f"{left}{operator}{right}", *filter(None, written), str(apply(left, operator, right))]
+    stages = [f"{left}{operator}{right}", *written, str(apply(left, operator, right))]
     return "=".join(dict.fromkeys(stages))
 
 

@@ -24,6 +24,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from reasonkit.config import CommonConfig, EngineName, TrainingConfig, UpdatesConfig
 from reasonkit.generation import vllm
+from reasonkit.generation.local import quick
 from reasonkit.models import precision
 from reasonkit.training.optimizers import BYTES
 from reasonkit.training.peaks import Peaks
@@ -73,6 +74,7 @@ class ModelShape:
             and all keys.
         kept: bytes for the backward pass, for each token.
         once: the same, whatever the number of tokens: casts of the weights.
+        copied: bytes of weights that sampling many rows copies.
     """
 
     parameters: int
@@ -84,6 +86,7 @@ class ModelShape:
     vocab: int
     kept: int = 0
     once: int = 0
+    copied: int = 0
 
 
 def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> ModelShape:
@@ -112,6 +115,7 @@ def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> Mod
         vocab=config.vocab_size,
         kept=kept,
         once=max(0, few - PROBE * kept),
+        copied=quick.copied(model),
     )
 
 
@@ -168,6 +172,8 @@ class Load:
 class MemoryPlan:
     """Bytes by part; ``engine`` is one that has weights, keys and values of its own.
 
+    What our sampler holds besides, as copies of weights, goes with its keys and values.
+
     GRPO has no critic (arXiv:2402.03300, section 4.1).
     """
 
@@ -223,6 +229,7 @@ def plan(
     if getattr(config, "kl_coefficient", None) and not adapted:
         reference = shape.parameters * number
     own = config.engine == EngineName.vllm
+    copied = shape.copied if load.rows >= quick.MANY and not adapted else 0
     return MemoryPlan(
         process=process,
         engine=vllm.share(shape.parameters * computed, config, updates) if own else 0,
@@ -232,7 +239,7 @@ def plan(
         reference=reference + load.beside * number,
         gradients=gradients,
         activations=_activations(shape, config, load, computed) if updates else 0,
-        keys_and_values=0 if own else load.rows * _row(shape, load.columns, computed),
+        keys_and_values=0 if own else load.rows * _row(shape, load.columns, computed) + copied,
     )
 
 
@@ -264,7 +271,7 @@ def rows_that_fit(
         room: bytes.
     """
     empty = plan(shape, config, replace(load, rows=0), source=source)
-    left = room - (empty.total - empty.update)
+    left = room - (empty.total - empty.update) - shape.copied
     one = plan(shape, config, replace(load, rows=1), source=source).keys_and_values
     # What samples may have a place of its own for them.
     return max(0, left // one) if one else load.rows

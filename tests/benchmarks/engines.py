@@ -34,7 +34,7 @@ from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.tasks import load
 
-CASES = {"8 x 8 to 64": (8, 8, 64), "8 x 8 to 256": (8, 8, 256), "1 x 1 to 64": (1, 1, 64)}
+CASES = {f"{n} x {n} to {length}": (n, n, length) for n in (8, 1) for length in (64, 256)}
 """Prompts, completions of each, and their tokens."""
 
 THREADS = os.environ.get("OMP_NUM_THREADS", "2")

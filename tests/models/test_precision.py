@@ -32,7 +32,7 @@ def test_auto_is_the_same_device_for_loading_and_for_training(there: str, tmp_pa
 
 
 ENTRIES = {
-    ("cpu", precision.WHOLE): ("float32", None, None),
+    ("cpu", precision.WHOLE): ("float32", "{}", None),
     ("cpu", precision.ADAPTED): ("{}", None, None),
     ("cpu", precision.QUANTIZED): ("nf4", None, None),
     ("cuda", precision.WHOLE): ("float32", "{}", "{}"),

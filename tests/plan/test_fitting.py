@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from reasonkit.config import Attention, GrpoConfig, Optimizer
+from reasonkit.config import Attention, DType, GrpoConfig, Optimizer
 from reasonkit.errors import RefusedError
 from reasonkit.models import MODELS
 from reasonkit.models.resolving import ResolvedModel
@@ -100,9 +100,12 @@ def test_what_nothing_makes_fit_is_refused_with_all_that_was_tried(bitsandbytes:
         (GrpoConfig(load_in_4bit=True, lora=True), r"--load-in-4bit: pip install"),
         (GrpoConfig(load_in_4bit=True), "add --lora"),
         (GrpoConfig(attention=Attention.flash_attention_2), "pip install flash-attn"),
+        (GrpoConfig(attention=Attention.flex_attention, device="cpu"), "takes a GPU"),
+        (GrpoConfig(compile=True, device="cpu"), "takes a GPU"),
+        (GrpoConfig(dtype=DType.float16, device="cpu"), "--dtype float16: .* or add --lora"),
     ],
 )
-def test_a_missing_package_is_named_with_the_command_that_mends_it(
+def test_what_is_missing_is_named_with_what_mends_it(
     bitsandbytes: bool, config: GrpoConfig, mend: str
 ) -> None:
     with pytest.raises(RefusedError, match=mend):

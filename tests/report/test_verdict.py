@@ -50,6 +50,15 @@ def test_another_prompt_is_spoken_of_only_where_one_was_measured() -> None:
         assert words in said
 
 
+def test_a_vote_is_held_to_the_strongest_greedy_answer() -> None:
+    rivals = {"adaptive": WORSE, "greedy": OPEN, "step-by-step": BETTER}
+    vote = {"strategies": [], "strategy": "majority", "n": 8, "paired_with": rivals}
+    said = verdict.of(trained(BETTER, **vote))
+    assert said.startswith("Majority of 8 is better than one sample: 10.0% → 40.0%")
+    assert "not told apart from one greedy answer: +2.0 points" in said
+    assert "greedy" not in verdict.of(trained(BETTER, **vote | {"paired_with": {}}))
+
+
 def test_what_is_said_to_do_next_depends_on_what_came_of_it(tmp_path: Path) -> None:
     config = {"learning_rate": 3e-4}
     run = runs.create("grpo", "abacus", "arithmetic", config, tmp_path / "a run", ["reasonkit"])

@@ -128,6 +128,17 @@ def test_what_is_kept_of_a_token_is_what_autograd_keeps(products: torch.dtype | 
     assert not any(p.grad is not None for p in model.parameters())
 
 
+def test_copies_of_weights_that_sampling_makes_are_counted_where_it_makes_them() -> None:
+    model = qwen3()
+    shape = shape_of(model)
+    joined = [p for n, p in model.named_parameters() if n.endswith("_proj.weight")]
+    head = model.get_output_embeddings().weight.numel()
+    assert shape.copied == 4 * (sum(p.numel() for p in joined) + head)
+    one, many = (plan(shape, CPU, replace(LOAD, rows=rows)).keys_and_values for rows in (1, 64))
+    assert many - 64 * one == shape.copied
+    assert plan(shape, replace(CPU, lora=True), replace(LOAD, rows=64)).keys_and_values == 64 * one
+
+
 def test_what_is_kept_grows_with_the_model() -> None:
     small, large = shape_of(qwen3(32)), shape_of(qwen3(64))
     assert small.kept < large.kept < 2 * small.kept
