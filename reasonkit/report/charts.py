@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 Record = Mapping[str, Any]
 
@@ -211,6 +212,7 @@ def _panel(panel: Panel, references: Mapping[str, float]) -> Markup:
         told += _told(panel.x, x, smooth, label)
     if panel.log:
         place.set_yscale("log")
+    place.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     several = len(panel.names) > 1 or ("validation" in panel.names and bool(references))
     finish(place, panel.title, panel.x, panel.share, legend=several)
     return svg(panel.title, figure, [(place, told)])

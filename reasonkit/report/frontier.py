@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from reasonkit.report.charts import (
     COLOURS,
@@ -87,6 +88,10 @@ def _frontier(rows: Sequence[Record], looks: Looks) -> Chart:
     line = [[row[name] for row in best] for name in ("question_flops", "accuracy")]
     place.plot(*line, color=GREY, linewidth=0.9, linestyle=":", zorder=0)
     place.set_xscale("log")
+    # The usual labels between powers of ten are written over each other.
+    place.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9))
+    place.xaxis.set_major_formatter(EngFormatter(sep=""))
+    place.xaxis.set_minor_formatter(NullFormatter())
     title = "accuracy, 95 % interval, over FLOPs a query"
     finish(place, title, "FLOPs a query", share=True)
     legend_beside(place)
