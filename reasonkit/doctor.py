@@ -21,6 +21,7 @@ from reasonkit import console
 from reasonkit.errors import ReasonkitError, RefusedError, RunError
 
 EXTRAS = {
+    "docs": "builds the documentation as a site",
     "gguf": "reads .gguf files",
     "gym": "tasks named gym:NAME",
     "smollm2": "a chat model of 135M parameters, without a hub",

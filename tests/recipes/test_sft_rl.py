@@ -66,7 +66,7 @@ def test_the_whole_recipe_learns_and_each_stage_has_a_row(whole: Path) -> None:
     assert summary["tokens_sampled"] == sum(row["tokens_sampled"] for row in rows[1:])
     assert summary["after"]["n"] == 30 and rows[-1]["n"] == 10
     page = (whole / "report.html").read_text()
-    assert "After each stage" in page and page.count("<svg") == 2
+    assert "After each stage" in page and page.count("<svg") == 9
 
 
 def test_general_prompts_stand_in_one_order_before_and_after(whole: Path) -> None:

@@ -17,7 +17,7 @@ from reasonkit.types import Example
 EXAMPLES = [Example(str(i), "t", ({"role": "user", "content": str(i)},), "0") for i in range(7)]
 CONFIG = GrpoConfig(
     group_size=4, prompts_per_step=6, steps=10, micro_batch=8, learning_rate=1e-4,
-    max_completion_tokens=16,
+    max_completion_tokens=16, temperature=1.0,
 )  # fmt: skip
 
 

@@ -175,6 +175,7 @@ def trained(
         if f.name not in ("source", "summary")
     }
     config = GrpoConfig(
+        temperature=1.0,
         group_size=4,
         prompts_per_step=len(PROMPTS),
         steps=1,

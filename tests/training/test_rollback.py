@@ -37,7 +37,7 @@ EXAMPLES = [
 LOOKS = {"validation": 0.5, "validation_low": 0.4, "validation_high": 0.6}
 COMMON = {
     "learning_rate": 1e-3, "warmup_steps": 0, "save_every": 1, "device": "cpu",
-    "max_completion_tokens": 8,
+    "max_completion_tokens": 8, "temperature": 1.0,
 }  # fmt: skip
 
 

@@ -11,6 +11,11 @@ import pytest
 FAULTY = Path(__file__).parent / "faulty.py"
 
 
+def told(text: str) -> list[str]:
+    """The lines of stderr but for those that say what is going on, where that takes long."""
+    return [line for line in text.splitlines() if not line.startswith("… ")]
+
+
 def test_a_fault_is_shown_and_exits_with_one(reasonkit: Callable) -> None:
     ended = reasonkit(
         "rewards", "check", f"{FAULTY}:hollow_format=0.5", "--task", "arithmetic", "--questions", 2
@@ -19,8 +24,8 @@ def test_a_fault_is_shown_and_exits_with_one(reasonkit: Callable) -> None:
     assert "hollow_format pays for nothing" in ended.out
     assert "<think></think>" in ended.out
     assert "2/2" in ended.out
-    assert "\n" not in ended.err.strip()
-    assert "hollow_format: faults were found" in ended.err
+    (error,) = told(ended.err)
+    assert "hollow_format: faults were found" in error
 
 
 def test_the_tasks_own_rewards_are_checked_where_none_is_named(reasonkit: Callable) -> None:
@@ -29,7 +34,7 @@ def test_the_tasks_own_rewards_are_checked_where_none_is_named(reasonkit: Callab
     assert "code" in ended.out and "format" in ended.out
     assert "nothing to gain was found" in ended.out
     assert "under a wrong" in ended.out
-    assert not ended.err
+    assert not told(ended.err)
 
 
 def test_what_was_and_was_not_checked_is_said(reasonkit: Callable) -> None:

@@ -45,7 +45,7 @@ def compositions() -> list[tuple[str, tuple[str, ...]]]:
     usual = [
         (task.name, [f"{name}={w:g}" for name, w in task.rewards])
         for task in TASKS.values()
-        if task.name != "general"
+        if task.name not in ("general", "chat")
     ]
     recipes = [yaml.safe_load(path.read_text()) or {} for path in ROOT.glob("recipes/*/*.yaml")]
     usual += [(r.get("task", "arithmetic"), r["reward"]) for r in recipes if "reward" in r]
