@@ -113,7 +113,7 @@ def _row(field: dataclasses.Field[Any], hint: Any) -> str:
     name = field.name.upper() if told.get("argument") else f"--{field.name.replace('_', '-')}"
     sentences = [about.strip()]
     kind = (get_args(hint) or (hint,))[0]
-    if isinstance(kind, enum.EnumMeta):
+    if isinstance(kind, type) and issubclass(kind, enum.StrEnum):
         sentences.append(f"One of {', '.join(f'`{one}`' for one in kind)}.")
     bounds = {"at least": told.get("min"), "at most": told.get("max")}
     if held := [f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None]:

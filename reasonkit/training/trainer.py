@@ -175,7 +175,8 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                     raise RunError(f"{path}, the best checkpoint, is damaged")
                 self._load_from_checkpoint(str(path))
         return Trained(
-            policy=self.accelerator.unwrap_model(self.model),
+            # Without accelerate's autocast: what is measured may be computed in another format.
+            policy=self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False),
             counters=watch.counters,
             step=step,
             epoch=step // watch.validate_every if watch.by_epoch else None,
