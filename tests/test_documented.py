@@ -23,7 +23,7 @@ from reasonkit.commands import RECIPES
 
 TOP = Path(__file__).parent.parent
 PAGES = [TOP / "README.md", *sorted(TOP.glob("reasonkit/docs/*.md"))]
-PAGES += sorted(TOP.glob("recipes/*/README.md"))
+PAGES += sorted(TOP.glob("recipes/**/*.md"))
 
 ELSEWHERE = {
     r"^(pip|pipx|uvx|pytest)\b": "installs, or is the tests themselves",

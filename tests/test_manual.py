@@ -18,12 +18,12 @@ TOP = Path(__file__).parent.parent
 def test_every_page_is_listed_and_every_listed_page_is_there() -> None:
     listed = {topic.link for topic in manual.topics().values()}
     pages = {path.name for path in manual.FOLDER.glob("*.md")} - {"README.md"}
-    recipes = {f"../../recipes/{path.parent.name}/README.md" for path in recipe_pages()}
+    recipes = {f"../../{path.relative_to(TOP)}" for path in recipe_pages()}
     assert listed == {*pages, *recipes, ""}
 
 
 def recipe_pages() -> list[Path]:
-    return [*(TOP / "recipes").glob("*/README.md")]
+    return [*(TOP / "recipes").rglob("*.md")]
 
 
 def test_topics_are_listed_and_shown_as_they_are_in_a_pipe(reasonkit: Callable) -> None:
