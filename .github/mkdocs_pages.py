@@ -50,5 +50,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     markdown = re.sub(
         r"\]\(\.\./\.\./recipes/([\w-]+)/README\.md", rf"]({up}recipes/\1.md", markdown
     )
+    markdown = re.sub(r"\]\(\.\./\.\./recipes/([\w-]+\.md)", rf"]({up}recipes/\1", markdown)
+    markdown = re.sub(r"\]\(([\w-]+)/README\.md", r"](\1.md", markdown)
     markdown = re.sub(r"\]\(\.\./\.\./recipes/[\w-]+/(\w+\.svg)", rf"]({up}recipes/\1", markdown)
     return re.sub(r"\[([^\]]+)\]\(\.\./\.\./[\w/.-]+\.py\)", r"\1", markdown)

@@ -23,7 +23,7 @@ def test_every_page_is_listed_and_every_listed_page_is_there() -> None:
 
 
 def recipe_pages() -> list[Path]:
-    return [*(TOP / "recipes").glob("*.md"), *(TOP / "recipes").glob("*/README.md")]
+    return [*(TOP / "recipes").rglob("*.md")]
 
 
 def test_topics_are_listed_and_shown_as_they_are_in_a_pipe(reasonkit: Callable) -> None:
