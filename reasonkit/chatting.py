@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.text import Text
 
@@ -18,12 +19,16 @@ from reasonkit.answers.reading import TAGS, THOUGHTS, answer_part
 from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation.engine import Sampling, TokenEngine
+from reasonkit.runs import Run
 from reasonkit.types import Example, Group, Message
 from reasonkit.voting.ballots import BLANK, cast
 
 OPENING, CLOSING = ({tags[i] for tags in THOUGHTS} for i in (0, 1))
 MARKS = sorted({*OPENING, *CLOSING, *TAGS}, key=len, reverse=True)
 """Tags that aren't shown."""
+
+AS_ASKED = ("system_prompt", "max_completion_tokens")
+"""Settings of a run that its model is asked with."""
 
 HELP = """/think         show thoughts, or hide them
 /vote N        answer by the most frequent of N samples; /vote 1 ends that
@@ -137,18 +142,21 @@ def parted(pieces: Iterable[str]) -> Iterator[tuple[bool, str]]:
 
 
 def open_chat(config: CommonConfig, system: str | None, temperature: float) -> Chat:
-    """Loads a model to talk to.
+    """Loads a model to talk to; a run's is asked as its run asked it.
 
     Raises:
         RefusedError: it isn't there, or can't be used.
     """
     from reasonkit.generation.engine import open_engine
     from reasonkit.models.resolving import resolve
-    from reasonkit.plan import Plan, by_model, policy
+    from reasonkit.plan import Plan, by_model, filled, policy
     from reasonkit.tasks import Splits
 
     with console.doing(f"loading {config.model}"):
-        resolved = resolve(config.model)
+        resolved, path = resolve(config.model), Path(config.model)
+        if (path / "run.json").exists():
+            made = Run(path).config
+            config = filled(config, **{name: made[name] for name in AS_ASKED})
         config = by_model(config, resolved.entry)
         hello = Example("hello", "chat", ({"role": "user", "content": "Hello"},), "")
         plan = Plan(config, resolved, Splits([], [], [hello]), [])

@@ -47,7 +47,7 @@ MEASURES = {
     "completion_tokens": ("tokens", ".0f", 0),
     "thinks": ("thinks", ".0%", 0),
     "truncated": ("cut off", ".0%", -1),
-    "zero_spread": ("no spread", ".0%", -1),
+    "zero_spread": ("equal rewards", ".0%", -1),
     "clipped": ("clipped", ".0%", 0),
     "token_accuracy": ("token accuracy", ".0%", 1),
     "entropy": ("entropy", ".3f", 0),
@@ -126,7 +126,7 @@ class Training:
                 f"reward {record['reward']:.2f}",
                 f"tokens {record['completion_tokens']:.0f}",
                 f"thinks {record['thinks']:.0%}",
-                f"no spread {record['zero_spread']:.0%}",
+                f"equal rewards {record['zero_spread']:.0%}",
                 f"entropy {record['entropy']:.2f}",
             ]
         elif "loss" in record:

@@ -18,7 +18,7 @@ from reasonkit.answers.reading import answer_part
 from reasonkit.evaluation import Evaluation, evaluate, paired
 from reasonkit.generation.engine import Engine, Sampling, TokenEngine
 from reasonkit.plan import Plan
-from reasonkit.plan.policy import prompt_tokens
+from reasonkit.plan.policy import longest_of
 from reasonkit.prompts import baselines
 from reasonkit.rewards import language, readability
 from reasonkit.rewards.guard import Guard
@@ -114,7 +114,7 @@ def measure_before(run: Run, engine: TokenEngine, plan: Plan[Any]) -> Before:
         return Before(asked, {})
     prompted = {}
     for name, led in baselines(test, plan.splits.train, plan.model.entry.shots).items():
-        if max(prompt_tokens(engine.tokenizer, led)) <= plan.config.max_prompt_tokens:
+        if longest_of(led, engine.tokenizer) <= plan.config.max_prompt_tokens:
             prompted[name] = measure(run, f"before-{name}", engine, plan, led)
     return Before(asked, prompted)
 

@@ -13,7 +13,7 @@ from reasonkit.errors import RefusedError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reasonkit.voting.sources import Source
+    from reasonkit.chatting import Chat
 
 
 class Result(os.PathLike[str]):
@@ -25,7 +25,7 @@ class Result(os.PathLike[str]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._source: Source | None = None
+        self._chat: Chat | None = None
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -90,31 +90,23 @@ class Result(os.PathLike[str]):
         Raises:
             RefusedError: the run has made no model that answers.
         """
-        from reasonkit.generation.engine import Sampling
-        from reasonkit.plan.vote import asked
-        from reasonkit.prompts import led_by
+        self._chat = self._chat or self._open()
+        return "".join(self._chat.answer(question))
 
-        source = self._source = self._source or self._open(question)
-        assert source.config.max_completion_tokens
-        examples = led_by(source.config.system_prompt, [asked(question)])
-        sampling = Sampling(source.config.max_completion_tokens, temperature=0.0)
-        (group,) = source.engine.sample(examples, 1, sampling)
-        return group.completions[0].text
-
-    def _open(self, question: str) -> Source:
-        from reasonkit.config import VoteConfig, from_mapping
-        from reasonkit.plan.vote import settle
-        from reasonkit.voting.sources import open_source
+    def _open(self) -> Chat:
+        from reasonkit import chatting
+        from reasonkit.config import CommonConfig, from_mapping
 
         made, command = self.config, runs.Run(self.path).record["command"]
-        if command not in ("vote", "verifier") and (self.path / "final").exists():
-            made |= {"model": str(self.path), "endpoint": None}
-        elif command != "vote" or made["completions"]:
+        if command != "verifier" and (self.path / "final").exists():
+            made["model"] = str(self.path)
+        elif command != "vote" or made["completions"] or made["endpoint"]:
             raise RefusedError(f"{self.path} has no model that answers: {command} has made none")
-        kept = ("model", "endpoint", "api_key_file", "device", "dtype", "max_completion_tokens")
-        settings = {name: made[name] for name in (*kept, "system_prompt") if made.get(name)}
-        once = {"question": question, "n": 1, "temperature": 0.0, "strategy": "majority"}
-        return open_source(settle(from_mapping(VoteConfig, settings | once, str(self.path))))
+        names = ("model", *chatting.AS_ASKED, "device", "dtype")
+        kept = {name: made[name] for name in names}
+        opened = chatting.open_chat(from_mapping(CommonConfig, kept, str(self.path)), None, 0.0)
+        opened.remembers = False
+        return opened
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

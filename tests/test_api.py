@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import stub
+import yaml
 
 import reasonkit
-from reasonkit import functions, tasks
-from reasonkit.config import GrpoConfig
+from reasonkit import chatting, functions, tasks
+from reasonkit.config import CommonConfig, GrpoConfig
 from reasonkit.rewards import parse
 
 EXAMPLES = Path(reasonkit.__file__).parent / "docs/examples"
@@ -70,6 +72,18 @@ def test_a_result_tells_what_the_run_holds(by_command: Path) -> None:
     assert re.fullmatch(r"<grpo of abacus on arithmetic: \d.* → \d.*%, in .*>", repr(result))
     first, again = result.chat("What is 2 + 3?"), result.chat("What is 2 + 3?")
     assert first and first == again
+
+
+def test_a_run_is_talked_with_as_it_was_asked(by_command: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(by_command, run)
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    settings |= {"system_prompt": "Be brief.", "max_completion_tokens": 7}
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    config = CommonConfig(model=str(run), device="cpu")
+    chat = chatting.open_chat(config, None, 0.0)
+    assert (chat.system, chat.sampling.max_tokens) == ("Be brief.", 7)
+    assert chatting.open_chat(config, "", 0.0).system == ""
 
 
 def test_a_result_stands_for_its_model(by_command: Path, in_an_empty_folder: None) -> None:

@@ -58,8 +58,8 @@ def test_the_view_shows_all_that_is_promised() -> None:
     text = drawn(100)
     for expected in (
         "abacus on arithmetic", "step 10/20", "about 1:38 left", "60.0% (50.0–70.0)",
-        "reward answer", "reward format", "tokens", "thinks", "25%", "no spread", "75%", "entropy",
-        "0.432", "KL", "gradient norm", "500 tokens/s", "20% rollouts", "70% updates",
+        "reward answer", "reward format", "tokens", "thinks", "25%", "equal rewards", "75%",
+        "entropy", "0.432", "KL", "gradient norm", "500 tokens/s", "20% rollouts", "70% updates",
         "What is 2+2*6?", "<think>2+12</think><answer>14</answer>", "answer 1",
     ):  # fmt: skip
         assert expected in text, expected
@@ -103,7 +103,7 @@ def test_a_measure_that_was_0_all_along_is_left_out_and_colour_says_what_is_good
     target.print(view.view())
     lines = target.export_text(styles=True).split("\n")
     assert not [line for line in lines if "clipped" in line]
-    for words, colour in (("reward answer", "\x1b[32m"), ("no spread", "\x1b[31m")):
+    for words, colour in (("reward answer", "\x1b[32m"), ("equal rewards", "\x1b[31m")):
         assert [line for line in lines if words in line and colour in line and "▲" in line]
 
 

@@ -58,7 +58,8 @@ def test_the_reference_holds_every_setting_of_every_command() -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    pages = [TOP / "README.md", *manual.FOLDER.glob("*.md"), *recipe_pages()]
+    documentation = (TOP / "reasonkit" / "docs").glob("*.md")
+    pages = [TOP / "README.md", *documentation, *recipe_pages()]
     for page in pages:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"

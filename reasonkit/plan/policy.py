@@ -128,11 +128,19 @@ def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> 
 
 
 def longest_prompt(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> int:
-    """Tokens of the longest prompt, by those with the most characters."""
+    """Tokens of the plan's longest prompt."""
     splits = [plan.splits, *([plan.general] if plan.general else [])]
     examples = [e for split in splits for e in (*split.train, *split.validation, *split.test)]
-    examples.sort(key=lambda e: -sum(len(str(message["content"])) for message in e.messages))
-    return max(prompt_tokens(tokenizer, examples[:64]))
+    return longest_of(examples, tokenizer)
+
+
+def longest_of(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens of the longest prompt, by those with the most characters."""
+
+    def brevity(example: Example) -> int:
+        return -sum(len(str(message["content"])) for message in example.messages)
+
+    return max(prompt_tokens(tokenizer, sorted(examples, key=brevity)[:64]))
 
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[int]:

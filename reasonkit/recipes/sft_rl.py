@@ -218,8 +218,9 @@ def _supervised(
     """Traces of the teacher or the policy so far, filtered, and a policy that learns them."""
     own, tokenizer, model = policy.load(own)
     found = teacher.find(own.config)
-    source = found or lessons.given(Path(own.config.traces or ""), own, None)
-    learned = lessons.gather(run, own, tokenizer, source)
+    traces = own.config.traces
+    given = lessons.given(Path(traces), own, None) if traces else []
+    learned = lessons.gather(run, own, tokenizer, found or given)
     if found is not None:
         found.release()
     tuned = learning.supervise(run, own, engine, model, learned.rows)

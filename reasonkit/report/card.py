@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reasonkit.prompts import in_words
 from reasonkit.report import verdict
 from reasonkit.report.results import closed
 
@@ -22,7 +23,7 @@ def model_card(
         known: further fields of the card's head, such as ``license``; None is left out.
     """
     paired, rows = summary["paired"], {name: summary[name] for name in ("before", "after")}
-    rows |= {f"before, asked {name!r}": entry for name, entry in summary["baselines"].items()}
+    rows |= {f"before, {in_words(name)}": entry for name, entry in summary["baselines"].items()}
     if taught := summary.get("teacher"):
         rows[f"teacher, {summary['teacher_name']}"] = taught
     lines = [

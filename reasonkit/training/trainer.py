@@ -29,7 +29,7 @@ from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation.engine import TokenEngine
 from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, fused_logits, memory, optimizers, rollback, weights
+from reasonkit.training import checkpoints, memory, optimizers, rollback, weights
 from reasonkit.training.callbacks import Counters, Watch, require_finite
 from reasonkit.training.peaks import Peaks, give_back, keep_apart
 
@@ -125,7 +125,6 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             # TRL puts adapters on weights of 4 bits into bfloat16.
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
-        fused_logits.work_in_place()
         trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = memory.tile_words(self.args.device.type)
         keep_apart()
         give_back()

@@ -71,9 +71,10 @@ def written() -> str:
     above = [kind for made in kinds.values() for kind in reversed(made.__mro__[:-1])]
     text = HEAD.replace("{names}", names) + "".join(map(_keywords, dict.fromkeys(above)))
     text += "".join(_function(command, kind) for command, kind in kinds.items())
-    format = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(STUB), "-"]
+    format = [sys.executable, "-m", "ruff", "format", "--stdin-filename", STUB.name, "-"]
+    top = Path(__file__).parent.parent.parent
     return subprocess.run(
-        format, input=text, text=True, check=True, capture_output=True, cwd=STUB.parent.parent
+        format, input=text, text=True, check=True, capture_output=True, cwd=top
     ).stdout
 
 

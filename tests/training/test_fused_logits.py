@@ -121,24 +121,3 @@ def test_trl_scores_by_tiles_of_the_width_that_is_set(monkeypatch: pytest.Monkey
     monkeypatch.setattr(utils, "_CHUNKED_LOGPROB_CHUNK_SIZE", 40)
     model(input_ids=ids, labels=ids, fused_lm_head=True)
     assert widths == [40, 40, 17]
-
-
-@pytest.mark.parametrize("cap", [None, 3.0])
-@pytest.mark.parametrize(("temperature", "scale"), [(1.0, 1.0), (0.7, 0.3)])
-def test_a_gradient_worked_out_in_place_is_trls_to_the_bit(
-    monkeypatch: pytest.MonkeyPatch, cap: float | None, temperature: float, scale: float
-) -> None:
-    torch.manual_seed(0)
-    hidden, head = torch.randn(6, 8), torch.randn(50, 8)
-
-    def gradients(of_entropy: float) -> tuple[torch.Tensor, ...]:
-        given = hidden.clone().requires_grad_(), head.clone().requires_grad_()
-        settings = (torch.arange(6) * 9, temperature, 16, cap, scale, ("entropy",))
-        logps, entropy, *_ = chunked_logprob.ChunkedLogProbFunction.apply(*given, None, *settings)
-        loss = (logps * torch.linspace(-1, 1, 6)).sum()
-        return torch.autograd.grad(loss + of_entropy * entropy.sum() if of_entropy else loss, given)
-
-    expected = gradients(0.0), gradients(0.5)
-    monkeypatch.setattr(chunked_logprob, "_backward_tile", fused_logits._gradient_in_place)
-    for theirs, ours in zip(expected, (gradients(0.0), gradients(0.5)), strict=True):
-        assert all(map(torch.equal, theirs, ours))

@@ -23,8 +23,9 @@ def change() -> Iterator[dict[str, Any]]:
 
 @reasonkit.reward(needs_answer=False)
 def brief(completions: list[list[dict[str, str]]], **_: Any) -> list[float]:
-    """Less for longer completions, from 0 to -1; written as TRL has rewards."""
-    return [-min(1.0, len(messages[-1]["content"]) / 400) for messages in completions]
+    """Less for what is longer than 400 characters, from 0 to -1; written as TRL has rewards."""
+    lengths = [len(messages[-1]["content"]) for messages in completions]
+    return [-min(1.0, max(0, length - 400) / 400) for length in lengths]
 
 
 def main(steps: int = 20) -> None:

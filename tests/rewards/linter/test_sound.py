@@ -75,6 +75,8 @@ def test_without_references_only_what_needs_none_is_checked(
     assert len(report.checked) == 1
     assert min(facts.calls for facts in report.rewards) > 20
     assert lint(["format"], examples, count=1).findings == ()
+    usual = [f"{name}={weight:g}" for name, weight in TASKS["chat"].rewards]
+    assert lint(usual, load("chat").train, count=1).findings == ()
     with pytest.raises(DataError, match="to check answer with"):
         linter.lint(["answer", "format"], examples)
 
