@@ -171,6 +171,7 @@ class _VoteConfig(_ServerConfig, total=False):
     wording: str
     verifier: _Path | None
     top_k: int
+    window: int | None
     stop_at: float
     round_size: int
     quick: int

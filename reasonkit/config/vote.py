@@ -44,6 +44,12 @@ class VoteConfig(ServerConfig):
         VOTES, "Rank by this verifier or reward model: a folder, run or hub id."
     )
     top_k: int = flag(VOTES, "How many of the best-scored vote in top-k-vote.", 4, min=1)
+    window: int | None = flag(
+        VOTES,
+        "deepconf: tokens whose confidence is looked at together. (default: an eighth of "
+        "--max-completion-tokens, at most 2048)",
+        min=1,
+    )
     stop_at: float = flag(
         SPARING, "adaptive, cascade: stop once the leader is this sure.", 0.95, min=0.5, max=1.0
     )

@@ -17,7 +17,7 @@ from reasonkit.prompts import require_known
 from reasonkit.rewards import parse
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
-from reasonkit.voting.ballots import BLANK, cast
+from reasonkit.voting.ballots import BLANK, WINDOW, cast
 from reasonkit.voting.strategies import STRATEGIES, Strategy
 
 RECORDED, QUESTION = "recorded", "question"
@@ -135,6 +135,7 @@ def _asked(config: VoteConfig) -> VotePlan:
         at_once=AT_ONCE if entry.system_prompt is not None else "",
         thought_tokens=max(1, config.max_completion_tokens * 3 // 4),
         wait_text=entry.wait,
+        window=max(1, min(WINDOW, config.max_completion_tokens // 8)),
         step_ends=list(entry.verifier.step_ends),
         longer=model is not None,
     )
@@ -164,6 +165,7 @@ def _recorded(config: VoteConfig) -> VotePlan:
         system_prompt="",
         n=config.n or fewest(recorded),
         at_once="",
+        window=config.window or WINDOW,
         baselines=False,
         longer=False,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -21,12 +21,12 @@ from reasonkit.generation.store import Store, count_failures
 from reasonkit.plan.vote import named, settle
 from reasonkit.provenance import fingerprint
 from reasonkit.runs import Run
-from reasonkit.types import Group
+from reasonkit.types import Example, Group
 from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_wider, row
-from reasonkit.voting.drawing import Outcome, Poll, evaluation_of
+from reasonkit.voting.drawing import Asking, Outcome, Poll, evaluation_of
 from reasonkit.voting.records import record
 from reasonkit.voting.sources import GREEDY, Source, askings, open_source, tokens_sampled
-from reasonkit.voting.strategies import STRATEGIES, Rules, Way
+from reasonkit.voting.strategies import STRATEGIES, Rules, Way, Weighing
 from reasonkit.voting.tuning import Tuned, tune
 
 COMMAND = "vote"
@@ -81,6 +81,11 @@ def _progress(way: Way, total: int, groups: Iterable[Group]) -> Iterator[Group]:
     return console.counted(groups, total, f"sampling: {way}")
 
 
+def _poll(source: Source, examples: Sequence[Example], ways: Mapping[Way, Asking]) -> Poll:
+    assert source.config.window
+    return Poll(examples, ways, source.score, _progress, source.config.window)
+
+
 def _rules(config: VoteConfig) -> Rules:
     """The numbers that strategies go by, which are settings."""
     return Rules(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Rules)})
@@ -90,7 +95,7 @@ def _answer(made: Run, source: Source) -> dict[str, Any]:
     """One question, and what was voted."""
     config, started = source.config, time.monotonic()
     store = Store(made.path / "samples.jsonl", source.origin)
-    poll = Poll(source.splits.test, askings(source, store), source.score, _progress)
+    poll = _poll(source, source.splits.test, askings(source, store))
     strategy = STRATEGIES[config.strategy]
     (outcome,) = poll.carry_out(partial(strategy.procedure, _rules(config), "asked"))
     return {
@@ -107,9 +112,9 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
     store = Store(made.path / "samples.jsonl", source.origin)
     ways, rules, tuned = askings(source, store), _rules(config), None
     if config.tune:
-        tuned = _tune(Poll(source.splits.validation, ways, source.score, _progress), config, rules)
+        tuned = _tune(_poll(source, source.splits.validation, ways), config, rules)
         rules = tuned.rules
-    poll = Poll(source.splits.test, ways, source.score, _progress)
+    poll = _poll(source, source.splits.test, ways)
     names = [strategy.name for strategy in named(config)]
     if config.baselines:
         names += [name for name in GREEDY if name not in names]
@@ -137,7 +142,7 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
             name: dataclasses.asdict(paired(other.verdicts, after.verdicts))
             for name, other in others.items()
         },
-        **_picture(poll, rules, config, evaluations, source.is_scored),
+        **_picture(poll, rules, config, evaluations, source.known),
         "tuned": tuned and dataclasses.asdict(tuned),
         "without_answer": _without_answer(poll),
         "failed_samples": count_failures(store.path),
@@ -177,7 +182,7 @@ def _picture(
     rules: Rules,
     config: VoteConfig,
     evaluations: Mapping[str, Evaluation],
-    scored: bool,
+    known: Collection[Weighing],
 ) -> dict[str, Any]:
     """Rows for every strategy and size, by difficulty, and longer against wider."""
     plain = WORDED if config.step_by_step else PLAIN
@@ -189,7 +194,7 @@ def _picture(
     }
     rows: list[Row] = []
     for prompt, ballots in pools.items():
-        rows += curves(ballots, rules, prompt, scored)
+        rows += curves(ballots, rules, prompt, known)
     for name, done in evaluations.items():
         select = STRATEGIES[name].select
         if select is None or plain not in pools:

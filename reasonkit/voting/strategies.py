@@ -25,7 +25,9 @@ from reasonkit.voting.stopping import front_runners, stops, sureness
 Way = Literal["asked", "thinking", "at-once", "greedy", "greedy-thinking", "budget", "beam"]
 """How a sample comes about: which prompt, drawn or greedy, its thought forced or searched for."""
 
-Weighing = Literal["confidence", "scores"]
+Weighing = Literal["confidence", "scores", "steady", "certainty"]
+"""What votes may weigh, each an array of `Ballots`."""
+
 Select = Callable[[Ints, Floats, "Rules"], Ints]
 
 
@@ -173,6 +175,25 @@ STRATEGIES: dict[str, Strategy] = {
             "the majority among the best-scored few (Cobbe et al.)",
             lambda classes, scores, rules: selection.top_k_vote(classes, scores, rules.top_k),
             "scores",
+        ),
+        _voting(
+            "deepconf-high",
+            "the answer with the largest sum of confidence among the surest 90 % (DeepConf, Fu et "
+            "al., 2508.15260)",
+            lambda classes, steady, rules: selection.confident(classes, steady, 0.9),
+            "steady",
+        ),
+        _voting(
+            "deepconf-low",
+            "the same among the surest 10 %",
+            lambda classes, steady, rules: selection.confident(classes, steady, 0.1),
+            "steady",
+        ),
+        _voting(
+            "borda",
+            "votes count by their rank in self-certainty (Kang et al., 2502.18581)",
+            _plain(selection.borda),
+            "certainty",
         ),
         _voting(
             "adaptive",
