@@ -177,6 +177,8 @@ class _VoteConfig(_ServerConfig, total=False):
     quick: int
     sure_at: float
     at_once: str | None
+    budget: float | None
+    policy: str | None
     tune: bool
     thought_tokens: int | None
     waits: int

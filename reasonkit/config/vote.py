@@ -61,6 +61,15 @@ class VoteConfig(ServerConfig):
     at_once: str | None = flag(
         SPARING, f"cascade: asks for an answer without thinking; may be empty. {BY_MODEL}"
     )
+    budget: float | None = flag(
+        SPARING,
+        "auto: tokens a question, in the mean. (default: as few as are told to be no worse than "
+        "any more)",
+        min=1.0,
+    )
+    policy: str | None = flag(
+        SPARING, "auto: do as learned before: a run of `vote --strategy auto`, or its policy.json."
+    )
     tune: bool = flag(SPARING, "Choose --stop-at and --sure-at on the validation split.", False)
     thought_tokens: int | None = flag(
         LONGER,

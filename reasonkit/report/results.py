@@ -266,6 +266,8 @@ def _voted(summary: Record, subject: str, whole: bool) -> tuple[list[Table], lis
             f"{tuned['accuracy']:.1%} there, {tuned['full_accuracy']:.1%} for the full vote, with "
             f"{tuned['tokens'] / tuned['full_tokens']:.1%} of its tokens"
         )
+    if routed := summary.get("routed"):
+        lines += _routed(summary["after"], routed)
     one = summary["before"]
     lines += [
         f"one sample: {share(one)}, {one['mean_tokens']:.1f} tokens a question",
@@ -273,6 +275,16 @@ def _voted(summary: Record, subject: str, whole: bool) -> tuple[list[Table], lis
         f"{summary['without_answer']:.1%} of the samples have no final answer",
     ]
     return tables, lines
+
+
+def _routed(after: Record, routed: Record) -> list[str]:
+    """What a policy spends, and how that compares with what needs no look at the question."""
+    spent = "; ".join(f"{level}: {option}" for level, option in routed["words"])
+    lines = [f"learned on {routed['questions']} validation questions. {spent}"]
+    for name, rival in routed["rivals"].items():
+        tokens = f"{after['mean_tokens'] / rival['mean_tokens']:.0%} of its tokens"
+        lines.append(f"{_pair('auto', name, rival['paired'])}, with {tokens}")
+    return lines
 
 
 def _trained(summary: Record, subject: str, whole: bool) -> tuple[list[Table], list[str]]:

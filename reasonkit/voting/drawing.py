@@ -81,6 +81,15 @@ class Poll:
             self._groups[way, example.id] = Group(example, group.completions)
             self._ballots.pop((way, example.id), None)
 
+    def pools(self, needed: Mapping[Way, int]) -> list[dict[Way, Ballots]]:
+        """For each question so many ballots of each way."""
+        for way, count in needed.items():
+            self.draw(way, self.examples, count)
+        return [
+            {way: self.ballots(way, example).first(count) for way, count in needed.items()}
+            for example in self.examples
+        ]
+
     def held(self, way: Way) -> int:
         """How many samples there are of every question."""
         return min(self._held(way, example) for example in self.examples)

@@ -15,7 +15,7 @@ side, `play` takes them from pools. Leaves out sampling itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reasonkit.voting import selection
@@ -32,6 +32,40 @@ Select = Callable[[Ints, Floats, "Rules"], Ints]
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """A wish for the first ``count`` samples of a way; those there are aren't drawn again."""
+
+    way: Way
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What can be spent on a question: a strategy with so many samples of a way."""
+
+    name: str
+    n: int
+    way: Way
+
+    def __str__(self) -> str:
+        return self.name if self.n == 1 else f"{self.name}@{self.n}, {self.way}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is spent on which question.
+
+    Attributes:
+        look: what is drawn first, of every question.
+        options: what follows, by how many of those samples agree, from none to all; None to leave
+            it at their majority.
+    """
+
+    look: Draw
+    options: tuple[Option | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The numbers that strategies go by, as `reasonkit.config.VoteConfig` explains them."""
 
@@ -41,14 +75,7 @@ class Rules:
     round_size: int = 4
     quick: int = 4
     sure_at: float = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """A wish for the first ``count`` samples of a way; those there are aren't drawn again."""
-
-    way: Way
-    count: int
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +172,22 @@ def _cascade(rules: Rules, way: Way) -> Procedure:
     return (yield from STRATEGIES["adaptive"].procedure(rules, "thinking"))
 
 
+def _auto(rules: Rules, way: Way) -> Procedure:
+    """What the policy says: see `reasonkit.voting.routing`."""
+    assert rules.policy is not None
+    first = yield rules.policy.look
+    option = rules.policy.options[agreement(first)]
+    if option is None:
+        return elect(rules.policy.look.way, first, _MAJORITY, rules)
+    spent = replace(rules, n=option.n)
+    return (yield from STRATEGIES[option.name].procedure(spent, option.way))
+
+
+def agreement(ballots: Ballots) -> int:
+    """How many samples give the answer that most of them give."""
+    return int(ballots.votes.max(initial=0))
+
+
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
@@ -205,6 +248,12 @@ STRATEGIES: dict[str, Strategy] = {
             "answers outright; thinks only where those answers disagree, and votes only as long as "
             "the thoughts do",
             _cascade,
+        ),
+        Strategy(
+            "auto",
+            "what a question's first samples make worth it, as learned on the validation split "
+            "(Snell et al., 2408.03314)",
+            _auto,
         ),
         Strategy(
             "budget",
