@@ -14,6 +14,7 @@ import difflib
 import enum
 import importlib
 import inspect
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -102,6 +103,11 @@ class Recipe(TyperCommand):
         except Exception as error:
             # Which click it is from depends on the version of typer.
             if type(error).__name__ != "NoSuchOption":
+                if ctx.info_name == "compare" and len(runs := _runs(args)) > 1:
+                    raise RefusedError(
+                        "compare trains one base in several ways; of finished runs: "
+                        f"reasonkit runs {shlex.join(runs)}"
+                    ) from None
                 raise
             name = str(error.option_name)  # type: ignore[attr-defined]
             self._answer([name])
@@ -120,6 +126,10 @@ class Recipe(TyperCommand):
         help = {str(p.name): getattr(p, "help", None) or "" for p in self.params}
         for sentence in answers(dict.fromkeys(names), help, "--{}", help):
             raise RefusedError(sentence)
+
+
+def _runs(args: list[str]) -> list[str]:
+    return [arg for arg in args if (Path(arg) / "run.json").exists()]
 
 
 def settings(command: str) -> Any:
@@ -155,7 +165,7 @@ def _body(name: str) -> Callable[..., None]:
             with console.results_alone(), console.doing("loading libraries and data"):
                 importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
         except KeyboardInterrupt as stop:
-            raise StoppedError("interrupted") from stop
+            raise StoppedError(str(stop) or "interrupted") from stop
 
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {p.name: p.annotation for p in parameters}

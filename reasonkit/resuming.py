@@ -33,9 +33,11 @@ def is_done(config: CommonConfig, invocation: Invocation) -> bool:
     """Whether ``--resume`` names a run that is finished with these settings; then it is shown.
 
     Raises:
-        RefusedError: it is no run.
+        RefusedError: it is no run; or, without ``--resume``, the directory is taken.
     """
     if not invocation.resume:
+        if processes.is_main() and not invocation.dry_run:
+            runs.require_free(invocation.run_dir)
         return False
     assert invocation.run_dir is not None
     opened = runs.open_run(invocation.run_dir)
@@ -94,7 +96,7 @@ def extend(run: runs.Run, config: CommonConfig) -> None:
 
 
 def require_usable(invocation: Invocation, data: str) -> None:
-    """Refuses a directory that is taken, or to go on with a run whose data has changed.
+    """Refuses to go on with a run whose data has changed.
 
     Args:
         data: a hash of all that the run reads beside models (`reasonkit.provenance.fingerprint`).
@@ -102,13 +104,12 @@ def require_usable(invocation: Invocation, data: str) -> None:
     Raises:
         RefusedError: it has, or ``--resume`` names no run.
     """
-    if invocation.resume:
-        assert invocation.run_dir is not None
-        held = runs.open_run(invocation.run_dir).record.get("data")
-        if held is not None and held != data:
-            raise RefusedError(
-                f"{invocation.run_dir} has begun with other data than there is now: put the files "
-                "back as they were, or begin anew in another --run-dir"
-            )
-    elif processes.is_main() and not invocation.dry_run:
-        runs.require_free(invocation.run_dir)
+    if not invocation.resume:
+        return
+    assert invocation.run_dir is not None
+    held = runs.open_run(invocation.run_dir).record.get("data")
+    if held is not None and held != data:
+        raise RefusedError(
+            f"{invocation.run_dir} has begun with other data than there is now: put the files "
+            "back as they were, or begin anew in another --run-dir"
+        )

@@ -143,7 +143,7 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
     others = {name: done for name, done in evaluations.items() if name != config.strategy}
     for name, done in {"before": one, "after": after, **others}.items():
         done.save(made.evaluations / f"{name}.json")
-        _say(name, done)
+        _say({"before": "one sample", "after": config.strategy}.get(name, name), done)
     made.write_json("ballots.json", [record(outcome) for outcome in outcomes[config.strategy]])
     return {
         "strategy": config.strategy,
