@@ -332,6 +332,15 @@ def test_a_server_without_temperature_0_is_measured_without_greedy_baselines(
     )
 
 
+def test_a_question_is_answered_by_a_server_that_gives_no_log_probabilities(
+    reasonkit: Callable, chat: SimpleNamespace
+) -> None:
+    with chat.serving(lambda b, n, to: chat.send(to, chat.answer(chat.choice("8")))) as server:
+        ended = reasonkit("vote", "5 + 3?", "--endpoint", server.url, "--n", 3)
+    assert ended.code == 0, ended.err
+    assert "answer: 8 (by majority, 3 of 3 votes" in " ".join(ended.out.split())
+
+
 def test_overlong_prompts_are_dropped_where_the_server_counts_tokens(
     reasonkit: Callable, tmp_path: Path, chat: SimpleNamespace
 ) -> None:
