@@ -98,12 +98,13 @@ class Recipe(TyperCommand):
         # So settings are written for verl.
         dotted = [arg.partition("=")[0] for arg in args if "=" in arg and "." in arg]
         self._answer([name for name in dotted if not name.startswith("-")])
+        runs = [arg for arg in args if (Path(arg) / "run.json").exists()]
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             # Which click it is from depends on the version of typer.
             if type(error).__name__ != "NoSuchOption":
-                if ctx.info_name == "compare" and len(runs := _runs(args)) > 1:
+                if ctx.info_name == "compare" and len(runs) > 1:
                     raise RefusedError(
                         "compare trains one base in several ways; of finished runs: "
                         f"reasonkit runs {shlex.join(runs)}"
@@ -126,10 +127,6 @@ class Recipe(TyperCommand):
         help = {str(p.name): getattr(p, "help", None) or "" for p in self.params}
         for sentence in answers(dict.fromkeys(names), help, "--{}", help):
             raise RefusedError(sentence)
-
-
-def _runs(args: list[str]) -> list[str]:
-    return [arg for arg in args if (Path(arg) / "run.json").exists()]
 
 
 def settings(command: str) -> Any:

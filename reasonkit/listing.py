@@ -28,7 +28,11 @@ def _listed(path: Path) -> dict[str, str]:
     told = {**dict.fromkeys(LISTED, ""), "run": path.name, "status": "unreadable"}
     with suppress(OSError, ValueError, TypeError, KeyError):
         run = runs.Run(path)
-        told |= {**run.names, "status": run.status, "started": str(run.record["started"])}
+        told |= {
+            **run.names,
+            "status": run.status,
+            "started": str(run.record["started"])[:16],
+        }
         summary = run.summary()
         before, after = (summary[name]["accuracy"] for name in ("before", "after"))
         told["accuracy"] = f"{before:.1%} → {after:.1%}"

@@ -72,9 +72,9 @@ def require_extensible(config: CommonConfig, invocation: Invocation) -> None:
         )
     if settings.lr_schedule == LrSchedule.linear:
         console.warn(
-            f"the learning rate fell to 0 by step {steps}, and goes on where that of "
-            f"{config.steps} steps stands: not to what a run of as many from the start comes to; "
-            "with --lr-schedule constant a longer run is the same"
+            f"the learning rate had fallen to 0 at step {steps}, and rises again to where a run of "
+            f"{config.steps} steps has it then: the result isn't that of {config.steps} steps from "
+            "the start; with --lr-schedule constant it is"
         )
 
 

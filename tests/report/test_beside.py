@@ -52,6 +52,9 @@ def test_runs_are_paired_on_the_questions_that_all_have_answered(
     ended = reasonkit("runs", worse, better)
     assert ended.code == 0, ended.err
     assert "+100.0" in ended.out
+    compared = reasonkit("compare", worse, better)
+    assert compared.code == 2
+    assert f"reasonkit runs {worse} {better}" in " ".join(compared.err.split())
 
 
 def test_runs_that_have_nothing_in_common_are_refused(run: Path, tmp_path: Path) -> None:
