@@ -36,6 +36,9 @@ COMMAND = "vote"
 PLAIN, WORDED, BOTH, BY_DIFFICULTY = "as asked", "step by step", "both", "by difficulty"
 """How questions were put, in the words of tables and plots."""
 
+SEVERAL = ("cascade", "auto", "self-select")
+"""Strategies that take several samples of more than one kind."""
+
 PUT = {"step-by-step": WORDED, "cascade": BOTH, "auto": BY_DIFFICULTY}
 """How strategies that don't leave it to the user put questions; all others but greedy do."""
 
@@ -258,7 +261,7 @@ def _picture(
     for name, done in evaluations.items():
         select = STRATEGIES[name].select
         if select is None or plain not in pools:
-            n = rules.n if select is not None or name in ("cascade", "beam", "auto") else 1
+            n = rules.n if select is not None or STRATEGIES[name].searches or name in SEVERAL else 1
             prompt = PLAIN if name == "greedy" else PUT.get(name, plain)
             rows.append(row(name, prompt, n, done.accuracy, done.mean_tokens))
     return {
