@@ -36,7 +36,7 @@ RECIPES = {
 """What each of them does."""
 
 USES = {
-    **dict.fromkeys(("chat", "push", "export"), "using"),
+    **dict.fromkeys(("chat", "serve", "push", "export"), "using"),
     "explain": "explaining",
     "docs": "manual",
 }

@@ -9,6 +9,7 @@ out, and only one that changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,12 @@ class Chat:
         self._extra = dict(extra)
         self._logprobs = logprobs
         self._fields: dict[Sampling, dict[str, float]] = {}
+
+    def with_fields(self, extra: Mapping[str, Any]) -> Chat:
+        """The same with further fields in each request."""
+        made = copy(self)
+        made._extra = {**self._extra, **extra}
+        return made
 
     async def ask(
         self,

@@ -56,8 +56,7 @@ def settle(config: VoteConfig) -> VotePlan:
     _require_possible(config)
     plan = _recorded(config) if config.completions is not None else _asked(config)
     config = plan.config
-    several = ("cascade", "beam")
-    sampled = [s.name for s in named(config) if s.select is not None or s.name in several]
+    sampled = [strategy.name for strategy in named(config) if not strategy.single]
     if config.temperature == 0 and config.n != 1 and sampled and not config.completions:
         raise RefusedError(
             f"--temperature 0 gives the same completion {config.n} times, and {sampled[0]} would "

@@ -25,7 +25,14 @@ from reasonkit.types import Group
 from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_wider, row
 from reasonkit.voting.drawing import Outcome, Poll, evaluation_of
 from reasonkit.voting.records import record
-from reasonkit.voting.sources import GREEDY, Source, askings, open_source, tokens_sampled
+from reasonkit.voting.sources import (
+    GREEDY,
+    Source,
+    askings,
+    open_source,
+    rules_of,
+    tokens_sampled,
+)
 from reasonkit.voting.strategies import STRATEGIES, Rules, Way
 from reasonkit.voting.tuning import Tuned, tune
 
@@ -81,22 +88,18 @@ def _progress(way: Way, total: int, groups: Iterable[Group]) -> Iterator[Group]:
     return console.counted(groups, total, f"sampling: {way}")
 
 
-def _rules(config: VoteConfig) -> Rules:
-    """The numbers that strategies go by, which are settings."""
-    return Rules(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Rules)})
-
-
 def _answer(made: Run, source: Source) -> dict[str, Any]:
     """One question, and what was voted."""
     config, started = source.config, time.monotonic()
-    store = Store(made.path / "samples.jsonl", source.origin)
+    samples = made.path / "samples.jsonl"
+    store = Store(samples, source.origin)
     poll = Poll(source.splits.test, askings(source, store), source.score, _progress)
     strategy = STRATEGIES[config.strategy]
-    (outcome,) = poll.carry_out(partial(strategy.procedure, _rules(config), "asked"))
+    (outcome,) = poll.carry_out(partial(strategy.procedure, rules_of(config), "asked"))
     return {
         "strategy": strategy.name,
         **record(outcome),
-        "failed_samples": count_failures(store.path),
+        "failed_samples": count_failures(samples),
         "seconds": time.monotonic() - started,
     }
 
@@ -104,8 +107,9 @@ def _answer(made: Run, source: Source) -> dict[str, Any]:
 def _evaluate(made: Run, source: Source) -> dict[str, Any]:
     """A whole task, or a file of completions."""
     config, started = source.config, time.monotonic()
-    store = Store(made.path / "samples.jsonl", source.origin)
-    ways, rules, tuned = askings(source, store), _rules(config), None
+    samples = made.path / "samples.jsonl"
+    store = Store(samples, source.origin)
+    ways, rules, tuned = askings(source, store), rules_of(config), None
     if config.tune:
         tuned = _tune(Poll(source.splits.validation, ways, source.score, _progress), config, rules)
         rules = tuned.rules
@@ -140,7 +144,7 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
         **_picture(poll, rules, config, evaluations, source.is_scored),
         "tuned": tuned and dataclasses.asdict(tuned),
         "without_answer": _without_answer(poll),
-        "failed_samples": count_failures(store.path),
+        "failed_samples": count_failures(samples),
         "seconds": time.monotonic() - started,
         "tokens_sampled": tokens_sampled(ways),
     }
@@ -193,7 +197,7 @@ def _picture(
     for name, done in evaluations.items():
         select = STRATEGIES[name].select
         if select is None or plain not in pools:
-            n = rules.n if select is not None or name in ("cascade", "beam") else 1
+            n = 1 if STRATEGIES[name].single else rules.n
             prompt = PLAIN if name == "greedy" else PUT.get(name, plain)
             rows.append(row(name, prompt, n, done.accuracy, done.mean_tokens))
     return {

@@ -19,7 +19,7 @@ from reasonkit.generation.engine import (
     Engine,
     Sampling,
     ServerEngine,
-    TokenEngine,
+    TokenSampler,
     drawn_by,
     open_engine,
     open_replay,
@@ -38,7 +38,7 @@ from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
 from reasonkit.voting.drawing import Asking, Score
-from reasonkit.voting.strategies import Way
+from reasonkit.voting.strategies import Rules, Way
 
 GREEDY = ("greedy", "step-by-step")
 """Strategies that take one greedy completion; measured beside every other as baselines."""
@@ -190,6 +190,11 @@ def _verifier(source: Source, name: str) -> Score:
     return verifier.score
 
 
+def rules_of(config: VoteConfig) -> Rules:
+    """The numbers that strategies go by, which are settings."""
+    return Rules(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Rules)})
+
+
 def askings(source: Source, store: Store) -> dict[Way, Asking]:
     """How each way of sampling puts a question, and to whom.
 
@@ -219,7 +224,7 @@ def _budget(source: Source, store: Store) -> Pool:
     from reasonkit.generation.budget import BudgetEngine
 
     config = source.config
-    assert isinstance(source.engine, TokenEngine)
+    assert isinstance(source.engine, TokenSampler)
     assert config.thought_tokens and config.wait_text is not None
     engine = BudgetEngine(source.engine, config.thought_tokens, config.waits, config.wait_text)
     settled_by = ("thought_tokens", "waits", "wait_text")
@@ -230,7 +235,7 @@ def _beam(source: Source, store: Store) -> Pool:
     from reasonkit.generation.beam import BeamEngine
 
     config = source.config
-    assert isinstance(source.engine, TokenEngine) and config.step_ends and source.score
+    assert isinstance(source.engine, TokenSampler) and config.step_ends and source.score
     engine = BeamEngine(source.engine, source.score, config.beam_width, config.step_ends)
     settled_by = ("verifier", "beam_width", "step_ends")
     return _beside(source, store, "samples-beam.jsonl", settled_by, engine)
@@ -240,7 +245,7 @@ def _beside(
     source: Source, store: Store, name: str, settled_by: Sequence[str], engine: Engine
 ) -> Pool:
     settings = {setting: getattr(source.config, setting) for setting in settled_by}
-    return Pool(Store(store.path.with_name(name), source.origin | settings), engine)
+    return Pool(store.beside(name, source.origin | settings), engine)
 
 
 def tokens_sampled(ways: Mapping[Way, Asking]) -> int:
