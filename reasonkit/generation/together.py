@@ -20,6 +20,9 @@ from reasonkit.generation.engine import Sampling, TokenEngine, TokenSampler
 from reasonkit.types import Completion
 
 
+CLOSING = "the server is shutting down"
+
+
 class GoneError(RunError):
     """Whoever asked has gone, or the engine is closing."""
 
@@ -96,7 +99,7 @@ class Worker:
         self._size = (widest, longest, rows)
         self._asked: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._numbers = itertools.count()
-        self._closing = False
+        self._closing = self._closed = False
         self.jobs: dict[int, _Job] = {}
         self._thread = threading.Thread(target=self._work, name="sampling", daemon=True)
         self._thread.start()
@@ -105,6 +108,8 @@ class Worker:
         """Has prompts sampled."""
         for job in jobs:
             self._asked.put(job)
+        if self._closed:
+            self._turn_away()
 
     def close(self) -> None:
         """Ends the thread; what is under way is told `GoneError`."""
@@ -123,7 +128,16 @@ class Worker:
                 # The engine's state is anybody's guess: whoever waits is told, and it begins anew.
                 flow = None
                 self._tell_all(error)
-        self._tell_all(GoneError("the server is shutting down"))
+        self._closed = True
+        self._tell_all(GoneError(CLOSING))
+        self._turn_away()
+
+    def _turn_away(self) -> None:
+        """Tells whoever still waits to be let in that nobody will."""
+        with suppress(queue.Empty):
+            while True:
+                if job := self._asked.get_nowait():
+                    job.arrived.put((job.place, GoneError(CLOSING)))
 
     def _tell_all(self, error: Exception) -> None:
         for job in self.jobs.values():
@@ -135,7 +149,7 @@ class Worker:
         with suppress(queue.Empty):
             while True:
                 job = self._asked.get(block=not (self.jobs or self._closing))
-                if job is not None and not job.is_dropped:
+                if job is not None:
                     number = next(self._numbers)
                     try:
                         flow.add(number, *job.asked)

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.types import Receive, Scope, Send
 
 from reasonkit.serving import ServingLimits
 from reasonkit.serving.backend import Answered, Asked, Backend, apart, finished
@@ -90,12 +91,13 @@ def make(backend: Backend, menu: Menu, limits: ServingLimits, key: str | None) -
             kept = stack.pop_all()
 
         def done(found: Answered) -> None:
+            visit.answered = True
             count(asked, found, started)
 
         streamed = events(
             visit, backend, asked, isinstance(body, ChatRequest), body.wants_usage, done
         )
-        return StreamingResponse(_held(kept, streamed), media_type=STREAM)
+        return _Stream(streamed, kept)
 
     @app.get("/health")
     async def health() -> Health:
@@ -171,8 +173,13 @@ def _choice(index: int, found: Answered) -> Choice:
     return Choice(index=index, message=message, finish_reason=finished(completion))
 
 
-async def _held(kept: AsyncExitStack, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Pieces, with what is to be left at their end or when nobody takes them any more."""
-    async with kept:
-        async for piece in pieces:
-            yield piece
+class _Stream(StreamingResponse):
+    """Events, and the place that is left once they are over or nobody takes them any more."""
+
+    def __init__(self, events: AsyncIterator[str], place: AsyncExitStack) -> None:
+        super().__init__(events, media_type=STREAM)
+        self.place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.place:
+            await super().__call__(scope, receive, send)

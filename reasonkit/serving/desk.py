@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reasonkit.servers import LOCAL
 from reasonkit.serving import ServingLimits
-from reasonkit.serving.faults import BusyError, response
+from reasonkit.serving.faults import BusyError, LeftError, response
 from reasonkit.serving.metrics import Metrics
 
 OPEN = ("/health",)
@@ -90,29 +90,29 @@ class Visit:
 
     Attributes:
         gone: set once it doesn't any more.
+        answered: whether all of the answer was made by then.
     """
 
     def __init__(self, desk: Desk, receive: Receive) -> None:
-        self.desk, self.gone = desk, threading.Event()
+        self.desk, self.gone, self.answered = desk, threading.Event(), False
         self._left = asyncio.create_task(self._leaving(receive))
 
     async def _leaving(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self.gone.set()
-        self.desk.metrics.gone.inc()
 
     async def unless_left(self, wanted: object) -> object:
         """What is awaited.
 
         Raises:
-            ConnectionError: the client has left first.
+            LeftError: the client has left first.
         """
         task = asyncio.ensure_future(wanted)  # type: ignore[call-overload]
         try:
             await asyncio.wait({task, self._left}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise ConnectionError("the client has left")
+                raise LeftError("the client has left")
             return task.result()
         finally:
             if not task.done():
@@ -122,15 +122,18 @@ class Visit:
         """What a thread makes; it is told when the client leaves.
 
         Raises:
-            ConnectionError: the client has left.
+            LeftError: the client has left.
         """
         job = self.desk.start(lambda: work(self.gone))
         # A thread that is cancelled would go on: it ends by itself, once told.
         await self.unless_left(asyncio.shield(job))
+        self.answered = True
         return job.result()
 
     def end(self) -> None:
         """Nobody waits any more, whether answered or not."""
+        if self.gone.is_set() and not self.answered:
+            self.desk.metrics.gone.inc()
         self.gone.set()
         self._left.cancel()
 

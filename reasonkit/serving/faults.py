@@ -25,6 +25,10 @@ TYPES = {
 """By status; 500 and above are ``server_error``, others an ``invalid_request_error``."""
 
 
+class LeftError(GoneError):
+    """Nobody will read the answer."""
+
+
 class BusyError(ReasonkitError):
     """There are as many requests as may wait.
 
@@ -49,7 +53,8 @@ def fault(error: Exception) -> tuple[int, Fault]:
     if isinstance(error, BusyError):
         return 429, _fault(429, said, code="rate_limit_exceeded")
     if isinstance(error, GoneError):
-        return 503, _fault(503, said)
+        # The first, which nobody reads but in the counts, is nginx's.
+        return 499 if isinstance(error, LeftError) else 503, _fault(503, said)
     if isinstance(error, ReasonkitError):
         return 502, _fault(502, said)
     console.warn(f"{type(error).__name__}: {' '.join(said.split())[:300]}")

@@ -1,6 +1,6 @@
 """Batches that go on for as long as prompts come: one for each way of sampling, step by step.
 
-What waits is let in as soon as it can be, beside what runs, and rows that end make room at once.
+What waits is let in within a few steps, beside what runs, and rows that end make room at once.
 Few ways are under way at a time, since each has memory of its own; others wait for one to end.
 """
 
@@ -12,6 +12,9 @@ from dataclasses import replace
 from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local.batch import Batch, Prompt, Row
 from reasonkit.types import Completion
+
+GATHER = 4
+"""Steps in which prompts gather beside rows that run: each time they are read costs a pass."""
 
 WAYS = 4
 """Ways of sampling under way at once, at most."""
@@ -34,6 +37,7 @@ class LocalFlow:
     ) -> None:
         self.make, self.completion = make, completion
         self.longest, self.ways = longest, min(ways, WAYS)
+        self.steps = 0
         self.batches: dict[Sampling, Batch] = {}
         self.waiting: dict[int, tuple[Sampling, Prompt]] = {}
 
@@ -44,7 +48,10 @@ class LocalFlow:
 
     def step(self) -> Iterator[tuple[int, list[Completion]]]:
         """As of `Flow`."""
-        for number, (way, prompt) in [*self.waiting.items()]:
+        self.steps += 1
+        running = any(batch.is_busy for batch in self.batches.values())
+        gathers = running and self.steps % GATHER
+        for number, (way, prompt) in () if gathers else [*self.waiting.items()]:
             if batch := self._batch(way):
                 del self.waiting[number]
                 batch.add(number, prompt)
