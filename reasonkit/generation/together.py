@@ -19,7 +19,6 @@ from reasonkit.errors import RunError
 from reasonkit.generation.engine import Sampling, TokenEngine, TokenSampler
 from reasonkit.types import Completion
 
-
 CLOSING = "the server is shutting down"
 
 

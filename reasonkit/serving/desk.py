@@ -11,10 +11,10 @@ import hmac
 import math
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +30,7 @@ MOST_WAIT = 60
 """Seconds after which is told to come again, at most."""
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Desk:
@@ -102,13 +103,13 @@ class Visit:
             pass
         self.gone.set()
 
-    async def unless_left(self, wanted: object) -> object:
+    async def unless_left(self, wanted: Awaitable[U]) -> U:
         """What is awaited.
 
         Raises:
             LeftError: the client has left first.
         """
-        task = asyncio.ensure_future(wanted)  # type: ignore[call-overload]
+        task = asyncio.ensure_future(wanted)
         try:
             await asyncio.wait({task, self._left}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
@@ -124,11 +125,18 @@ class Visit:
         Raises:
             LeftError: the client has left.
         """
-        job = self.desk.start(lambda: work(self.gone))
-        # A thread that is cancelled would go on: it ends by itself, once told.
-        await self.unless_left(asyncio.shield(job))
+
+        def job() -> tuple[T | None, Exception | None]:
+            try:
+                return work(self.gone), None
+            except Exception as error:
+                return None, error
+
+        made, error = await self.unless_left(self.desk.start(job))
         self.answered = True
-        return job.result()
+        if error is not None:
+            raise error
+        return cast(T, made)
 
     def end(self) -> None:
         """Nobody waits any more, whether answered or not."""

@@ -10,8 +10,16 @@ import time
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+
+def _whole(text: str) -> str:
+    """A text without half characters, which JSON can spell and no tokenizer takes."""
+    text.encode()
+    return text
+
+
+Unicode = Annotated[str, AfterValidator(_whole)]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 Zero = Annotated[float, Field(ge=0, le=0)]
 Nothing = Annotated[list[Any], Field(max_length=0)]
@@ -23,14 +31,14 @@ class Part(BaseModel):
     """A part of a message."""
 
     type: Literal["text"]
-    text: str
+    text: Unicode
 
 
 class ChatMessage(BaseModel):
     """A turn of a conversation; what a model thought in it is left out."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part] | None = None
+    content: Unicode | list[Part] | None = None
 
     def plain(self) -> dict[str, str]:
         """As a model's chat template takes it."""
@@ -57,13 +65,13 @@ class Request(BaseModel):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    model: str = Field(description="NAME, or NAME:STRATEGY@SAMPLES.")
+    model: Unicode = Field(description="NAME, or NAME:STRATEGY@SAMPLES.")
     max_tokens: Tokens | None = Field(None, description="The server has a limit too.")
     temperature: float | None = Field(None, ge=0, le=5)
     top_p: float | None = Field(None, gt=0, le=1)
     n: int | None = Field(None, ge=1, le=1024, description="Choices; of a strategy only one.")
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
-    stop: str | Annotated[list[str], Field(max_length=8)] | None = None
+    stop: Unicode | Annotated[list[Unicode], Field(max_length=8)] | None = None
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     frequency_penalty: Zero | None = Field(None, description="Not done here.")
@@ -110,8 +118,8 @@ class CompletionRequest(Request):
     """A text, or token ids, to go on with; of a plain model alone."""
 
     prompt: (
-        str
-        | Annotated[list[str], Field(min_length=1, max_length=128)]
+        Unicode
+        | Annotated[list[Unicode], Field(min_length=1, max_length=128)]
         | Annotated[list[int], Field(min_length=1)]
         | Annotated[list[list[int]], Field(min_length=1, max_length=128)]
     )
