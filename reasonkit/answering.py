@@ -69,7 +69,8 @@ class Respondent:
         source = source or self.source
         config = dataclasses.replace(source.config, strategy=strategy)
         ways = askings(dataclasses.replace(source, config=config), Store(None, {}))
-        poll = Poll([example], ways, source.score)
+        assert config.window
+        poll = Poll([example], ways, source.score, window=config.window)
         start = partial(STRATEGIES[strategy].procedure, rules_of(config), "asked")
         return poll.carry_out(start)[0]
 
@@ -91,8 +92,12 @@ def open_respondent(config: VoteConfig, system: str | None) -> Respondent:
             config = filled(config, **{name: made[name] for name in AS_ASKED})
         remembers = resolved.entry.source != "packaged"
     asked = system if system is not None else "" if config.endpoint else config.system_prompt
-    config = dataclasses.replace(config, question="Hello", system_prompt=asked)
-    source = open_source(settle(config))
+    rest = {"question": "Hello", "system_prompt": asked, "policy": None}
+    source = open_source(settle(dataclasses.replace(config, **rest)))  # type: ignore[arg-type]
+    kept = dataclasses.replace(source.config, policy=config.policy)
+    # A policy that isn't one is found out before anybody asks.
+    rules_of(kept)
+    source = dataclasses.replace(source, config=kept)
     if not remembers:
         console.note(f"{config.model} has learned single questions: each stands for itself")
     steps = getattr(getattr(source.score, "__self__", None), "by_token", False)

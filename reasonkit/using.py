@@ -71,6 +71,9 @@ def serve(
         None, help="Put before chats that have no system prompt. (default: the model's own)"
     ),
     verifier: str | None = typer.Option(None, help="What best-of-n and the like rank by."),
+    policy: str | None = typer.Option(
+        None, help="A run of vote --strategy auto, or its policy: offers NAME:auto."
+    ),
     temperature: float | None = typer.Option(
         None, help="Where a request names none. (default: by model)", min=0.0, max=5.0
     ),
@@ -111,6 +114,7 @@ def serve(
             device=device,
             dtype=dtype,
             verifier=verifier,
+            policy=policy,
             temperature=temperature,
             max_prompt_tokens=max_prompt_tokens,
             max_completion_tokens=max_completion_tokens,

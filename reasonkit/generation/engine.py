@@ -155,12 +155,10 @@ class TokenEngine(TokenSampler):
 
     @abstractmethod
     def flow(self, widest: int, longest: int, rows: int = 1) -> Flow:
-        """What samples prompts that come one by one.
+        """What samples prompts that come one by one, at most ``rows`` completions at once.
 
         Args:
-            widest: tokens of a prompt, at most.
-            longest: tokens of a completion, at most.
-            rows: completions at once, at most, where the engine doesn't settle that itself.
+            widest, longest: tokens of a prompt, and of a completion, at most.
         """
 
     def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
@@ -236,6 +234,7 @@ def open_engine(
     tokenizer: PreTrainedTokenizerBase,
     products: torch.dtype | None = None,
     trains: bool = False,
+    sure: bool = False,
 ) -> TokenEngine:
     """An engine over a model, as the settings name it (`settle`).
 
@@ -244,6 +243,7 @@ def open_engine(
         trains: whether log-probabilities are to be those of the distribution that tokens are drawn
             from, temperature included, as an update needs them, or the model's own, which are a
             vote's confidence.
+        sure: whether completions are to tell how sure the model was of each token.
 
     Raises:
         RefusedError: the engine can't be opened over this model.
@@ -251,18 +251,20 @@ def open_engine(
     if config.engine == EngineName.vllm:
         from reasonkit.generation.vllm import VllmEngine
 
-        return VllmEngine(config, model, tokenizer, trains)
+        return VllmEngine(config, model, tokenizer, trains, sure)
     from reasonkit.generation.local import ROWS, LocalEngine
 
-    return LocalEngine(model, tokenizer, config.rows or ROWS, products, trains)
+    return LocalEngine(model, tokenizer, config.rows or ROWS, products, trains, sure)
 
 
-def open_server(config: ServerConfig, model: str | None, logprobs: bool = True) -> ServerEngine:
+def open_server(
+    config: ServerConfig, model: str | None, logprobs: bool = True, sure: bool = False
+) -> ServerEngine:
     """An engine over the settings' endpoint, which has been asked what it takes.
 
     Args:
         model: as the server calls it; the only one that it serves where None.
-        logprobs: whether to ask for log-probabilities; they make answers several times as long.
+        logprobs, sure: as of `reasonkit.generation.endpoint.EndpointEngine`.
 
     Raises:
         RefusedError: the server is down, isn't one, or wants another key or model.
@@ -278,7 +280,7 @@ def open_server(config: ServerConfig, model: str | None, logprobs: bool = True) 
         config.tokens_per_minute,
         config.request_timeout,
     )
-    engine = EndpointEngine(config.endpoint, model, key, limits, logprobs=logprobs)
+    engine = EndpointEngine(config.endpoint, model, key, limits, logprobs=logprobs, sure=sure)
     engine.connect()
     return engine
 
@@ -328,6 +330,10 @@ class ServerEngine(PaidEngine, Protocol):
     @property
     def model(self) -> str:
         """The model's name, as the server calls it."""
+
+    def gives_confidences(self) -> bool:
+        """Whether completions tell how sure the model was of each token."""
+        ...
 
     def require(self, sampling: Sampling) -> None:
         """Asks the server, the first time, whether it samples so, and refuses where it doesn't."""

@@ -1,7 +1,7 @@
 """Models by name: the plain one, and a strategy of `vote` before it as ``NAME:STRATEGY@SAMPLES``.
 
-A strategy that is new in the table is offered here by itself. What chooses a strategy for each
-question, as a learnt policy would, is one that does so in its procedure.
+A strategy that is new in the table is offered here by itself. What chooses one for each question
+(`auto`, by a policy that was learned) is one of them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Offer:
 
     def with_effort(self, effort: str | None, most: int) -> Offer:
         """With as many samples as an effort is worth."""
-        if effort is None or self.strategy is None or self.strategy.single:
+        if effort is None or self.strategy is None or not _counts(self.strategy):
             return self
         return replace(self, n=min(most, max(1, round(self.n * TIMES[effort]))))
 
@@ -65,7 +65,7 @@ class Menu:
     def __iter__(self) -> Iterator[Offer]:
         """The plain one, then each strategy with its usual number of samples."""
         yield Offer(self.name)
-        for strategy in sorted(self.strategies.values(), key=lambda s: s.single):
+        for strategy in sorted(self.strategies.values(), key=lambda s: not _counts(s)):
             yield self._offer(strategy)
 
     def find(self, id: str) -> Offer:
@@ -85,15 +85,20 @@ class Menu:
         if not at:
             return self._offer(strategy, id)
         digits = count.isascii() and count.isdecimal() and len(count) < 5
-        if strategy.single or not digits or not 1 <= int(count) <= self.most:
+        if not _counts(strategy) or not digits or not 1 <= int(count) <= self.most:
             raise UnknownNameError("model", id[:200], known, f"(up to @{self.most})")
         return Offer(id, strategy, int(count))
 
     def _offer(self, strategy: Strategy, id: str | None = None) -> Offer:
-        if strategy.single:
+        if not _counts(strategy):
             return Offer(id or f"{self.name}:{strategy.name}", strategy)
         n = min(self.most, USUAL.get(strategy.name, SAMPLES))
         return Offer(id or f"{self.name}:{strategy.name}@{n}", strategy, n)
+
+
+def _counts(strategy: Strategy) -> bool:
+    """Whether it takes a number of samples; a policy has its own."""
+    return not strategy.single and strategy.name != "auto"
 
 
 def _can_be_had(strategy: Strategy, respondent: Respondent) -> bool:
@@ -102,4 +107,6 @@ def _can_be_had(strategy: Strategy, respondent: Respondent) -> bool:
         return respondent.scores_steps and not source.config.endpoint
     if strategy.name == "budget":
         return not source.config.endpoint
-    return strategy.weighing != "scores" or source.is_scored
+    if strategy.name == "auto":
+        return source.config.policy is not None
+    return strategy.weighing in {"confidence", *source.known}

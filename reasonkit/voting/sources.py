@@ -37,11 +37,26 @@ from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
+from reasonkit.voting import routing
 from reasonkit.voting.drawing import Asking, Score
-from reasonkit.voting.strategies import Rules, Way
+from reasonkit.voting.strategies import Rules, Way, Weighing
 
 GREEDY = ("greedy", "step-by-step")
 """Strategies that take one greedy completion; measured beside every other as baselines."""
+
+
+TOLD: dict[str, frozenset[Weighing]] = {
+    "local": frozenset({"confidence", "steady", "certainty"}),
+    "vllm": frozenset({"confidence", "steady"}),
+}
+"""What votes can weigh that an engine here samples."""
+
+LACKS: dict[Weighing, str] = {
+    "scores": "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD",
+    "steady": "the log-probabilities of the likeliest tokens",
+    "certainty": "the probabilities of the whole vocabulary, which only --engine local tells",
+}
+"""What completions come without that can't be ranked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,7 @@ class Source:
         splits: the questions; of the test split alone where there is nothing else.
         engine: gives the completions.
         origin: plain values that settle them, beside prompts and sampling.
+        known: what votes can weigh.
         score: what ranks completions; None for their confidence.
     """
 
@@ -60,12 +76,8 @@ class Source:
     splits: Splits
     engine: Engine
     origin: dict[str, Any]
+    known: frozenset[Weighing]
     score: Score | None = None
-
-    @property
-    def is_scored(self) -> bool:
-        """Whether there is something to rank completions by."""
-        return self.score is not None or self.engine.gives_logprobs()
 
 
 def open_source(plan: VotePlan) -> Source:
@@ -78,17 +90,21 @@ def open_source(plan: VotePlan) -> Source:
     config = plan.config
     if plan.recorded:
         replay = open_replay(plan.recorded)
-        source = Source(config, plan.splits, replay, {"completions": config.completions})
+        origin = {"completions": config.completions}
+        source = Source(config, plan.splits, replay, origin, frozenset())
     else:
         source = _from_server(plan) if config.endpoint else _from_model(plan)
-    source = dataclasses.replace(source, score=_score(source, plan.recorded))
+    score = _score(source, plan.recorded)
+    known = set(source.known)
+    if score or "confidence" in known:
+        known.add("scores")
     for strategy in named(source.config):
-        if strategy.weighing == "scores" and not source.is_scored:
+        if strategy.weighing not in {"confidence", *known}:
             raise RefusedError(
                 f"--strategy {strategy.name} ranks completions, and these come without "
-                "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD"
+                f"{LACKS[strategy.weighing]}"
             )
-    return source
+    return dataclasses.replace(source, score=score, known=frozenset(known))
 
 
 def _from_model(plan: VotePlan) -> Source:
@@ -97,13 +113,15 @@ def _from_model(plan: VotePlan) -> Source:
     loaded, tokenizer, weights = policy.load(
         Plan(config, plan.model, plan.splits, []), config.dtype, trains=False
     )
-    engine = open_engine(loaded.config, weights, tokenizer)
-    return Source(loaded.config, loaded.splits, engine, {"model": config.model, **engine.origin})
+    engine = open_engine(loaded.config, weights, tokenizer, sure=True)
+    origin = {"model": config.model, **engine.origin}
+    return Source(loaded.config, loaded.splits, engine, origin, TOLD[engine.name])
 
 
 def _from_server(plan: VotePlan) -> Source:
     config = plan.config
-    engine = open_server(config, None if config.model == VoteConfig.model else config.model)
+    model = None if config.model == VoteConfig.model else config.model
+    engine = open_server(config, model, sure=any(s.weighing == "steady" for s in named(config)))
     config = dataclasses.replace(config, model=engine.model)
     engine.require(drawn_by(config))
     origin = {"endpoint": config.endpoint, "model": engine.model}
@@ -111,7 +129,12 @@ def _from_server(plan: VotePlan) -> Source:
     count = _counter(config, engine, splits.test[0])
     limit = config.max_prompt_tokens
     fitting = policy.drop_overlong(splits, config.system_prompt, config.task, limit, count)
-    return Source(_without_greedy(config, engine), fitting, engine, origin)
+    gives: dict[Weighing, bool] = {
+        "confidence": engine.gives_logprobs(),
+        "steady": engine.gives_confidences(),
+    }
+    known = frozenset(weighing for weighing, given in gives.items() if given)
+    return Source(_without_greedy(config, engine), fitting, engine, origin, known)
 
 
 def _counter(
@@ -191,8 +214,10 @@ def _verifier(source: Source, name: str) -> Score:
 
 
 def rules_of(config: VoteConfig) -> Rules:
-    """The numbers that strategies go by, which are settings."""
-    return Rules(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Rules)})
+    """What strategies go by, which are settings."""
+    names = [field.name for field in dataclasses.fields(Rules) if field.name != "policy"]
+    policy = routing.read(Path(config.policy)) if config.policy else None
+    return Rules(**{name: getattr(config, name) for name in names}, policy=policy)
 
 
 def askings(source: Source, store: Store) -> dict[Way, Asking]:

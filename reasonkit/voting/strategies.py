@@ -15,7 +15,7 @@ side, `play` takes them from pools. Leaves out sampling itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reasonkit.voting import selection
@@ -25,8 +25,44 @@ from reasonkit.voting.stopping import front_runners, stops, sureness
 Way = Literal["asked", "thinking", "at-once", "greedy", "greedy-thinking", "budget", "beam"]
 """How a sample comes about: which prompt, drawn or greedy, its thought forced or searched for."""
 
-Weighing = Literal["confidence", "scores"]
+Weighing = Literal["confidence", "scores", "steady", "certainty"]
+"""What votes may weigh, each an array of `Ballots`."""
+
 Select = Callable[[Ints, Floats, "Rules"], Ints]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A wish for the first ``count`` samples of a way; those there are aren't drawn again."""
+
+    way: Way
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What can be spent on a question: a strategy with so many samples of a way."""
+
+    name: str
+    n: int
+    way: Way
+
+    def __str__(self) -> str:
+        return self.name if self.n == 1 else f"{self.name}@{self.n}, {self.way}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is spent on which question.
+
+    Attributes:
+        look: what is drawn first, of every question.
+        options: what follows, by how many of those samples agree, from none to all; None to leave
+            it at their majority.
+    """
+
+    look: Draw
+    options: tuple[Option | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +75,7 @@ class Rules:
     round_size: int = 4
     quick: int = 4
     sure_at: float = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """A wish for the first ``count`` samples of a way; those there are aren't drawn again."""
-
-    way: Way
-    count: int
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +178,22 @@ def _cascade(rules: Rules, way: Way) -> Procedure:
     return (yield from STRATEGIES["adaptive"].procedure(rules, "thinking"))
 
 
+def _auto(rules: Rules, way: Way) -> Procedure:
+    """What the policy says: see `reasonkit.voting.routing`."""
+    assert rules.policy is not None
+    first = yield rules.policy.look
+    option = rules.policy.options[agreement(first)]
+    if option is None:
+        return elect(rules.policy.look.way, first, _MAJORITY, rules)
+    spent = replace(rules, n=option.n)
+    return (yield from STRATEGIES[option.name].procedure(spent, option.way))
+
+
+def agreement(ballots: Ballots) -> int:
+    """How many samples give the answer that most of them give."""
+    return int(ballots.votes.max(initial=0))
+
+
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
@@ -181,6 +226,25 @@ STRATEGIES: dict[str, Strategy] = {
             "scores",
         ),
         _voting(
+            "deepconf-high",
+            "the answer with the largest sum of confidence among the surest 90 % (DeepConf, Fu et "
+            "al., 2508.15260)",
+            lambda classes, steady, rules: selection.confident(classes, steady, 0.9),
+            "steady",
+        ),
+        _voting(
+            "deepconf-low",
+            "the same among the surest 10 %",
+            lambda classes, steady, rules: selection.confident(classes, steady, 0.1),
+            "steady",
+        ),
+        _voting(
+            "borda",
+            "votes count by their rank in self-certainty (Kang et al., 2502.18581)",
+            _plain(selection.borda),
+            "certainty",
+        ),
+        _voting(
             "adaptive",
             "majority; stops as soon as it is sure (Aggarwal et al., 2305.11860)",
             stops=True,
@@ -190,6 +254,12 @@ STRATEGIES: dict[str, Strategy] = {
             "answers outright; thinks only where those answers disagree, and votes only as long as "
             "the thoughts do",
             _cascade,
+        ),
+        Strategy(
+            "auto",
+            "what a question's first samples make worth it, as learned on the validation split "
+            "(Snell et al., 2408.03314)",
+            _auto,
         ),
         _single(
             "budget",

@@ -27,6 +27,8 @@ def ballots_of(samples: list) -> Ballots:
         tokens=np.array(tokens),
         confidence=np.array(confidence) / 8,
         scores=np.array(scores) / 8,
+        steady=np.array(confidence) / 4,
+        certainty=np.array(scores) / 4,
         answers=tuple(map(str, range(count))),
         right=tuple(number == 0 for number in range(count)),
     )

@@ -18,6 +18,8 @@ def pool(classes: list[int], tokens: int = 10, scores: list[float] | None = None
         tokens=np.full(len(classes), tokens),
         confidence=np.full(len(classes), 0.5),
         scores=np.array(scores or [0.5] * len(classes)),
+        steady=np.full(len(classes), 0.5),
+        certainty=np.full(len(classes), 0.5),
         answers=tuple(map(str, range(count))),
         right=tuple(number == 0 for number in range(count)),
     )

@@ -31,12 +31,13 @@ PREFILL = 16_384
 class Row:
     """What was sampled for one completion: its tokens, the end-of-sequence token included.
 
-    ``logprobs`` are theirs before truncation, as of `Drawing`.
+    ``logprobs`` are theirs before truncation, and ``sureness`` two numbers each, as of `Drawing`.
     """
 
     token_ids: list[int]
     logprobs: list[float]
     finish: FinishReason
+    sureness: list[list[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Batch:
 
     Args:
         prompts: in the order in which they are let in; more can be added.
-        products, heated: as of `reasonkit.generation.local.LocalEngine` and its ``trains``.
+        products, heated, sure: as of `reasonkit.generation.local.LocalEngine` and its ``trains``.
         widest: tokens of the longest prompt that will be added.
 
     A row ends where the model can read no more, if that is before ``sampling.max_tokens``.
@@ -76,6 +77,7 @@ class Batch:
         rows: int,
         products: torch.dtype | None = None,
         heated: bool = False,
+        sure: bool = False,
         widest: int = 0,
     ) -> None:
         self.model, self.n = model, n
@@ -84,7 +86,7 @@ class Batch:
         widest = max((len(p.ids) for p in prompts), default=widest)
         self.readable = readable(model.config) or widest + self.longest
         self.forward = Forward(model, widest + self.longest)
-        self.draw = Drawing(sampling, heated)
+        self.draw = Drawing(sampling, heated, sure)
         self.ending = Ending(model, tokenizer, sampling.stop)
         self.rows = min(rows, n * len(prompts)) if prompts else rows
         # Groups are let in whole, unless slots would stay empty for long until one fits.
@@ -98,6 +100,7 @@ class Batch:
         self.whose = [(0, 0)] * self.rows
         self.tokens = torch.zeros((self.rows, self.longest), dtype=torch.long, device=model.device)
         self.logprobs = torch.zeros((self.rows, self.longest), device=model.device)
+        self.sureness = self.logprobs.new_zeros((self.rows, self.longest if sure else 0, 2))
         self.u = torch.zeros_like(self.logprobs)
         self.most = self.tokens.new_zeros(self.rows)
         # What follows is in the order of the slots.
@@ -213,8 +216,10 @@ class Batch:
     def _take(self, logits: Tensor, first: int) -> None:
         """Draws a token for each row from slot ``first`` on, and lets those go that have ended."""
         place, count = self.place[first:], self.count[first:]
-        drawn, logprob = self.draw(logits, self.u[place, count])
+        drawn, logprob, sure = self.draw(logits, self.u[place, count])
         self.tokens[place, count], self.logprobs[place, count] = drawn, logprob
+        if sure is not None:
+            self.sureness[place, count] = sure
         count += 1
         self.last[first:] = drawn
         stopped = self.ending(drawn, self.tokens, place, count)
@@ -234,11 +239,13 @@ class Batch:
                 "is too narrow for them"
             )
         logprobs = found.tolist()
+        sure = self.sureness[places, : max(counts)].tolist()
         by_itself = stopped[gone].tolist()
         for k, (place, size) in enumerate(zip(places, counts, strict=True)):
             i, j = self.whose[place]
             finish: FinishReason = "stop" if by_itself[k] else "length"
-            self.sampled[i][j] = Row(tokens[k][:size], logprobs[k][:size], finish)
+            told = tokens[k][:size], logprobs[k][:size], finish, sure[k][:size]
+            self.sampled[i][j] = Row(*told)
             if len(self.sampled[i]) == self._n(i):
                 self.finished.append(i)
         self._free(slots)
