@@ -82,10 +82,13 @@ class VoteConfig(ServerConfig):
     )
     wait_text: str | None = flag(LONGER, f"budget: what it then goes on with. {BY_MODEL}")
     beam_width: int = flag(
-        LONGER, "beam: in how many ways a beginning that is kept goes on.", 4, min=1
+        LONGER,
+        "beam: in how many ways a beginning that is kept goes on; dvts: size of a tree.",
+        4,
+        min=1,
     )
     step_ends: list[str] | None = flag(
-        LONGER, f"beam: a text that ends a step; may be repeated. {BY_MODEL}"
+        LONGER, f"beam, dvts, rebase: a text that ends a step; may be repeated. {BY_MODEL}"
     )
     completions: str | None = flag(RECORDED, "Vote among the completions of this JSONL file.")
     fields: list[str] | None = flag(

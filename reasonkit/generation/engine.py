@@ -158,8 +158,7 @@ class TokenEngine(TokenSampler):
         """What samples prompts that come one by one, at most ``rows`` completions at once.
 
         Args:
-            widest, longest: tokens of a prompt, and of a completion, at most.
-        """
+            widest, longest: tokens of a prompt, and of a completion, at most."""
 
     def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
         """As of `TokenSampler`."""

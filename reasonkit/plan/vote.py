@@ -106,13 +106,13 @@ def _require_possible(config: VoteConfig) -> None:
     for strategy in named(config):
         if config.completions and strategy.select is None and strategy.name != "auto":
             raise RefusedError(f"--strategy {strategy.name} asks a model: leave out --completions")
-        if config.endpoint and strategy.name in ("budget", "beam"):
+        if config.endpoint and (strategy.searches or strategy.name == "budget"):
             raise RefusedError(
                 f"--strategy {strategy.name} goes on with half-written completions, which a "
                 "server doesn't: leave out --endpoint"
             )
-        if strategy.name == "beam" and not config.verifier:
-            raise RefusedError("--strategy beam needs a --verifier that scores steps")
+        if strategy.searches and not config.verifier:
+            raise RefusedError(f"--strategy {strategy.name} needs a --verifier that scores steps")
     auto = any(strategy.name == "auto" for strategy in named(config))
     if not auto and (config.policy or config.budget):
         raise RefusedError("--policy and --budget are for --strategy auto: pass that, or neither")

@@ -103,7 +103,7 @@ def _counts(strategy: Strategy) -> bool:
 
 def _can_be_had(strategy: Strategy, respondent: Respondent) -> bool:
     source = respondent.source
-    if strategy.name == "beam":
+    if strategy.searches:
         return respondent.scores_steps and not source.config.endpoint
     if strategy.name == "budget":
         return not source.config.endpoint

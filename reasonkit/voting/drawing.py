@@ -13,7 +13,8 @@ from reasonkit.evaluation import Evaluation, Verdict, verdict_on
 from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.types import Completion, Example, Group
 from reasonkit.voting.ballots import WINDOW, Ballots, cast
-from reasonkit.voting.strategies import Draw, Played, Procedure, Way, carry_out
+from reasonkit.voting.playing import Played, carry_out
+from reasonkit.voting.strategies import Draw, Procedure, Way
 
 Score = Callable[[Group], Sequence[float | None]]
 Show = Callable[[Way, int, Iterable[Group]], Iterable[Group]]

@@ -21,6 +21,7 @@ import numpy as np
 from reasonkit.errors import DataError
 from reasonkit.voting.ballots import Ballots, Floats, Ints
 from reasonkit.voting.curves import sizes
+from reasonkit.voting.playing import play
 from reasonkit.voting.strategies import (
     STRATEGIES,
     Draw,
@@ -30,7 +31,6 @@ from reasonkit.voting.strategies import (
     Rules,
     Way,
     agreement,
-    play,
 )
 
 FILE = "policy.json"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
@@ -40,6 +40,10 @@ from reasonkit.types import Example
 from reasonkit.voting import routing
 from reasonkit.voting.drawing import Asking, Score
 from reasonkit.voting.strategies import Rules, Way, Weighing
+
+Kind = Literal["beam", "dvts", "rebase"]
+KINDS: tuple[Kind, ...] = ("beam", "dvts", "rebase")
+"""Searches, which are strategies and ways of sampling."""
 
 GREEDY = ("greedy", "step-by-step")
 """Strategies that take one greedy completion; measured beside every other as baselines."""
@@ -205,9 +209,10 @@ def _verifier(source: Source, name: str) -> Score:
     known = getattr(source.engine, "tokenizer", None)
     verifier = verifying.load(name, str(config.device), str(config.dtype), known)
     verifier.require_fit(source.splits.test)
-    if not verifier.by_token and any(s.name == "beam" for s in named(config)):
+    searches = [strategy.name for strategy in named(config) if strategy.searches]
+    if searches and not verifier.by_token:
         raise RefusedError(
-            f"--verifier {name} scores whole completions only, and --strategy beam needs scores of "
+            f"--verifier {name} scores whole completions only, and {searches[0]} needs scores of "
             "steps: pass one for token classification"
         )
     return verifier.score
@@ -240,8 +245,11 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
     names = [strategy.name for strategy in named(config)]
     if "budget" in names:
         made["budget"] = Asking(_budget(source, store), greedy, worded)
-    if "beam" in names:
-        made["beam"] = Asking(_beam(source, store), drawn, made["asked"].ask)
+    if "self-select" in names:
+        made["chosen"] = Asking(_selecting(source, store, pool, drawn), greedy, made["asked"].ask)
+    for kind in KINDS:
+        if kind in names:
+            made[kind] = Asking(_search(source, store, kind), drawn, made["asked"].ask)
     return made
 
 
@@ -256,14 +264,23 @@ def _budget(source: Source, store: Store) -> Pool:
     return _beside(source, store, "samples-budget.jsonl", settled_by, engine)
 
 
-def _beam(source: Source, store: Store) -> Pool:
+def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
+    from reasonkit.generation.selecting import SelectingEngine
+
+    assert source.config.n
+    engine = SelectingEngine(pool, source.engine, source.config.n, drawn)
+    return _beside(source, store, "samples-chosen.jsonl", ("n", "temperature", "top_p"), engine)
+
+
+def _search(source: Source, store: Store, kind: Kind) -> Pool:
     from reasonkit.generation.beam import BeamEngine
 
     config = source.config
     assert isinstance(source.engine, TokenSampler) and config.step_ends and source.score
-    engine = BeamEngine(source.engine, source.score, config.beam_width, config.step_ends)
+    how = config.beam_width, config.step_ends, kind
+    engine = BeamEngine(source.engine, source.score, *how)
     settled_by = ("verifier", "beam_width", "step_ends")
-    return _beside(source, store, "samples-beam.jsonl", settled_by, engine)
+    return _beside(source, store, f"samples-{kind}.jsonl", settled_by, engine)
 
 
 def _beside(

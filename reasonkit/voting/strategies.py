@@ -9,12 +9,12 @@ A strategy's procedure asks for samples and is sent their ballots until it can e
         return (yield from adaptive(rules, "thinking"))
 
 It doesn't know where samples come from: a recipe draws them from a model for all questions side by
-side, `play` takes them from pools. Leaves out sampling itself.
+side, `playing.play` takes them from pools. Leaves out sampling itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,7 +22,18 @@ from reasonkit.voting import selection
 from reasonkit.voting.ballots import BLANK, Ballots, Floats, Ints
 from reasonkit.voting.stopping import front_runners, stops, sureness
 
-Way = Literal["asked", "thinking", "at-once", "greedy", "greedy-thinking", "budget", "beam"]
+Way = Literal[
+    "asked",
+    "thinking",
+    "at-once",
+    "greedy",
+    "greedy-thinking",
+    "budget",
+    "beam",
+    "dvts",
+    "rebase",
+    "chosen",
+]
 """How a sample comes about: which prompt, drawn or greedy, its thought forced or searched for."""
 
 Weighing = Literal["confidence", "scores", "steady", "certainty"]
@@ -112,6 +123,7 @@ class Strategy:
         weighing: what ``select`` weighs the votes by.
         stops: whether it takes no more of a draw's samples than make it sure.
         single: whether it takes one sample, whatever ``n``.
+        searches: whether a verifier leads its samples, step by step.
     """
 
     name: str
@@ -121,6 +133,7 @@ class Strategy:
     weighing: Weighing = "confidence"
     stops: bool = False
     single: bool = False
+    searches: bool = False
 
 
 def lengths(classes: Ints, rules: Rules) -> Ints:
@@ -133,6 +146,7 @@ def _plain(select: Callable[[Ints, Floats], Ints]) -> Select:
 
 
 _MAJORITY, _BEST = _plain(selection.majority), _plain(selection.best_of_n)
+_WEIGHTED = _plain(selection.weighted)
 
 
 def _drawn(
@@ -178,6 +192,11 @@ def _cascade(rules: Rules, way: Way) -> Procedure:
     return (yield from STRATEGIES["adaptive"].procedure(rules, "thinking"))
 
 
+def _self_select(rules: Rules, way: Way) -> Procedure:
+    yield Draw(way, rules.n)
+    return elect("chosen", (yield Draw("chosen", 1)), _MAJORITY, rules)
+
+
 def _auto(rules: Rules, way: Way) -> Procedure:
     """What the policy says: see `reasonkit.voting.routing`."""
     assert rules.policy is not None
@@ -210,7 +229,7 @@ STRATEGIES: dict[str, Strategy] = {
         _voting(
             "weighted",
             "the answer with the largest sum of scores",
-            _plain(selection.weighted),
+            _WEIGHTED,
             "scores",
         ),
         _voting(
@@ -261,6 +280,11 @@ STRATEGIES: dict[str, Strategy] = {
             "(Snell et al., 2408.03314)",
             _auto,
         ),
+        Strategy(
+            "self-select",
+            "the model reads its n answers and chooses one (Chen et al., 2311.17311)",
+            _self_select,
+        ),
         _single(
             "budget",
             "one greedy thought, capped or made longer (s1, Muennighoff et al., 2501.19393)",
@@ -271,6 +295,22 @@ STRATEGIES: dict[str, Strategy] = {
             "keeps the beginnings whose steps a verifier scores best (Snell et al., 2408.03314)",
             _drawn("beam", select=_BEST, weighing="scores"),
             weighing="scores",
+            searches=True,
+        ),
+        Strategy(
+            "dvts",
+            "the same in several small trees, for answers that differ (Beeching et al., 2024)",
+            _drawn("dvts", select=_WEIGHTED, weighing="scores"),
+            weighing="scores",
+            searches=True,
+        ),
+        Strategy(
+            "rebase",
+            "keeps all that earns a way on, in as many ways as its score is worth (Wu et al., "
+            "2408.00724)",
+            _drawn("rebase", select=_WEIGHTED, weighing="scores"),
+            weighing="scores",
+            searches=True,
         ),
     )
 }
@@ -288,55 +328,3 @@ def elect(
     choice = int(select(ballots.classes[None, :], weights[None, :], rules)[0])
     place = selection.representative(ballots.classes, weights, choice)
     return Elected(way, ballots, choice, place)
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """An outcome with what it took: samples and tokens in all, of every way that was asked for."""
-
-    elected: Elected
-    samples: int
-    tokens: int
-
-
-def carry_out(
-    procedures: Mapping[str, Procedure],
-    draw: Callable[[Draw, Sequence[str]], Sequence[Ballots]],
-) -> dict[str, Played]:
-    """Carries out a procedure for each of several questions, side by side.
-
-    Args:
-        draw: gives what is wished for of the questions that wish for it.
-    """
-    played: dict[str, Played] = {}
-    drawn: dict[str, dict[Way, Ballots]] = {key: {} for key in procedures}
-    wishes = {key: next(procedure) for key, procedure in procedures.items()}
-    while wishes:
-        following: dict[str, Draw] = {}
-        for wish in sorted(set(wishes.values()), key=lambda wish: (wish.way, wish.count)):
-            wishing = [key for key in procedures if wishes.get(key) == wish]
-            for key, ballots in zip(wishing, draw(wish, wishing), strict=True):
-                drawn[key][wish.way] = ballots
-                try:
-                    following[key] = procedures[key].send(ballots)
-                except StopIteration as end:
-                    counted = drawn[key].values()
-                    tokens = sum(int(ballots.tokens.sum()) for ballots in counted)
-                    played[key] = Played(end.value, sum(map(len, counted)), tokens)
-        wishes = following
-    return {key: played[key] for key in procedures}
-
-
-def play(procedure: Procedure, pools: Mapping[Way, Ballots]) -> Played:
-    """Carries a procedure out on samples that are there already.
-
-    Raises:
-        ValueError: a pool is too small.
-    """
-
-    def draw(wish: Draw, _: Sequence[str]) -> list[Ballots]:
-        if wish.count > len(pools[wish.way]):
-            raise ValueError(f"the pool {wish.way!r} holds fewer than {wish.count} samples")
-        return [pools[wish.way].first(wish.count)]
-
-    return carry_out({"": procedure}, draw)[""]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from reasonkit.voting import curves
 from reasonkit.voting.ballots import BLANK, Ballots
 from reasonkit.voting.curves import estimate, pass_at_k, sizes, subsets
-from reasonkit.voting.strategies import STRATEGIES, Rules, play
+from reasonkit.voting.playing import play
+from reasonkit.voting.strategies import STRATEGIES, Rules
 
 SELECTING = [s for s in STRATEGIES.values() if s.select is not None]
 

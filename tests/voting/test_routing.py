@@ -10,7 +10,8 @@ import pytest
 from reasonkit.errors import DataError
 from reasonkit.voting import routing
 from reasonkit.voting.ballots import Ballots
-from reasonkit.voting.strategies import Draw, Option, Policy, Rules, play
+from reasonkit.voting.playing import play
+from reasonkit.voting.strategies import Draw, Option, Policy, Rules
 
 RULES = Rules(n=8, round_size=1)
 OPTIONS = routing.votes(["majority"], ["asked", "thinking"], RULES)

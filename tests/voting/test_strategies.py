@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.voting.ballots import BLANK, Ballots
-from reasonkit.voting.strategies import STRATEGIES, Rules, play
+from reasonkit.voting.playing import play
+from reasonkit.voting.strategies import STRATEGIES, Rules
 
 
 def pool(classes: list[int], tokens: int = 10, scores: list[float] | None = None) -> Ballots:
