@@ -60,7 +60,7 @@ def lines() -> Iterator[tuple[str, str]]:
 COMMANDS = sorted({command for _, command in lines()})
 OURS = [command for command in COMMANDS if command.startswith("reasonkit")]
 HERE = [c for c in OURS if not any(re.search(pattern, c) for pattern in ELSEWHERE)]
-QUICK = [c for c in HERE if c.split()[1] in LISTINGS and not re.search("check|profile", c)]
+QUICK = [c for c in HERE if c.split()[1] in LISTINGS and not re.search("check|profile|runs/", c)]
 
 
 def words(command: str) -> list[str]:

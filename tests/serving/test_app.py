@@ -77,7 +77,9 @@ def test_models_begin_with_the_plain_one_and_each_of_them_answers(client: openai
     for id in ids[1:]:
         made = ask(client, id, temperature=0)
         votes = made.reasonkit
-        assert votes["elected"] == "24" == made.choices[0].message.content, id
+        assert votes["elected"] == made.choices[0].message.content, id
+        # Who trusts one sample in ten has one of eight.
+        assert votes["elected"] == "24" or "deepconf-low" in id, id
         assert (
             sum(found["votes"] for found in votes["answers"]) + votes["blank"] <= votes["samples"]
         )
