@@ -37,6 +37,9 @@ rewards_app = typer.Typer(
 app.add_typer(rewards_app, name="rewards")
 
 
+SHARED = ("grpo", "distill", "sft-rl", "verifier")
+"""Commands that run in several processes."""
+
 RECIPE = typer.Argument(autocompletion=completing.values("recipe"))
 """The name of a recipe."""
 
@@ -57,10 +60,10 @@ def _root(
     ),
 ) -> None:
     command = context.invoked_subcommand
-    if processes.size() > 1 and command != "grpo":
+    if processes.size() > 1 and command not in SHARED:
         raise RefusedError(
             f"reasonkit {command} runs in one process, not {processes.size()}: "
-            "only grpo can be shared out"
+            f"only {', '.join(SHARED)} can be shared out"
         )
 
 

@@ -21,7 +21,7 @@ from typing import Any, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from reasonkit import completing, console
+from reasonkit import completing, console, launching
 from reasonkit.errors import RefusedError, StoppedError
 from reasonkit.examples import epilog
 
@@ -135,15 +135,19 @@ def _body(name: str) -> Callable[..., None]:
 
     module, kind = name.replace("-", "_"), settings(name)
     first = {field: place for place, field in enumerate(kind.FIRST)}
-    flags = [*_parameters(config.Invocation, name), *_parameters(kind, name)]
+    own = [field.name for field in dataclasses.fields(config.Invocation)]
+    if not issubclass(kind, config.UpdatesConfig):
+        own.remove("processes")
+    called = [flag for flag in _parameters(config.Invocation, name) if flag.name in own]
+    flags = [*called, *_parameters(kind, name)]
     parameters = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
         *sorted(flags, key=lambda flag: first.get(flag.name, len(first))),
     ]
 
     def body(context: typer.Context, **values: Any) -> None:
-        own = [field.name for field in dataclasses.fields(config.Invocation)]
         invocation = config.Invocation(**{field: values.pop(field) for field in own})
+        launching.share(invocation.processes)
         given = {
             field: value
             for field, value in values.items()

@@ -163,12 +163,17 @@ def test_what_fails_in_one_process_ends_all_with_one_line(two: Callable, tmp_pat
     assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "failed"
 
 
-def test_a_run_goes_on_in_as_many_processes(
+def test_a_run_goes_on_in_another_number_of_processes(
     reasonkit: Callable, whole: Path, stopped: Callable
 ) -> None:
-    ended = reasonkit("grpo", "--run-dir", stopped(whole), "--resume")
-    assert ended.code == 2
-    assert "begun by 2" in ended.err
+    run = stopped(whole, "final", f"checkpoints/checkpoint-{STEPS}", "evaluations/after.json")
+    ended = reasonkit("grpo", "--run-dir", run, "--resume")
+    assert ended.code == 0, ended.err
+    assert "goes on in 1 process(es), not 2" in ended.err
+    pairs = zip(rows(run / "metrics.jsonl"), rows(whole / "metrics.jsonl"), strict=True)
+    for one, both in list(pairs)[1:]:
+        assert one["loss"] == pytest.approx(both["loss"], rel=1e-5)
+        assert one["grad_norm"] == pytest.approx(both["grad_norm"], rel=1e-5)
 
 
 # What is named after GPUs starts processes on CPUs too; --cpu would need MPI.
@@ -196,7 +201,7 @@ def test_other_commands_say_that_they_run_alone(two: Callable) -> None:
     codes, heard = said(two("vote"))
     assert codes == [2, 2]
     assert heard.count("error:") == 1
-    assert "only grpo" in heard
+    assert "vote runs in one process" in heard
 
 
 @given(st.lists(st.integers()), st.integers(1, 9))

@@ -183,3 +183,9 @@ class Invocation:
     resume: bool = flag(RUN, "Go on with --run-dir, with its own settings.", False, one_way=True)
     dry_run: bool = flag(RUN, "Check everything, print the plan and stop.", False, one_way=True)
     json: bool = flag(RUN, "Print summary.json instead of the table.", False, one_way=True)
+    processes: int = flag(
+        RUN,
+        "Processes that share training on this machine, where no launcher starts them.",
+        1,
+        min=1,
+    )

@@ -100,6 +100,7 @@ class Store:
         path: made where there is none.
         origin: plain values that settle what is sampled: the model and where it runs. Another
             prompt or way of sampling is told apart anyway.
+        leads: whether this process writes the file; where another does, it is read once.
 
     Raises:
         RefusedError: the file is of another origin.
@@ -107,8 +108,8 @@ class Store:
         RunError: it can't be written.
     """
 
-    def __init__(self, path: Path, origin: Mapping[str, object]) -> None:
-        self.path = path
+    def __init__(self, path: Path, origin: Mapping[str, object], leads: bool = True) -> None:
+        self.path, self._leads = path, leads
         self._lock = threading.Lock()
         header: dict[str, Any] = {"origin": json.loads(json.dumps(dict(origin)))}
         content = read(path)
@@ -122,7 +123,7 @@ class Store:
                 )
         self._held, self._size = content.held, content.size
         self._failed: dict[str, int] = {}
-        if path.exists():
+        if leads and path.exists():
             os.truncate(path, self._size)
         if not self._size:
             self._append(to_line(header))
@@ -166,6 +167,8 @@ class Store:
                     self._failed[key] = self._failed.get(key, 0) + 1
 
     def _append(self, content: bytes) -> None:
+        if not self._leads:
+            return
         try:
             with self.path.open("ab") as file:
                 file.write(content)

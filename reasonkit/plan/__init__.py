@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
-from reasonkit import console
+from reasonkit import console, processes
 from reasonkit.answers.comparison import check_reference
 from reasonkit.config import (
     TRACKERS,
@@ -140,6 +140,21 @@ def filled(config: Config, **values: object) -> Config:
     held = {name: getattr(config, name) for name in values}
     open_ones = {name: values[name] for name, value in held.items() if value in (None, [])}
     return dataclasses.replace(config, **open_ones)  # type: ignore[arg-type]
+
+
+def evenly(flag: str, whole: int) -> int:
+    """The part of a process, of what all processes have an equal part of.
+
+    Raises:
+        RefusedError: they can't.
+    """
+    part, left = divmod(whole, processes.size())
+    if left:
+        raise RefusedError(
+            f"{flag} {whole} can't be shared out evenly among {processes.size()} processes: "
+            f"try {(part + 1) * processes.size()}"
+        )
+    return part
 
 
 def divisor(flag: str, asked: int | None, usual: int, whole: int, of: str) -> int:

@@ -284,6 +284,8 @@ def shared(config: Config, output: Path, updates: int, updates_a_step: int = 1) 
         "save_strategy": "steps" if config.save_every else "no",
         "save_steps": max(1, config.save_every) * updates_a_step,
         "disable_tqdm": True,
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,
         "dataloader_pin_memory": device == "cuda",
         "report_to": [name for name in named if name != TENSORBOARD] or "none",
         "project": "reasonkit",
