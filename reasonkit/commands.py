@@ -129,6 +129,13 @@ def settings(command: str) -> Any:
     return getattr(config, f"{command.title().replace('-', '')}Config")
 
 
+def is_shared(command: str) -> bool:
+    """Whether several processes can carry it out together."""
+    from reasonkit.config import SharedConfig
+
+    return command in RECIPES and issubclass(settings(command), SharedConfig)
+
+
 def _body(name: str) -> Callable[..., None]:
     """What a command does, as a function whose signature is its settings and `Invocation`."""
     from reasonkit import config
@@ -136,7 +143,7 @@ def _body(name: str) -> Callable[..., None]:
     module, kind = name.replace("-", "_"), settings(name)
     first = {field: place for place, field in enumerate(kind.FIRST)}
     own = [field.name for field in dataclasses.fields(config.Invocation)]
-    if not issubclass(kind, config.UpdatesConfig):
+    if not is_shared(name):
         own.remove("processes")
     called = [flag for flag in _parameters(config.Invocation, name) if flag.name in own]
     flags = [*called, *_parameters(kind, name)]

@@ -22,6 +22,8 @@ from reasonkit.config import (
     DistillConfig,
     DType,
     Optimizer,
+    Shard,
+    SharedConfig,
     TrainingConfig,
     UpdatesConfig,
 )
@@ -258,6 +260,8 @@ def require_packages(config: CommonConfig) -> None:
     package, mend = needed.get(config.attention, ("", ""))
     if package and not installed(package):
         raise RefusedError(f"--attention {config.attention}: {mend}")
+    if isinstance(config, SharedConfig) and config.shard != Shard.none:
+        _require_cuttable(config)
     if not isinstance(config, UpdatesConfig):
         return
     _require_a_gpu(config)
@@ -273,6 +277,18 @@ def require_packages(config: CommonConfig) -> None:
             raise RefusedError("--load-in-4bit: weights of 4 bits can't be trained: add --lora")
         if not installed("bitsandbytes"):
             raise RefusedError(f"--load-in-4bit: {QUANTIZED}")
+
+
+def _require_cuttable(config: SharedConfig) -> None:
+    if processes.size() == 1:
+        raise RefusedError(
+            f"--shard {config.shard}: there is one process to hold all parts: pass --processes 2 "
+            "or more, or use a launcher"
+        )
+    if getattr(config, "optimizer", Optimizer.adamw) != Optimizer.adamw:
+        raise RefusedError(f"--shard {config.shard}: it takes --optimizer adamw")
+    if getattr(config, "load_in_4bit", False):
+        raise RefusedError(f"--shard {config.shard}: weights of 4 bits can't be cut")
 
 
 def _require_a_gpu(config: UpdatesConfig) -> None:
