@@ -154,13 +154,13 @@ def _body(name: str) -> Callable[..., None]:
 
     def body(context: typer.Context, **values: Any) -> None:
         invocation = config.Invocation(**{field: values.pop(field) for field in own})
-        launching.share(invocation.processes)
         given = {
             field: value
             for field, value in values.items()
             if (source := context.get_parameter_source(field)) and source.name == "COMMANDLINE"
         }
         try:
+            launching.share(invocation.processes)
             merged = merge(kind, given, invocation, name)
             console.note(_headline(name, merged))
             with console.results_alone(), console.doing("loading libraries and data"):

@@ -16,7 +16,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -112,7 +112,8 @@ def joined() -> Iterator[None]:
                 yield
         except Exception as error:
             # A launcher stops the others of one that has failed, in the midst of their last words.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            with suppress(ValueError):
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
             if not _is_first(store):
                 raise SystemExit(getattr(error, "exit_code", 1)) from None
             if _is_lost(error):

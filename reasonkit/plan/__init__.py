@@ -165,6 +165,9 @@ def divisor(flag: str, asked: int | None, usual: int, whole: int, of: str) -> in
     Raises:
         RefusedError: the one that is asked for doesn't.
     """
+    if asked and processes.size() > 1:
+        # A run that fewer processes have begun goes on.
+        asked = min(asked, whole)
     fits = max(d for d in range(1, min(asked or usual, whole) + 1) if whole % d == 0)
     if asked and fits != asked:
         raise RefusedError(f"{flag} {asked} does not divide {of}: try {fits}")

@@ -23,14 +23,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from reasonkit import processes
-from reasonkit.config import (
-    CommonConfig,
-    EngineName,
-    Shard,
-    SharedConfig,
-    TrainingConfig,
-    UpdatesConfig,
-)
+from reasonkit.config import CommonConfig, EngineName, Shard, TrainingConfig, UpdatesConfig
 from reasonkit.generation import vllm
 from reasonkit.generation.local import quick
 from reasonkit.models import precision
@@ -239,7 +232,7 @@ def plan(
         reference = shape.parameters * number
     apart = config.engine == EngineName.vllm
     copied = shape.copied if load.rows >= quick.MANY and not adapted else 0
-    sharded = isinstance(config, SharedConfig) and config.shard != Shard.none
+    sharded = getattr(config, "shard", Shard.none) != Shard.none
     engine = vllm.share(shape.parameters * computed, config, updates) if apart else 0
     parts = processes.size() if sharded else 1
     return MemoryPlan(

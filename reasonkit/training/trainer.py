@@ -193,7 +193,8 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                 self.optimizer,
                 getattr(self, "ref_model", None) or getattr(self, "teacher_model", None),
                 watch.gradients,
-                self.engine.own_bytes if hasattr(self, "engine") else 0,
+                (self.engine.own_bytes if hasattr(self, "engine") else 0)
+                + sum(p.nbytes for p in (self._whole.parameters() if self._whole else ())),
                 watch.peaks,
             ),
         )
