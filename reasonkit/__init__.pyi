@@ -174,11 +174,14 @@ class _VoteConfig(_ServerConfig, total=False):
     wording: str
     verifier: _Path | None
     top_k: int
+    window: int | None
     stop_at: float
     round_size: int
     quick: int
     sure_at: float
     at_once: str | None
+    budget: float | None
+    policy: str | None
     tune: bool
     thought_tokens: int | None
     waits: int

@@ -108,7 +108,7 @@ class Chat:
             return f"thoughts are {'shown' if self.thoughts else 'hidden'}"
         if command == "/vote" and rest.strip().isdecimal() and int(rest):
             self.votes = int(rest)
-            return f"{self.votes} sample(s) a question"
+            return f"samples a question: {self.votes}"
         if command == "/system":
             self.system, self.said = rest.strip(), []
             return f"system prompt: {self.system or 'none'}; what was said is forgotten"

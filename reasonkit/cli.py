@@ -65,10 +65,24 @@ def _root(
 
 
 @app.command("runs")
-def list_runs(folder: Path = typer.Argument(Path("runs"), help="Where the runs are.")) -> None:
-    """Lists the runs in a folder."""
+def list_runs(
+    paths: list[Path] | None = typer.Argument(
+        None,
+        metavar="[FOLDER | RUN RUN…]",
+        help="Where the runs are (default: runs), or which to compare.",
+        autocompletion=completing.values("run"),
+    ),
+) -> None:
+    """Lists the runs in a folder, or sets finished ones side by side on the same questions."""
     from reasonkit import listing
 
+    if paths and len(paths) > 1:
+        from reasonkit.report.beside import side_by_side
+
+        made = side_by_side(paths)
+        console.show_table(made.title, made.heads, made.rows, made.numbers)
+        return
+    folder = paths[0] if paths else Path("runs")
     rows = [tuple(row.values()) for row in listing.list_runs(folder)]
     console.show_table(f"runs in {folder}", listing.LISTED, rows)
 
@@ -340,7 +354,8 @@ def main() -> None:
             with processes.joined():
                 app(prog_name="reasonkit")
         except ReasonkitError as error:
-            console.show_error(str(error))
+            tell = console.note if isinstance(error, StoppedError) else console.show_error
+            tell(str(error))
             sys.exit(error.exit_code)
         except OSError as error:
             # Every name that is given is looked for as a path, in one place or another.

@@ -14,6 +14,7 @@ import difflib
 import enum
 import importlib
 import inspect
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -97,11 +98,17 @@ class Recipe(TyperCommand):
         # So settings are written for verl.
         dotted = [arg.partition("=")[0] for arg in args if "=" in arg and "." in arg]
         self._answer([name for name in dotted if not name.startswith("-")])
+        runs = [arg for arg in args if (Path(arg) / "run.json").exists()]
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             # Which click it is from depends on the version of typer.
             if type(error).__name__ != "NoSuchOption":
+                if ctx.info_name == "compare" and len(runs) > 1:
+                    raise RefusedError(
+                        "compare trains one base in several ways; of finished runs: "
+                        f"reasonkit runs {shlex.join(runs)}"
+                    ) from None
                 raise
             name = str(error.option_name)  # type: ignore[attr-defined]
             self._answer([name])
@@ -166,7 +173,7 @@ def _body(name: str) -> Callable[..., None]:
             with console.results_alone(), console.doing("loading libraries and data"):
                 importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
         except KeyboardInterrupt as stop:
-            raise StoppedError("interrupted") from stop
+            raise StoppedError(str(stop) or "interrupted") from stop
 
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {p.name: p.annotation for p in parameters}

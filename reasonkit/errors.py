@@ -66,6 +66,6 @@ class NotFiniteError(RunError):
 
 
 class StoppedError(ReasonkitError):
-    """Stopped by the user."""
+    """Stopped by the user: no error, and how to go on."""
 
     exit_code = 130

@@ -20,7 +20,7 @@ from reasonkit.generation.engine import Engine, Sampling, TokenEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.plan import Plan
 from reasonkit.plan.policy import longest_of
-from reasonkit.prompts import baselines
+from reasonkit.prompts import WORDINGS, baselines
 from reasonkit.rewards import language, readability
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
@@ -120,6 +120,11 @@ def measure_before(run: Run, engine: TokenEngine, plan: Plan[Any]) -> Before:
         if longest_of(led, engine.tokenizer) <= plan.config.max_prompt_tokens:
             prompted[name] = measure(run, f"before-{name}", engine, plan, led)
     return Before(asked, prompted)
+
+
+def times(plan: Plan[Any]) -> int:
+    """How often `measure_before` and what is measured after ask the test's questions, at most."""
+    return 2 + (len(WORDINGS) + len(plan.model.entry.shots) if plan.config.baselines else 0)
 
 
 def validation(run: Run, name: str, engine: Engine, plan: Plan[Any]) -> dict[str, float]:

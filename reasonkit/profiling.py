@@ -169,7 +169,7 @@ def show(model: str, profiles: Sequence[Profile], as_json: bool) -> None:
     most = max(p.questions for p in profiles)
     console.show_table(
         f"{model}: {first.samples} samples of up to {most} questions, 95 % intervals",
-        ("task", "pass@1", f"pass@{first.group_size}", "mixed groups", "tokens", "cut off"),
+        ("task", "pass@1", f"pass@{first.group_size}", "mixed", "tokens", "cut off"),
         [
             (
                 p.task,
@@ -180,6 +180,7 @@ def show(model: str, profiles: Sequence[Profile], as_json: bool) -> None:
             for p in profiles
         ],
     )
+    console.say("mixed: groups with right and wrong answers, which are what GRPO learns from")
     for verdict in dict.fromkeys(p.verdict for p in profiles):
         named = [p.task for p in profiles if p.verdict == verdict]
         console.say(f"{verdict}: {'; '.join(named)}")

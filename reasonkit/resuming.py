@@ -33,9 +33,11 @@ def is_done(config: CommonConfig, invocation: Invocation) -> bool:
     """Whether ``--resume`` names a run that is finished with these settings; then it is shown.
 
     Raises:
-        RefusedError: it is no run.
+        RefusedError: it is no run; or, without ``--resume``, the directory is taken.
     """
     if not invocation.resume:
+        if processes.is_main() and not invocation.dry_run:
+            runs.require_free(invocation.run_dir)
         return False
     assert invocation.run_dir is not None
     opened = runs.open_run(invocation.run_dir)
@@ -70,9 +72,9 @@ def require_extensible(config: CommonConfig, invocation: Invocation) -> None:
         )
     if settings.lr_schedule == LrSchedule.linear:
         console.warn(
-            f"the learning rate fell to 0 by step {steps}, and goes on where that of "
-            f"{config.steps} steps stands: not to what a run of as many from the start comes to; "
-            "with --lr-schedule constant a longer run is the same"
+            f"the learning rate had fallen to 0 at step {steps}, and rises again to where a run of "
+            f"{config.steps} steps has it then: the result isn't that of {config.steps} steps from "
+            "the start; with --lr-schedule constant it is"
         )
 
 
@@ -94,7 +96,7 @@ def extend(run: runs.Run, config: CommonConfig) -> None:
 
 
 def require_usable(invocation: Invocation, data: str) -> None:
-    """Refuses a directory that is taken, or to go on with a run whose data has changed.
+    """Refuses to go on with a run whose data has changed.
 
     Args:
         data: a hash of all that the run reads beside models (`reasonkit.provenance.fingerprint`).
@@ -102,13 +104,12 @@ def require_usable(invocation: Invocation, data: str) -> None:
     Raises:
         RefusedError: it has, or ``--resume`` names no run.
     """
-    if invocation.resume:
-        assert invocation.run_dir is not None
-        held = runs.open_run(invocation.run_dir).record.get("data")
-        if held is not None and held != data:
-            raise RefusedError(
-                f"{invocation.run_dir} has begun with other data than there is now: put the files "
-                "back as they were, or begin anew in another --run-dir"
-            )
-    elif processes.is_main() and not invocation.dry_run:
-        runs.require_free(invocation.run_dir)
+    if not invocation.resume:
+        return
+    assert invocation.run_dir is not None
+    held = runs.open_run(invocation.run_dir).record.get("data")
+    if held is not None and held != data:
+        raise RefusedError(
+            f"{invocation.run_dir} has begun with other data than there is now: put the files "
+            "back as they were, or begin anew in another --run-dir"
+        )

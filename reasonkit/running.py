@@ -106,8 +106,7 @@ def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) 
     try:
         summary = complete(run, work)
     except KeyboardInterrupt:
-        console.note(f"stopped; go on with: {go_on}")
-        raise
+        raise KeyboardInterrupt(f"stopped; go on with: {go_on}") from None
     except OSError as error:
         where = error.filename or run.path
         raise RunError(

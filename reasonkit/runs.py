@@ -254,8 +254,10 @@ def require_free(run_dir: Path | None) -> None:
     try:
         # Root passes every permission check, on a file system that takes no new folders too.
         os.rmdir(tempfile.mkdtemp(prefix=".reasonkit-", dir=nearest))
-    except OSError:
-        raise RefusedError(f"can't make the run directory {path}: pass another --run-dir") from None
+    except OSError as error:
+        raise RefusedError(
+            f"can't make the run directory {path} ({error.strerror}): pass another --run-dir"
+        ) from None
 
 
 def open_run(path: Path, command: str | None = None) -> Run:

@@ -1,14 +1,19 @@
-"""The nouns that every room shares. No verbs, no torch."""
+"""The nouns that every room shares. No torch."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
+from statistics import fmean
 from typing import Any, Literal
 
 Message = dict[str, str]
 """A chat message: ``{"role": "user" | "system" | "assistant", "content": text}``."""
+
+LIKELIEST = 20
+"""Tokens that a confidence looks at: as many as servers give, as the paper has it."""
 
 FinishReason = Literal["stop", "length", "failed"]
 Claim = Literal["correctness", "form", "shaping"]
@@ -70,6 +75,12 @@ class Completion:
         failure: why there is none: a word for the kind, a colon, what was said; else empty.
         logprobs: of each token, in nats, under the arithmetic and the temperature that drew it;
             empty where the engine wasn't opened to train.
+        confidences: how sure the model was of each token: minus the mean log-probability of the
+            `LIKELIEST` tokens in its place, in nats, before temperature (Fu et al.,
+            arXiv:2508.15260, equation 2). Empty where the engine wasn't asked or can't tell.
+        certainty: how far its distributions are from knowing nothing, in the mean over its tokens:
+            the divergence KL(uniform || model) over the vocabulary, in nats (Kang et al.,
+            arXiv:2502.18581). None where the engine wasn't asked or can't tell.
     """
 
     text: str
@@ -79,11 +90,18 @@ class Completion:
     count: int | None = None
     failure: str = ""
     logprobs: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    confidences: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    certainty: float | None = field(default=None, compare=False)
 
     @property
     def tokens(self) -> int:
         """Number of tokens sampled."""
         return len(self.token_ids) if self.count is None else self.count
+
+
+def token_confidence(logprobs: Iterable[float]) -> float:
+    """As `Completion.confidences` has it, from log-probabilities with the likeliest among them."""
+    return round(-fmean(nlargest(LIKELIEST, logprobs)), 3)
 
 
 @dataclass(frozen=True, slots=True)

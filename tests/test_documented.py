@@ -135,6 +135,7 @@ def fill(folder: Path, run: Path) -> None:
     (folder / "my-settings.yaml").write_text("steps: 40\n")
     shutil.copytree(TOP / "reasonkit/models/weights/abacus", folder / "my-model")
     shutil.copytree(run, folder / "runs/mine")
+    shutil.copytree(run, folder / "runs/other")
     shutil.copytree(run, folder / "runs/my-grpo-run")
 
 

@@ -56,7 +56,7 @@ def test_what_a_longer_run_is_not_the_same_as_is_said_before(
     asked(2)
     assert not capsys.readouterr().err
     asked(4)
-    assert "the learning rate fell to 0 by step 2" in capsys.readouterr().err
+    assert "the learning rate had fallen to 0 at step 2" in capsys.readouterr().err
     with pytest.raises(RefusedError, match="it can only grow"):
         asked(1)
     shutil.rmtree(shorter / "checkpoints")

@@ -255,7 +255,8 @@ def test_runs_are_listed_newest_first_and_broken_ones_last(tmp_path: Path) -> No
         ("broken", "unreadable"),
     ]
     assert [run["accuracy"] for run in listed] == ["40.0% → 95.0%", "", ""]
-    assert list_runs(tmp_path / "missing") == []
+    with pytest.raises(RefusedError, match="no such folder"):
+        list_runs(tmp_path / "missing")
 
 
 def test_run_directories_need_no_torch() -> None:

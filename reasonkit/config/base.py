@@ -134,7 +134,9 @@ class SharedConfig(CommonConfig):
 class UpdatesConfig(SharedConfig):
     """Settings of every command that takes updates; a command's own class adds to them."""
 
-    learning_rate: float | None = flag(UPDATE, f"The optimizer's, at its peak. {BY_MODEL}", min=0.0)
+    learning_rate: float | None = flag(
+        UPDATE, f"The optimizer's, at its peak. {BY_MODEL}", min=0.0, max=1.0
+    )
     optimizer: Optimizer = flag(UPDATE, "What takes updates.", Optimizer.adamw)
     max_grad_norm: float = flag(UPDATE, "Gradients are clipped here.", 1.0, min=0.0)
     gradient_checkpointing: bool = flag(UPDATE, "Save memory, compute activations twice.", False)

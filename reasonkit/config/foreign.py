@@ -18,7 +18,7 @@ CALLED: dict[str, tuple[str, ...]] = {
         *("num_generations", "num_return_sequences", "n_samples_per_prompt", "rollout_n"),
         *("actor_rollout_ref.rollout.n", "samples_per_prompt"),
     ),
-    "n": ("num_generations", "num_return_sequences", "num_samples", "n_samples"),
+    "n": ("num_generations", "num_return_sequences", "num_samples", "n_samples", "samples"),
     "samples": ("num_generations", "num_return_sequences", "num_samples", "n_samples"),
     "prompts_per_step": (
         *("data.train_batch_size", "train_batch_size", "rollout_batch_size"),

@@ -44,6 +44,12 @@ class VoteConfig(ServerConfig):
         VOTES, "Rank by this verifier or reward model: a folder, run or hub id."
     )
     top_k: int = flag(VOTES, "How many of the best-scored vote in top-k-vote.", 4, min=1)
+    window: int | None = flag(
+        VOTES,
+        "deepconf: tokens whose confidence is looked at together. (default: an eighth of "
+        "--max-completion-tokens, at most 2048)",
+        min=1,
+    )
     stop_at: float = flag(
         SPARING, "adaptive, cascade: stop once the leader is this sure.", 0.95, min=0.5, max=1.0
     )
@@ -54,6 +60,15 @@ class VoteConfig(ServerConfig):
     )
     at_once: str | None = flag(
         SPARING, f"cascade: asks for an answer without thinking; may be empty. {BY_MODEL}"
+    )
+    budget: float | None = flag(
+        SPARING,
+        "auto: tokens a question, in the mean. (default: as few as are told to be no worse than "
+        "any more)",
+        min=1.0,
+    )
+    policy: str | None = flag(
+        SPARING, "auto: do as learned before: a run of `vote --strategy auto`, or its policy.json."
     )
     tune: bool = flag(SPARING, "Choose --stop-at and --sure-at on the validation split.", False)
     thought_tokens: int | None = flag(
@@ -67,10 +82,13 @@ class VoteConfig(ServerConfig):
     )
     wait_text: str | None = flag(LONGER, f"budget: what it then goes on with. {BY_MODEL}")
     beam_width: int = flag(
-        LONGER, "beam: in how many ways a beginning that is kept goes on.", 4, min=1
+        LONGER,
+        "beam: in how many ways a beginning that is kept goes on; dvts: size of a tree.",
+        4,
+        min=1,
     )
     step_ends: list[str] | None = flag(
-        LONGER, f"beam: a text that ends a step; may be repeated. {BY_MODEL}"
+        LONGER, f"beam, dvts, rebase: a text that ends a step; may be repeated. {BY_MODEL}"
     )
     completions: str | None = flag(RECORDED, "Vote among the completions of this JSONL file.")
     fields: list[str] | None = flag(

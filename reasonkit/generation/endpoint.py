@@ -55,6 +55,7 @@ class EndpointEngine:
         extra: further fields of each request, e.g.
             ``{"chat_template_kwargs": {"enable_thinking": False}}``.
         logprobs: whether to ask for log-probabilities; they make answers several times as long.
+        sure: whether to ask for those of the likeliest tokens too; they make them ever so long.
 
     Raises:
         RefusedError: the URL is none.
@@ -68,12 +69,13 @@ class EndpointEngine:
         limits: Limits = Limits(),
         extra: Mapping[str, Any] | None = None,
         logprobs: bool = True,
+        sure: bool = False,
     ) -> None:
         # What talks to servers takes a second to import.
         from reasonkit.servers.client import Server
 
         self.server = Server(url, key, limits)
-        self.chat = Chat(self.server, model, extra or {}, logprobs)
+        self.chat = Chat(self.server, model, extra or {}, logprobs, sure)
 
     def connect(self) -> Abilities:
         """Asks the server, the first time, what it takes.
@@ -88,6 +90,10 @@ class EndpointEngine:
     def gives_logprobs(self) -> bool:
         """Whether the server was asked for log-probabilities and gives them; see `connect`."""
         return self.connect().logprobs
+
+    def gives_confidences(self) -> bool:
+        """Whether the server was asked for the likeliest tokens and gives them; see `connect`."""
+        return self.connect().likeliest
 
     def require(self, sampling: Sampling) -> None:
         """Asks the server, the first time, whether it samples so.

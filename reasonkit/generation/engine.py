@@ -213,6 +213,7 @@ def open_engine(
     tokenizer: PreTrainedTokenizerBase,
     products: torch.dtype | None = None,
     trains: bool = False,
+    sure: bool = False,
 ) -> TokenEngine:
     """An engine over a model, as the settings name it (`settle`).
 
@@ -221,6 +222,7 @@ def open_engine(
         trains: whether log-probabilities are to be those of the distribution that tokens are drawn
             from, temperature included, as an update needs them, or the model's own, which are a
             vote's confidence.
+        sure: whether completions are to tell how sure the model was of each token.
 
     Raises:
         RefusedError: the engine can't be opened over this model.
@@ -228,18 +230,20 @@ def open_engine(
     if config.engine == EngineName.vllm:
         from reasonkit.generation.vllm import VllmEngine
 
-        return VllmEngine(config, model, tokenizer, trains)
+        return VllmEngine(config, model, tokenizer, trains, sure)
     from reasonkit.generation.local import ROWS, LocalEngine
 
-    return LocalEngine(model, tokenizer, config.rows or ROWS, products, trains)
+    return LocalEngine(model, tokenizer, config.rows or ROWS, products, trains, sure)
 
 
-def open_server(config: ServerConfig, model: str | None, logprobs: bool = True) -> ServerEngine:
+def open_server(
+    config: ServerConfig, model: str | None, logprobs: bool = True, sure: bool = False
+) -> ServerEngine:
     """An engine over the settings' endpoint, which has been asked what it takes.
 
     Args:
         model: as the server calls it; the only one that it serves where None.
-        logprobs: whether to ask for log-probabilities; they make answers several times as long.
+        logprobs, sure: as of `reasonkit.generation.endpoint.EndpointEngine`.
 
     Raises:
         RefusedError: the server is down, isn't one, or wants another key or model.
@@ -255,7 +259,7 @@ def open_server(config: ServerConfig, model: str | None, logprobs: bool = True) 
         config.tokens_per_minute,
         config.request_timeout,
     )
-    engine = EndpointEngine(config.endpoint, model, key, limits, logprobs=logprobs)
+    engine = EndpointEngine(config.endpoint, model, key, limits, logprobs=logprobs, sure=sure)
     engine.connect()
     return engine
 
@@ -306,6 +310,10 @@ class ServerEngine(PaidEngine, Protocol):
     @property
     def model(self) -> str:
         """The model's name, as the server calls it."""
+        ...
+
+    def gives_confidences(self) -> bool:
+        """Whether completions tell how sure the model was of each token."""
         ...
 
     def require(self, sampling: Sampling) -> None:

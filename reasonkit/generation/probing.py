@@ -16,7 +16,7 @@ from reasonkit.errors import RefusedError
 from reasonkit.generation.engine import Sampling
 from reasonkit.servers.chat import CHAT, completions
 from reasonkit.servers.errors import UnansweredError, first_taken
-from reasonkit.types import Completion, Message
+from reasonkit.types import LIKELIEST, Completion, Message
 
 if TYPE_CHECKING:
     from reasonkit.servers.client import Server
@@ -36,6 +36,7 @@ class Abilities:
     Attributes:
         n: several samples a request.
         logprobs: whether it gives log-probabilities.
+        likeliest: whether it gives those of each place's likeliest tokens too.
         limit: its name for the most tokens of a completion.
         tokens: of a request that is short, but long enough for its model.
     """
@@ -44,6 +45,7 @@ class Abilities:
     logprobs: bool
     limit: str
     tokens: int = PROBE_TOKENS
+    likeliest: bool = False
 
     def __str__(self) -> str:
         several = "several samples" if self.n else "one sample"
@@ -58,13 +60,19 @@ class Chat:
     """
 
     def __init__(
-        self, server: Server, model: str | None, extra: Mapping[str, Any], logprobs: bool
+        self,
+        server: Server,
+        model: str | None,
+        extra: Mapping[str, Any],
+        logprobs: bool,
+        likeliest: bool = False,
     ) -> None:
         self.server = server
         self.model = model
         self.abilities: Abilities | None = None
         self._extra = dict(extra)
-        self._logprobs = logprobs
+        wants = [(True, True)] * likeliest + [(True, False)] * logprobs + [(False, False)]
+        self._wants = wants
         self._fields: dict[Sampling, dict[str, float]] = {}
 
     async def ask(
@@ -87,6 +95,8 @@ class Chat:
             body["n"] = n
         if abilities.logprobs:
             body["logprobs"] = True
+        if abilities.likeliest:
+            body["top_logprobs"] = LIKELIEST
         return await self.server.ask(
             CHAT,
             {**body, **self._extra},
@@ -109,13 +119,13 @@ class Chat:
         if self.abilities is not None:
             return
         self.model = self.model or await self._only_model()
-        wants = (True, False) if self._logprobs else (False,)
+        wants = self._wants
         ways = [
-            Abilities(n, logprobs, limit, tokens)
+            Abilities(n, logprobs, limit, tokens, likeliest)
             for tokens in (PROBE_TOKENS, MORE_PROBE_TOKENS)
             for limit in LIMITS
             for n in (True, False)
-            for logprobs in wants
+            for logprobs, likeliest in wants
         ]
 
         def telling(refusals: Sequence[UnansweredError]) -> UnansweredError:
@@ -125,7 +135,8 @@ class Chat:
 
         way, given = await first_taken(ways, lambda way: self._greet(way, {}), telling)
         logprobs = way.logprobs and all(one.mean_logprob is not None for one in given)
-        self.abilities = replace(way, n=len(given) > 1, logprobs=logprobs)
+        likeliest = way.likeliest and all(one.confidences for one in given)
+        self.abilities = replace(way, n=len(given) > 1, logprobs=logprobs, likeliest=likeliest)
         self.server.works = True
 
     async def fields(self, sampling: Sampling) -> dict[str, float]:
@@ -149,7 +160,7 @@ class Chat:
             {name: value for name, value in wanted.items() if name not in left_out}
             for left_out in ([], *([name] for name in idle), idle)
         ]
-        one_by_one = replace(self.abilities, n=False, logprobs=False)
+        one_by_one = replace(self.abilities, n=False, logprobs=False, likeliest=False)
         try:
             self._fields[way], _ = await first_taken(
                 ways, lambda fields: self._greet(one_by_one, fields)

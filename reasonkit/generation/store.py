@@ -185,7 +185,12 @@ class Store:
 
 def _record(key: str, drawn: Drawn) -> dict[str, Any]:
     completion = drawn.completion
-    extra = {"token_ids": completion.token_ids, "failure": completion.failure}
+    extra = {
+        "token_ids": completion.token_ids,
+        "failure": completion.failure,
+        "confidences": completion.confidences,
+        "certainty": completion.certainty,
+    }
     return {
         "id": drawn.example.id,
         "key": key,
@@ -194,7 +199,7 @@ def _record(key: str, drawn: Drawn) -> dict[str, Any]:
         "tokens": completion.tokens,
         "finish": completion.finish_reason,
         "logprob": completion.mean_logprob,
-        **{name: value for name, value in extra.items() if value},
+        **{name: value for name, value in extra.items() if value not in ((), "", None)},
     }
 
 
@@ -202,4 +207,9 @@ def _completion(record: Mapping[str, Any]) -> Completion:
     ids = tuple(record.get("token_ids", ()))
     count = None if ids else int(record["tokens"])
     told = record["text"], ids, record["finish"], record["logprob"], count
-    return Completion(*told, record.get("failure", ""))
+    return Completion(
+        *told,
+        record.get("failure", ""),
+        confidences=tuple(record.get("confidences", ())),
+        certainty=record.get("certainty"),
+    )

@@ -26,7 +26,7 @@ from reasonkit.generation.engine import Named, Sampling, TokenEngine
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
 from reasonkit.processes import held
-from reasonkit.types import Completion
+from reasonkit.types import LIKELIEST, Completion, token_confidence
 
 if TYPE_CHECKING:
     import torch
@@ -148,8 +148,10 @@ class VllmEngine(TokenEngine):
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         trains: bool,
+        sure: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
+        self.likeliest = LIKELIEST if sure else 0
         self.ends = sorted(end_tokens(model, tokenizer))
         self.dtype = str(precision.products(config) or model.dtype).removeprefix("torch.")
         self.on_gpu = precision.device(config.device) == "cuda"
@@ -333,7 +335,7 @@ class VllmEngine(TokenEngine):
             include_stop_str_in_output=True,
             stop_token_ids=self.ends,
             ignore_eos=True,
-            logprobs=0,
+            logprobs=self.likeliest,
             detokenize=bool(sampling.stop),
             skip_special_tokens=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -344,6 +346,17 @@ class VllmEngine(TokenEngine):
         logprobs = tuple(
             place[token].logprob for token, place in zip(ids, drawn.logprobs, strict=True)
         )
+        sure: tuple[float, ...] = ()
+        if self.likeliest:
+            told = ([one.logprob for one in place.values()] for place in drawn.logprobs)
+            sure = tuple(token_confidence(logprobs) for logprobs in told)
         finish = "stop" if drawn.finish_reason == "stop" else "length"
         text = text_of(self.tokenizer, ids)
-        return Completion(text, ids, finish, fmean(logprobs), logprobs=logprobs)  # type: ignore[arg-type]
+        return Completion(
+            text,
+            ids,
+            finish,  # type: ignore[arg-type]
+            fmean(logprobs),
+            logprobs=logprobs,
+            confidences=sure,
+        )

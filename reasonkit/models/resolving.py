@@ -61,8 +61,8 @@ def resolve(name: str) -> ResolvedModel:
     cached = isinstance(try_to_load_from_cache(entry.source, "config.json"), str)
     if not cached and not reachable():
         raise OfflineError(
-            f"model {entry.source!r} is not in the cache and the hub can't be reached: pass the "
-            "path of a local folder, or --model abacus, which needs no download"
+            f"model {entry.source!r} is no folder here, nor in the cache, and the hub can't be "
+            "reached: pass the path of a folder, or --model abacus, which needs no download"
         )
     return ResolvedModel(entry, entry.source)
 

@@ -40,6 +40,9 @@ from reasonkit.tasks.rows import ROLES
 if TYPE_CHECKING:
     from reasonkit.plan.fitting import Room
 
+FEW = 20
+"""Validation questions, below which a model is hardly told from a better one."""
+
 QUANTIZED = "pip install 'reasonkit[quantized]'"
 
 
@@ -106,6 +109,11 @@ def settle(config: Config) -> Plan[Config]:
         raise RefusedError(
             "--curriculum goes by what is right, and no reward tells: "
             "add one that reads the answer, or leave --curriculum out"
+        )
+    if len(splits.validation) < min(FEW, config.validation_size):
+        console.warn(
+            f"{len(splits.validation)} validation questions say which weights are best: that is a "
+            "matter of luck"
         )
     filled = dataclasses.replace(by_model(config, model.entry), reward=named)
     return Plan(filled, model, splits, rewards)

@@ -274,6 +274,7 @@ def show(plan: Plan[Any], lengths: Sequence[int] = ()) -> None:
     table = [
         (name.replace("_", " "), *(filesize.decimal(part[name]) for part in parts))
         for name in parts[0]
+        if any(part[name] for part in parts)
     ]
     there = ("available", *[filesize.decimal(plan.room.there)] * len(parts))
     heads = ("part", *(["at this length"] if lengths else []), "at most")

@@ -9,6 +9,7 @@ from pathlib import Path
 from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
+from reasonkit.generation.engine import seed_of
 from reasonkit.generation.replay import Recorded, fewest, parse_fields, read_completions
 from reasonkit.models import OTHER, entry_for
 from reasonkit.models.resolving import ResolvedModel, resolve
@@ -17,7 +18,8 @@ from reasonkit.prompts import require_known
 from reasonkit.rewards import parse
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
-from reasonkit.voting.ballots import BLANK, cast
+from reasonkit.voting import routing
+from reasonkit.voting.ballots import BLANK, WINDOW, cast
 from reasonkit.voting.strategies import STRATEGIES, Strategy
 
 RECORDED, QUESTION = "recorded", "question"
@@ -56,16 +58,22 @@ def settle(config: VoteConfig) -> VotePlan:
     _require_possible(config)
     plan = _recorded(config) if config.completions is not None else _asked(config)
     config = plan.config
-    several = ("cascade", "beam")
-    sampled = [s.name for s in named(config) if s.select is not None or s.name in several]
+    several = ("cascade", "self-select")
+    sampled = [s.name for s in named(config) if s.select or s.searches or s.name in several]
     if config.temperature == 0 and config.n != 1 and sampled and not config.completions:
         raise RefusedError(
             f"--temperature 0 gives the same completion {config.n} times, and {sampled[0]} would "
             "count it as often: raise the temperature, or pass --n 1"
         )
-    if config.tune and not plan.splits.validation:
-        raise RefusedError(f"--tune: {config.task} has no validation split")
+    learns = "--tune" if config.tune else "--strategy auto" if learns_policy(config) else None
+    if learns and not plan.splits.validation:
+        raise RefusedError(f"{learns}: {config.task} has no validation split")
     return plan
+
+
+def learns_policy(config: VoteConfig) -> bool:
+    """Whether there is a policy to learn before anything is measured."""
+    return not config.policy and any(strategy.name == "auto" for strategy in named(config))
 
 
 def named(config: VoteConfig) -> list[Strategy]:
@@ -97,15 +105,27 @@ def _require_possible(config: VoteConfig) -> None:
     if config.step_by_step and config.strategy == "greedy":
         raise RefusedError("--strategy greedy --step-by-step is what step-by-step does: pass that")
     for strategy in named(config):
-        if config.completions and strategy.select is None:
+        if config.completions and strategy.select is None and strategy.name != "auto":
             raise RefusedError(f"--strategy {strategy.name} asks a model: leave out --completions")
-        if config.endpoint and strategy.name in ("budget", "beam"):
+        if config.endpoint and (strategy.searches or strategy.name == "budget"):
             raise RefusedError(
                 f"--strategy {strategy.name} goes on with half-written completions, which a "
                 "server doesn't: leave out --endpoint"
             )
-        if strategy.name == "beam" and not config.verifier:
-            raise RefusedError("--strategy beam needs a --verifier that scores steps")
+        if strategy.searches and not config.verifier:
+            raise RefusedError(f"--strategy {strategy.name} needs a --verifier that scores steps")
+    auto = any(strategy.name == "auto" for strategy in named(config))
+    if not auto and (config.policy or config.budget):
+        raise RefusedError("--policy and --budget are for --strategy auto: pass that, or neither")
+    if config.policy and config.budget:
+        raise RefusedError("--policy is learned already, for its own budget: leave out --budget")
+    if config.policy:
+        routing.read(Path(config.policy))
+    if auto and config.question is not None and not config.policy:
+        raise RefusedError(
+            "--strategy auto learns on a task what to spend: run it with --task first, then pass "
+            "--policy RUN with the question"
+        )
     if config.tune and config.strategy not in ("adaptive", "cascade"):
         raise RefusedError(f"--tune: {config.strategy} has no threshold to choose")
     if config.tune and (config.completions or config.question is not None):
@@ -135,6 +155,7 @@ def _asked(config: VoteConfig) -> VotePlan:
         at_once=AT_ONCE if entry.system_prompt is not None else "",
         thought_tokens=max(1, config.max_completion_tokens * 3 // 4),
         wait_text=entry.wait,
+        window=max(1, min(WINDOW, config.max_completion_tokens // 8)),
         step_ends=list(entry.verifier.step_ends),
         longer=model is not None,
     )
@@ -164,12 +185,16 @@ def _recorded(config: VoteConfig) -> VotePlan:
         system_prompt="",
         n=config.n or fewest(recorded),
         at_once="",
+        window=config.window or WINDOW,
         baselines=False,
         longer=False,
     )
-    return VotePlan(
-        settled, Splits([], [], [found.group.example for found in recorded]), None, recorded
-    )
+    examples = [found.group.example for found in recorded]
+    learned_from = [e for e in examples if learns_policy(config) and seed_of(e.id) % 2]
+    if learned_from:
+        console.note(f"{path}: {len(learned_from)} of {len(examples)} questions are learned from")
+    measured = [example for example in examples if example not in learned_from]
+    return VotePlan(settled, Splits([], learned_from, measured), None, recorded)
 
 
 def asked(question: str) -> Example:

@@ -77,14 +77,15 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
 
 def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
     """Finds the teacher, reads traces and chats that are given, loads the student."""
-    from reasonkit.training import adapters, fused_logits, on_policy
-
     plan = planning.settle(config)
     found = teacher.find(config)
     groups = None if config.traces is None else lessons.given(Path(config.traces), plan, found)
     chats = [] if config.general is None else recorded.read(Path(config.general), ())
     data = fingerprint(plan.data, groups, chats)
     resuming.require_usable(invocation, data)
+    # What takes long to import comes once names and data are known to be good.
+    from reasonkit.training import adapters, fused_logits
+
     keep = config.keep or _usual_filters(plan, found)
     reads_answers = any(r.needs_answer for r, _ in thresholds(keep, str(config.device)))
     if groups is not None and reads_answers and not any(g.example.answer for g in groups):
@@ -100,6 +101,8 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
         teacher.require_same_tokens(found, tokenizer, model)
         fused_logits.require_fused_right(model, config.model)
         fused_logits.require_fused_right(found.weights(config), found.name)
+        from reasonkit.training import on_policy
+
         on_policy.batches(plan.config, len(plan.splits.train[: plan.config.questions]))
     if config.general is not None:
         lessons.general(config.general, plan, tokenizer)

@@ -33,16 +33,17 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when training can't go on.
     """
-    from reasonkit.generation.engine import open_engine
-    from reasonkit.models import precision
-    from reasonkit.training import adapters
-
     if resuming.is_done(config, invocation):
         return
     resuming.require_extensible(config, invocation)
     plan = planning.settle(config)
     data = plan.data
     resuming.require_usable(invocation, data)
+    # What takes long to import comes once names and data are known to be good.
+    from reasonkit.generation.engine import open_engine
+    from reasonkit.models import precision
+    from reasonkit.training import adapters
+
     plan, tokenizer, model = policy.load(plan)
     adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     products = precision.products(plan.config)
@@ -80,7 +81,7 @@ def _look_ahead(
         *plan.rows(),
         ("a step", f"{step}, then {config.updates_per_rollout} update(s)"),
         ("objective", f"{config.preset}: {PRESETS[config.preset].summary}"),
-        *seen.rows(config.steps),
+        *seen.rows(config.steps, len(plan.splits.test), measuring.times(plan)),
         *precision.table(config, plan.model.source),
     ]
     if config.updates_per_rollout == 1:

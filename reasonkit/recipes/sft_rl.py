@@ -59,9 +59,6 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         RefusedError: before anything is made.
         RunError: when it can't go on.
     """
-    from reasonkit.generation.engine import open_engine
-    from reasonkit.training import adapters
-
     if resuming.is_done(config, invocation):
         return
     plan = planning.settle(config)
@@ -76,6 +73,10 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
     console.err.print(console.table("plan", ("", ""), [*rows, *stages]))
     if invocation.dry_run:
         return
+    # What takes long to import comes once names and data are known to be good.
+    from reasonkit.generation.engine import open_engine
+    from reasonkit.training import adapters
+
     plan, tokenizer, base = policy.load(plan)
     for settings in planning.all_settings(plan):
         adapters.adapter(settings, plan.model.entry.lora_targets, base)

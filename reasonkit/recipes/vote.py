@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -18,22 +19,27 @@ from reasonkit import console, resuming, running
 from reasonkit.config import Invocation, VoteConfig
 from reasonkit.evaluation import Evaluation, paired
 from reasonkit.generation.store import Store, count_failures
-from reasonkit.plan.vote import named, settle
+from reasonkit.plan.vote import learns_policy, named, settle
 from reasonkit.provenance import fingerprint
 from reasonkit.runs import Run
-from reasonkit.types import Group
+from reasonkit.types import Example, Group
+from reasonkit.voting import routing
 from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_wider, row
-from reasonkit.voting.drawing import Outcome, Poll, evaluation_of
+from reasonkit.voting.drawing import Asking, Outcome, Poll, evaluation_of
 from reasonkit.voting.records import record
+from reasonkit.voting.routing import Learned, Spent
 from reasonkit.voting.sources import GREEDY, Source, askings, open_source, tokens_sampled
-from reasonkit.voting.strategies import STRATEGIES, Rules, Way
+from reasonkit.voting.strategies import STRATEGIES, Option, Policy, Rules, Way, Weighing
 from reasonkit.voting.tuning import Tuned, tune
 
 COMMAND = "vote"
-PLAIN, WORDED, BOTH = "as asked", "step by step", "both"
+PLAIN, WORDED, BOTH, BY_DIFFICULTY = "as asked", "step by step", "both", "by difficulty"
 """How questions were put, in the words of tables and plots."""
 
-PUT = {"step-by-step": WORDED, "cascade": BOTH}
+SEVERAL = ("cascade", "auto", "self-select")
+"""Strategies that take several samples of more than one kind."""
+
+PUT = {"step-by-step": WORDED, "cascade": BOTH, "auto": BY_DIFFICULTY}
 """How strategies that don't leave it to the user put questions; all others but greedy do."""
 
 
@@ -81,16 +87,23 @@ def _progress(way: Way, total: int, groups: Iterable[Group]) -> Iterator[Group]:
     return console.counted(groups, total, f"sampling: {way}")
 
 
+def _poll(source: Source, examples: Sequence[Example], ways: Mapping[Way, Asking]) -> Poll:
+    assert source.config.window
+    return Poll(examples, ways, source.score, _progress, source.config.window)
+
+
 def _rules(config: VoteConfig) -> Rules:
-    """The numbers that strategies go by, which are settings."""
-    return Rules(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Rules)})
+    """What strategies go by, which are settings."""
+    names = [field.name for field in dataclasses.fields(Rules) if field.name != "policy"]
+    policy = routing.read(Path(config.policy)) if config.policy else None
+    return Rules(**{name: getattr(config, name) for name in names}, policy=policy)
 
 
 def _answer(made: Run, source: Source) -> dict[str, Any]:
     """One question, and what was voted."""
     config, started = source.config, time.monotonic()
     store = Store(made.path / "samples.jsonl", source.origin)
-    poll = Poll(source.splits.test, askings(source, store), source.score, _progress)
+    poll = _poll(source, source.splits.test, askings(source, store))
     strategy = STRATEGIES[config.strategy]
     (outcome,) = poll.carry_out(partial(strategy.procedure, _rules(config), "asked"))
     return {
@@ -107,9 +120,15 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
     store = Store(made.path / "samples.jsonl", source.origin)
     ways, rules, tuned = askings(source, store), _rules(config), None
     if config.tune:
-        tuned = _tune(Poll(source.splits.validation, ways, source.score, _progress), config, rules)
+        tuned = _tune(_poll(source, source.splits.validation, ways), config, rules)
         rules = tuned.rules
-    poll = Poll(source.splits.test, ways, source.score, _progress)
+    routed: dict[str, Any] | None = None
+    if learns_policy(config):
+        learned = _learn(_poll(source, source.splits.validation, ways), source, rules)
+        chosen = routing.choose(learned, config.budget)
+        routing.save(chosen.on, made.path / routing.FILE)
+        rules = dataclasses.replace(rules, policy=chosen.on)
+    poll = _poll(source, source.splits.test, ways)
     names = [strategy.name for strategy in named(config)]
     if config.baselines:
         names += [name for name in GREEDY if name not in names]
@@ -118,14 +137,16 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
         outcomes[name] = poll.carry_out(partial(STRATEGIES[name].procedure, rules, "asked"))
     majority = STRATEGIES["majority"].procedure
     one = evaluation_of(poll.carry_out(partial(majority, Rules(1), "asked")))
-    if config.longer and not config.step_by_step and config.temperature and rules.n > 1:
+    if _is_longer(config):
         poll.draw("thinking", poll.examples, rules.n)
+    if learns_policy(config):
+        routed = _routed(poll, learned, chosen, rules)
     evaluations = {name: evaluation_of(found) for name, found in outcomes.items()}
     after = evaluations[config.strategy]
     others = {name: done for name, done in evaluations.items() if name != config.strategy}
     for name, done in {"before": one, "after": after, **others}.items():
         done.save(made.evaluations / f"{name}.json")
-        _say(name, done)
+        _say({"before": "one sample", "after": config.strategy}.get(name, name), done)
     made.write_json("ballots.json", [record(outcome) for outcome in outcomes[config.strategy]])
     return {
         "strategy": config.strategy,
@@ -137,7 +158,8 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
             name: dataclasses.asdict(paired(other.verdicts, after.verdicts))
             for name, other in others.items()
         },
-        **_picture(poll, rules, config, evaluations, source.is_scored),
+        **_picture(poll, rules, config, evaluations, source.known),
+        "routed": routed,
         "tuned": tuned and dataclasses.asdict(tuned),
         "without_answer": _without_answer(poll),
         "failed_samples": count_failures(store.path),
@@ -154,15 +176,61 @@ def _say(name: str, done: Evaluation) -> None:
     )
 
 
+def _is_longer(config: VoteConfig) -> bool:
+    """Whether there are samples with the wording beside those as asked."""
+    return bool(config.longer and not config.step_by_step and config.temperature and config.n != 1)
+
+
+def _learn(poll: Poll, source: Source, rules: Rules) -> Learned:
+    """What to spend on which question, on those of the poll."""
+    config = source.config
+    names = ["majority", "adaptive", *(["weighted", "best-of-n"] if source.score else [])]
+    kinds: list[Way] = ["asked", "thinking"] if _is_longer(config) else ["asked"]
+    options = routing.votes(names, kinds, rules)
+    needed = dict.fromkeys(kinds, rules.n)
+    if not config.completions:
+        needed["at-once"] = max(routing.LOOKS)
+    if config.baselines:
+        options += routing.ALONE
+        needed |= {option.way: 1 for option in routing.ALONE}
+    pools = poll.pools(needed)
+    with console.doing("learning what to spend on which question"):
+        return routing.learn(pools, options, rules)
+
+
+def _routed(poll: Poll, learned: Learned, chosen: Spent[Policy], rules: Rules) -> dict[str, Any]:
+    """The policies on the test's questions, and what the chosen one is to beat: the best fixed
+    strategy that costs no more, and the best of all, by what was learned."""
+
+    def measured(on: Policy | Option) -> Evaluation:
+        return evaluation_of(poll.carry_out(partial(routing.begin, on, rules)))
+
+    after, rows, rivals = measured(chosen.on), [], {}
+    for policy in learned.policies:
+        done = measured(policy.on)
+        told = row("auto", BY_DIFFICULTY, rules.n, done.accuracy, done.mean_tokens)
+        rows.append(dataclasses.asdict(told))
+    for fixed in (routing.affordable(learned.fixed, chosen.tokens), learned.fixed[-1]):
+        done = measured(fixed.on)
+        rivals[str(fixed.on)] = {
+            **done.to_summary(),
+            "paired": dataclasses.asdict(paired(done.verdicts, after.verdicts)),
+        }
+    return {
+        "questions": learned.questions,
+        "policy": dataclasses.asdict(chosen),
+        "words": routing.in_words(chosen.on),
+        "rivals": rivals,
+        "rows": rows,
+    }
+
+
 def _tune(poll: Poll, config: VoteConfig, rules: Rules) -> Tuned:
     strategy = STRATEGIES[config.strategy]
     needed: dict[Way, int] = {"asked": rules.n}
     if strategy.name == "cascade":
         needed = {"at-once": rules.quick, "thinking": rules.n}
-    for way, count in needed.items():
-        poll.draw(way, poll.examples, count)
-    pools = [{way: poll.ballots(way, e) for way in needed} for e in poll.examples]
-    tuned = tune(strategy, pools, rules, "asked")
+    tuned = tune(strategy, poll.pools(needed), rules, "asked")
     console.note(
         f"chosen on {tuned.questions} validation questions: --stop-at {tuned.rules.stop_at:g} "
         f"--sure-at {tuned.rules.sure_at:g}: {tuned.accuracy:.1%} with "
@@ -177,7 +245,7 @@ def _picture(
     rules: Rules,
     config: VoteConfig,
     evaluations: Mapping[str, Evaluation],
-    scored: bool,
+    known: Collection[Weighing],
 ) -> dict[str, Any]:
     """Rows for every strategy and size, by difficulty, and longer against wider."""
     plain = WORDED if config.step_by_step else PLAIN
@@ -189,11 +257,11 @@ def _picture(
     }
     rows: list[Row] = []
     for prompt, ballots in pools.items():
-        rows += curves(ballots, rules, prompt, scored)
+        rows += curves(ballots, rules, prompt, known)
     for name, done in evaluations.items():
         select = STRATEGIES[name].select
         if select is None or plain not in pools:
-            n = rules.n if select is not None or name in ("cascade", "beam") else 1
+            n = rules.n if select is not None or STRATEGIES[name].searches or name in SEVERAL else 1
             prompt = PLAIN if name == "greedy" else PUT.get(name, plain)
             rows.append(row(name, prompt, n, done.accuracy, done.mean_tokens))
     return {

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.filesize import decimal
+
 from reasonkit.prompts import in_words
 
 Record = Mapping[str, Any]
@@ -237,7 +239,11 @@ def _verified(summary: Record, subject: str) -> tuple[list[Table], list[str]]:
 
 
 def _elected(summary: Record, whole: bool) -> tuple[list[Table], list[str]]:
-    sure = f"; the model's likeliest answer with probability {summary['sureness']:.2f}"
+    votes = max((answer["votes"] for answer in summary["answers"]), default=0)
+    sure = (
+        f", {votes} of {summary['samples']} votes: more samples would bear out that lead with "
+        f"probability {summary['sureness']:.2f}, which isn't that of being right"
+    )
     by = f"{summary['strategy']}{sure if summary['samples'] > 1 else ''}"
     elected = f"answer: {summary['elected'] or 'none'} (by {by})"
     # The page has the completion with the ballots.
@@ -258,7 +264,7 @@ def _voted(summary: Record, subject: str, whole: bool) -> tuple[list[Table], lis
         wider = "Longer against wider, at equal tokens"
         tables.append(table("All strategies and sizes", STRATEGIES, rows))
         tables.append(table(wider, LONGER, summary["longer_against_wider"]))
-    pairs = {"one sample": summary["paired"], **summary["paired_with"]}
+    pairs = {"the first sample alone": summary["paired"], **summary["paired_with"]}
     lines = [_pair(strategy, name, pair) for name, pair in pairs.items()]
     if tuned := summary["tuned"]:
         lines.append(
@@ -266,13 +272,25 @@ def _voted(summary: Record, subject: str, whole: bool) -> tuple[list[Table], lis
             f"{tuned['accuracy']:.1%} there, {tuned['full_accuracy']:.1%} for the full vote, with "
             f"{tuned['tokens'] / tuned['full_tokens']:.1%} of its tokens"
         )
+    if routed := summary.get("routed"):
+        lines += _routed(summary["after"], routed)
     one = summary["before"]
     lines += [
-        f"one sample: {share(one)}, {one['mean_tokens']:.1f} tokens a question",
+        f"the first sample alone: {share(one)}, {one['mean_tokens']:.1f} tokens a question",
         f"{summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled in all; "
         f"{summary['without_answer']:.1%} of the samples have no final answer",
     ]
     return tables, lines
+
+
+def _routed(after: Record, routed: Record) -> list[str]:
+    """What a policy spends, and how that compares with what needs no look at the question."""
+    spent = "; ".join(f"{level}: {option}" for level, option in routed["words"])
+    lines = [f"learned on {routed['questions']} validation questions. {spent}"]
+    for name, rival in routed["rivals"].items():
+        tokens = f"{after['mean_tokens'] / rival['mean_tokens']:.0%} of its tokens"
+        lines.append(f"{_pair('auto', name, rival['paired'])}, with {tokens}")
+    return lines
 
 
 def _trained(summary: Record, subject: str, whole: bool) -> tuple[list[Table], list[str]]:
@@ -313,7 +331,7 @@ def _trained(summary: Record, subject: str, whole: bool) -> tuple[list[Table], l
     lines.append(
         f"{summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled, "
         f"{summary['tokens_trained']:,} trained, peak memory "
-        f"{summary['peak_memory_bytes'] / 2**30:.2f} GiB"
+        f"{decimal(summary['peak_memory_bytes'])}"
     )
     spent = summary.get("spent_on_rewards", {})
     dollars = {name.split("/")[1]: n for name, n in spent.items() if name.endswith("/dollars")}

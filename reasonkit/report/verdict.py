@@ -48,10 +48,14 @@ def of(summary: Record) -> str:
 def _trained(summary: Record) -> str:
     words = {"better": "Learned", "worse": "Got worse", "open": "No difference that can be told"}
     said = f"{words[outcome(summary['paired'])]}: {_course(summary)}, asked directly"
-    if summary.get("baselines"):
+    if summary.get("baselines") and summary["before"]["accuracy"] < _best_wording(summary):
         best = max(summary["baselines"], key=lambda name: summary["baselines"][name]["accuracy"])
         said += _beside(summary["paired_with_best_wording"], f"the best prompt, {in_words(best)!r}")
     return f"{said}."
+
+
+def _best_wording(summary: Record) -> float:
+    return max(float(entry["accuracy"]) for entry in summary["baselines"].values())
 
 
 def _voted(summary: Record) -> str:
@@ -109,6 +113,8 @@ def following(run: Run, summary: Record) -> list[tuple[str, str]]:
     command, model, task = (shlex.quote(str(summary[key])) for key in ("command", "model", "task"))
     path = shlex.quote(str(run.path))
     page = (f"reasonkit report {path} --open", "see the page")
+    columns = "".join(f" --columns {shlex.quote(pair)}" for pair in run.config.get("columns") or [])
+    task += columns
     compare = (f"reasonkit compare --model {model} --task {task}", "see which way pays")
     if command == "verifier":
         vote = (

@@ -21,8 +21,14 @@ from reasonkit.report.charts import (
 
 def of(summary: Record) -> list[Chart]:
     """Of a vote on a task: over samples, tokens and difficulty."""
-    made = [_strategies(summary["strategies"], summary["strategy"], summary["n"])]
+    made = [_strategies(drawn(summary), summary["strategy"], summary["n"])]
     return made + ([_difficulty(summary["difficulty"])] if summary["difficulty"] else [])
+
+
+def drawn(summary: Record) -> list[Record]:
+    """The rows of all strategies, and those of the policies of other budgets."""
+    routed = (summary.get("routed") or {}).get("rows", [])
+    return [*summary["strategies"], *sorted(routed, key=lambda r: float(r["tokens"]))]
 
 
 def _strategies(rows: Sequence[Record], strategy: str, n: int) -> Chart:

@@ -63,8 +63,10 @@ def _adapt(function: Callable[..., Any], where: str) -> Callable[[Group], Any]:
         taken = []
     if "completions" not in taken:
         raise RefusedError(
-            f"reward {where} has neither signature: write f(group) "
-            "or TRL's (completions, **kwargs) with prompts, completions and answer"
+            f"reward {where} has neither signature: write f(group), with group.completions[i].text "
+            "and group.example.answer, or TRL's (completions, **kwargs), with "
+            "completions[i][0]['content'] and answer[i]; one number a completion "
+            "(reasonkit docs rewards)"
         )
 
     def call(group: Group) -> Any:

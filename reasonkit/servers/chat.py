@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from statistics import fmean
 from typing import Any
 
 from reasonkit.answers.reading import FIELDS, opened, with_thought
-from reasonkit.types import Completion
+from reasonkit.types import Completion, FinishReason, token_confidence
 
 CHAT = "/chat/completions"
 """Its path below the URL."""
@@ -59,7 +59,9 @@ def completions(answer: Any, max_tokens: int) -> list[Completion]:
             continue
         ended = reason in ENDED if reason else count < max_tokens
         mean = fmean(given) if given and all(map(math.isfinite, given)) else None
-        made.append(Completion(text, (), "stop" if ended else "length", mean, count))
+        finish: FinishReason = "stop" if ended else "length"
+        sure = _confidences(choice)
+        made.append(Completion(text, (), finish, mean, count, confidences=sure))
     return made
 
 
@@ -131,6 +133,17 @@ def _logprobs(choice: Mapping[str, Any]) -> list[float]:
         return [math.nan if t["logprob"] is None else float(t["logprob"]) for t in given]
     except IMPROPER:
         return []
+
+
+def _confidences(choice: Mapping[str, Any]) -> tuple[float, ...]:
+    """How sure the model was of each token; empty where the likeliest aren't told."""
+    try:
+        likeliest = [place["top_logprobs"] for place in choice["logprobs"]["content"]]
+        places = [[float(token["logprob"]) for token in tokens] for tokens in likeliest]
+        told = all(map(math.isfinite, chain(*places))) and all(places)
+        return tuple(map(token_confidence, places)) if told else ()
+    except IMPROPER:
+        return ()
 
 
 def _total(usage: Any) -> int | None:

@@ -38,6 +38,10 @@ def taken_up(run: Run, updates_a_step: int = 1) -> Path | None:
     for path in _checkpoints(run.checkpoints):
         if newest is None or step_of(path) > step_of(newest):
             console.warn(f"{path} is damaged: going on from {newest or 'the start'}")
+    done = max((record["step"] for record in run.metrics()), default=0)
+    kept = step_of(newest) // updates_a_step if newest else 0
+    if done > kept:
+        console.note(f"going on from step {kept}: {done - kept:g} step(s) after it are done again")
     run.truncate_after(step_of(newest) // updates_a_step if newest else -1)
     return newest
 

@@ -16,7 +16,7 @@ from reasonkit.answers.reading import is_well_formed
 from reasonkit.config import GrpoConfig
 from reasonkit.generation.engine import Engine, drawn_by
 from reasonkit.rewards.guard import Guard
-from reasonkit.training.rollouts import scored
+from reasonkit.training.rollouts import ScoredGroup, scored
 from reasonkit.types import Example
 
 GROUPS = 8
@@ -35,7 +35,9 @@ class Preflight:
         well_formed: share of completions in the think-answer format.
         tokens: mean completion tokens.
         lengths: of the completions, in tokens.
+        constant: rewards that gave all completions the same, which is none of their extremes.
         seconds_per_step: estimate for a rollout with its updates.
+        seconds_per_answer: what it took to sample a completion.
     """
 
     solved: list[bool]
@@ -44,10 +46,23 @@ class Preflight:
     well_formed: float
     tokens: float
     lengths: list[int]
+    constant: dict[str, float]
     seconds_per_step: float
+    seconds_per_answer: float
 
-    def rows(self, steps: int) -> list[tuple[str, str]]:
-        """What was seen, for the plan of a run."""
+    def rows(self, steps: int, answers: int, times: int) -> list[tuple[str, str]]:
+        """What was seen, for the plan of a run.
+
+        Args:
+            answers: of the test, each time that a model is measured.
+            times: how often one is measured.
+        """
+        measuring = (
+            f"{answers} test questions, {times} times (before, after and with other prompts)"
+            if times > 2
+            else f"{answers} test questions, before and after"
+        )
+        took = f"about {self.seconds_per_answer * answers * times:.0f} s"
         passed = "no reward tells what is right"
         if self.solved:
             groups = len(self.spreadless)
@@ -60,7 +75,8 @@ class Preflight:
             ),
             ("cut off", f"{self.truncated:.0%} of the completions; mean {self.tokens:.0f} tokens"),
             ("format", f"{self.well_formed:.0%} of the completions have it"),
-            ("training", f"about {self.seconds_per_step * steps:.0f} s at this length"),
+            ("training", f"{steps} steps, about {self.seconds_per_step * steps:.0f} s"),
+            ("measuring", f"{measuring}, {took}"),
         ]
 
     def warnings(self) -> list[str]:
@@ -76,7 +92,12 @@ class Preflight:
             "no completion has the think-answer format: the format reward starts from "
             "nothing": self.well_formed == 0,
         }
-        return [line for line, holds in lines.items() if holds]
+        same = [
+            f"reward {name!r} gave all {len(self.lengths)} completions {value:g}: it teaches "
+            "nothing; does it read what it is given? (reasonkit docs rewards)"
+            for name, value in self.constant.items()
+        ]
+        return [line for line, holds in lines.items() if holds] + same
 
 
 def look_ahead(
@@ -101,5 +122,20 @@ def look_ahead(
         well_formed=fmean(is_well_formed(c.text) for c in completions),
         tokens=fmean(c.tokens for c in completions),
         lengths=[c.tokens for c in completions],
+        constant=_constant(guard, drawn),
         seconds_per_step=rollout + update,
+        seconds_per_answer=seconds / len(completions),
     )
+
+
+def _constant(guard: Guard, drawn: Sequence[ScoredGroup]) -> dict[str, float]:
+    """Rewards that tell no completion from another.
+
+    Nothing that is right, or that has the form, is told of in words of its own.
+    """
+    found = {}
+    for reward in (weighted.reward for weighted in guard.rewards):
+        values = {value for group in drawn for value in group.scores[reward.name]}
+        if len(values) == 1 and (value := values.pop()) is not None and value not in reward.range:
+            found[reward.name] = value
+    return found

@@ -15,6 +15,9 @@ from reasonkit.types import Completion, Example, Group
 BLANK = -1
 """The class of a completion without a final answer; it is no vote."""
 
+WINDOW = 2048
+"""Tokens whose confidence is looked at together (Fu et al., arXiv:2508.15260, section 4)."""
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -31,6 +34,9 @@ class Ballots:
             where the engine can't tell.
         scores: (n,) what a reward, a verifier or a reward model gave, NaN where there is no
             verdict; the confidence where none was asked.
+        steady: (n,) how sure the model was where it was least sure (`steadiness`), in nats; NaN
+            where the engine can't tell.
+        certainty: (n,) as of `reasonkit.types.Completion`; NaN where the engine can't tell.
         answers: the answer of each class, as it was written first.
         right: whether each class is the reference answer; False throughout where there is none.
     """
@@ -39,6 +45,8 @@ class Ballots:
     tokens: Ints
     confidence: Floats
     scores: Floats
+    steady: Floats
+    certainty: Floats
     answers: tuple[str, ...]
     right: tuple[bool, ...]
 
@@ -67,14 +75,19 @@ class Ballots:
             tokens=self.tokens[places],
             confidence=self.confidence[places],
             scores=self.scores[places],
+            steady=self.steady[places],
+            certainty=self.certainty[places],
         )
 
 
-def cast(group: Group, scores: Sequence[float | None] | None = None) -> Ballots:
+def cast(
+    group: Group, scores: Sequence[float | None] | None = None, window: int = WINDOW
+) -> Ballots:
     """The ballots of a group.
 
     Args:
         scores: one a completion; its confidence where None.
+        window: as of `steadiness`.
 
     Raises:
         ReasonkitError: as `reasonkit.judging.judge_group`.
@@ -89,6 +102,8 @@ def cast(group: Group, scores: Sequence[float | None] | None = None) -> Ballots:
         tokens=np.array([completion.tokens for completion in group.completions], dtype=np.int64),
         confidence=_floats(sure),
         scores=_floats(sure if scores is None else scores),
+        steady=_floats([steadiness(one.confidences, window) for one in group.completions]),
+        certainty=_floats([one.certainty for one in group.completions]),
         answers=tuple(extracted[place] or "" for place in spoke),
         right=tuple(judged[place].right is True for place in spoke),
     )
@@ -117,6 +132,21 @@ def confidence(completion: Completion) -> float | None:
     """
     known = completion.mean_logprob
     return None if known is None else float(np.exp(known))
+
+
+def steadiness(confidences: Sequence[float], window: int = WINDOW) -> float | None:
+    """The mean confidence of the least sure tenth of a completion's windows.
+
+    DeepConf's bottom-10% group confidence (Fu et al., arXiv:2508.15260, equations 3 and 4): windows
+    of so many tokens overlap, and one begins at every token. A completion that is shorter is one
+    window. None without confidences.
+    """
+    if not confidences:
+        return None
+    sums = np.cumsum([0.0, *confidences])
+    width = min(window, len(confidences))
+    means = np.sort((sums[width:] - sums[:-width]) / width)
+    return float(means[: max(1, len(means) // 10)].mean())
 
 
 def is_right(classes: Ints, right: Sequence[bool]) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,7 @@ extrapolation beyond the pool, and the picture, which `reasonkit.report` draws.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
@@ -18,7 +18,7 @@ import numpy as np
 
 from reasonkit.statistics import Accuracy, interval_of_means, wilson_of_means
 from reasonkit.voting.ballots import BLANK, Ballots, Floats, Ints, is_right
-from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, lengths
+from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, Weighing, lengths
 
 MOST_SUBSETS = 512
 """All subsets of a size are taken where there are no more than this, else so many random ones."""
@@ -110,17 +110,19 @@ def row(name: str, prompt: str, n: int, accuracy: Accuracy, tokens: float) -> Ro
     return Row(name, prompt, n, a.accuracy, a.low, a.high, a.n, tokens)
 
 
-def curves(pools: Sequence[Ballots], rules: Rules, prompt: str, scored: bool) -> list[Row]:
+def curves(
+    pools: Sequence[Ballots], rules: Rules, prompt: str, known: Collection[Weighing]
+) -> list[Row]:
     """A row for each strategy that only selects, and for `PASS`, at 1, 2, 4 … n samples.
 
     Args:
         pools: at least ``rules.n`` ballots of every question.
-        scored: whether there is something to rank completions by.
+        known: what there is to weigh votes by, beside confidence, which only breaks ties.
     """
     names = [
         strategy.name
         for strategy in STRATEGIES.values()
-        if strategy.select is not None and (scored or strategy.weighing != "scores")
+        if strategy.select is not None and strategy.weighing in {"confidence", *known}
     ]
     rows = []
     for name in (*names, PASS):

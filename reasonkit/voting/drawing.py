@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from reasonkit.evaluation import Evaluation, Verdict, verdict_on
 from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.types import Completion, Example, Group
-from reasonkit.voting.ballots import Ballots, cast
-from reasonkit.voting.strategies import Draw, Played, Procedure, Way, carry_out
+from reasonkit.voting.ballots import WINDOW, Ballots, cast
+from reasonkit.voting.playing import Played, carry_out
+from reasonkit.voting.strategies import Draw, Procedure, Way
 
 Score = Callable[[Group], Sequence[float | None]]
 Show = Callable[[Way, int, Iterable[Group]], Iterable[Group]]
@@ -56,14 +57,15 @@ def evaluation_of(outcomes: Sequence[Outcome]) -> Evaluation:
 class Poll:
     """The samples of some questions, drawn as they are asked for.
 
-    ``score`` ranks completions, by confidence where None; ``show`` wraps the groups as they come,
-    for a progress bar.
+    ``score`` ranks completions, by confidence where None; ``window`` is that of `steadiness`;
+    ``show`` wraps the groups as they come, for a progress bar.
     """
 
     examples: Sequence[Example]
     askings: Mapping[Way, Asking]
     score: Score | None = None
     show: Show = lambda way, total, groups: groups
+    window: int = WINDOW
     _groups: dict[tuple[Way, str], Group] = field(default_factory=dict)
     _ballots: dict[tuple[Way, str], Ballots] = field(default_factory=dict)
 
@@ -80,6 +82,15 @@ class Poll:
             self._groups[way, example.id] = Group(example, group.completions)
             self._ballots.pop((way, example.id), None)
 
+    def pools(self, needed: Mapping[Way, int]) -> list[dict[Way, Ballots]]:
+        """For each question so many ballots of each way."""
+        for way, count in needed.items():
+            self.draw(way, self.examples, count)
+        return [
+            {way: self.ballots(way, example).first(count) for way, count in needed.items()}
+            for example in self.examples
+        ]
+
     def held(self, way: Way) -> int:
         """How many samples there are of every question."""
         return min(self._held(way, example) for example in self.examples)
@@ -93,7 +104,7 @@ class Poll:
         key = way, example.id
         if key not in self._ballots:
             group = self._groups[key]
-            self._ballots[key] = cast(group, self.score(group) if self.score else None)
+            self._ballots[key] = cast(group, self.score(group) if self.score else None, self.window)
         return self._ballots[key]
 
     def carry_out(self, start: Callable[[], Procedure]) -> list[Outcome]:

@@ -13,6 +13,9 @@ import numpy as np
 
 from reasonkit.voting.ballots import BLANK, Floats, Ints
 
+POWER = 0.5
+"""How much the ranks of votes count: at 0 all the same, above 1 hardly but the first."""
+
 
 def majority(classes: Ints, weights: Floats) -> Ints:
     """The answer with most votes (self-consistency, Wang et al., arXiv:2203.11171).
@@ -48,6 +51,25 @@ def top_k_vote(classes: Ints, scores: Floats, k: int) -> Ints:
     Scores are as in `best_of_n`; they also break ties.
     """
     return majority(np.where(_ranks(classes, scores) < k, classes, BLANK), scores)
+
+
+def confident(classes: Ints, weights: Floats, share: float) -> Ints:
+    """The answer whose votes weigh most among the heaviest share of the samples, at least one.
+
+    DeepConf, offline (Fu et al., arXiv:2508.15260, section 3.2): filtered, then weighted by the
+    confidence that it was filtered by.
+    """
+    kept = max(1, round(share * classes.shape[1]))
+    return weighted(np.where(_ranks(classes, weights) < kept, classes, BLANK), weights)
+
+
+def borda(classes: Ints, weights: Floats) -> Ints:
+    """The answer with most points: a sample of rank r among N has (N - r + 1)^p of them.
+
+    Borda voting by self-certainty (Kang et al., arXiv:2502.18581, section 4.3); `POWER` is p.
+    """
+    points = (classes.shape[1] - _ranks(classes, weights)).astype(np.float64) ** POWER
+    return weighted(classes, points)
 
 
 def representative(classes: Ints, weights: Floats, elected: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
@@ -38,10 +38,28 @@ from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
 from reasonkit.voting.drawing import Asking, Score
-from reasonkit.voting.strategies import Way
+from reasonkit.voting.strategies import Way, Weighing
+
+Kind = Literal["beam", "dvts", "rebase"]
+KINDS: tuple[Kind, ...] = ("beam", "dvts", "rebase")
+"""Searches, which are strategies and ways of sampling."""
 
 GREEDY = ("greedy", "step-by-step")
 """Strategies that take one greedy completion; measured beside every other as baselines."""
+
+
+TOLD: dict[str, frozenset[Weighing]] = {
+    "local": frozenset({"confidence", "steady", "certainty"}),
+    "vllm": frozenset({"confidence", "steady"}),
+}
+"""What votes can weigh that an engine here samples."""
+
+LACKS: dict[Weighing, str] = {
+    "scores": "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD",
+    "steady": "the log-probabilities of the likeliest tokens",
+    "certainty": "the probabilities of the whole vocabulary, which only --engine local tells",
+}
+"""What completions come without that can't be ranked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +71,7 @@ class Source:
         splits: the questions; of the test split alone where there is nothing else.
         engine: gives the completions.
         origin: plain values that settle them, beside prompts and sampling.
+        known: what votes can weigh.
         score: what ranks completions; None for their confidence.
     """
 
@@ -60,12 +79,8 @@ class Source:
     splits: Splits
     engine: Engine
     origin: dict[str, Any]
+    known: frozenset[Weighing]
     score: Score | None = None
-
-    @property
-    def is_scored(self) -> bool:
-        """Whether there is something to rank completions by."""
-        return self.score is not None or self.engine.gives_logprobs()
 
 
 def open_source(plan: VotePlan) -> Source:
@@ -78,17 +93,21 @@ def open_source(plan: VotePlan) -> Source:
     config = plan.config
     if plan.recorded:
         replay = open_replay(plan.recorded)
-        source = Source(config, plan.splits, replay, {"completions": config.completions})
+        origin = {"completions": config.completions}
+        source = Source(config, plan.splits, replay, origin, frozenset())
     else:
         source = _from_server(plan) if config.endpoint else _from_model(plan)
-    source = dataclasses.replace(source, score=_score(source, plan.recorded))
+    score = _score(source, plan.recorded)
+    known = set(source.known)
+    if score or "confidence" in known:
+        known.add("scores")
     for strategy in named(source.config):
-        if strategy.weighing == "scores" and not source.is_scored:
+        if strategy.weighing not in {"confidence", *known}:
             raise RefusedError(
                 f"--strategy {strategy.name} ranks completions, and these come without "
-                "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD"
+                f"{LACKS[strategy.weighing]}"
             )
-    return source
+    return dataclasses.replace(source, score=score, known=frozenset(known))
 
 
 def _from_model(plan: VotePlan) -> Source:
@@ -97,13 +116,15 @@ def _from_model(plan: VotePlan) -> Source:
     loaded, tokenizer, weights = policy.load(
         Plan(config, plan.model, plan.splits, []), config.dtype, trains=False
     )
-    engine = open_engine(loaded.config, weights, tokenizer)
-    return Source(loaded.config, loaded.splits, engine, {"model": config.model, **engine.origin})
+    engine = open_engine(loaded.config, weights, tokenizer, sure=True)
+    origin = {"model": config.model, **engine.origin}
+    return Source(loaded.config, loaded.splits, engine, origin, TOLD[engine.name])
 
 
 def _from_server(plan: VotePlan) -> Source:
     config = plan.config
-    engine = open_server(config, None if config.model == VoteConfig.model else config.model)
+    model = None if config.model == VoteConfig.model else config.model
+    engine = open_server(config, model, sure=any(s.weighing == "steady" for s in named(config)))
     config = dataclasses.replace(config, model=engine.model)
     engine.require(drawn_by(config))
     origin = {"endpoint": config.endpoint, "model": engine.model}
@@ -111,7 +132,12 @@ def _from_server(plan: VotePlan) -> Source:
     count = _counter(config, engine, splits.test[0])
     limit = config.max_prompt_tokens
     fitting = policy.drop_overlong(splits, config.system_prompt, config.task, limit, count)
-    return Source(_without_greedy(config, engine), fitting, engine, origin)
+    gives: dict[Weighing, bool] = {
+        "confidence": engine.gives_logprobs(),
+        "steady": engine.gives_confidences(),
+    }
+    known = frozenset(weighing for weighing, given in gives.items() if given)
+    return Source(_without_greedy(config, engine), fitting, engine, origin, known)
 
 
 def _counter(
@@ -182,9 +208,10 @@ def _verifier(source: Source, name: str) -> Score:
     known = getattr(source.engine, "tokenizer", None)
     verifier = verifying.load(name, str(config.device), str(config.dtype), known)
     verifier.require_fit(source.splits.test)
-    if not verifier.by_token and any(s.name == "beam" for s in named(config)):
+    searches = [strategy.name for strategy in named(config) if strategy.searches]
+    if searches and not verifier.by_token:
         raise RefusedError(
-            f"--verifier {name} scores whole completions only, and --strategy beam needs scores of "
+            f"--verifier {name} scores whole completions only, and {searches[0]} needs scores of "
             "steps: pass one for token classification"
         )
     return verifier.score
@@ -210,8 +237,11 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
     names = [strategy.name for strategy in named(config)]
     if "budget" in names:
         made["budget"] = Asking(_budget(source, store), greedy, worded)
-    if "beam" in names:
-        made["beam"] = Asking(_beam(source, store), drawn, made["asked"].ask)
+    if "self-select" in names:
+        made["chosen"] = Asking(_selecting(source, store, pool, drawn), greedy, made["asked"].ask)
+    for kind in KINDS:
+        if kind in names:
+            made[kind] = Asking(_search(source, store, kind), drawn, made["asked"].ask)
     return made
 
 
@@ -226,14 +256,23 @@ def _budget(source: Source, store: Store) -> Pool:
     return _beside(source, store, "samples-budget.jsonl", settled_by, engine)
 
 
-def _beam(source: Source, store: Store) -> Pool:
+def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
+    from reasonkit.generation.selecting import SelectingEngine
+
+    assert source.config.n
+    engine = SelectingEngine(pool, source.engine, source.config.n, drawn)
+    return _beside(source, store, "samples-chosen.jsonl", ("n", "temperature", "top_p"), engine)
+
+
+def _search(source: Source, store: Store, kind: Kind) -> Pool:
     from reasonkit.generation.beam import BeamEngine
 
     config = source.config
     assert isinstance(source.engine, TokenEngine) and config.step_ends and source.score
-    engine = BeamEngine(source.engine, source.score, config.beam_width, config.step_ends)
+    how = config.beam_width, config.step_ends, kind
+    engine = BeamEngine(source.engine, source.score, *how)
     settled_by = ("verifier", "beam_width", "step_ends")
-    return _beside(source, store, "samples-beam.jsonl", settled_by, engine)
+    return _beside(source, store, f"samples-{kind}.jsonl", settled_by, engine)
 
 
 def _beside(

@@ -9,24 +9,71 @@ A strategy's procedure asks for samples and is sent their ballots until it can e
         return (yield from adaptive(rules, "thinking"))
 
 It doesn't know where samples come from: a recipe draws them from a model for all questions side by
-side, `play` takes them from pools. Leaves out sampling itself.
+side, `playing.play` takes them from pools. Leaves out sampling itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reasonkit.voting import selection
 from reasonkit.voting.ballots import BLANK, Ballots, Floats, Ints
 from reasonkit.voting.stopping import front_runners, stops, sureness
 
-Way = Literal["asked", "thinking", "at-once", "greedy", "greedy-thinking", "budget", "beam"]
+Way = Literal[
+    "asked",
+    "thinking",
+    "at-once",
+    "greedy",
+    "greedy-thinking",
+    "budget",
+    "beam",
+    "dvts",
+    "rebase",
+    "chosen",
+]
 """How a sample comes about: which prompt, drawn or greedy, its thought forced or searched for."""
 
-Weighing = Literal["confidence", "scores"]
+Weighing = Literal["confidence", "scores", "steady", "certainty"]
+"""What votes may weigh, each an array of `Ballots`."""
+
 Select = Callable[[Ints, Floats, "Rules"], Ints]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A wish for the first ``count`` samples of a way; those there are aren't drawn again."""
+
+    way: Way
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What can be spent on a question: a strategy with so many samples of a way."""
+
+    name: str
+    n: int
+    way: Way
+
+    def __str__(self) -> str:
+        return self.name if self.n == 1 else f"{self.name}@{self.n}, {self.way}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is spent on which question.
+
+    Attributes:
+        look: what is drawn first, of every question.
+        options: what follows, by how many of those samples agree, from none to all; None to leave
+            it at their majority.
+    """
+
+    look: Draw
+    options: tuple[Option | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +86,7 @@ class Rules:
     round_size: int = 4
     quick: int = 4
     sure_at: float = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """A wish for the first ``count`` samples of a way; those there are aren't drawn again."""
-
-    way: Way
-    count: int
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +122,7 @@ class Strategy:
             smaller n would give is then known from a pool (`curves.estimate`).
         weighing: what ``select`` weighs the votes by.
         stops: whether it takes no more of a draw's samples than make it sure.
+        searches: whether a verifier leads its samples, step by step.
     """
 
     name: str
@@ -90,6 +131,7 @@ class Strategy:
     select: Select | None = None
     weighing: Weighing = "confidence"
     stops: bool = False
+    searches: bool = False
 
 
 def lengths(classes: Ints, rules: Rules) -> Ints:
@@ -102,6 +144,7 @@ def _plain(select: Callable[[Ints, Floats], Ints]) -> Select:
 
 
 _MAJORITY, _BEST = _plain(selection.majority), _plain(selection.best_of_n)
+_WEIGHTED = _plain(selection.weighted)
 
 
 def _drawn(
@@ -143,6 +186,27 @@ def _cascade(rules: Rules, way: Way) -> Procedure:
     return (yield from STRATEGIES["adaptive"].procedure(rules, "thinking"))
 
 
+def _self_select(rules: Rules, way: Way) -> Procedure:
+    yield Draw(way, rules.n)
+    return elect("chosen", (yield Draw("chosen", 1)), _MAJORITY, rules)
+
+
+def _auto(rules: Rules, way: Way) -> Procedure:
+    """What the policy says: see `reasonkit.voting.routing`."""
+    assert rules.policy is not None
+    first = yield rules.policy.look
+    option = rules.policy.options[agreement(first)]
+    if option is None:
+        return elect(rules.policy.look.way, first, _MAJORITY, rules)
+    spent = replace(rules, n=option.n)
+    return (yield from STRATEGIES[option.name].procedure(spent, option.way))
+
+
+def agreement(ballots: Ballots) -> int:
+    """How many samples give the answer that most of them give."""
+    return int(ballots.votes.max(initial=0))
+
+
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
@@ -159,7 +223,7 @@ STRATEGIES: dict[str, Strategy] = {
         _voting(
             "weighted",
             "the answer with the largest sum of scores",
-            _plain(selection.weighted),
+            _WEIGHTED,
             "scores",
         ),
         _voting(
@@ -175,6 +239,25 @@ STRATEGIES: dict[str, Strategy] = {
             "scores",
         ),
         _voting(
+            "deepconf-high",
+            "the answer with the largest sum of confidence among the surest 90 % (DeepConf, Fu et "
+            "al., 2508.15260)",
+            lambda classes, steady, rules: selection.confident(classes, steady, 0.9),
+            "steady",
+        ),
+        _voting(
+            "deepconf-low",
+            "the same among the surest 10 %",
+            lambda classes, steady, rules: selection.confident(classes, steady, 0.1),
+            "steady",
+        ),
+        _voting(
+            "borda",
+            "votes count by their rank in self-certainty (Kang et al., 2502.18581)",
+            _plain(selection.borda),
+            "certainty",
+        ),
+        _voting(
             "adaptive",
             "majority; stops as soon as it is sure (Aggarwal et al., 2305.11860)",
             stops=True,
@@ -186,6 +269,17 @@ STRATEGIES: dict[str, Strategy] = {
             _cascade,
         ),
         Strategy(
+            "auto",
+            "what a question's first samples make worth it, as learned on the validation split "
+            "(Snell et al., 2408.03314)",
+            _auto,
+        ),
+        Strategy(
+            "self-select",
+            "the model reads its n answers and chooses one (Chen et al., 2311.17311)",
+            _self_select,
+        ),
+        Strategy(
             "budget",
             "one greedy thought, capped or made longer (s1, Muennighoff et al., 2501.19393)",
             _drawn("budget", one=True),
@@ -195,6 +289,22 @@ STRATEGIES: dict[str, Strategy] = {
             "keeps the beginnings whose steps a verifier scores best (Snell et al., 2408.03314)",
             _drawn("beam", select=_BEST, weighing="scores"),
             weighing="scores",
+            searches=True,
+        ),
+        Strategy(
+            "dvts",
+            "the same in several small trees, for answers that differ (Beeching et al., 2024)",
+            _drawn("dvts", select=_WEIGHTED, weighing="scores"),
+            weighing="scores",
+            searches=True,
+        ),
+        Strategy(
+            "rebase",
+            "keeps all that earns a way on, in as many ways as its score is worth (Wu et al., "
+            "2408.00724)",
+            _drawn("rebase", select=_WEIGHTED, weighing="scores"),
+            weighing="scores",
+            searches=True,
         ),
     )
 }
@@ -212,55 +322,3 @@ def elect(
     choice = int(select(ballots.classes[None, :], weights[None, :], rules)[0])
     place = selection.representative(ballots.classes, weights, choice)
     return Elected(way, ballots, choice, place)
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """An outcome with what it took: samples and tokens in all, of every way that was asked for."""
-
-    elected: Elected
-    samples: int
-    tokens: int
-
-
-def carry_out(
-    procedures: Mapping[str, Procedure],
-    draw: Callable[[Draw, Sequence[str]], Sequence[Ballots]],
-) -> dict[str, Played]:
-    """Carries out a procedure for each of several questions, side by side.
-
-    Args:
-        draw: gives what is wished for of the questions that wish for it.
-    """
-    played: dict[str, Played] = {}
-    drawn: dict[str, dict[Way, Ballots]] = {key: {} for key in procedures}
-    wishes = {key: next(procedure) for key, procedure in procedures.items()}
-    while wishes:
-        following: dict[str, Draw] = {}
-        for wish in sorted(set(wishes.values()), key=lambda wish: (wish.way, wish.count)):
-            wishing = [key for key in procedures if wishes.get(key) == wish]
-            for key, ballots in zip(wishing, draw(wish, wishing), strict=True):
-                drawn[key][wish.way] = ballots
-                try:
-                    following[key] = procedures[key].send(ballots)
-                except StopIteration as end:
-                    counted = drawn[key].values()
-                    tokens = sum(int(ballots.tokens.sum()) for ballots in counted)
-                    played[key] = Played(end.value, sum(map(len, counted)), tokens)
-        wishes = following
-    return {key: played[key] for key in procedures}
-
-
-def play(procedure: Procedure, pools: Mapping[Way, Ballots]) -> Played:
-    """Carries a procedure out on samples that are there already.
-
-    Raises:
-        ValueError: a pool is too small.
-    """
-
-    def draw(wish: Draw, _: Sequence[str]) -> list[Ballots]:
-        if wish.count > len(pools[wish.way]):
-            raise ValueError(f"the pool {wish.way!r} holds fewer than {wish.count} samples")
-        return [pools[wish.way].first(wish.count)]
-
-    return carry_out({"": procedure}, draw)[""]

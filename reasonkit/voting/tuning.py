@@ -11,7 +11,8 @@ from itertools import product
 from statistics import fmean
 
 from reasonkit.voting.ballots import Ballots
-from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, Way, play
+from reasonkit.voting.playing import play
+from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, Way
 
 THRESHOLDS = (0.75, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 1.0)
 """What is tried; at 1 a strategy stops only where the rest can't matter, or never."""

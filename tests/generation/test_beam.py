@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, GPT2Config
 
-from reasonkit.generation.beam import BeamEngine
+from reasonkit.generation.beam import SHARPNESS, BeamEngine, Kind, shares
 from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer
@@ -35,9 +38,14 @@ def unsure(group: Group) -> list[float | None]:
 
 
 @pytest.mark.parametrize("score", [short, unsure])
-@pytest.mark.parametrize("width", [1, 2, 4])
-def test_every_question_gets_its_completions(local: LocalEngine, score, width: int) -> None:
-    groups = list(BeamEngine(local, score, width, ENDS).sample(QUESTIONS, 4, SAMPLING))
+@pytest.mark.parametrize(
+    ("kind", "width"),
+    [("beam", 1), ("beam", 2), ("beam", 4), ("dvts", 2), ("dvts", 3), ("rebase", 4)],
+)
+def test_every_question_gets_its_completions(
+    local: LocalEngine, score, kind: Kind, width: int
+) -> None:
+    groups = list(BeamEngine(local, score, width, ENDS, kind).sample(QUESTIONS, 4, SAMPLING))
     assert [group.example for group in groups] == QUESTIONS
     for group in groups:
         assert len(group.completions) == 4
@@ -54,6 +62,30 @@ def test_what_is_scored_well_is_gone_on_with(local: LocalEngine) -> None:
         return sum(len(c.text) for group in groups for c in group.completions)
 
     assert lengths(1) > lengths(-1)
+
+
+def test_trees_know_nothing_of_each_other(local: LocalEngine) -> None:
+    """The best of one tree is kept, however much better all of another are."""
+
+    def first_letter(group: Group) -> list[float | None]:
+        return [-float(ord((c.text or "~")[0])) for c in group.completions]
+
+    kept = {}
+    for kind in ("beam", "dvts"):
+        engine = BeamEngine(local, first_letter, 4, ENDS, kind)
+        groups = list(engine.sample(QUESTIONS, 16, SAMPLING))
+        texts = [c.text.partition("=")[0] for group in groups for c in group.completions]
+        kept[kind] = len(set(texts))
+    assert kept["dvts"] > kept["beam"]
+
+
+@given(st.lists(st.floats(0, 1) | st.just(-np.inf), min_size=1, max_size=12), st.integers(1, 40))
+def test_places_are_shared_out_by_the_softmax_of_scores(scores: list[float], places: int) -> None:
+    ways = shares(np.array(scores), places)
+    assert ways.sum() == places and (ways >= 0).all()
+    known = np.isfinite(scores)
+    weights = np.exp(np.array(scores) / SHARPNESS) if known.any() else np.ones(len(scores))
+    assert np.abs(ways - places * weights / weights.sum()).max() < 1
 
 
 def test_the_tokens_of_dropped_beams_are_paid_for(local: LocalEngine) -> None:

@@ -44,7 +44,7 @@ def test_tokens_follow_the_distribution(kind: str) -> None:
     logits = 2 * torch.randn(1, 40, generator=torch.Generator().manual_seed(3))
     p = LogitsProcessorList(processors)(None, logits).double().softmax(-1)[0].numpy()
     u = uniforms(seed_of("chi-square"), 1, DRAWS)[0]
-    drawn, logprobs = Drawing(Sampling(1, **settings))(logits.expand(DRAWS, -1), u)
+    drawn, logprobs, _ = Drawing(Sampling(1, **settings))(logits.expand(DRAWS, -1), u)
     counts = np.bincount(drawn.numpy(), minlength=40)
     assert not counts[p == 0].any()
     often = p * DRAWS >= 5
@@ -60,7 +60,7 @@ def test_tokens_follow_the_distribution(kind: str) -> None:
 
 def test_temperature_zero_takes_the_likeliest() -> None:
     logits = torch.randn(50, 300, generator=torch.Generator().manual_seed(0))
-    drawn, logprobs = Drawing(Sampling(1, temperature=0, top_k=3))(logits, torch.zeros(50))
+    drawn, logprobs, _ = Drawing(Sampling(1, temperature=0, top_k=3))(logits, torch.zeros(50))
     assert drawn.tolist() == logits.argmax(-1).tolist()
     torch.testing.assert_close(logprobs, logits.log_softmax(-1).amax(-1))
 
@@ -81,7 +81,7 @@ def test_a_token_that_was_dropped_is_never_drawn(
     gone[0, seed % size] = False
     logits[gone] = float("-inf")
     below_one = torch.tensor([min(u, 1 - 2**-23)])
-    drawn, _ = Drawing(Sampling(1))(logits, below_one)
+    drawn, *_ = Drawing(Sampling(1))(logits, below_one)
     assert not gone[0, drawn.item()]
 
 
@@ -96,3 +96,16 @@ def test_random_numbers_are_below_one_and_a_smaller_group_is_the_beginning() -> 
 def test_seeds_differ_with_every_part() -> None:
     seeds = {seed_of(0), seed_of(1), seed_of(0, "a"), seed_of(0, "a", "b"), seed_of(0, "ab")}
     assert len(seeds) == 5
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.6])
+def test_how_sure_a_model_is_doesnt_depend_on_temperature(temperature: float) -> None:
+    logits = 3 * torch.randn(7, 90, generator=torch.Generator().manual_seed(1))
+    sampling = Sampling(1, temperature, top_k=4)
+    *_, sure = Drawing(sampling, sure=True)(logits, torch.full((7,), 0.5))
+    logp = logits.double().log_softmax(-1)
+    confidence = -logp.sort(-1, descending=True).values[:, :20].mean(-1)
+    uniform = torch.full((7, 90), 1 / 90, dtype=torch.double)
+    certainty = torch.nn.functional.kl_div(logp, uniform, reduction="none").sum(-1)
+    assert sure is not None
+    torch.testing.assert_close(sure.double(), torch.stack([confidence, certainty], -1))

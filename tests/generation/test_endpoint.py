@@ -107,6 +107,26 @@ def test_what_a_server_refuses_is_left_out(chat: SimpleNamespace, unknown: tuple
     assert all(body[found.limit] == 50 for body in server.bodies)
 
 
+@pytest.mark.parametrize("most", [0, 5, 20])
+def test_the_likeliest_tokens_are_asked_for_where_they_are_wanted(
+    chat: SimpleNamespace, most: int
+) -> None:
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        if body.get("top_logprobs", 0) > most:
+            chat.send(to, {"error": {"message": f"at most {most} top_logprobs"}}, 400)
+            return
+        likeliest = [{"logprob": -float(i)} for i in range(body.get("top_logprobs", 0))]
+        given = {"logprobs": {"content": [{"logprob": -0.5, "top_logprobs": likeliest}]}}
+        chat.send(to, chat.answer(*[chat.choice("4", **given)] * body.get("n", 1)))
+
+    with chat.serving(reply, probe=reply) as server:
+        client = engine(server.url, sure=True)
+        (group,) = client.sample(examples(1), 1, Sampling(50))
+        assert client.gives_logprobs()
+        assert client.gives_confidences() == (most == 20)
+    assert group.completions[0].confidences == ((9.5,) if most == 20 else ())
+
+
 def test_a_server_that_overlooks_logprobs_is_known_to_give_none(chat: SimpleNamespace) -> None:
     with chat.serving(lambda *_: None) as server:
         assert not engine(server.url).gives_logprobs()

@@ -27,6 +27,8 @@ COMPLETIONS = st.builds(
     st.lists(st.integers(0, 2**17), min_size=1).map(tuple) | st.just(()),
     st.sampled_from(["stop", "length"]),
     st.none() | st.floats(-1e9, 0),
+    confidences=st.lists(st.floats(0, 1e9)).map(tuple),
+    certainty=st.none() | st.floats(0, 1e9),
 )
 
 
@@ -43,6 +45,9 @@ def test_what_was_stored_is_read_again(
     Store(path, ORIGIN).add([Drawn(EXAMPLE, i, c) for i, c in enumerate(counted)], SAMPLING)
     held = Store(path, ORIGIN).held(key_of(EXAMPLE, SAMPLING))
     assert held == dict(enumerate(counted))
+    # Which comparing leaves out.
+    assert [c.confidences for c in held.values()] == [c.confidences for c in counted]
+    assert [c.certainty for c in held.values()] == [c.certainty for c in counted]
 
 
 def failed(place: int, failure: str) -> Drawn:

@@ -43,7 +43,7 @@ def opened(name: str | Path) -> Iterator[Opened]:
     resolved = resolve(str(name))
     model = load_model(resolved, "cpu", "float32")
     tokenizer = load_tokenizer(resolved)[0]
-    engine = open_engine(CONFIG, model, tokenizer, trains=True)
+    engine = open_engine(CONFIG, model, tokenizer, trains=True, sure=True)
     yield engine, model, tokenizer
     engine.close()
 
@@ -59,13 +59,14 @@ def greedy(engine: TokenEngine, examples: list[Example] = ASKED) -> dict[str, Co
 
 def require_same(engine: TokenEngine, model: PreTrainedModel, tokenizer: object) -> None:
     """Greedy tokens as of our own sampler and as of ``generate``, and their log-probabilities."""
-    ours = greedy(LocalEngine(model, tokenizer, trains=True))
+    ours = greedy(LocalEngine(model, tokenizer, trains=True, sure=True))
     theirs = greedy(engine)
     assert {i: c.token_ids for i, c in theirs.items()} == {i: c.token_ids for i, c in ours.items()}
     assert {i: c.text for i, c in theirs.items()} == {i: c.text for i, c in ours.items()}
     assert [c.finish_reason for c in theirs.values()] == [ours[i].finish_reason for i in theirs]
     for i, completion in theirs.items():
         assert completion.logprobs == pytest.approx(ours[i].logprobs, abs=1e-4)
+        assert completion.confidences == pytest.approx(ours[i].confidences, abs=2e-3)
     ids, _ = encode_prompts(tokenizer, ASKED[:1])
     made = model.generate(
         torch.tensor(ids),

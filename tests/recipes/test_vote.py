@@ -203,6 +203,13 @@ REFUSED = {
     "no such verifier": (("--verifier", "nowhere"), "nowhere"),
     "no verifier": (("--verifier", "abacus"), "no verifier"),
     "a beam without a verifier": (("--strategy", "beam"), "needs a --verifier"),
+    "a policy for nothing": (("--policy", "p"), "--strategy auto"),
+    "no policy": (("--strategy", "auto", "--policy", "p.json"), "p.json: no such file"),
+    "a budget for a policy": (
+        ("--strategy", "auto", "--policy", "p", "--budget", 9),
+        "leave out --budget",
+    ),
+    "a question without a policy": (("1+1?", "--strategy", "auto"), "--policy RUN"),
     "nothing to tune": (("--tune",), "no threshold"),
     "an empty question": ((" ",), "empty"),
     "a question and a file": (("1+1?", "--completions", "some.jsonl"), "exclude"),
@@ -325,6 +332,15 @@ def test_a_server_without_temperature_0_is_measured_without_greedy_baselines(
     )
 
 
+def test_a_question_is_answered_by_a_server_that_gives_no_log_probabilities(
+    reasonkit: Callable, chat: SimpleNamespace
+) -> None:
+    with chat.serving(lambda b, n, to: chat.send(to, chat.answer(chat.choice("8")))) as server:
+        ended = reasonkit("vote", "5 + 3?", "--endpoint", server.url, "--n", 3)
+    assert ended.code == 0, ended.err
+    assert "answer: 8 (by majority, 3 of 3 votes" in " ".join(ended.out.split())
+
+
 def test_overlong_prompts_are_dropped_where_the_server_counts_tokens(
     reasonkit: Callable, tmp_path: Path, chat: SimpleNamespace
 ) -> None:
@@ -378,3 +394,23 @@ def test_a_budget_is_measured_beside_the_baselines(reasonkit: Callable, tmp_path
     assert names["budget"]["tokens"] > names["greedy"]["tokens"]
     after = json.loads((tmp_path / "run/evaluations/after.json").read_text())["verdicts"]
     assert sum(v["text"].count(" wait, ") for v in after) > len(after)
+
+
+def test_what_to_spend_is_learned_apart_from_the_test_and_used_for_a_question(
+    made: Callable, reasonkit: Callable
+) -> None:
+    learned = made("vote", "--strategy", "auto", "--validation-size", 30, *SMALL)
+    summary = summary_of(learned)
+    routed = summary["routed"]
+    assert routed["questions"] == 30 and summary["after"]["n"] == 12
+    assert summary["after"]["accuracy"] >= summary["before"]["accuracy"]
+    assert len(routed["rivals"]) in (1, 2)
+    assert {r["name"] for r in routed["rows"]} == {"auto"}
+    by_fixed = max(row["tokens"] for row in summary["strategies"])
+    assert all(row["tokens"] < 2 * by_fixed for row in routed["rows"])
+    assert "learned on 30 validation questions" in (learned / "report.html").read_text()
+    asked = reasonkit(
+        "vote", "2+3*4?", "--strategy", "auto", "--policy", learned, "--device", "cpu"
+    )
+    assert asked.code == 0, asked.err
+    assert "answer:" in asked.out

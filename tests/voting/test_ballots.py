@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reasonkit.types import Completion, Example, Group
-from reasonkit.voting.ballots import BLANK, cast
+from reasonkit.voting.ballots import BLANK, cast, steadiness
 
 
 def group(*texts: str, answer: str = "1/2", logprob: float | None = None) -> Group:
@@ -56,3 +58,18 @@ def test_the_first_samples_keep_their_classes() -> None:
     assert len(ballots) == 2
     assert ballots.votes.tolist() == [1, 1]
     assert len(ballots.answers) == 2
+
+
+@given(st.lists(st.floats(0, 30), min_size=1, max_size=60), st.integers(1, 70))
+def test_steadiness_is_that_of_the_least_sure_tenth_of_the_windows(
+    confidences: list[float], window: int
+) -> None:
+    width = min(window, len(confidences))
+    starts = range(len(confidences) - width + 1)
+    means = sorted(sum(confidences[i : i + width]) / width for i in starts)
+    tenth = means[: max(1, len(means) // 10)]
+    assert steadiness(confidences, window) == pytest.approx(sum(tenth) / len(tenth), abs=1e-9)
+
+
+def test_without_confidences_there_is_no_steadiness() -> None:
+    assert steadiness(()) is None

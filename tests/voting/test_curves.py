@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,13 +21,15 @@ def pool(right: int, n: int, tokens: int = 10) -> Ballots:
         tokens=np.full(n, tokens),
         confidence=np.full(n, 0.5),
         scores=np.full(n, np.nan),
+        steady=np.full(n, np.nan),
+        certainty=np.full(n, np.nan),
         answers=tuple(map(str, range(count))),
         right=tuple(number == 0 for number in range(count)),
     )
 
 
 def test_there_is_a_row_for_each_strategy_and_size() -> None:
-    rows = curves([pool(2, 8), pool(0, 8)], Rules(n=8), "as asked", scored=False)
+    rows = curves([pool(2, 8), pool(0, 8)], Rules(n=8), "as asked", known=())
     assert {r.name for r in rows} == {"majority", "adaptive", PASS}
     assert [r.n for r in rows if r.name == PASS] == [1, 2, 4, 8]
     one = next(r for r in rows if (r.name, r.n) == ("majority", 1))
@@ -35,13 +39,18 @@ def test_there_is_a_row_for_each_strategy_and_size() -> None:
 
 
 def test_ranking_strategies_have_rows_only_where_there_are_scores() -> None:
-    names = {r.name for r in curves([pool(2, 4)], Rules(n=4), "as asked", scored=True)}
-    assert {"weighted", "best-of-n", "top-k-vote"} <= names
+    names = {
+        r.name
+        for r in curves(
+            [pool(2, 4)], Rules(n=4), "as asked", known=["scores", "steady", "certainty"]
+        )
+    }
+    assert {"weighted", "best-of-n", "top-k-vote", "deepconf-low", "borda"} <= names
 
 
 def test_accuracy_at_one_sample_is_known_better_than_from_one_sample_a_question() -> None:
     pools = [pool(4, 8) for _ in range(50)]
-    rows = curves(pools, Rules(n=8), "as asked", scored=False)
+    rows = curves(pools, Rules(n=8), "as asked", known=())
     widths = {r.n: r.high - r.low for r in rows if r.name == "majority"}
     assert widths[1] < 0.1 < 0.27
 
@@ -65,9 +74,8 @@ def test_difficulty_is_told_by_other_samples_than_those_voted_on() -> None:
     lucky = pool(8, 8).taken(np.array([0, 1, 2, 3, 4, 5, 6, 7]))
     # Right at the even places only: judged easy, and then always wrong.
     classes = np.array([0, 1, 0, 2, 0, 3, 0, 4])
-    mixed = Ballots(
-        classes, lucky.tokens, lucky.confidence, lucky.scores, tuple("01234"), (True, *[False] * 4)
-    )
+    told = tuple("01234"), (True, *[False] * 4)
+    mixed = replace(lucky, classes=classes, answers=told[0], right=told[1])
     (r,) = by_difficulty([mixed], Rules(n=8))
     assert (r["difficulty"], r["questions"], r["n"]) == ("more often", 1, 4)
     assert r["majority"]["accuracy"] == r["pass"]["accuracy"] == 0

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from reasonkit.voting import curves
 from reasonkit.voting.ballots import BLANK, Ballots
 from reasonkit.voting.curves import estimate, pass_at_k, sizes, subsets
-from reasonkit.voting.strategies import STRATEGIES, Rules, play
+from reasonkit.voting.playing import play
+from reasonkit.voting.strategies import STRATEGIES, Rules
 
 SELECTING = [s for s in STRATEGIES.values() if s.select is not None]
 
@@ -27,6 +28,8 @@ def ballots_of(samples: list) -> Ballots:
         tokens=np.array(tokens),
         confidence=np.array(confidence) / 8,
         scores=np.array(scores) / 8,
+        steady=np.array(confidence) / 4,
+        certainty=np.array(scores) / 4,
         answers=tuple(map(str, range(count))),
         right=tuple(number == 0 for number in range(count)),
     )

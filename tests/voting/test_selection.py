@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from reasonkit.voting.ballots import BLANK
 from reasonkit.voting.selection import (
+    POWER,
     best_of_n,
+    borda,
+    confident,
     majority,
     representative,
     top_k_vote,
@@ -134,3 +137,29 @@ def test_what_speaks_for_an_answer_gave_it_and_weighs_most(samples: list) -> Non
         assert samples[place][0] == elected
         members = [known(w) for c, w in samples if c == elected]
         assert known(samples[place][1]) == max(members)
+
+
+def by_weight(draw: list) -> list[int]:
+    """Places of the samples with an answer, heaviest first; NaN is below all."""
+    order = [(-np.inf if np.isnan(w) else w, -place) for place, (_, w) in enumerate(draw)]
+    return sorted((i for i, (c, _) in enumerate(draw) if c != BLANK), key=lambda i: order[i])[::-1]
+
+
+@given(DRAWS, st.sampled_from([0.1, 0.5, 0.9, 1.0]))
+def test_the_confident_share_is_weighed_and_the_rest_is_left_out(draws: list, share: float) -> None:
+    expected = []
+    for draw in draws:
+        kept = by_weight(draw)[: max(1, round(share * len(draw)))]
+        expected.append(by_hand([draw[i] for i in sorted(kept)], [summed]))
+    assert confident(*arrays(draws), share).tolist() == expected
+
+
+@given(DRAWS)
+def test_borda_points_fall_with_the_rank(draws: list) -> None:
+    expected = []
+    for draw in draws:
+        points = [(c, 0.0) for c, _ in draw]
+        for rank, i in enumerate(by_weight(draw), 1):
+            points[i] = (draw[i][0], (len(draw) - rank + 1) ** POWER)
+        expected.append(by_hand(points, [summed]))
+    assert borda(*arrays(draws)).tolist() == expected

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.voting.ballots import BLANK, Ballots
-from reasonkit.voting.strategies import STRATEGIES, Rules, play
+from reasonkit.voting.playing import play
+from reasonkit.voting.strategies import STRATEGIES, Rules
 
 
 def pool(classes: list[int], tokens: int = 10, scores: list[float] | None = None) -> Ballots:
@@ -18,6 +19,8 @@ def pool(classes: list[int], tokens: int = 10, scores: list[float] | None = None
         tokens=np.full(len(classes), tokens),
         confidence=np.full(len(classes), 0.5),
         scores=np.array(scores or [0.5] * len(classes)),
+        steady=np.full(len(classes), 0.5),
+        certainty=np.full(len(classes), 0.5),
         answers=tuple(map(str, range(count))),
         right=tuple(number == 0 for number in range(count)),
     )

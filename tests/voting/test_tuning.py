@@ -15,6 +15,8 @@ def pool(classes: list[int], tokens: int = 10) -> Ballots:
         tokens=np.full(len(classes), tokens),
         confidence=np.full(len(classes), 0.5),
         scores=np.full(len(classes), 0.5),
+        steady=np.full(len(classes), 0.5),
+        certainty=np.full(len(classes), 0.5),
         answers=tuple("0123456789"),
         right=tuple(number == 0 for number in range(10)),
     )

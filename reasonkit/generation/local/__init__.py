@@ -34,7 +34,7 @@ class LocalEngine(TokenEngine):
         tokenizer: with a chat template.
         rows: completions sampled at once.
         products: what products are computed in (`reasonkit.models.precision`).
-        trains: as of `reasonkit.generation.engine.open_engine`.
+        trains, sure: as of `reasonkit.generation.engine.open_engine`.
 
     The same call gives the same bytes.
     """
@@ -48,12 +48,14 @@ class LocalEngine(TokenEngine):
         rows: int = ROWS,
         products: torch.dtype | None = None,
         trains: bool = False,
+        sure: bool = False,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.rows = rows
         self.products = products
         self.trains = trains
+        self.sure = sure
 
     @property
     def origin(self) -> dict[str, str]:
@@ -79,11 +81,10 @@ class LocalEngine(TokenEngine):
         """As of `TokenEngine`."""
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         asked = [Prompt(prompts[i], seeds[i]) for i in order]
-        batch = Batch(
-            self.model, self.tokenizer, asked, n, sampling, self.rows, self.products, self.trains
-        )
-        for number, rows in batch:
-            yield order[number], [self._completion(row) for row in rows]
+        rows = self.rows, self.products, self.trains, self.sure
+        batch = Batch(self.model, self.tokenizer, asked, n, sampling, *rows)
+        for number, drawn in batch:
+            yield order[number], [self._completion(row) for row in drawn]
 
     def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
         """As of `TokenEngine`."""
@@ -94,7 +95,12 @@ class LocalEngine(TokenEngine):
 
     def _completion(self, row: Row) -> Completion:
         text = text_of(self.tokenizer, row.token_ids)
-        kept = tuple(row.logprobs) if self.trains else ()
         return Completion(
-            text, tuple(row.token_ids), row.finish, fmean(row.logprobs), logprobs=kept
+            text,
+            tuple(row.token_ids),
+            row.finish,
+            fmean(row.logprobs),
+            logprobs=tuple(row.logprobs) if self.trains else (),
+            confidences=tuple(round(of, 3) for of, _ in row.sureness),
+            certainty=fmean(of for _, of in row.sureness) if row.sureness else None,
         )

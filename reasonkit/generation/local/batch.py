@@ -30,12 +30,13 @@ PREFILL = 16_384
 class Row:
     """What was sampled for one completion: its tokens, the end-of-sequence token included.
 
-    ``logprobs`` are theirs before truncation, as of `Drawing`.
+    ``logprobs`` are theirs before truncation, and ``sureness`` two numbers each, as of `Drawing`.
     """
 
     token_ids: list[int]
     logprobs: list[float]
     finish: FinishReason
+    sureness: list[list[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Batch:
 
     Args:
         prompts: in the order in which they are let in.
-        products, heated: as of `reasonkit.generation.local.LocalEngine` and its ``trains``.
+        products, heated, sure: as of `reasonkit.generation.local.LocalEngine` and its ``trains``.
 
     A row ends where the model can read no more, if that is before ``sampling.max_tokens``.
 
@@ -69,6 +70,7 @@ class Batch:
         rows: int,
         products: torch.dtype | None = None,
         heated: bool = False,
+        sure: bool = False,
     ) -> None:
         self.model, self.prompts, self.n = model, prompts, n
         self.products = products
@@ -78,7 +80,7 @@ class Batch:
         if widest > self.readable:
             raise RunError(f"a prompt has {widest} tokens, and the model can read {self.readable}")
         self.forward = Forward(model, widest + self.longest)
-        self.draw = Drawing(sampling, heated)
+        self.draw = Drawing(sampling, heated, sure)
         self.ending = Ending(model, tokenizer, sampling.stop)
         self.rows = min(rows, n * len(prompts))
         # Groups are let in whole, unless slots would stay empty for long until one fits.
@@ -91,6 +93,7 @@ class Batch:
         self.whose = [(0, 0)] * self.rows
         self.tokens = torch.zeros((self.rows, self.longest), dtype=torch.long, device=model.device)
         self.logprobs = torch.zeros((self.rows, self.longest), device=model.device)
+        self.sureness = self.logprobs.new_zeros((self.rows, self.longest if sure else 0, 2))
         self.u = torch.zeros_like(self.logprobs)
         self.most = self.tokens.new_zeros(self.rows)
         # What follows is in the order of the slots.
@@ -163,8 +166,10 @@ class Batch:
     def _take(self, logits: Tensor, first: int) -> None:
         """Draws a token for each row from slot ``first`` on, and lets those go that have ended."""
         place, count = self.place[first:], self.count[first:]
-        drawn, logprob = self.draw(logits, self.u[place, count])
+        drawn, logprob, sure = self.draw(logits, self.u[place, count])
         self.tokens[place, count], self.logprobs[place, count] = drawn, logprob
+        if sure is not None:
+            self.sureness[place, count] = sure
         count += 1
         self.last[first:] = drawn
         stopped = self.ending(drawn, self.tokens, place, count)
@@ -184,11 +189,13 @@ class Batch:
                 "is too narrow for them"
             )
         logprobs = found.tolist()
+        sure = self.sureness[places, : max(counts)].tolist()
         by_itself = stopped[gone].tolist()
         for k, (place, size) in enumerate(zip(places, counts, strict=True)):
             i, j = self.whose[place]
             finish: FinishReason = "stop" if by_itself[k] else "length"
-            self.sampled[i][j] = Row(tokens[k][:size], logprobs[k][:size], finish)
+            told = tokens[k][:size], logprobs[k][:size], finish, sure[k][:size]
+            self.sampled[i][j] = Row(*told)
             if len(self.sampled[i]) == self.n:
                 self.finished.append(i)
         self.free += places

@@ -6,6 +6,8 @@ rows it shares a batch with, and the order in which they are worked off, don't c
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from transformers import (
 )
 
 from reasonkit.generation.engine import Sampling
+from reasonkit.types import LIKELIEST
 
 BELOW_ONE = 1 - 2**-23
 """The largest number that times a float32 sum is still less than that sum."""
@@ -39,9 +42,11 @@ class Drawing:
 
     Args:
         heated: whether log-probabilities are those after temperature, or the model's own.
+        sure: whether to tell how sure the model is.
     """
 
-    def __init__(self, sampling: Sampling, heated: bool = False) -> None:
+    def __init__(self, sampling: Sampling, heated: bool = False, sure: bool = False) -> None:
+        self.sure = sure
         self.greedy = sampling.temperature == 0
         self.heat = sampling.temperature if heated and not self.greedy else 1.0
         self.warpers = LogitsProcessorList()
@@ -56,7 +61,7 @@ class Drawing:
         if sampling.min_p > 0:
             self.warpers.append(MinPLogitsWarper(sampling.min_p))
 
-    def __call__(self, logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """One token a row, by inversion of the cumulative distribution.
 
         Args:
@@ -64,14 +69,17 @@ class Drawing:
             u: of shape (rows,), in [0, 1).
 
         Returns:
-            Tokens, and their log-probabilities before truncation; both of shape (rows,).
+            Tokens, and their log-probabilities before truncation; both of shape (rows,). And how
+            sure the model is, of shape (rows, 2), where that is asked: `Completion`'s confidence of
+            a token, and its part of the certainty.
         """
         logits = logits.float()
         highest, likeliest = logits.max(-1, keepdim=True)
         mass = (logits - highest).exp_()
         total = mass.sum(-1, keepdim=True)
+        sureness = _sureness(logits, highest + total.log()) if self.sure else None
         if self.greedy:
-            return likeliest[:, 0], -total.log()[:, 0]
+            return likeliest[:, 0], -total.log()[:, 0], sureness
         if self.warpers:
             kept = self.warpers(None, logits)
             mass = (kept - kept.amax(-1, keepdim=True)).exp_()
@@ -82,4 +90,12 @@ class Drawing:
         taken = logits.gather(1, drawn) - highest
         if self.heat != 1:
             taken, total = taken / self.heat, ((logits - highest) / self.heat).exp_().sum(-1, True)
-        return drawn[:, 0], (taken - total.log())[:, 0]
+        return drawn[:, 0], (taken - total.log())[:, 0], sureness
+
+
+def _sureness(logits: Tensor, log_total: Tensor) -> Tensor:
+    """(rows, 2) from logits of shape (rows, vocabulary) and their logarithmic sums, (rows, 1)."""
+    words = logits.size(-1)
+    top = logits.topk(min(LIKELIEST, words), sorted=False).values.mean(-1)
+    both = torch.stack([top, logits.mean(-1) + math.log(words)], dim=-1)
+    return log_total - both
