@@ -9,26 +9,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from rich.text import Text
 
 from reasonkit import console
-from reasonkit.answers.reading import TAGS, THOUGHTS, answer_part
-from reasonkit.config import CommonConfig
+from reasonkit.answering import Respondent, drawn_from, open_respondent, parted
+from reasonkit.answers.reading import answer_part
+from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation.engine import Sampling, TokenEngine
-from reasonkit.runs import Run
-from reasonkit.types import Example, Group, Message
-from reasonkit.voting.ballots import BLANK, cast
-
-OPENING, CLOSING = ({tags[i] for tags in THOUGHTS} for i in (0, 1))
-MARKS = sorted({*OPENING, *CLOSING, *TAGS}, key=len, reverse=True)
-"""Tags that aren't shown."""
-
-AS_ASKED = ("system_prompt", "max_completion_tokens")
-"""Settings of a run that its model is asked with."""
+from reasonkit.types import Example, Message
+from reasonkit.voting.records import record
 
 HELP = """/think         show thoughts, or hide them
 /vote N        answer by the most frequent of N samples; /vote 1 ends that
@@ -42,23 +34,29 @@ class Chat:
     """A conversation.
 
     Attributes:
-        sampling: how a turn is drawn; its seed counts on from turn to turn.
+        respondent: who answers.
+        sampling: how a turn is drawn; greedy where its temperature is 0.
         system: the system prompt; empty for none.
         thoughts: whether they are shown.
         remembers: whether a question is asked behind the turns before it.
-        votes: samples a turn.
-        heat: temperature of samples that are voted among where a single answer is greedy.
+        votes: samples a turn, at the respondent's temperature where a single answer is greedy.
         said: the turns so far.
     """
 
-    engine: TokenEngine
+    respondent: Respondent
     sampling: Sampling
     system: str
     thoughts: bool
     remembers: bool = True
     votes: int = 1
-    heat: float = 1.0
     said: list[Message] = field(default_factory=list)
+
+    @property
+    def engine(self) -> TokenEngine:
+        """What samples."""
+        engine = self.respondent.source.engine
+        assert isinstance(engine, TokenEngine)
+        return engine
 
     def prompt(self, question: str) -> Example:
         """The conversation with a question at its end."""
@@ -76,18 +74,21 @@ class Chat:
 
     def vote(self, question: str) -> tuple[str | None, list[tuple[str, int]], str]:
         """The elected answer, the votes of each, and a completion that gives that answer."""
-        sampling = self.sampling
-        if sampling.temperature == 0:
-            sampling = Sampling(sampling.max_tokens, self.heat, seed=sampling.seed)
-        drawn = self.engine.sample([self.prompt(question)], self.votes, sampling)
-        (group,) = console.counted(drawn, 1, f"{self.votes} samples")
-        ballots = cast(Group(group.example, group.completions))
-        order = sorted(range(len(ballots.answers)), key=lambda i: -ballots.votes[i])
-        counted = [(ballots.answers[i], int(ballots.votes[i])) for i in order]
-        spokesman = list(ballots.classes).index(order[0] if order else BLANK)
-        text = group.completions[spokesman].text
-        self._remember(question, text)
-        return (counted[0][0] if counted else None), counted, text
+        source = self.respondent.source
+        config = replace(
+            source.config,
+            n=self.votes,
+            temperature=self.sampling.temperature or source.config.temperature,
+            max_completion_tokens=self.sampling.max_tokens,
+        )
+        with console.doing(f"{self.votes} samples"):
+            outcome = self.respondent.vote(
+                self.prompt(question), "majority", replace(source, config=config)
+            )
+        told = record(outcome)
+        self._remember(question, outcome.completion.text)
+        counted = [(found["answer"], found["votes"]) for found in told["answers"]]
+        return told["elected"], counted, outcome.completion.text
 
     def _remember(self, question: str, text: str) -> None:
         if self.remembers:
@@ -118,56 +119,16 @@ class Chat:
         return HELP
 
 
-def parted(pieces: Iterable[str]) -> Iterator[tuple[bool, str]]:
-    """A text that comes in pieces as (whether it is a thought, text), without the tags."""
-    waiting, thinking = "", False
-    for piece in pieces:
-        waiting += piece
-        while found := [mark for mark in MARKS if mark in waiting]:
-            mark = min(found, key=waiting.index)
-            before, _, waiting = waiting.partition(mark)
-            if before:
-                yield thinking, before
-            thinking = mark in OPENING or (thinking and mark not in CLOSING)
-        # The end of a piece may be the beginning of a tag.
-        held = max(
-            (n for mark in MARKS for n in range(1, len(mark)) if waiting.endswith(mark[:n])),
-            default=0,
-        )
-        if told := waiting[: len(waiting) - held]:
-            yield thinking, told
-        waiting = waiting[len(waiting) - held :]
-    if waiting:
-        yield thinking, waiting
-
-
-def open_chat(config: CommonConfig, system: str | None, temperature: float) -> Chat:
-    """Loads a model to talk to; a run's is asked as its run asked it.
+def open_chat(config: VoteConfig, system: str | None, temperature: float) -> Chat:
+    """Loads a model to talk to.
 
     Raises:
-        RefusedError: it isn't there, or can't be used.
+        RefusedError: as of `reasonkit.answering.open_respondent`.
     """
-    from reasonkit.generation.engine import open_engine
-    from reasonkit.models.resolving import resolve
-    from reasonkit.plan import Plan, by_model, filled, policy
-    from reasonkit.tasks import Splits
-
     with console.doing(f"loading {config.model}"):
-        resolved, path = resolve(config.model), Path(config.model)
-        if (path / "run.json").exists():
-            made = Run(path).config
-            config = filled(config, **{name: made[name] for name in AS_ASKED})
-        config = by_model(config, resolved.entry)
-        hello = Example("hello", "chat", ({"role": "user", "content": "Hello"},), "")
-        plan = Plan(config, resolved, Splits([], [], [hello]), [])
-        plan, tokenizer, model = policy.load(plan, trains=False)
-        engine = open_engine(plan.config, model, tokenizer)
-    led = plan.config.system_prompt if system is None else system
-    remembers = resolved.entry.source != "packaged"
-    if not remembers:
-        console.note(f"{config.model} has learned single questions: each stands for itself")
-    sampling = Sampling(plan.longest, temperature, seed=config.seed)
-    return Chat(engine, sampling, led or "", True, remembers, heat=resolved.entry.temperature)
+        made = open_respondent(config, system)
+    sampling = drawn_from(made.source.config, temperature)
+    return Chat(made, sampling, made.system, True, made.remembers)
 
 
 def converse(chat: Chat) -> None:

@@ -37,7 +37,7 @@ RECIPES = {
 """What each of them does."""
 
 USES = {
-    **dict.fromkeys(("chat", "push", "export"), "using"),
+    **dict.fromkeys(("chat", "serve", "push", "export"), "using"),
     "explain": "explaining",
     "docs": "manual",
 }

@@ -49,6 +49,11 @@ EXAMPLES: dict[str, tuple[str, str, str]] = {
         "reasonkit chat runs/mine --vote 8",
         "reasonkit chat smollm2 --no-thoughts --temperature 0.6",
     ),
+    "serve": (
+        "reasonkit serve runs/mine",
+        "reasonkit serve smollm2 --port 8080 --host 0.0.0.0 --require-key key.txt",
+        "reasonkit serve --endpoint http://localhost:8001/v1",
+    ),
     "push": (
         "reasonkit push runs/mine me/my-model",
         "reasonkit push runs/mine me/my-model --yes",

@@ -94,17 +94,17 @@ class Result(os.PathLike[str]):
         return "".join(self._chat.answer(question))
 
     def _open(self) -> Chat:
-        from reasonkit import chatting
-        from reasonkit.config import CommonConfig, from_mapping
+        from reasonkit import answering, chatting
+        from reasonkit.config import VoteConfig, from_mapping
 
         made, command = self.config, runs.Run(self.path).record["command"]
         if command != "verifier" and (self.path / "final").exists():
             made["model"] = str(self.path)
         elif command != "vote" or made["completions"] or made["endpoint"]:
             raise RefusedError(f"{self.path} has no model that answers: {command} has made none")
-        names = ("model", *chatting.AS_ASKED, "device", "dtype")
+        names = ("model", *answering.AS_ASKED, "device", "dtype")
         kept = {name: made[name] for name in names}
-        opened = chatting.open_chat(from_mapping(CommonConfig, kept, str(self.path)), None, 0.0)
+        opened = chatting.open_chat(from_mapping(VoteConfig, kept, str(self.path)), None, 0.0)
         opened.remembers = False
         return opened
 

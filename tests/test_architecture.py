@@ -19,9 +19,10 @@ FLOORS = (
     ("using",),
     ("result",),
     ("completing", "examples"),
-    ("recipes", "chatting", "sharing"),
+    ("recipes", "chatting", "serving", "sharing"),
     ("comparison",),
     (
+        "answering",
         "voting",
         "plan",
         "traces",

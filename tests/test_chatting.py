@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from reasonkit import chatting
-from reasonkit.chatting import Chat, parted
-from reasonkit.config import CommonConfig
+from reasonkit.answering import parted
+from reasonkit.chatting import Chat
+from reasonkit.config import VoteConfig
 from reasonkit.generation.engine import Sampling
 
 
 @pytest.fixture(scope="module")
 def chat() -> Chat:
-    return chatting.open_chat(CommonConfig(model="abacus-reasoner", device="cpu"), None, 0.0)
+    return chatting.open_chat(VoteConfig(model="abacus-reasoner", device="cpu"), None, 0.0)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -49,7 +50,7 @@ def test_piped_questions_get_an_answer_each(
 
 
 def test_a_conversation_remembers_and_forgets(chat: Chat) -> None:
-    kept = Chat(chat.engine, Sampling(8, 0.0), "Be brief.", True)
+    kept = Chat(chat.respondent, Sampling(8, 0.0), "Be brief.", True)
     "".join(kept.answer("What is 1+1?"))
     roles = [message["role"] for message in kept.prompt("And 2+2?").messages]
     assert roles == ["system", "user", "assistant", "user"]

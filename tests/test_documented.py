@@ -33,7 +33,7 @@ ELSEWHERE = {
     r"--engine vllm": "needs vLLM, which has an environment of its own",
     r"smollm2": "needs the extra smollm2",
     r"my-model\.gguf": "needs the extra gguf; tests/models/test_gguf.py reads such files",
-    r"--open|--serve": "opens a browser, or goes on until it is stopped",
+    r"--open|--serve|^reasonkit serve": "opens a browser, or goes on until it is stopped",
     r"--resume|--only train|--traces sampled": "goes on with what a longer run has begun",
     r"--yes": "sends to the hub; tests/test_sharing.py sends to a folder",
     r"reasonkit export": "needs the extra gguf",

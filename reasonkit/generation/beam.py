@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonkit.generation.drafts import Draft, continued
-from reasonkit.generation.engine import Sampling, TokenEngine, seed_of
+from reasonkit.generation.engine import Sampling, TokenSampler, seed_of
 from reasonkit.models.chat import encode_prompts
 from reasonkit.types import Completion, Example, Group
 
@@ -72,7 +72,7 @@ class BeamEngine:
 
     def __init__(
         self,
-        engine: TokenEngine,
+        engine: TokenSampler,
         score: Callable[[Group], Sequence[float | None]],
         width: int,
         ends: Sequence[str],

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from reasonkit.answers.reading import THINK
 from reasonkit.generation.drafts import Draft, continued
-from reasonkit.generation.engine import Sampling, TokenEngine, seed_of
+from reasonkit.generation.engine import Sampling, TokenSampler, seed_of
 from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group
 
@@ -39,7 +39,7 @@ class BudgetEngine:
         wait_text: what it goes on with.
     """
 
-    def __init__(self, engine: TokenEngine, most: int, waits: int, wait_text: str) -> None:
+    def __init__(self, engine: TokenSampler, most: int, waits: int, wait_text: str) -> None:
         self.engine = engine
         self.most = most
         self.waits = waits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reasonkit.generation.engine import Sampling, TokenEngine
+from reasonkit.generation.engine import Sampling, TokenSampler
 from reasonkit.types import Completion
 
 
@@ -36,7 +36,7 @@ class Draft:
 
 
 def continued(
-    engine: TokenEngine, drafts: Sequence[Draft], n: int, sampling: Sampling, seeds: Sequence[int]
+    engine: TokenSampler, drafts: Sequence[Draft], n: int, sampling: Sampling, seeds: Sequence[int]
 ) -> Iterator[tuple[int, list[Completion]]]:
     """Each draft's number with ``n`` ways in which the model goes on with it."""
     read = engine.tokenizer

@@ -23,6 +23,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ from typing import Any, TypeVar
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import Drawn, Sampling, Wish
 from reasonkit.generation.probing import HELLO, Abilities, Chat
+from reasonkit.generation.together import GoneError
 from reasonkit.servers import Limits
 from reasonkit.servers.errors import Scope, UnansweredError
 from reasonkit.types import Completion, Example, Group
@@ -42,6 +44,9 @@ FEW = 3
 
 LINGER = 10.0
 """Seconds that are waited for answers under way once no more are wanted."""
+
+LOOK = 0.1
+"""Seconds between two looks at whether a caller has gone."""
 
 T = TypeVar("T")
 
@@ -76,6 +81,13 @@ class EndpointEngine:
 
         self.server = Server(url, key, limits)
         self.chat = Chat(self.server, model, extra or {}, logprobs, sure)
+        self.gone: threading.Event | None = None
+
+    def asked_by(self, gone: threading.Event, extra: Mapping[str, Any]) -> EndpointEngine:
+        """As of `reasonkit.generation.engine.ServerEngine`; what is under way then is cancelled."""
+        mine = copy(self)
+        mine.gone, mine.chat = gone, self.chat.with_fields(extra)
+        return mine
 
     def connect(self) -> Abilities:
         """Asks the server, the first time, what it takes.
@@ -210,7 +222,7 @@ class EndpointEngine:
 
         drawing = asyncio.run_coroutine_threadsafe(work_together(), loop())
         try:
-            while (drawn := arrived.get()) is not None:
+            while (drawn := self._next(arrived)) is not None:
                 yield drawn
             drawing.result()
         except UnansweredError as error:
@@ -219,9 +231,18 @@ class EndpointEngine:
             drawing.cancel()
             over.wait(2 * LINGER)
 
+    def _next(self, arrived: queue.SimpleQueue[Drawn | None]) -> Drawn | None:
+        while self.gone is not None:
+            if self.gone.is_set():
+                raise GoneError("nobody waits for it any more")
+            with suppress(queue.Empty):
+                return arrived.get(timeout=LOOK)
+        return arrived.get()
+
     async def _wind_down(self, workers: Sequence[asyncio.Task[None]]) -> None:
         """Waits for answers under way; cancels those who wait to ask, and who wait too long."""
-        deadline = time.monotonic() + LINGER
+        gone = self.gone is not None and self.gone.is_set()
+        deadline = time.monotonic() + (0 if gone else LINGER)
         running = set(workers)
         while running:
             late = time.monotonic() > deadline

@@ -9,12 +9,13 @@ costs money promises no such thing (`PaidEngine`): `reasonkit.generation.pool` k
 from __future__ import annotations
 
 import dataclasses
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from reasonkit.config import CommonConfig, Config, EngineName, ServerConfig
 from reasonkit.models.chat import encode_prompts, text_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from reasonkit.generation.replay import Recorded
+    from reasonkit.generation.together import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +65,22 @@ class Engine(Protocol):
         Raises:
             ReasonkitError: it takes a server to tell, and that can't be asked.
         """
-        ...
 
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example."""
-        ...
 
 
 Named = Callable[["PreTrainedModel"], Iterable[tuple[str, "torch.Tensor"]]]
 """Gives the weights of a policy by the names of its files."""
 
 
-class TokenEngine(ABC):
-    """An engine over weights that this process holds, or can put into it.
+class TokenSampler(ABC):
+    """Continues token ids: an engine over weights here, or what hands them on to one.
 
     Attributes:
-        name: as ``--engine`` has it.
-        own_bytes: that it holds of memory as long as it is open, beside the model.
         tokenizer: of the model, with a chat template.
     """
 
-    name: str
-    own_bytes: int = 0
     tokenizer: PreTrainedTokenizerBase
 
     def gives_logprobs(self) -> bool:
@@ -145,6 +141,31 @@ class TokenEngine(ABC):
     def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
         """The tokens of one completion as they are drawn; close the iterator to stop early."""
 
+
+class TokenEngine(TokenSampler):
+    """An engine over weights that this process holds, or can put into it.
+
+    Attributes:
+        name: as ``--engine`` has it.
+        own_bytes: that it holds of memory as long as it is open, beside the model.
+    """
+
+    name: str
+    own_bytes: int = 0
+
+    @abstractmethod
+    def flow(self, widest: int, longest: int, rows: int = 1) -> Flow:
+        """What samples prompts that come one by one, at most ``rows`` completions at once.
+
+        Args:
+            widest, longest: tokens of a prompt, and of a completion, at most."""
+
+    def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
+        """As of `TokenSampler`."""
+        from reasonkit.generation.together import alone
+
+        return alone(self.flow(len(ids), sampling.max_tokens), ids, sampling, seed)
+
     @abstractmethod
     def use(
         self,
@@ -155,8 +176,7 @@ class TokenEngine(ABC):
         """Samples from this model's weights, as they are now, from here on.
 
         Args:
-            products: what products are computed in (`reasonkit.models.precision`), where the engine
-                leaves a choice.
+            products: what they are computed in (`reasonkit.models.precision`).
             named: for an engine that keeps weights of its own: gives what it copies, by the names
                 of the model's files; by default the model's parameters.
         """
@@ -166,7 +186,7 @@ class TokenEngine(ABC):
     def origin(self) -> dict[str, str]:
         """What settles its samples, beside model, prompts and sampling."""
 
-    def close(self) -> None:  # noqa: B027
+    def close(self) -> None:
         """Lets go of what it holds; it samples no more."""
 
 
@@ -301,41 +321,30 @@ class PaidEngine(Engine, Protocol):
             keep: called with each sample the moment it arrives, from one thread at a time, also
                 while nothing is taken from the iterator and after another sample has failed.
         """
-        ...
 
 
 class ServerEngine(PaidEngine, Protocol):
-    """An engine behind a server, which says what it can do."""
+    """An engine behind a server, which says what it can do; that it can't is a `RefusedError`."""
 
     @property
     def model(self) -> str:
         """The model's name, as the server calls it."""
-        ...
 
     def gives_confidences(self) -> bool:
         """Whether completions tell how sure the model was of each token."""
         ...
 
     def require(self, sampling: Sampling) -> None:
-        """Asks the server, the first time, whether it samples so.
-
-        Raises:
-            RefusedError: it doesn't, or can't be asked.
-        """
-        ...
+        """Asks the server, the first time, whether it samples so, and refuses where it doesn't."""
 
     def takes(self, sampling: Sampling) -> bool:
-        """Whether the server samples so.
+        """Whether the server samples so."""
 
-        Raises:
-            RefusedError: it can't be asked.
-        """
-        ...
+    def asked_by(self, gone: threading.Event, extra: Mapping[str, Any]) -> ServerEngine:
+        """The same for one caller, with fields of its own, asked no further once it has gone."""
 
     def counts_prompt_tokens(self, example: Example) -> bool:
         """Whether the server tells how many tokens a prompt has."""
-        ...
 
     def prompt_tokens(self, examples: Sequence[Example]) -> list[int]:
         """How many tokens each prompt has; a server that doesn't tell is refused."""
-        ...

@@ -9,6 +9,7 @@ out, and only one that changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,12 @@ class Chat:
         wants = [(True, True)] * likeliest + [(True, False)] * logprobs + [(False, False)]
         self._wants = wants
         self._fields: dict[Sampling, dict[str, float]] = {}
+
+    def with_fields(self, extra: Mapping[str, Any]) -> Chat:
+        """The same with further fields in each request."""
+        made = copy(self)
+        made._extra = {**self._extra, **extra}
+        return made
 
     async def ask(
         self,

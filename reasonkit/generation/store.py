@@ -97,7 +97,7 @@ class Store:
     """The samples of a run; written by one process, from any of its threads.
 
     Args:
-        path: made where there is none.
+        path: made where there is none; None keeps the samples in memory alone.
         origin: plain values that settle what is sampled: the model and where it runs. Another
             prompt or way of sampling is told apart anyway.
         leads: whether this process writes the file; where another does, it is read once.
@@ -108,9 +108,13 @@ class Store:
         RunError: it can't be written.
     """
 
-    def __init__(self, path: Path, origin: Mapping[str, object], leads: bool = True) -> None:
+    def __init__(self, path: Path | None, origin: Mapping[str, object], leads: bool = True) -> None:
         self.path, self._leads = path, leads
         self._lock = threading.Lock()
+        self._failed: dict[str, int] = {}
+        if path is None:
+            self._held: dict[str, dict[int, Completion]] = {}
+            return
         header: dict[str, Any] = {"origin": json.loads(json.dumps(dict(origin)))}
         content = read(path)
         there = header["origin"] if content.origin is None else content.origin
@@ -122,7 +126,6 @@ class Store:
                     "pass another --run-dir"
                 )
         self._held, self._size = content.held, content.size
-        self._failed: dict[str, int] = {}
         if leads and path.exists():
             os.truncate(path, self._size)
         if not self._size:
@@ -166,8 +169,12 @@ class Store:
                 if drawn.completion.finish_reason == "failed":
                     self._failed[key] = self._failed.get(key, 0) + 1
 
+    def beside(self, name: str, origin: Mapping[str, object]) -> Store:
+        """Another store, in the same folder; in memory where this is."""
+        return Store(self.path and self.path.with_name(name), origin)
+
     def _append(self, content: bytes) -> None:
-        if not self._leads:
+        if self.path is None or not self._leads:
             return
         try:
             with self.path.open("ab") as file:

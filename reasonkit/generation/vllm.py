@@ -23,6 +23,7 @@ from packaging.version import Version
 from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import Named, Sampling, TokenEngine
+from reasonkit.generation.vllm_flow import VllmFlow
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
 from reasonkit.processes import held
@@ -227,7 +228,7 @@ class VllmEngine(TokenEngine):
     ) -> None:
         """As of `TokenEngine`; numbers are rounded to vLLM's own format, whatever ``products``."""
         self._used = None
-        with self._answering():
+        with self.answering():
             self._open()
             self._load(model, named)
         self._used = (model, named)
@@ -252,54 +253,32 @@ class VllmEngine(TokenEngine):
         Raises:
             RunError: vLLM fails; what was sampled before is kept.
         """
-        waiting = set[str]()
-        with self._answering():
-            engine = self._open().llm_engine
-            if self.sleeps:
-                self.llm.wake_up()
-            for i, (ids, seed) in enumerate(zip(prompts, seeds, strict=True)):
-                params = self._params(n, sampling, seed)
-                engine.add_request(str(i), {"prompt_token_ids": list(ids)}, params)
-                waiting.add(str(i))
+        flow = self.flow()
         try:
-            while waiting:
-                with self._answering():
-                    ended = [output for output in engine.step() if output.finished]
-                for output in ended:
-                    waiting.remove(output.request_id)
-                    drawn = [self._completion(one) for one in output.outputs]
-                    yield int(output.request_id), drawn * (n // len(drawn))
+            for i, (ids, seed) in enumerate(zip(prompts, seeds, strict=True)):
+                flow.add(i, ids, n, sampling, seed)
+            while flow.asked:
+                yield from flow.step()
         finally:
-            if waiting:
-                engine.abort_request(list(waiting))
+            for i in [*flow.asked]:
+                flow.drop(i)
             if self.sleeps:
                 self.llm.sleep(level=1)
 
-    def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
-        """As of `TokenEngine`."""
-        with self._answering():
-            engine = self._open().llm_engine
+    def flow(self, widest: int = 0, longest: int = 0, rows: int = 1) -> VllmFlow:
+        """As of `TokenEngine`; how much goes together is vLLM's own affair.
+
+        Raises:
+            RunError: vLLM fails.
+        """
+        with self.answering():
+            self._open()
             if self.sleeps:
                 self.llm.wake_up()
-            params = self._params(1, sampling, seed)
-            params.output_kind = type(params.output_kind).DELTA
-            engine.add_request("0", {"prompt_token_ids": list(ids)}, params)
-        ended = False
-        try:
-            while not ended:
-                with self._answering():
-                    outputs = engine.step()
-                for output in outputs:
-                    ended = ended or output.finished
-                    yield from output.outputs[0].token_ids
-        finally:
-            if not ended:
-                engine.abort_request(["0"])
-            if self.sleeps:
-                self.llm.sleep(level=1)
+        return VllmFlow(self)
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def answering(self) -> Iterator[None]:
         """Whatever vLLM fails with ends the run, which can be gone on with."""
         from torch.compiler import set_stance
 
@@ -318,7 +297,8 @@ class VllmEngine(TokenEngine):
             del self.llm
             gc.collect()
 
-    def _params(self, n: int, sampling: Sampling, seed: int) -> Any:
+    def params(self, n: int, sampling: Sampling, seed: int) -> Any:
+        """What vLLM calls such a sampling."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -338,10 +318,11 @@ class VllmEngine(TokenEngine):
             logprobs=self.likeliest,
             detokenize=bool(sampling.stop),
             skip_special_tokens=False,
-            output_kind=RequestOutputKind.FINAL_ONLY,
+            output_kind=RequestOutputKind.CUMULATIVE if n == 1 else RequestOutputKind.FINAL_ONLY,
         )
 
-    def _completion(self, drawn: Any) -> Completion:
+    def completion(self, drawn: Any) -> Completion:
+        """What was drawn, as ours."""
         ids = tuple(drawn.token_ids)
         logprobs = tuple(
             place[token].logprob for token, place in zip(ids, drawn.logprobs, strict=True)

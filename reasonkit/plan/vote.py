@@ -58,8 +58,7 @@ def settle(config: VoteConfig) -> VotePlan:
     _require_possible(config)
     plan = _recorded(config) if config.completions is not None else _asked(config)
     config = plan.config
-    several = ("cascade", "self-select")
-    sampled = [s.name for s in named(config) if s.select or s.searches or s.name in several]
+    sampled = [strategy.name for strategy in named(config) if not strategy.single]
     if config.temperature == 0 and config.n != 1 and sampled and not config.completions:
         raise RefusedError(
             f"--temperature 0 gives the same completion {config.n} times, and {sampled[0]} would "

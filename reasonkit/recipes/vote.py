@@ -11,7 +11,6 @@ import dataclasses
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -28,16 +27,20 @@ from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_w
 from reasonkit.voting.drawing import Asking, Outcome, Poll, evaluation_of
 from reasonkit.voting.records import record
 from reasonkit.voting.routing import Learned, Spent
-from reasonkit.voting.sources import GREEDY, Source, askings, open_source, tokens_sampled
+from reasonkit.voting.sources import (
+    GREEDY,
+    Source,
+    askings,
+    open_source,
+    rules_of,
+    tokens_sampled,
+)
 from reasonkit.voting.strategies import STRATEGIES, Option, Policy, Rules, Way, Weighing
 from reasonkit.voting.tuning import Tuned, tune
 
 COMMAND = "vote"
 PLAIN, WORDED, BOTH, BY_DIFFICULTY = "as asked", "step by step", "both", "by difficulty"
 """How questions were put, in the words of tables and plots."""
-
-SEVERAL = ("cascade", "auto", "self-select")
-"""Strategies that take several samples of more than one kind."""
 
 PUT = {"step-by-step": WORDED, "cascade": BOTH, "auto": BY_DIFFICULTY}
 """How strategies that don't leave it to the user put questions; all others but greedy do."""
@@ -92,24 +95,18 @@ def _poll(source: Source, examples: Sequence[Example], ways: Mapping[Way, Asking
     return Poll(examples, ways, source.score, _progress, source.config.window)
 
 
-def _rules(config: VoteConfig) -> Rules:
-    """What strategies go by, which are settings."""
-    names = [field.name for field in dataclasses.fields(Rules) if field.name != "policy"]
-    policy = routing.read(Path(config.policy)) if config.policy else None
-    return Rules(**{name: getattr(config, name) for name in names}, policy=policy)
-
-
 def _answer(made: Run, source: Source) -> dict[str, Any]:
     """One question, and what was voted."""
     config, started = source.config, time.monotonic()
-    store = Store(made.path / "samples.jsonl", source.origin)
+    samples = made.path / "samples.jsonl"
+    store = Store(samples, source.origin)
     poll = _poll(source, source.splits.test, askings(source, store))
     strategy = STRATEGIES[config.strategy]
-    (outcome,) = poll.carry_out(partial(strategy.procedure, _rules(config), "asked"))
+    (outcome,) = poll.carry_out(partial(strategy.procedure, rules_of(config), "asked"))
     return {
         "strategy": strategy.name,
         **record(outcome),
-        "failed_samples": count_failures(store.path),
+        "failed_samples": count_failures(samples),
         "seconds": time.monotonic() - started,
     }
 
@@ -117,8 +114,9 @@ def _answer(made: Run, source: Source) -> dict[str, Any]:
 def _evaluate(made: Run, source: Source) -> dict[str, Any]:
     """A whole task, or a file of completions."""
     config, started = source.config, time.monotonic()
-    store = Store(made.path / "samples.jsonl", source.origin)
-    ways, rules, tuned = askings(source, store), _rules(config), None
+    samples = made.path / "samples.jsonl"
+    store = Store(samples, source.origin)
+    ways, rules, tuned = askings(source, store), rules_of(config), None
     if config.tune:
         tuned = _tune(_poll(source, source.splits.validation, ways), config, rules)
         rules = tuned.rules
@@ -162,7 +160,7 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
         "routed": routed,
         "tuned": tuned and dataclasses.asdict(tuned),
         "without_answer": _without_answer(poll),
-        "failed_samples": count_failures(store.path),
+        "failed_samples": count_failures(samples),
         "seconds": time.monotonic() - started,
         "tokens_sampled": tokens_sampled(ways),
     }
@@ -261,7 +259,7 @@ def _picture(
     for name, done in evaluations.items():
         select = STRATEGIES[name].select
         if select is None or plain not in pools:
-            n = rules.n if select is not None or STRATEGIES[name].searches or name in SEVERAL else 1
+            n = 1 if STRATEGIES[name].single else rules.n
             prompt = PLAIN if name == "greedy" else PUT.get(name, plain)
             rows.append(row(name, prompt, n, done.accuracy, done.mean_tokens))
     return {

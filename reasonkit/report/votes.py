@@ -28,7 +28,7 @@ def of(summary: Record) -> list[Chart]:
 def drawn(summary: Record) -> list[Record]:
     """The rows of all strategies, and those of the policies of other budgets."""
     routed = (summary.get("routed") or {}).get("rows", [])
-    return [*summary["strategies"], *sorted(routed, key=lambda r: float(r["tokens"]))]
+    return [*summary["strategies"], *routed]
 
 
 def _strategies(rows: Sequence[Record], strategy: str, n: int) -> Chart:
@@ -37,7 +37,8 @@ def _strategies(rows: Sequence[Record], strategy: str, n: int) -> Chart:
     lines = list(dict.fromkeys((r["name"], r["prompt"]) for r in rows))
     names = list(dict.fromkeys(name for name, _ in lines))
     for name, prompt in lines:
-        line = [r for r in rows if (r["name"], r["prompt"]) == (name, prompt)]
+        own = (r for r in rows if (r["name"], r["prompt"]) == (name, prompt))
+        line = sorted(own, key=lambda r: float(r["tokens"]))
         ceiling = name == "pass@n"
         look: dict[str, Any] = {
             "color": GREY if ceiling else COLOURS[names.index(name) % len(COLOURS)],
@@ -48,6 +49,9 @@ def _strategies(rows: Sequence[Record], strategy: str, n: int) -> Chart:
         }
         for place, key in zip(places, ("n", "tokens"), strict=True):
             x = [r[key] for r in line]
+            if len(line) > 1 and len(set(x)) == 1:
+                # Policies differ in what they spend, not in how many samples they may take.
+                continue
             place.plot(x, [r["accuracy"] for r in line], label=f"{name}, {prompt}", **look)
             if name == strategy:
                 band(place, x, line, look["color"])

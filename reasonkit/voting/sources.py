@@ -19,7 +19,7 @@ from reasonkit.generation.engine import (
     Engine,
     Sampling,
     ServerEngine,
-    TokenEngine,
+    TokenSampler,
     drawn_by,
     open_engine,
     open_replay,
@@ -37,8 +37,9 @@ from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
+from reasonkit.voting import routing
 from reasonkit.voting.drawing import Asking, Score
-from reasonkit.voting.strategies import Way, Weighing
+from reasonkit.voting.strategies import Rules, Way, Weighing
 
 Kind = Literal["beam", "dvts", "rebase"]
 KINDS: tuple[Kind, ...] = ("beam", "dvts", "rebase")
@@ -217,6 +218,13 @@ def _verifier(source: Source, name: str) -> Score:
     return verifier.score
 
 
+def rules_of(config: VoteConfig) -> Rules:
+    """What strategies go by, which are settings."""
+    names = [field.name for field in dataclasses.fields(Rules) if field.name != "policy"]
+    policy = routing.read(Path(config.policy)) if config.policy else None
+    return Rules(**{name: getattr(config, name) for name in names}, policy=policy)
+
+
 def askings(source: Source, store: Store) -> dict[Way, Asking]:
     """How each way of sampling puts a question, and to whom.
 
@@ -249,7 +257,7 @@ def _budget(source: Source, store: Store) -> Pool:
     from reasonkit.generation.budget import BudgetEngine
 
     config = source.config
-    assert isinstance(source.engine, TokenEngine)
+    assert isinstance(source.engine, TokenSampler)
     assert config.thought_tokens and config.wait_text is not None
     engine = BudgetEngine(source.engine, config.thought_tokens, config.waits, config.wait_text)
     settled_by = ("thought_tokens", "waits", "wait_text")
@@ -268,7 +276,7 @@ def _search(source: Source, store: Store, kind: Kind) -> Pool:
     from reasonkit.generation.beam import BeamEngine
 
     config = source.config
-    assert isinstance(source.engine, TokenEngine) and config.step_ends and source.score
+    assert isinstance(source.engine, TokenSampler) and config.step_ends and source.score
     how = config.beam_width, config.step_ends, kind
     engine = BeamEngine(source.engine, source.score, *how)
     settled_by = ("verifier", "beam_width", "step_ends")
@@ -279,7 +287,7 @@ def _beside(
     source: Source, store: Store, name: str, settled_by: Sequence[str], engine: Engine
 ) -> Pool:
     settings = {setting: getattr(source.config, setting) for setting in settled_by}
-    return Pool(Store(store.path.with_name(name), source.origin | settings), engine)
+    return Pool(store.beside(name, source.origin | settings), engine)
 
 
 def tokens_sampled(ways: Mapping[Way, Asking]) -> int:

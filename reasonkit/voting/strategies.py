@@ -122,6 +122,7 @@ class Strategy:
             smaller n would give is then known from a pool (`curves.estimate`).
         weighing: what ``select`` weighs the votes by.
         stops: whether it takes no more of a draw's samples than make it sure.
+        single: whether it takes one sample, whatever ``n``.
         searches: whether a verifier leads its samples, step by step.
     """
 
@@ -131,6 +132,7 @@ class Strategy:
     select: Select | None = None
     weighing: Weighing = "confidence"
     stops: bool = False
+    single: bool = False
     searches: bool = False
 
 
@@ -178,6 +180,10 @@ def _voting(
     return Strategy(name, summary, procedure, select, weighing, stops)
 
 
+def _single(name: str, summary: str, way: Way) -> Strategy:
+    return Strategy(name, summary, _drawn(way, one=True), single=True)
+
+
 def _cascade(rules: Rules, way: Way) -> Procedure:
     quick = yield Draw("at-once", rules.quick)
     leader, second = front_runners(quick.votes[None, :])
@@ -210,11 +216,11 @@ def agreement(ballots: Ballots) -> int:
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        Strategy("greedy", "one greedy completion", _drawn("greedy", one=True)),
-        Strategy(
+        _single("greedy", "one greedy completion", "greedy"),
+        _single(
             "step-by-step",
             "one greedy completion, asked to think step by step (Kojima et al., 2205.11916)",
-            _drawn("greedy-thinking", one=True),
+            "greedy-thinking",
         ),
         _voting(
             "majority",
@@ -279,10 +285,10 @@ STRATEGIES: dict[str, Strategy] = {
             "the model reads its n answers and chooses one (Chen et al., 2311.17311)",
             _self_select,
         ),
-        Strategy(
+        _single(
             "budget",
             "one greedy thought, capped or made longer (s1, Muennighoff et al., 2501.19393)",
-            _drawn("budget", one=True),
+            "budget",
         ),
         Strategy(
             "beam",

@@ -1,10 +1,11 @@
 """Our own sampler over a transformers model in this process.
 
-`batch` is the loop, `forward` reads prompts and takes steps (`quick`: those of the Llama family),
-`cache` holds keys and values, `drawing` draws tokens and `stopping` tells where a completion ends.
-A prompt is read once for its whole group, rows that have ended make room for others, and a step
-costs what the rows that are running cost. Leaves out compiled graphs, paged caches, keys and values
-that a group's rows share, and more than one device.
+`batch` is the loop, `flow` the same for prompts that come one by one, `forward` reads prompts and
+takes steps (`quick`: those of the Llama family), `cache` holds keys and values, `drawing` draws
+tokens and `stopping` tells where a completion ends. A prompt is read once for its whole group, rows
+that have ended make room for others, and a step costs what the rows that are running cost. Leaves
+out compiled graphs, paged caches, keys and values that a group's rows share, and more than one
+device.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.generation.engine import Named, Sampling, TokenEngine
 from reasonkit.generation.local.batch import Batch, Prompt, Row
+from reasonkit.generation.local.flow import LocalFlow
 from reasonkit.generation.local.forward import evaluating
 from reasonkit.models.chat import text_of
 from reasonkit.types import Completion
@@ -86,12 +88,14 @@ class LocalEngine(TokenEngine):
         for number, drawn in batch:
             yield order[number], [self._completion(row) for row in drawn]
 
-    def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
+    def flow(self, widest: int, longest: int, rows: int = 1) -> LocalFlow:
         """As of `TokenEngine`."""
-        asked = [Prompt(ids, seed)]
-        yield from Batch(
-            self.model, self.tokenizer, asked, 1, sampling, 1, self.products, self.trains
-        ).one_by_one()
+
+        def make(way: Sampling) -> Batch:
+            how = way, rows, self.products, self.trains, self.sure, widest
+            return Batch(self.model, self.tokenizer, (), 1, *how)
+
+        return LocalFlow(make, self._completion, longest, max(1, self.rows // rows))
 
     def _completion(self, row: Row) -> Completion:
         text = text_of(self.tokenizer, row.token_ids)

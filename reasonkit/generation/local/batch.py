@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.errors import NotFiniteError, RunError
@@ -41,18 +42,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Token ids to continue, and the seed of what is drawn for them."""
+    """Token ids to continue, and the seed of what is drawn for them.
+
+    ``n`` completions of at most ``most`` tokens; the batch's own numbers where None.
+    """
 
     ids: Sequence[int]
     seed: int
+    n: int | None = None
+    most: int | None = None
 
 
 class Batch:
     """Samples ``n`` completions of each prompt, at most ``rows`` at once.
 
     Args:
-        prompts: in the order in which they are let in.
+        prompts: in the order in which they are let in; more can be added.
         products, heated, sure: as of `reasonkit.generation.local.LocalEngine` and its ``trains``.
+        widest: tokens of the longest prompt that will be added.
 
     A row ends where the model can read no more, if that is before ``sampling.max_tokens``.
 
@@ -71,22 +78,22 @@ class Batch:
         products: torch.dtype | None = None,
         heated: bool = False,
         sure: bool = False,
+        widest: int = 0,
     ) -> None:
-        self.model, self.prompts, self.n = model, prompts, n
+        self.model, self.n = model, n
         self.products = products
         self.longest = sampling.max_tokens
-        widest = max((len(p.ids) for p in prompts), default=0)
+        widest = max((len(p.ids) for p in prompts), default=widest)
         self.readable = readable(model.config) or widest + self.longest
-        if widest > self.readable:
-            raise RunError(f"a prompt has {widest} tokens, and the model can read {self.readable}")
         self.forward = Forward(model, widest + self.longest)
         self.draw = Drawing(sampling, heated, sure)
         self.ending = Ending(model, tokenizer, sampling.stop)
-        self.rows = min(rows, n * len(prompts))
+        self.rows = min(rows, n * len(prompts)) if prompts else rows
         # Groups are let in whole, unless slots would stay empty for long until one fits.
         self.unit = n if n * REFILL <= self.rows else 1
-        self.waiting = deque((i, j) for i in range(len(prompts)) for j in range(n))
-        self.sampled: list[dict[int, Row]] = [{} for _ in prompts]
+        self.prompts: dict[int, Prompt] = {}
+        self.waiting: deque[tuple[int, int]] = deque()
+        self.sampled: dict[int, dict[int, Row]] = {}
         self.finished: list[int] = []
         # What belongs to a row keeps its place while the row moves from slot to slot.
         self.free = list(range(self.rows))
@@ -98,26 +105,66 @@ class Batch:
         self.most = self.tokens.new_zeros(self.rows)
         # What follows is in the order of the slots.
         self.place, self.count, self.last = self.tokens.new_zeros((3, 0))
+        for number, prompt in enumerate(prompts):
+            self.add(number, prompt)
+
+    def add(self, number: int, prompt: Prompt) -> None:
+        """Another prompt, whose completions wait to be let in.
+
+        Raises:
+            RunError: it is longer than the model can read.
+        """
+        if (width := len(prompt.ids)) > self.readable:
+            raise RunError(f"a prompt has {width} tokens, and the model can read {self.readable}")
+        self.prompts[number], self.sampled[number] = prompt, {}
+        self.waiting.extend((number, j) for j in range(self._n(number)))
+
+    def drop(self, number: int) -> None:
+        """Leaves a prompt's completions as they are, and makes room for others."""
+        if self.prompts.pop(number, None) is None:
+            return
+        del self.sampled[number]
+        self.waiting = deque(row for row in self.waiting if row[0] != number)
+        places = self.place.tolist()
+        slots = [slot for slot, place in enumerate(places) if self.whose[place][0] == number]
+        if slots:
+            with evaluating(self.model):
+                self._free(self.place.new_tensor(slots))
+
+    def drawn(self, number: int) -> list[int]:
+        """The tokens so far of the running completion of a prompt that has only one."""
+        places = self.place.tolist()
+        slot = next((s for s, place in enumerate(places) if self.whose[place][0] == number), None)
+        return [] if slot is None else self.tokens[places[slot], : int(self.count[slot])].tolist()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to sample."""
+        return bool(self.waiting or len(self.place))
 
     def __iter__(self) -> Iterator[tuple[int, list[Row]]]:
         """Yields a prompt's number and its completions once all of them have ended."""
-        while self.waiting or len(self.place):
-            with evaluating(self.model), computing(self.model.device, self.products):
-                while not self.finished:
-                    self._advance()
-            for i in self.finished:
-                yield i, [self.sampled[i][j] for j in range(self.n)]
-                self.sampled[i] = {}
-            self.finished = []
+        while self.is_busy:
+            yield from self.step(whole=True)
 
-    def one_by_one(self) -> Iterator[int]:
-        """The tokens of a single row as they are drawn."""
-        drawn = 0
-        while not self.finished:
-            with evaluating(self.model), computing(self.model.device, self.products):
+    def step(self, whole: bool = False) -> Iterator[tuple[int, list[Row]]]:
+        """Draws a token for each row, and yields what is finished by it.
+
+        Args:
+            whole: whether to go on until something is.
+        """
+        with evaluating(self.model), computing(self.model.device, self.products):
+            self._advance()
+            while whole and not self.finished:
                 self._advance()
-            yield int(self.tokens[0, drawn])
-            drawn += 1
+        finished, self.finished = self.finished, []
+        for i in finished:
+            n, rows = self._n(i), self.sampled.pop(i)
+            del self.prompts[i]
+            yield i, [rows[j] for j in range(n)]
+
+    def _n(self, number: int) -> int:
+        return self.prompts[number].n or self.n
 
     def _advance(self) -> None:
         most = len(self.free) - len(self.free) % self.unit
@@ -147,11 +194,14 @@ class Batch:
         places = [self.free.pop() for _ in rows]
         for place, (i, j) in zip(places, rows, strict=True):
             self.whose[place] = i, j
+        longest = {i: self.prompts[i].most or self.longest for i in numbers}
         rooms = [max(1, self.readable - len(self.prompts[i].ids)) for i, _ in rows]
-        self.most[places] = self.most.new_tensor([min(self.longest, room) for room in rooms])
+        limits = [min(longest[i], room) for (i, _), room in zip(rows, rooms, strict=True)]
+        self.most[places] = self.most.new_tensor(limits)
         if not self.draw.greedy:
-            drawn = {i: uniforms(self.prompts[i].seed, self.n, self.longest) for i in numbers}
-            self.u[places] = torch.stack([drawn[i][j] for i, j in rows]).to(self.u.device)
+            drawn = {i: uniforms(self.prompts[i].seed, self._n(i), longest[i]) for i in numbers}
+            u = pad_sequence([drawn[i][j] for i, j in rows], batch_first=True)
+            self.u[places, : u.size(1)] = u.to(self.u.device)
         which = torch.tensor([numbers[i] for i, _ in rows], device=self.place.device)
         logits = self.forward.admit([self.prompts[i].ids for i in numbers], which, self.rows)
         live, new = len(self.place), len(rows)
@@ -196,9 +246,13 @@ class Batch:
             finish: FinishReason = "stop" if by_itself[k] else "length"
             told = tokens[k][:size], logprobs[k][:size], finish, sure[k][:size]
             self.sampled[i][j] = Row(*told)
-            if len(self.sampled[i]) == self.n:
+            if len(self.sampled[i]) == self._n(i):
                 self.finished.append(i)
-        self.free += places
+        self._free(slots)
+
+    def _free(self, slots: Tensor) -> None:
+        """Lets others have the places of these rows, whose slots the last ones take."""
+        self.free += self.place[slots].tolist()
         staying = torch.ones_like(self.place, dtype=torch.bool)
         staying[slots] = False
         kept = staying.nonzero()[:, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -12,6 +13,12 @@ from reasonkit.models.chat import end_tokens
 
 SLACK = 8
 """Tokens before a stop string that are decoded with it: some tokenizers read a first one apart."""
+
+
+@lru_cache(maxsize=4)
+def _texts(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Of each token alone."""
+    return list(tokenizer.batch_decode([[i] for i in range(len(tokenizer))]))
 
 
 class Ending:
@@ -24,7 +31,7 @@ class Ending:
         self.ends = torch.tensor(sorted(end_tokens(model, tokenizer)), device=model.device)
         self.stop = tuple(s for s in stop if s)
         if self.stop:
-            texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
+            texts = _texts(tokenizer)
             # A token that is only part of a character decodes to U+FFFD: any could complete one.
             last = {s[-1] for s in self.stop} | {"\N{REPLACEMENT CHARACTER}"}
             closing = [i for i, text in enumerate(texts) if last & set(text)]
