@@ -74,7 +74,10 @@ class _CommonConfig(TypedDict, total=False):
     resume: bool
     on_step: Callable[[dict[str, Any]], object] | None
 
-class _UpdatesConfig(_CommonConfig, total=False):
+class _SharedConfig(_CommonConfig, total=False):
+    shard: Literal["none", "fsdp"]
+
+class _UpdatesConfig(_SharedConfig, total=False):
     learning_rate: float | None
     optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor", "muon"]
     max_grad_norm: float
@@ -149,7 +152,7 @@ class _DistillConfig(_TrainingConfig, _ServerConfig, total=False):
     batch_tokens: int | None
     micro_batch_tokens: int | None
 
-class _SftRlConfig(_CommonConfig, total=False):
+class _SftRlConfig(_SharedConfig, total=False):
     until: Literal["cold-start", "rl", "rejection", "final-rl"]
     skip: str | Sequence[str] | None
     rejection_from: Literal["base", "policy"]

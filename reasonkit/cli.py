@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 
 from reasonkit import completing, console, processes
-from reasonkit.commands import Commands
+from reasonkit.commands import RECIPES, Commands, is_shared
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
 
 app = typer.Typer(
@@ -57,10 +57,10 @@ def _root(
     ),
 ) -> None:
     command = context.invoked_subcommand
-    if processes.size() > 1 and command != "grpo":
+    if processes.size() > 1 and not is_shared(str(command)):
         raise RefusedError(
             f"reasonkit {command} runs in one process, not {processes.size()}: "
-            "only grpo can be shared out"
+            f"only {', '.join(filter(is_shared, RECIPES))} can be shared out"
         )
 
 

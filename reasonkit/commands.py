@@ -22,7 +22,7 @@ from typing import Any, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from reasonkit import completing, console
+from reasonkit import completing, console, launching
 from reasonkit.errors import RefusedError, StoppedError
 from reasonkit.examples import epilog
 
@@ -136,20 +136,30 @@ def settings(command: str) -> Any:
     return getattr(config, f"{command.title().replace('-', '')}Config")
 
 
+def is_shared(command: str) -> bool:
+    """Whether several processes can carry it out together."""
+    from reasonkit.config import SharedConfig
+
+    return command in RECIPES and issubclass(settings(command), SharedConfig)
+
+
 def _body(name: str) -> Callable[..., None]:
     """What a command does, as a function whose signature is its settings and `Invocation`."""
     from reasonkit import config
 
     module, kind = name.replace("-", "_"), settings(name)
     first = {field: place for place, field in enumerate(kind.FIRST)}
-    flags = [*_parameters(config.Invocation, name), *_parameters(kind, name)]
+    own = [field.name for field in dataclasses.fields(config.Invocation)]
+    if not is_shared(name):
+        own.remove("processes")
+    called = [flag for flag in _parameters(config.Invocation, name) if flag.name in own]
+    flags = [*called, *_parameters(kind, name)]
     parameters = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
         *sorted(flags, key=lambda flag: first.get(flag.name, len(first))),
     ]
 
     def body(context: typer.Context, **values: Any) -> None:
-        own = [field.name for field in dataclasses.fields(config.Invocation)]
         invocation = config.Invocation(**{field: values.pop(field) for field in own})
         given = {
             field: value
@@ -157,6 +167,7 @@ def _body(name: str) -> Callable[..., None]:
             if (source := context.get_parameter_source(field)) and source.name == "COMMANDLINE"
         }
         try:
+            launching.share(invocation.processes)
             merged = merge(kind, given, invocation, name)
             console.note(_headline(name, merged))
             with console.results_alone(), console.doing("loading libraries and data"):

@@ -17,6 +17,7 @@ from reasonkit.answers.declining import declines
 from reasonkit.answers.reading import answer_part
 from reasonkit.evaluation import Evaluation, evaluate, paired
 from reasonkit.generation.engine import Engine, Sampling, TokenEngine
+from reasonkit.generation.pool import Pool
 from reasonkit.plan import Plan
 from reasonkit.plan.policy import longest_of
 from reasonkit.prompts import WORDINGS, baselines
@@ -50,7 +51,9 @@ def measure(
     if any(example.tests for example in examples):
         run.update(sandbox=isolation())
     sampling = Sampling(plan.longest, temperature=temperature)
-    own = processes.share(examples)
+    # It shares out by itself what it samples.
+    pooled = isinstance(engine, Pool)
+    own = examples if pooled else processes.share(examples)
     answered = Evaluation(())
     with console.progress(len(own), f"evaluating {name}") as reached:
         if own or not examples:
@@ -61,7 +64,7 @@ def measure(
                 allow_weaker=plan.allow_weaker,
                 progress=reached,
             )
-    parts = processes.gathered(answered)
+    parts = [answered] if pooled else processes.gathered(answered)
     verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
     done = Evaluation(verdicts, max(part.seconds for part in parts))
     if run.leads:

@@ -1,19 +1,22 @@
 """Several processes that work on one run: which one this is, what all have, and who speaks.
 
-A launcher (``torchrun``, ``accelerate launch``) starts one command several times and says in the
-environment, in torch.distributed's words, which is which. Rank 0 is the main process: it alone
-writes files and speaks. A process on its own is the main one of one, and loads no torch here.
+A launcher (``torchrun``, ``accelerate launch``, ``reasonkit --processes``) starts one command
+several times and says in the environment, in torch.distributed's words, which is which; ``srun``
+has words of its own. Rank 0 is the main process: it alone writes files and speaks. A process on its
+own is the main one of one, and loads no torch here.
 
-Leaves out MPI's ways of saying the rank, machines that share no folder, and models that are cut
-into parts: each process holds the whole.
+Leaves out MPI's ways of saying the rank, and machines that share no folder.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -92,10 +95,11 @@ def joined() -> Iterator[None]:
     """Connects the processes of a launcher. The main one speaks; of errors, the first to fail.
 
     Raises:
-        RefusedError: the launcher is told to cut the model into parts.
+        RefusedError: they can't meet, or the launcher is told to cut the model into parts.
         RunError: another process has died without a word.
         SystemExit: instead of an error where another process has failed before.
     """
+    _understand_srun()
     if size() == 1:
         yield
         return
@@ -103,10 +107,13 @@ def joined() -> Iterator[None]:
     with open(os.devnull, "w") as nothing:
         heard = (sys.stdout, sys.stderr) if is_main() else (nothing, nothing)
         try:
-            _require_whole()
+            _require_unsharded()
             with redirect_stdout(heard[0]), redirect_stderr(heard[1]):
                 yield
         except Exception as error:
+            # A launcher stops the others of one that has failed, in the midst of their last words.
+            with suppress(ValueError):
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
             if not _is_first(store):
                 raise SystemExit(getattr(error, "exit_code", 1)) from None
             if _is_lost(error):
@@ -121,10 +128,24 @@ def _connect() -> Any:
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
+    if "TORCHELASTIC_RUN_ID" in os.environ and sys.platform == "linux":
+        # PR_SET_PDEATHSIG: nobody stops them any more once the launcher is killed.
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
     there = torch.cuda.device_count()
     if local_rank() < there:
         torch.cuda.set_device(local_rank())
-    store, _, _ = next(rendezvous("env://", timeout=MEETING))
+    try:
+        store, _, _ = next(rendezvous("env://", timeout=MEETING))
+    except distributed.DistError as error:
+        where = ":".join(os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT"))
+        if not is_main():
+            raise RefusedError(
+                f"process {rank()} doesn't find the others at {where}: is it reachable?"
+            ) from error
+        raise RefusedError(
+            f"{where} can't be listened at, another program may: set MASTER_PORT to a free port, "
+            f"or let torchrun choose one (--standalone)"
+        ) from error
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if there else "gloo",
         store=PrefixStore("group", store),
@@ -135,11 +156,34 @@ def _connect() -> Any:
     return store
 
 
-def _require_whole() -> None:
+def _understand_srun() -> None:
+    """Says in torch.distributed's words what ``srun`` says, where no other launcher did."""
+    told = os.environ
+    # A batch script has a rank too, but no step.
+    if "RANK" in told or not {"SLURM_PROCID", "SLURM_STEP_ID", "SLURM_NTASKS"} <= told.keys():
+        return
+    tasks = told.get("SLURM_STEP_TASKS_PER_NODE", told["SLURM_NTASKS"])
+    nodes = told.get("SLURM_STEP_NODELIST", "127.0.0.1")
+    # The first of node[07-12,20],other.
+    first = re.sub(r"\[(\w+)[^]]*\].*", r"\1", nodes).partition(",")[0]
+    words = {
+        "RANK": told["SLURM_PROCID"],
+        "WORLD_SIZE": told["SLURM_NTASKS"],
+        "LOCAL_RANK": told.get("SLURM_LOCALID", "0"),
+        "LOCAL_WORLD_SIZE": re.split(r"\D", tasks)[0],
+        "MASTER_ADDR": first,
+        "MASTER_PORT": str(20_000 + int(told.get("SLURM_JOB_ID", 0)) % 10_000),
+    }
+    for name, value in words.items():
+        told.setdefault(name, value)
+
+
+def _require_unsharded() -> None:
     for way in ("FSDP", "DEEPSPEED"):
         if os.environ.get(f"ACCELERATE_USE_{way}", "false").lower() == "true":
             raise RefusedError(
-                f"each process holds the whole model: launch them without {way} (--multi_gpu)"
+                f"{way} is not asked for of the launcher: leave it out there (--multi_gpu) and "
+                "pass --shard"
             )
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from reasonkit import console, processes, resuming, runs
 from reasonkit.config import CommonConfig, EngineName, Invocation, to_mapping
-from reasonkit.errors import ReasonkitError, RunError
+from reasonkit.errors import ReasonkitError, RefusedError, RunError
+from reasonkit.provenance import versions
 from reasonkit.report import terminal
 
 SPENT = ("seconds", "training_seconds", "tokens_sampled", "tokens_trained")
@@ -44,6 +45,8 @@ def begin(
         RefusedError: the directory can't be used.
     """
 
+    _require_alike(config, data)
+
     def opened() -> runs.Run:
         path = invocation.run_dir
         if invocation.resume:
@@ -62,7 +65,29 @@ def begin(
         run.update(resume=RESUMED[config.engine])
     path = processes.from_main(lambda: run.path if run else None)
     assert path is not None
+    if not all(processes.gathered((path / "run.json").exists())):
+        if run and not invocation.resume:
+            shutil.rmtree(path)
+        raise RefusedError(
+            f"{path} isn't the same folder for all processes: pass a --run-dir that they share"
+        )
     return run or runs.Run(path, leads=False)
+
+
+def _require_alike(config: CommonConfig, data: str) -> None:
+    """Compares what the processes have begun with.
+
+    Raises:
+        RefusedError: one of them has something else than the main one.
+    """
+    main, *others = processes.gathered({"data": data, **versions(), **to_mapping(config)})
+    for rank, other in enumerate(others, 1):
+        for name, value in main.items():
+            if other.get(name) != value:
+                raise RefusedError(
+                    f"process {rank} has begun with another {name} than process 0: "
+                    f"{other.get(name)}, not {value}"
+                )
 
 
 def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) -> None:
@@ -74,7 +99,9 @@ def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) 
     """
     go_on = f"reasonkit {run.record['command']} --run-dir {run.path} --resume"
     if processes.size() > 1:
-        go_on += f", in {processes.size()} processes"
+        alone = processes.size() == processes.local_size()
+        count = processes.size()
+        go_on += f" --processes {count}" if alone else f", in {count} processes"
     console.note(f"run: {run.path}")
     try:
         summary = complete(run, work)
@@ -160,6 +187,18 @@ def do_stage(
         inputs: of `digest`.
         work: does the stage in its own run directory.
     """
+    made = _stage(run, name, command, settings, inputs) if run.leads else None
+    path, finished = run.stages / name, processes.from_main(lambda: made is None)
+    if finished:
+        return runs.open_run(path).summary()
+    own = made or runs.Run(path, leads=False)
+    return complete(own, lambda: work(own))
+
+
+def _stage(
+    run: runs.Run, name: str, command: str, settings: CommonConfig, inputs: str
+) -> runs.Run | None:
+    """The run of a stage; None where it is finished."""
     path = run.stages / name
     if path.exists() and not (path / "run.json").exists():
         # It was killed while it was being made, and holds nothing yet.
@@ -169,14 +208,13 @@ def do_stage(
         if made.record.get("inputs") == inputs:
             if made.status == "finished":
                 console.note(f"{name}: there already")
-                return made.summary()
-            made = runs.resume(path)
-            return complete(made, lambda: work(made))
+                return None
+            return runs.resume(path)
         console.note(f"{name}: what it was made from has changed: it is made again")
         _move_aside(path)
     made = runs.create(command, settings.model, settings.task, to_mapping(settings), path, sys.argv)
     made.update(inputs=inputs)
-    return complete(made, lambda: work(made))
+    return made
 
 
 def _move_aside(path: Path) -> None:

@@ -25,7 +25,7 @@ from typing import IO, Any, Literal
 import psutil  # type: ignore[import-untyped]
 import yaml
 
-from reasonkit import processes
+from reasonkit import console, processes
 from reasonkit.errors import RefusedError
 from reasonkit.files import read_records, to_line, write_atomically, write_json
 from reasonkit.interruption import handled
@@ -293,18 +293,18 @@ def resume(path: Path) -> Run:
     """A run to go on with: locked and marked as running.
 
     Raises:
-        RefusedError: as `open_run`, another process is working on it, or it was begun by fewer or
-            more of them than are to go on.
+        RefusedError: as `open_run`, or another process is working on it.
     """
     begun_by = open_run(path).record.get("processes", 1)
-    if begun_by != processes.size():
-        raise RefusedError(
-            f"{path} was begun by {begun_by} process(es), not {processes.size()}: "
-            "go on with as many"
-        )
     try:
         run = Run(path, _lock=_lock(path))
         run.mark("running")
+        if begun_by != processes.size():
+            console.note(
+                f"{path} goes on in {processes.size()} process(es), not {begun_by}: to an "
+                "equivalent run, not to the same bytes"
+            )
+            run.update(processes=processes.size())
     except OSError as error:
         raise RefusedError(f"can't write to the run directory {path} ({error.strerror})") from None
     return run

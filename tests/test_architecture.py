@@ -40,7 +40,7 @@ FLOORS = (
     ("models", "tasks", "rewards"),
     ("judging", "live", "servers"),
     ("answers", "sandbox"),
-    ("runs", "offline"),
+    ("runs", "offline", "launching"),
     ("console",),
     ("provenance",),
     ("files", "functions"),

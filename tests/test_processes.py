@@ -1,4 +1,4 @@
-"""`reasonkit grpo` in two processes: one run, the same steps, and nothing said or written twice."""
+"""Training in two processes: one run, the same steps, and nothing said or written twice."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from reasonkit import processes
+from reasonkit.config import VerifierConfig
+from reasonkit.errors import RefusedError
+from reasonkit.plan import verifier
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -35,17 +41,20 @@ def two(launch: Callable, tmp_path: Path) -> Callable[..., list[Any]]:
     """Starts a command twice, with the environment that a launcher gives to its two processes."""
 
     def start(*argv: object, folder: Path = tmp_path) -> list[Any]:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
         return [
-            launch(
-                *argv, cwd=folder, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2",
-                MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
-            )
+            launch(*argv, cwd=folder, RANK=rank, LOCAL_RANK=rank, **environment)
+            for environment in [meeting(2)]
             for rank in "01"
-        ]  # fmt: skip
+        ]
 
     return start
+
+
+def meeting(size: int) -> dict[str, str]:
+    """What a launcher says to all of so many processes."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
 def said(processes: list[Any]) -> tuple[list[int], str]:
@@ -163,12 +172,65 @@ def test_what_fails_in_one_process_ends_all_with_one_line(two: Callable, tmp_pat
     assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "failed"
 
 
-def test_a_run_goes_on_in_as_many_processes(
+def test_a_run_goes_on_in_another_number_of_processes(
     reasonkit: Callable, whole: Path, stopped: Callable
 ) -> None:
-    ended = reasonkit("grpo", "--run-dir", stopped(whole), "--resume")
-    assert ended.code == 2
-    assert "begun by 2" in ended.err
+    run = stopped(whole, "final", f"checkpoints/checkpoint-{STEPS}", "evaluations/after.json")
+    ended = reasonkit("grpo", "--run-dir", run, "--resume")
+    assert ended.code == 0, ended.err
+    assert "goes on in 1 process(es), not 2" in ended.err
+    pairs = zip(rows(run / "metrics.jsonl"), rows(whole / "metrics.jsonl"), strict=True)
+    for one, both in list(pairs)[1:]:
+        assert one["loss"] == pytest.approx(both["loss"], rel=1e-5)
+        assert one["grad_norm"] == pytest.approx(both["grad_norm"], rel=1e-5)
+
+
+ASKED = ("--test-size", 4, "--validation-size", 3, "--device", "cpu", "--seed", 1)
+TRACES = ("--questions", 40, "--samples", 1, "--epochs", 2, "--batch-tokens", 600,
+          "--micro-batch-tokens", 300, "--max-completion-tokens", 64)  # fmt: skip
+GRADED = ("--objective", "on-policy", "--model", "abacus", "--questions", 20, "--epochs", 2,
+          "--batch-tokens", 256, "--micro-batch-tokens", 64,
+          "--max-completion-tokens", 32)  # fmt: skip
+ROLLOUTS = ("--steps", 10, "--group-size", 4, "--prompts-per-step", 4, "--micro-batch", 4,
+            "--max-completion-tokens", 24)  # fmt: skip
+SOLUTIONS = ("--questions", 40, "--samples", 2, "--epochs", 1, "--batch", 8, "--micro-batch", 2,
+             "--max-completion-tokens", 32)  # fmt: skip
+SHARED = {
+    "grpo": ("grpo", *ASKED, "--no-baselines", *ROLLOUTS),
+    "reference": ("grpo", *ASKED, "--no-baselines", *ROLLOUTS, "--kl-coefficient", 0.1),
+    "traces": ("distill", *ASKED, "--no-baselines", *TRACES),
+    "on-policy": ("distill", *ASKED, "--no-baselines", *GRADED),
+    "verifier": ("verifier", *ASKED, *SOLUTIONS),
+}
+"""Ten updates or so of each."""
+
+OFTEN = {("traces", "fsdp", ("--lora",)), ("verifier", "none", ())}
+CASES = [
+    pytest.param(name, shard, more, marks=() if (name, shard, more) in OFTEN else pytest.mark.slow)
+    for name in SHARED
+    for shard in ("none", "fsdp")
+    for more in ((), ("--lora",))
+    if not (name == "verifier" and more)
+]
+
+
+@pytest.mark.parametrize(("name", "shard", "more"), CASES)
+def test_what_is_shared_out_comes_to_the_same(
+    made: Callable, two: Callable, name: str, shard: str, more: tuple[str, ...]
+) -> None:
+    codes, heard = said(two(*SHARED[name], *more, "--shard", shard, "--run-dir", "run"))
+    assert codes == [0, 0], heard
+    alone = made(*SHARED[name], *more)
+    pairs = list(zip(rows(Path("run/metrics.jsonl")), rows(alone / "metrics.jsonl"), strict=True))
+    for both, one in pairs:
+        for number in one.keys() & {"loss", "grad_norm", "verdict_loss", "lm_loss"}:
+            # A loss of GRPO is the difference of sums that are as large as their terms.
+            assert both[number] == pytest.approx(one[number], rel=2e-5, abs=1e-6), number
+        assert both["tokens_trained"] == one["tokens_trained"]
+    assert len(pairs) > 4
+    parts, whole = (load_file(run / "final/model.safetensors") for run in (Path("run"), alone))
+    for weight, expected in whole.items():
+        assert (parts[weight] - expected).norm() <= 1e-5 * expected.norm(), weight
 
 
 # What is named after GPUs starts processes on CPUs too; --cpu would need MPI.
@@ -192,11 +254,129 @@ def test_a_launcher_starts_them(whole: Path, launcher: tuple[str, ...]) -> None:
     assert_same(whole)
 
 
+def workers(agent: Any) -> list[int]:
+    return [child.pid for child in psutil.Process(agent.pid).children()]
+
+
+def test_one_that_is_killed_ends_all_and_they_go_on_to_the_same_bytes(
+    whole: Path, launch: Callable
+) -> None:
+    agent = launch(*STARTED, "--processes", 2)
+    agent.until(lambda: len(rows(Path("run/metrics.jsonl"))) >= 2)
+    started = workers(agent)
+    os.kill(started[1], signal.SIGKILL)
+    ended = agent.ended()
+    assert ended.code == 1, ended.err
+    assert ended.err.count("error:") == 1
+    assert "another process was killed" in ended.err
+    assert not any(map(psutil.pid_exists, started))
+    ended = launch(*RESUMED, "--processes", 2).ended()
+    assert ended.code == 0, ended.err
+    assert_same(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_all_end_with_what_has_started_them(launch: Callable, number: int, code: int) -> None:
+    agent = launch(*STARTED, "--steps", 1000, "--processes", 2)
+    agent.until(lambda: len(rows(Path("run/metrics.jsonl"))) >= 2)
+    started = workers(agent)
+    assert agent.signalled(number).code == code
+    for _ in range(600):
+        if not any(map(psutil.pid_exists, started)):
+            break
+        time.sleep(0.1)
+    assert not any(map(psutil.pid_exists, started))
+    assert json.loads(Path("run/run.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [2, 3])
+def test_parts_of_a_model_are_taken_up(made: Callable, launch: Callable, size: int) -> None:
+    settings = (*STARTED[:1], *SMALL, "--prompts-per-step", 6, "--save-every", 1, "--shard", "fsdp")
+    whole = made(*settings, "--processes", 2)
+    agent = launch(*settings, "--run-dir", "run", "--processes", 2)
+    agent.until(lambda: len(rows(Path("run/metrics.jsonl"))) >= 3)
+    for worker in workers(agent):
+        os.kill(worker, signal.SIGKILL)
+    assert agent.ended().code == 1
+    ended = launch(*RESUMED, "--processes", size).ended()
+    assert ended.code == 0, ended.err
+    if size == 2:
+        assert_same(whole)
+    pairs = zip(rows(Path("run/metrics.jsonl")), rows(whole / "metrics.jsonl"), strict=True)
+    for one, other in list(pairs)[1:]:
+        assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-5)
+
+
+def test_processes_of_srun_meet(launch: Callable) -> None:
+    port = meeting(2)["MASTER_PORT"]
+    tasks = [
+        launch(
+            "vote", SLURM_PROCID=rank, SLURM_LOCALID=rank, SLURM_NTASKS="2", SLURM_STEP_ID="0",
+            SLURM_STEP_TASKS_PER_NODE="2", SLURM_STEP_NODELIST="127.0.0.1", MASTER_PORT=port,
+        )
+        for rank in "01"
+    ]  # fmt: skip
+    codes, heard = said(tasks)
+    assert codes == [2, 2]
+    assert heard.count("error:") == 1
+    assert "vote runs in one process, not 2" in heard
+
+
+@pytest.mark.parametrize(
+    ("differs", "line"),
+    [
+        (("--seed", "7"), "process 1 has begun with another seed than process 0: 7, not 0"),
+        ((), "isn't the same folder for all processes"),
+    ],
+)
+def test_processes_that_differ_are_refused(
+    launch: Callable, tmp_path: Path, differs: tuple[str, ...], line: str
+) -> None:
+    environment = meeting(2)
+    folders = [tmp_path / "a", tmp_path / ("a" if differs else "b")]
+    for folder in set(folders):
+        folder.mkdir()
+    both = [
+        launch(*STARTED, *more, cwd=folder, RANK=rank, LOCAL_RANK=rank, **environment)
+        for rank, folder, more in zip("01", folders, ((), differs), strict=True)
+    ]
+    codes, heard = said(both)
+    assert codes == [2, 2], heard
+    assert heard.count("error:") == 1
+    assert line in heard
+    assert not [path for folder in set(folders) for path in folder.iterdir()]
+
+
+def test_a_port_that_is_taken_is_a_line(launch: Callable) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = launch(
+            *STARTED, RANK="0", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port
+        ).ended()
+    assert ended.code == 2
+    assert f"error: 127.0.0.1:{port} can't be listened at" in ended.err
+
+
+def test_one_process_holds_no_parts(reasonkit: Callable, tmp_path: Path) -> None:
+    ended = reasonkit("grpo", "--shard", "fsdp")
+    assert ended.code == 2
+    assert "pass --processes 2" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_batch_is_shared_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(RefusedError, match=r"--batch 8 can't be shared .* 3 processes: try 9"):
+        verifier.settle(VerifierConfig(batch=8))
+
+
 def test_other_commands_say_that_they_run_alone(two: Callable) -> None:
     codes, heard = said(two("vote"))
     assert codes == [2, 2]
     assert heard.count("error:") == 1
-    assert "only grpo" in heard
+    assert "vote runs in one process" in heard
 
 
 @given(st.lists(st.integers()), st.integers(1, 9))

@@ -17,6 +17,8 @@ from reasonkit.config.base import (
     More,
     Optimizer,
     ServerConfig,
+    Shard,
+    SharedConfig,
     TrainingConfig,
     UpdatesConfig,
 )

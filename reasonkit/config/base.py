@@ -27,6 +27,10 @@ LrSchedule = enum.StrEnum("LrSchedule", ["linear", "constant"])
 """
 
 
+Shard = enum.StrEnum("Shard", ["none", "fsdp"])
+"""What of a model each of several processes holds: all of it, or a part (FSDP2)."""
+
+
 class More(int):
     """So many more than an earlier run has."""
 
@@ -116,7 +120,18 @@ class CommonConfig:
 
 
 @dataclass(frozen=True)
-class UpdatesConfig(CommonConfig):
+class SharedConfig(CommonConfig):
+    """Settings of every command that several processes can share; its own class adds to them."""
+
+    shard: Shard = flag(
+        MACHINE,
+        "Cut weights, gradients and the optimizer's states into a part for each process.",
+        Shard.none,
+    )
+
+
+@dataclass(frozen=True)
+class UpdatesConfig(SharedConfig):
     """Settings of every command that takes updates; a command's own class adds to them."""
 
     learning_rate: float | None = flag(
@@ -185,3 +200,9 @@ class Invocation:
     resume: bool = flag(RUN, "Go on with --run-dir, with its own settings.", False, one_way=True)
     dry_run: bool = flag(RUN, "Check everything, print the plan and stop.", False, one_way=True)
     json: bool = flag(RUN, "Print summary.json instead of the table.", False, one_way=True)
+    processes: int = flag(
+        RUN,
+        "Processes that share training on this machine, where no launcher starts them.",
+        1,
+        min=1,
+    )

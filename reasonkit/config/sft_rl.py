@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from typing import ClassVar
 
-from reasonkit.config.base import BY_MODEL, DATA, EVALUATION, CommonConfig, flag
+from reasonkit.config.base import BY_MODEL, DATA, EVALUATION, SharedConfig, flag
 
 STAGES = "Stages"
 
@@ -28,7 +28,7 @@ Start = enum.StrEnum("Start", ["base", "policy"])
 
 
 @dataclass(frozen=True)
-class SftRlConfig(CommonConfig):
+class SftRlConfig(SharedConfig):
     """Settings of ``reasonkit sft-rl``.
 
     Attributes:

@@ -4,6 +4,9 @@ What a `Store` holds is handed out again; what is missing is sampled and stored 
 model in this process come in blocks, each a fixed slice of the examples with a seed of its own: a
 function of the calls that were made, so that a resumed run gets the same samples and does at most
 one block again. Samples that are paid for are stored one by one, the moment they arrive.
+
+Several processes share out each block, and each of them gets all; what is paid for is asked for by
+the main one.
 """
 
 from __future__ import annotations
@@ -11,7 +14,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 
+from reasonkit import processes
 from reasonkit.errors import RunError
 from reasonkit.generation.engine import Drawn, Engine, PaidEngine, Sampling, Wish
 from reasonkit.generation.store import Store, key_of
@@ -55,7 +61,10 @@ class Pool:
             RunError: the engine left samples out, too many failed, or they can't be written.
         """
         if isinstance(self.engine, PaidEngine):
-            return self._singly(self.engine, examples, n, sampling)
+            paid = partial(self._singly, self.engine, examples, n, sampling)
+            if processes.size() == 1:
+                return paid()
+            return iter(processes.from_main(lambda: list(paid())))
         return self._in_blocks(examples, n, sampling)
 
     def _in_blocks(
@@ -76,8 +85,10 @@ class Pool:
         """Samples the places from ``have`` to ``n`` of examples that are given by key."""
         seeded = replace(sampling, seed=_seed(examples, have, n))
         order = {key: i for i, key in enumerate(examples)}
+        own = processes.share(list(examples.values()))
+        drawn = list(self.engine.sample(own, n - have, seeded)) if own else []
         groups = sorted(
-            self.engine.sample(list(examples.values()), n - have, seeded),
+            chain(*processes.gathered(drawn)),
             key=lambda group: order[key_of(group.example, sampling)],
         )
         block = [

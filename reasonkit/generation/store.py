@@ -100,6 +100,7 @@ class Store:
         path: made where there is none; None keeps the samples in memory alone.
         origin: plain values that settle what is sampled: the model and where it runs. Another
             prompt or way of sampling is told apart anyway.
+        leads: whether this process writes the file; where another does, it is read once.
 
     Raises:
         RefusedError: the file is of another origin.
@@ -107,8 +108,8 @@ class Store:
         RunError: it can't be written.
     """
 
-    def __init__(self, path: Path | None, origin: Mapping[str, object]) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, origin: Mapping[str, object], leads: bool = True) -> None:
+        self.path, self._leads = path, leads
         self._lock = threading.Lock()
         self._failed: dict[str, int] = {}
         if path is None:
@@ -125,7 +126,7 @@ class Store:
                     "pass another --run-dir"
                 )
         self._held, self._size = content.held, content.size
-        if path.exists():
+        if leads and path.exists():
             os.truncate(path, self._size)
         if not self._size:
             self._append(to_line(header))
@@ -173,7 +174,7 @@ class Store:
         return Store(self.path and self.path.with_name(name), origin)
 
     def _append(self, content: bytes) -> None:
-        if self.path is None:
+        if self.path is None or not self._leads:
             return
         try:
             with self.path.open("ab") as file:

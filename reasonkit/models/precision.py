@@ -23,7 +23,8 @@ from typing import Any
 
 import torch
 
-from reasonkit.config import CommonConfig, DType, TrainingConfig
+from reasonkit import processes
+from reasonkit.config import CommonConfig, DType, Shard, TrainingConfig
 
 ASKED = "--dtype"
 """Stands in a table for what the user asks for; by default bfloat16 on a GPU, else float32."""
@@ -96,6 +97,8 @@ def table(config: TrainingConfig, source: str) -> list[tuple[str, str]]:
     """The formats as rows of a plan."""
     kept = formats(config, source)
     adapters = ", adapters in float32" if config.lora else ""
+    if config.shard != Shard.none:
+        adapters += f", a part in each of {processes.size()} processes; what samples is whole"
     return [
         ("weights", f"{kept.weights}{adapters}; optimiser: {config.optimizer}"),
         ("matmuls", f"{kept.products}; before and after are measured in {kept.measured}"),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
-from reasonkit import console
+from reasonkit import console, processes
 from reasonkit.answers.comparison import check_reference
 from reasonkit.config import (
     TRACKERS,
@@ -22,6 +22,8 @@ from reasonkit.config import (
     DistillConfig,
     DType,
     Optimizer,
+    Shard,
+    SharedConfig,
     TrainingConfig,
     UpdatesConfig,
 )
@@ -150,12 +152,30 @@ def filled(config: Config, **values: object) -> Config:
     return dataclasses.replace(config, **open_ones)  # type: ignore[arg-type]
 
 
+def evenly(flag: str, whole: int) -> int:
+    """The part of a process, of what all processes have an equal part of.
+
+    Raises:
+        RefusedError: they can't.
+    """
+    part, left = divmod(whole, processes.size())
+    if left:
+        raise RefusedError(
+            f"{flag} {whole} can't be shared out evenly among {processes.size()} processes: "
+            f"try {(part + 1) * processes.size()}"
+        )
+    return part
+
+
 def divisor(flag: str, asked: int | None, usual: int, whole: int, of: str) -> int:
     """The settings' micro-batch, or the largest up to the usual one that divides the whole.
 
     Raises:
         RefusedError: the one that is asked for doesn't.
     """
+    if asked and processes.size() > 1:
+        # A run that fewer processes have begun goes on.
+        asked = min(asked, whole)
     fits = max(d for d in range(1, min(asked or usual, whole) + 1) if whole % d == 0)
     if asked and fits != asked:
         raise RefusedError(f"{flag} {asked} does not divide {of}: try {fits}")
@@ -251,6 +271,8 @@ def require_packages(config: CommonConfig) -> None:
     package, mend = needed.get(config.attention, ("", ""))
     if package and not installed(package):
         raise RefusedError(f"--attention {config.attention}: {mend}")
+    if isinstance(config, SharedConfig) and config.shard != Shard.none:
+        _require_cuttable(config)
     if not isinstance(config, UpdatesConfig):
         return
     _require_a_gpu(config)
@@ -266,6 +288,18 @@ def require_packages(config: CommonConfig) -> None:
             raise RefusedError("--load-in-4bit: weights of 4 bits can't be trained: add --lora")
         if not installed("bitsandbytes"):
             raise RefusedError(f"--load-in-4bit: {QUANTIZED}")
+
+
+def _require_cuttable(config: SharedConfig) -> None:
+    if processes.size() == 1:
+        raise RefusedError(
+            f"--shard {config.shard}: there is one process to hold all parts: pass --processes 2 "
+            "or more, or use a launcher"
+        )
+    if getattr(config, "optimizer", Optimizer.adamw) != Optimizer.adamw:
+        raise RefusedError(f"--shard {config.shard}: it takes --optimizer adamw")
+    if getattr(config, "load_in_4bit", False):
+        raise RefusedError(f"--shard {config.shard}: weights of 4 bits can't be cut")
 
 
 def _require_a_gpu(config: UpdatesConfig) -> None:

@@ -163,8 +163,9 @@ def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int)
     config, device = plan.config, model.device.type
     room = Room(
         shape=memory.shape_of(model, precision.products(config)),
-        process=before + (memory.LIBRARIES if device == "cpu" else 0),
-        there=peaks.available(device) // (processes.local_size() if device == "cpu" else 1),
+        process=max(processes.gathered(before)) + (memory.LIBRARIES if device == "cpu" else 0),
+        there=min(processes.gathered(peaks.available(device)))
+        // (processes.local_size() if device == "cpu" else 1),
         prompt=prompt,
         shares=scoring.can_share(model, model),
     )
@@ -181,8 +182,7 @@ def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int)
         load = room.load(config)
         left = room.there - room.process
         most = memory.rows_that_fit(room.shape, config, load, left, plan.model.source)
-        rows = min(processes.gathered(max(1, min(load.rows, most))))
-        config = dataclasses.replace(config, rows=rows)
+        config = dataclasses.replace(config, rows=max(1, min(load.rows, most)))
     if isinstance(config, UpdatesConfig):
         # A resumed run is to have what was chosen, whatever is free then.
         config = dataclasses.replace(config, fit=False)

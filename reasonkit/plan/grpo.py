@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from reasonkit import processes
 from reasonkit.config import Config, GrpoConfig
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.objectives import PRESETS
-from reasonkit.plan import Plan, check_examples, divisor, filled, require_trackers
+from reasonkit.plan import Plan, check_examples, divisor, evenly, filled, require_trackers
 from reasonkit.plan import settle as settle_names
 from reasonkit.rewards import parse
 from reasonkit.tasks import describe, half, load, require_trainable, usual_rewards
@@ -48,12 +47,7 @@ def settle(config: GrpoConfig) -> Plan[GrpoConfig]:
             f"--general-share {config.general_share:g} of {config.prompts_per_step} prompts a step "
             "is less than one: raise one of the two"
         )
-    prompts, left = divmod(config.prompts_per_step, processes.size())
-    if left:
-        raise RefusedError(
-            f"--prompts-per-step {config.prompts_per_step} can't be shared out evenly among "
-            f"{processes.size()} processes: try {(prompts + 1) * processes.size()}"
-        )
+    prompts = evenly("--prompts-per-step", config.prompts_per_step)
     whole = config.group_size * prompts
     of = f"the {whole} completions of a step in a process ({prompts} prompts × {config.group_size})"
     fits = divisor("--micro-batch", config.micro_batch, defaults.micro_batch, whole, of)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from reasonkit.config import (
-    CommonConfig,
     DistillConfig,
     GrpoConfig,
     SftRlConfig,
+    SharedConfig,
     StageName,
     Start,
     field_types,
@@ -163,7 +163,7 @@ def stage_settings(
     Raises:
         RefusedError: ``--set`` names a setting that there isn't, or a value that doesn't fit.
     """
-    shared = {f.name for f in dataclasses.fields(CommonConfig)}
+    shared = {f.name for f in dataclasses.fields(SharedConfig)}
     values = {name: value for name, value in to_mapping(config).items() if name in shared}
     values |= stage.settings
     if stage.command == "grpo":

@@ -6,7 +6,7 @@ import dataclasses
 
 from reasonkit.config import VerifierConfig
 from reasonkit.errors import RefusedError
-from reasonkit.plan import Plan, divisor, filled
+from reasonkit.plan import Plan, divisor, evenly, filled
 from reasonkit.plan import settle as settle_names
 from reasonkit.prompts import require_known
 from reasonkit.rewards.guard import Guard
@@ -26,7 +26,8 @@ def settle(config: VerifierConfig) -> Plan[VerifierConfig]:
             "solutions are right: pass --reward answer=1"
         )
     defaults, of = plan.model.entry.verifier, f"--batch {config.batch}"
-    fits = divisor("--micro-batch", config.micro_batch, defaults.micro_batch, config.batch, of)
+    own = evenly("--batch", config.batch)
+    fits = divisor("--micro-batch", config.micro_batch, defaults.micro_batch, own, of)
     settled = filled(
         plan.config,
         questions=defaults.questions,

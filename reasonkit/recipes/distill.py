@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, learning, measuring, resuming, running
+from reasonkit import console, learning, measuring, processes, resuming, running
 from reasonkit.config import Distillation, DistillConfig, Invocation, Only
 from reasonkit.errors import DataError
 from reasonkit.generation.engine import Engine, TokenEngine
@@ -65,7 +65,7 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
     if resuming.is_done(config, invocation):
         return
     prepared = _prepare(config, invocation)
-    if not invocation.resume:
+    if processes.is_main() and not invocation.resume:
         _look_ahead(prepared)
     if invocation.dry_run:
         return
@@ -101,6 +101,9 @@ def _prepare(config: DistillConfig, invocation: Invocation) -> Prepared:
         teacher.require_same_tokens(found, tokenizer, model)
         fused_logits.require_fused_right(model, config.model)
         fused_logits.require_fused_right(found.weights(config), found.name)
+        from reasonkit.training import on_policy
+
+        on_policy.batches(plan.config, len(plan.splits.train[: plan.config.questions]))
     if config.general is not None:
         lessons.general(config.general, plan, tokenizer)
     return Prepared(plan, tokenizer, model, found, groups, data)
@@ -175,7 +178,7 @@ def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
         if found is not None:
             found.release()
         tuned = learning.supervise(made, plan, student, prepared.model, learned.rows, ending)
-    trained = final.to_measure(tuned.policy, made.final, config.keep_adapter)
+    trained = final.to_measure(tuned.policy, made.final, config.keep_adapter and made.leads)
     student.use(trained, products)
     after = measuring.measure(made, "after", student, plan, plan.splits.test)
     told, counters = _told(made, prepared, learned, taught), tuned.counters

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, learning, measuring, resuming, running
+from reasonkit import console, learning, measuring, processes, resuming, running
 from reasonkit.config import (
     DistillConfig,
     DType,
@@ -99,7 +99,7 @@ def _make(
     before = measuring.measure_before(made, engine, plan)
     general = {"before": measuring.general(made, "general-before", engine, plan, "test")}
     rows = [{"name": "base", **measuring.appraise(made, "base", engine, plan)}]
-    written = _write_chats(made, plan, engine)
+    written = processes.from_main(lambda: _write_chats(made, plan, engine))
     # The stages load what they begin with; whoever still holds this one holds no weights.
     base.to("meta")
     start, last = config.model, ""
@@ -107,10 +107,9 @@ def _make(
         done = _do(made, plan, engine, stage, start, last, written)
         rows.append({"name": str(stage.name), **done["stage"]})
         start = str((made.stages / stage.name).absolute())
-        last = hashlib.sha256(
-            (made.stages / stage.name / "final" / MANIFEST).read_bytes()
-        ).hexdigest()
-    _forget_another_end(made, last)
+        manifest = made.stages / stage.name / "final" / MANIFEST
+        last = hashlib.sha256(processes.from_main(manifest.read_bytes)).hexdigest()
+    processes.from_main(lambda: _forget_another_end(made, last))
     model = load_model(resolve(start), str(config.device), str(DType.float32))
     engine.use(model, _products(plan))
     after = measuring.measure(made, "after", engine, plan, plan.splits.test)
@@ -263,10 +262,10 @@ def _finished(
     """Appraises what a stage has made, saves it, and says what it took."""
     from reasonkit.training import final
 
-    model = final.to_measure(trained, run.final, settings.keep_adapter)
+    model = final.to_measure(trained, run.final, settings.keep_adapter and run.leads)
     engine.use(model, _products(plan))
     row = {**measuring.appraise(run, "validation", engine, plan), **spent}
-    if not run.final.exists():
+    if run.leads and not run.final.exists():
         card = stage_card(run.path.name, COMMAND, row, run.config)
         final.save(model, engine.tokenizer, run.final, card)
     model.to("meta")

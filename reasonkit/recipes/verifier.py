@@ -12,10 +12,11 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, resuming, running
+from reasonkit import console, processes, resuming, running
 from reasonkit.config import Aggregate, Invocation, VerifierConfig, to_mapping
 from reasonkit.errors import DataError
 from reasonkit.generation.engine import Engine, drawn_by
@@ -132,12 +133,12 @@ def make(
     def right(group: Group) -> Labels:
         return guard.right(guard.score(group))
 
-    labelled = solutions.label(tokenizer, learned, right)
+    labelled = processes.from_main(lambda: solutions.label(tokenizer, learned, right))
     trained = _train(run, config, tokenizer, generator, labelled)
     assert config.step_ends
     reading = Reading(config.aggregate or Aggregate.last, tuple(config.step_ends))
     verifier = Verifier(Classifier(trained.policy, tokenizer), reading, tokenizer)
-    quality = measure(verifier, held, [right(group) for group in held])
+    quality = measure(verifier, held, processes.from_main(lambda: [right(g) for g in held]))
     if config.aggregate is None and quality:
         best = max(quality, key=lambda aggregate: quality[aggregate].auc)
         verifier.reading = Reading(best, reading.ends)
@@ -153,7 +154,7 @@ def make(
         "memory": plan.room and fitting.beside(fitting.predicted(plan), trained.memory),
     }
     setattr(trained.policy.config, SETTINGS, verifier.reading.to_config())
-    if not run.final.exists():
+    if run.leads and not run.final.exists():
         final.save(trained.policy, tokenizer, run.final, card(summary, config))
     return verifier, summary
 
@@ -207,7 +208,8 @@ def measure(
     """The quality of each way to put the scores of steps together; {} where nothing tells."""
     from reasonkit.verifying import AGGREGATES
 
-    steps = [verifier.step_scores(group) for group in groups]
+    own = [verifier.step_scores(group) for group in processes.share(groups)]
+    steps = list(chain(*processes.gathered(own)))
     found = {}
     for aggregate, combine in AGGREGATES.items():
         areas, errors = [], []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reasonkit import console
+from reasonkit import console, processes
 from reasonkit.config import Config, DistillConfig
 from reasonkit.errors import DataError, RunError
 from reasonkit.generation.engine import drawn_by
@@ -75,7 +75,9 @@ def gather(
         tokens = sum(c.tokens for group in groups for c in group.completions)
     else:
         groups = list(source)
-    rows, sifted = fitting(sift(plan, groups), plan, tokenizer)
+    # Rewards that ask a server are paid for.
+    sifted = processes.from_main(lambda: sift(plan, groups))
+    rows, sifted = fitting(sifted, plan, tokenizer)
     lost = results.filters(sifted.rows())
     console.err.print(console.table(lost.title, lost.heads, lost.rows))
     run.update(filters=sifted.rows())

@@ -30,7 +30,7 @@ def pool(run: Run, engine: Engine, origin: Mapping[str, object]) -> Pool:
     Args:
         origin: what settles its samples, beside prompts and sampling.
     """
-    return Pool(Store(run.path / SAMPLES, origin), engine)
+    return Pool(Store(run.path / SAMPLES, origin, run.leads), engine)
 
 
 def sample(
@@ -64,7 +64,8 @@ def sample(
         }
         for example, question in zip(examples, asked, strict=True)
     ]
-    write_lines(run.path / QUESTIONS, lines)
+    if run.leads:
+        write_lines(run.path / QUESTIONS, lines)
     given: dict[str, Group] = {}
     started = time.perf_counter()
     try:
@@ -130,7 +131,8 @@ def write_kept(run: Run, traces: Sequence[Trace]) -> None:
         }
         for trace in traces
     ]
-    write_lines(run.path / TRACES, lines)
+    if run.leads:
+        write_lines(run.path / TRACES, lines)
 
 
 def write_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:

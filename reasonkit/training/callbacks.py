@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from reasonkit import processes
 from reasonkit.config import OnCollapse
 from reasonkit.errors import NotFiniteError
 from reasonkit.generation.engine import Engine
@@ -19,6 +20,7 @@ from reasonkit.runs import Run
 from reasonkit.training import rollback
 from reasonkit.training.checkpoints import PREFIX
 from reasonkit.training.peaks import Peaks
+from reasonkit.training.sharding import own
 
 if TYPE_CHECKING:
     from reasonkit.training.trainer import RunTrainer
@@ -109,13 +111,18 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 self._log(0, {})
             if self.validate_every or args.save_strategy != "no":
                 self.trainer._save_checkpoint(self.trainer.model, None)
+        if state.global_step == 0:
+            # To save or load the states of a sharded optimizer, torch takes a step that moves
+            # nothing and is counted.
+            assert self.trainer.optimizer is not None
+            self.trainer.optimizer.state.clear()
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Gradients are there, and about to go."""
         learned = self.trainer.model.parameters()
-        self.gradients = sum(p.grad.nbytes for p in learned if p.grad is not None)
+        self.gradients = sum(own(p.grad).nbytes for p in learned if p.grad is not None)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -175,6 +182,8 @@ def require_finite(model: torch.nn.Module) -> None:
         NotFiniteError: one of them is infinite or no number.
     """
     weights = list(model.named_parameters())
-    whole = torch.stack([weight.detach().isfinite().all() for _, weight in weights]).tolist()
-    if not all(whole):
-        raise NotFiniteError(f"{weights[whole.index(False)][0]} holds weights that are no numbers")
+    whole = torch.stack([own(weight.detach()).isfinite().all() for _, weight in weights]).tolist()
+    # Of weights that are cut each process has seen a part.
+    of_all = [all(parts) for parts in zip(*processes.gathered(whole), strict=True)]
+    if not all(of_all):
+        raise NotFiniteError(f"{weights[of_all.index(False)][0]} holds weights that are no numbers")

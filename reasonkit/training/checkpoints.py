@@ -17,11 +17,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError
 
-from reasonkit import console
+from reasonkit import console, processes
 from reasonkit.files import write_json
 from reasonkit.runs import Run
 
@@ -51,6 +52,11 @@ def clean(folder: Path) -> Path:
         if path.name.startswith((STAGING, DISCARDED)):
             shutil.rmtree(path)
     return staging(folder / "trainer")
+
+
+def emptied(run: Run) -> Path:
+    """A `clean` folder for the trainers of all processes."""
+    return processes.from_main(partial(clean, run.checkpoints))
 
 
 def staging(target: Path) -> Path:

@@ -12,7 +12,6 @@ the run and decides; what is decided by all alike, as when to stop, is made of t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +56,6 @@ def arguments(config: GrpoConfig, output: Path) -> GRPOConfig:
         per_device_train_batch_size=config.micro_batch,
         gradient_accumulation_steps=accumulation,
         steps_per_generation=accumulation,
-        ddp_find_unused_parameters=False,
-        ddp_broadcast_buffers=False,
         num_generations=config.group_size,
         num_iterations=updates,
         max_completion_length=config.max_completion_tokens,
@@ -112,10 +109,9 @@ def train(
         with watch.peaks.during("rollout"):
             return rollout(prompts, trainer)
 
-    output = processes.from_main(partial(checkpoints.clean, run.checkpoints))
     trainer = Trainer(
         model=model,
-        args=arguments(config, output),
+        args=arguments(config, checkpoints.emptied(run)),
         processing_class=engine.tokenizer,
         train_dataset=Dataset.from_dict({"prompt": [list(e.messages) for e in laid]}),
         reward_funcs=[lookup(name) for name in guard.weights],

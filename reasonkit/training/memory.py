@@ -11,7 +11,7 @@ never stand in memory as a whole: TRL scores tiles of `TILE_TOKENS` × `tile_wor
 are in work at a time (`TILES`).
 
 Sampling and updates take turns, and torch gives back what one held before the other: the peak is
-that of the larger. Leaves out sharding over GPUs, and what a router of experts keeps.
+that of the larger. Leaves out what a router of experts keeps.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from reasonkit.config import CommonConfig, EngineName, TrainingConfig, UpdatesConfig
+from reasonkit import processes
+from reasonkit.config import CommonConfig, EngineName, Shard, TrainingConfig, UpdatesConfig
 from reasonkit.generation import vllm
 from reasonkit.generation.local import quick
 from reasonkit.models import precision
 from reasonkit.training.optimizers import BYTES
 from reasonkit.training.peaks import Peaks
+from reasonkit.training.sharding import own
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -228,18 +230,22 @@ def plan(
     reference = 0
     if getattr(config, "kl_coefficient", None) and not adapted:
         reference = shape.parameters * number
-    own = config.engine == EngineName.vllm
+    apart = config.engine == EngineName.vllm
     copied = shape.copied if load.rows >= quick.MANY and not adapted else 0
+    sharded = getattr(config, "shard", Shard.none) != Shard.none
+    engine = vllm.share(shape.parameters * computed, config, updates) if apart else 0
+    parts = processes.size() if sharded else 1
     return MemoryPlan(
         process=process,
-        engine=vllm.share(shape.parameters * computed, config, updates) if own else 0,
-        policy=policy,
-        adapters=adapters,
-        optimiser=optimiser,
-        reference=reference + load.beside * number,
-        gradients=gradients,
+        # What samples is whole.
+        engine=engine + (policy + adapters if sharded else 0),
+        policy=policy // parts,
+        adapters=adapters // parts,
+        optimiser=optimiser // parts,
+        reference=(reference + load.beside * number) // parts,
+        gradients=gradients // parts,
         activations=_activations(shape, config, load, computed) if updates else 0,
-        keys_and_values=0 if own else load.rows * _row(shape, load.columns, computed) + copied,
+        keys_and_values=0 if apart else load.rows * _row(shape, load.columns, computed) + copied,
     )
 
 
@@ -336,5 +342,6 @@ def measured(
 
 
 def _bytes(tensors: Any) -> int:
-    held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    storages = [own(tensor).untyped_storage() for tensor in tensors]
+    held = {storage.data_ptr(): storage.nbytes() for storage in storages}
     return sum(held.values())

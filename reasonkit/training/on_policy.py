@@ -2,8 +2,8 @@
 
 The student samples, and at each of its tokens its distribution is drawn towards the teacher's by
 the reverse Kullback-Leibler divergence (Agarwal et al., arXiv:2306.13649, with λ = 1, β = 1): it is
-told about its own mistakes, in the places where it makes them. Leaves out teachers with another
-tokenizer, and runs over several processes.
+told about its own mistakes, in the places where it makes them. Several processes share out the
+prompts of an update. Leaves out teachers with another tokenizer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from datasets import Dataset
 from transformers import PreTrainedModel
 from trl import DistillationConfig, DistillationTrainer
 
+from reasonkit import processes
 from reasonkit.config import DistillConfig
+from reasonkit.errors import RefusedError
 from reasonkit.generation.engine import Engine, TokenEngine, drawn_by, seed_of
 from reasonkit.generation.local import ROWS
 from reasonkit.runs import Run
@@ -43,28 +45,46 @@ class Trainer(RunTrainer, DistillationTrainer):  # type: ignore[misc]
         started = time.perf_counter()
         engine = self.sampler()
         place = config.seed * 1_000_003 + self.state.global_step
+        # Of an update's prompts, of which the processes have a part each, in the order of ranks.
+        numbers = range(processes.rank() * len(prompt_ids), processes.size() * len(prompt_ids))
+        seeds = [
+            seed_of((place << 20) + number // ROWS, number % ROWS)
+            for number in numbers[: len(prompt_ids)]
+        ]
         sampled: list[list[int]] = []
-        for block, start in enumerate(range(0, len(prompt_ids), ROWS)):
-            sampling = drawn_by(config, (place << 20) + block)
-            ids = prompt_ids[start : start + ROWS]
-            seeds = [seed_of(sampling.seed, i) for i in range(len(ids))]
-            drawn = dict(engine.sample_ids(ids, 1, sampling, seeds))
+        for start in range(0, len(prompt_ids), ROWS):
+            part = slice(start, start + ROWS)
+            drawn = dict(
+                engine.sample_ids(prompt_ids[part], 1, drawn_by(config, place), seeds[part])
+            )
             sampled += [list(drawn[i][0].token_ids) for i in range(len(drawn))]
-        counters, tokens = self.watch.counters, sum(map(len, sampled))
+        counters, count = self.watch.counters, len(sampled) * processes.size()
+        tokens = sum(processes.gathered(sum(map(len, sampled))))
         counters.rollout_seconds += time.perf_counter() - started
         counters.tokens_sampled += tokens
-        counters.tokens_trained += tokens + sum(map(len, prompt_ids))
-        self.note("completion_tokens", tokens / len(sampled))
+        counters.tokens_trained += tokens + sum(processes.gathered(sum(map(len, prompt_ids))))
+        self.note("completion_tokens", tokens / count)
         return sampled
 
 
 def batches(config: DistillConfig, examples: int) -> tuple[int, int]:
-    """Completions an update, and a forward and backward pass, if each were as long as it may be."""
+    """Completions an update, and a forward and backward pass, if each were as long as it may be.
+
+    Raises:
+        RefusedError: the processes can't share out the former.
+    """
     assert config.batch_tokens and config.micro_batch_tokens and config.max_completion_tokens
     longest = config.max_completion_tokens
     batch = min(max(1, config.batch_tokens // longest), examples)
-    most = min(max(1, config.micro_batch_tokens // longest), batch)
-    return batch, max(d for d in range(1, most + 1) if batch % d == 0)
+    own, left = divmod(batch, processes.size())
+    if left:
+        raise RefusedError(
+            f"{batch} completions an update (--batch-tokens {config.batch_tokens}) can't be shared "
+            f"out evenly among {processes.size()} processes: try --batch-tokens "
+            f"{(own + 1) * processes.size() * longest}"
+        )
+    most = min(max(1, config.micro_batch_tokens // longest), own)
+    return batch, max(d for d in range(1, most + 1) if own % d == 0)
 
 
 def lay_out(examples: Sequence[Example], batch: int, epochs: int, seed: int) -> list[Example]:
@@ -102,9 +122,9 @@ def train(
         model=model,
         teacher_model=teacher,
         args=DistillationConfig(
-            **shared(config, checkpoints.clean(run.checkpoints), updates),
+            **shared(config, checkpoints.emptied(run), updates),
             per_device_train_batch_size=micro_batch,
-            gradient_accumulation_steps=batch // micro_batch,
+            gradient_accumulation_steps=batch // (micro_batch * processes.size()),
             max_completion_length=config.max_completion_tokens,
             temperature=1.0,
             beta=REVERSE_KL,

@@ -26,7 +26,7 @@ class Layout:
     """A whole run in the order in which it is trained.
 
     ``accumulation`` micro-batches make an update, ``updates`` of them an epoch; a pack has
-    ``capacity`` tokens.
+    ``capacity`` tokens. Where there are too few packs for all processes, some are empty.
     """
 
     micro_batches: list[list[Pack]]
@@ -42,11 +42,14 @@ def lay_out(
     epochs: int,
     seed: int,
     packed: bool = True,
+    processes: int = 1,
 ) -> Layout:
     """Packs the rows anew for each epoch and deals the packs evenly to its updates.
 
     Args:
         packed: whether several rows may share a pack.
+        processes: among which the micro-batches of an update are shared out evenly; the rows of an
+            update are the same for any number of them.
     """
     capacity = max(SHORTEST_PACK if packed else 1, *lengths)
     taken = lengths if packed else [capacity] * len(lengths)
@@ -57,10 +60,12 @@ def lay_out(
     accumulation = min(
         math.ceil(count / updates / max(1, micro_batch_tokens // capacity)), count // updates
     )
+    accumulation = math.ceil(accumulation / processes) * processes
     parts = updates * accumulation
     # Of sizes that differ by one at most.
     edges = [round(i * count / parts) for i in range(parts + 1)]
-    micro_batches = [of_epoch[a:b] for of_epoch in packs for a, b in itertools.pairwise(edges)]
+    cuts = list(itertools.pairwise(edges))
+    micro_batches = [of_epoch[a:b] or [[]] for of_epoch in packs for a, b in cuts]
     return Layout(micro_batches, accumulation, updates, capacity)
 
 

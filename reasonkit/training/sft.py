@@ -2,9 +2,8 @@
 
 What TRL does not do is done here: rows are encoded without a template's interference, packed into
 lines of their own and checked before a step is taken; the order of a run is laid out beforehand; a
-checkpoint is published whole or not at all; the best epoch by validation is what is kept.
-
-Leaves out runs over several processes.
+checkpoint is published whole or not at all; the best epoch by validation is what is kept. Several
+processes share out the micro-batches of an update.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from reasonkit import console
+from reasonkit import console, processes
 from reasonkit.config import DistillConfig
 from reasonkit.errors import RunError
 from reasonkit.generation.engine import Engine, TokenEngine
@@ -57,7 +56,9 @@ class Collator:
         packs = [pack for item in items for pack in item["packs"]]
 
         def tensor(of: Callable[[Row], Iterable[int]], filler: int) -> torch.Tensor:
-            lines = [torch.tensor([i for n in pack for i in of(self.rows[n])]) for pack in packs]
+            # Of an empty pack there is nothing to predict.
+            taken = [[i for n in pack for i in of(self.rows[n])] or [filler] * 2 for pack in packs]
+            lines = [torch.tensor(line) for line in taken]
             return pad_sequence(lines, batch_first=True, padding_value=filler)
 
         return {
@@ -102,15 +103,16 @@ def train(
         config.epochs,
         config.seed,
         packed=apart,
+        processes=processes.size(),
     )
     right = fused_logits.is_fused_right(model)
     trainer = Trainer(
         model=model,
         args=SFTConfig(
-            **shared(config, checkpoints.clean(run.checkpoints), layout.updates * config.epochs),
+            **shared(config, checkpoints.emptied(run), layout.updates * config.epochs),
             # An item of the data set is a whole micro-batch.
             per_device_train_batch_size=1,
-            gradient_accumulation_steps=layout.accumulation,
+            gradient_accumulation_steps=layout.accumulation // processes.size(),
             dataset_kwargs={"skip_prepare_dataset": True},
             max_length=None,
         ),
@@ -170,9 +172,10 @@ def _check_first(
     for row in rows:
         check(tokenizer, row, row.labels)
     batch = next(iter(trainer.get_train_dataloader()))
-    for line, pack in zip(batch["labels"].tolist(), layout.micro_batches[0], strict=True):
+    own = layout.micro_batches[processes.rank()]
+    for line, pack in zip(batch["labels"].tolist(), own, strict=True):
         for row in map(rows.__getitem__, pack):
             check(tokenizer, row, line[: len(row.ids)])
             del line[: len(row.ids)]
-    if not (batch["labels"] != IGNORED).any():
+    if not any(processes.gathered(bool((batch["labels"] != IGNORED).any()))):
         raise RunError("the first batch has nothing to learn")

@@ -29,7 +29,7 @@ from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation.engine import TokenEngine
 from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, memory, optimizers, rollback, weights
+from reasonkit.training import checkpoints, memory, optimizers, rollback, sharding, weights
 from reasonkit.training.callbacks import Counters, Watch, require_finite
 from reasonkit.training.peaks import Peaks, give_back, keep_apart
 
@@ -100,6 +100,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
     engine: TokenEngine
     optimizer: torch.optim.Optimizer | None
     _sampled: int | None = None
+    _whole: PreTrainedModel | None = None
 
     def fit(
         self,
@@ -125,6 +126,11 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             # TRL puts adapters on weights of 4 bits into bfloat16.
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
+        if self.is_fsdp_enabled and self._whole is None:
+            self._whole = sharding.whole_copy(self.model)
+            for model in (self.model, getattr(self, "teacher_model", None)):
+                if model is not None:
+                    sharding.cut(model)
         trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = memory.tile_words(self.args.device.type)
         keep_apart()
         give_back()
@@ -175,7 +181,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                 self._load_from_checkpoint(str(path))
         return Trained(
             # Without accelerate's autocast: what is measured may be computed in another format.
-            policy=self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False),
+            policy=self._policy(keep_fp32_wrapper=False),
             counters=watch.counters,
             step=step,
             epoch=step // watch.validate_every if watch.by_epoch else None,
@@ -187,7 +193,8 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                 self.optimizer,
                 getattr(self, "ref_model", None) or getattr(self, "teacher_model", None),
                 watch.gradients,
-                self.engine.own_bytes if hasattr(self, "engine") else 0,
+                (self.engine.own_bytes if hasattr(self, "engine") else 0)
+                + sum(p.nbytes for p in (self._whole.parameters() if self._whole else ())),
                 watch.peaks,
             ),
         )
@@ -195,11 +202,22 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
     def sampler(self) -> TokenEngine:
         """The engine, over the policy as it is now."""
         if self._sampled != self.state.global_step:
-            model = self.accelerator.unwrap_model(self.model)
             assert not isinstance(self.config, VerifierConfig)
-            self.engine.use(model, precision.products(self.config), weights.named)
+            self.engine.use(self._policy(), precision.products(self.config), weights.named)
             self._sampled = self.state.global_step
         return self.engine
+
+    def _policy(self, **unwrapped: bool) -> PreTrainedModel:
+        """As it is now, and whole."""
+        if self._whole is None:
+            return self.accelerator.unwrap_model(self.model, **unwrapped)
+        sharding.gather(self.model, self._whole)
+        return self._whole
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """As transformers has it."""
+        super().create_accelerator_and_postprocess()
+        sharding.turn_on(self)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """As transformers has it, and Muon besides."""
@@ -284,6 +302,9 @@ def shared(config: Config, output: Path, updates: int, updates_a_step: int = 1) 
         "save_strategy": "steps" if config.save_every else "no",
         "save_steps": max(1, config.save_every) * updates_a_step,
         "disable_tqdm": True,
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,
+        **sharding.arguments(config),
         "dataloader_pin_memory": device == "cuda",
         "report_to": [name for name in named if name != TENSORBOARD] or "none",
         "project": "reasonkit",

@@ -7,8 +7,8 @@ read and not learned. With the N solution tokens s_t of an update, the question 
     loss = -1/N Σ_t [ log p(y | q, s_1 … s_t) + λ log P(s_t | q, s_1 … s_t-1) ]
 
 where λ is the ``lm_weight``. Cobbe et al. have the squared error of p for its logarithm, and learn
-to predict reference solutions; here there are the generator's own. Leaves out adapters, and runs
-over several processes.
+to predict reference solutions; here there are the generator's own. Several processes share out the
+solutions of an update. Leaves out adapters.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from reasonkit import processes
 from reasonkit.config import VerifierConfig
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.runs import Run
@@ -130,7 +131,8 @@ class Trainer(RunTrainer):
             said = said_loss(self.head, hidden, words, piece) / num_items_in_batch
             self.note("lm_loss", said.item())
             loss = loss + self.config.lm_weight * said
-        return loss
+        # The mean of the processes' gradients is taken, and their sum is meant.
+        return loss * processes.size()
 
 
 def train(
@@ -166,9 +168,9 @@ def train(
     trainer = Trainer(
         model=verifier,
         args=TrainingArguments(
-            **shared(config, checkpoints.clean(run.checkpoints), updates),
+            **shared(config, checkpoints.emptied(run), updates),
             per_device_train_batch_size=config.micro_batch,
-            gradient_accumulation_steps=config.batch // config.micro_batch,
+            gradient_accumulation_steps=config.batch // (config.micro_batch * processes.size()),
         ),
         processing_class=tokenizer,
         data_collator=Collator(tokenizer.pad_token_id),
@@ -178,7 +180,8 @@ def train(
 
     def measured(logs: Mapping[str, float]) -> Record:
         step, parts = trainer.state.global_step, trainer._metrics["train"]
-        losses = {name: sum(values) for name, values in parts.items()}
+        of_all = processes.gathered({name: sum(values) for name, values in parts.items()})
+        losses = {name: sum(of_one[name] for of_one in of_all) for name in of_all[0]}
         parts.clear()
         new = laid[(step - 1) * config.batch : step * config.batch]
         watch.counters.tokens_trained += sum(map(len, new))

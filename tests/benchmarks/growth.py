@@ -15,6 +15,7 @@ as JSON::
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -25,7 +26,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 from rollouts import SHAPES, flops, qwen3, spread
@@ -38,12 +38,11 @@ STEPS = 4
 UPDATE_COST = 3
 """Forward and backward pass, in forward passes."""
 
-ALONE = (sys.executable, "-m")
-# What is named after GPUs starts processes on CPUs too; --cpu would need MPI.
-TOGETHER = (
-    sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
-    "--main_process_port", "0", "-m",
-)  # fmt: skip
+TOGETHER = {
+    "whole copies": ("--processes=2",),
+    "parts": ("--processes=2", "--shard=fsdp"),
+}
+"""How two processes hold the model: flags."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +119,8 @@ def saved(case: Case, folder: Path) -> Path:
     return path
 
 
-def measure(case: Case, folder: Path, launch: Sequence[str] = ALONE) -> Measured:
-    """A short run."""
+def measure(case: Case, folder: Path, shared: Sequence[str] = ()) -> Measured:
+    """A short run; ``shared`` are the flags of several processes."""
     model = saved(case, folder)
     run = Path(tempfile.mkdtemp(dir=folder))
     flags = {
@@ -140,7 +139,7 @@ def measure(case: Case, folder: Path, launch: Sequence[str] = ALONE) -> Measured
     argv = [f"--{name}={value}" for name, value in flags.items()]
     with (run / "log").open("w") as log:
         child = subprocess.Popen(
-            [*launch, "reasonkit", "grpo", "--no-baselines", *argv],
+            [sys.executable, "-m", "reasonkit", "grpo", "--no-baselines", *argv, *shared],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=log,
             stderr=log,
@@ -151,7 +150,7 @@ def measure(case: Case, folder: Path, launch: Sequence[str] = ALONE) -> Measured
         raise SystemExit((run / "log").read_text())
     records = [json.loads(line) for line in (run / "run/metrics.jsonl").read_text().splitlines()]
     summary = json.loads((run / "run/summary.json").read_text())
-    pairs = list(pairwise(records))
+    pairs = list(itertools.pairwise(records))
 
     def each(name: str) -> list[float]:
         return [after[name] - before[name] for before, after in pairs]
@@ -171,7 +170,7 @@ def measure(case: Case, folder: Path, launch: Sequence[str] = ALONE) -> Measured
         spread(update),
         tokens,
         (1 + UPDATE_COST) * (linear + 4 * layers * heads * width * seen),
-        usage.ru_maxrss * scale if launch is ALONE else summary["peak_memory_bytes"],
+        summary["peak_memory_bytes"] if shared else usage.ru_maxrss * scale,
     )
 
 
@@ -221,21 +220,24 @@ def main(size: str, rounds: int, output: Path | None) -> None:
                 "growth": factors,
             }
         print("two one-thread processes beside one: steps a second, ratio (range)")
-        for name in SHARED_OUT:
+        for name, held in itertools.product(SHARED_OUT, TOGETHER):
             case = Case(name, SHAPES[name][-1])
             ratios, memory = [], []
             for _ in range(rounds):
-                one, two = (measure(case, folder, launch) for launch in (ALONE, TOGETHER))
+                one, two = (measure(case, folder, shared) for shared in ((), TOGETHER[held]))
                 ratios.append(one.seconds[1] / two.seconds[1])
                 memory.append(two.memory / one.memory)
             low, middle, high = spread(ratios)
             share = statistics.median(memory)
             print(
-                f"{name:>10}  {middle:.2f} x ({low:.2f} to {high:.2f}); "
+                f"{name:>10}, {held}:  {middle:.2f} x ({low:.2f} to {high:.2f}); "
                 f"each holds {share:.2f} of the memory of one alone",
                 flush=True,
             )
-            record[f"two processes, {name}"] = {"ratio": [low, middle, high], "memory": share}
+            record[f"two processes, {name}, {held}"] = {
+                "ratio": [low, middle, high],
+                "memory": share,
+            }
     if output is not None:
         output.write_text(json.dumps(record, indent=2))
 

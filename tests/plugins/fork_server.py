@@ -159,7 +159,10 @@ def tell(child: subprocess.Popen, connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     load()
     subprocess.Popen = Forking  # type: ignore[misc]
+    subprocess_handler.Popen = Forking  # type: ignore[misc]
     serve(socket.socket(fileno=int(sys.argv.pop())))

@@ -54,6 +54,19 @@ def seen(run: Path) -> dict[str, tuple[str, bytes]]:
     }
 
 
+@pytest.mark.slow
+def test_two_processes_that_hold_parts_reach_what_one_reaches(
+    whole: Path, launch: Callable
+) -> None:
+    shared = ("--processes", 2, "--shard", "fsdp", "--run-dir", "run")
+    ended = launch("sft-rl", *SMALL, *with_settings(), *shared).ended()
+    assert ended.code == 0, ended.err
+    both, one = (json.loads((run / "summary.json").read_text()) for run in (Path("run"), whole))
+    for row, other in zip(both["stages"], one["stages"], strict=True):
+        assert row["accuracy"] == pytest.approx(other["accuracy"], abs=0.1)
+    assert both["after"]["accuracy"] == pytest.approx(one["after"]["accuracy"], abs=0.1)
+
+
 def test_the_whole_recipe_learns_and_each_stage_has_a_row(whole: Path) -> None:
     summary = json.loads((whole / "summary.json").read_text())
     rows = summary["stages"]

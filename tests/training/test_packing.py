@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonkit.training.packing import SHORTEST_PACK, lay_out, pack
+from reasonkit.training.packing import SHORTEST_PACK, Layout, lay_out, pack
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=60)
 
@@ -24,6 +24,25 @@ def test_every_row_is_trained_once_an_epoch(
         assert sorted(rows) == list(range(len(lengths)))
     for micro_batch in layout.micro_batches:
         assert all(sum(lengths[row] for row in packed) <= layout.capacity for packed in micro_batch)
+
+
+@given(lengths, st.integers(1, 5000), st.integers(1, 2000), st.integers(2, 5))
+def test_an_update_has_the_same_rows_for_any_number_of_processes(
+    lengths: list[int], batch: int, micro: int, processes: int
+) -> None:
+    one = lay_out(lengths, batch, micro, 2, seed=0)
+    shared = lay_out(lengths, batch, micro, 2, seed=0, processes=processes)
+    assert shared.updates == one.updates
+    assert shared.accumulation % processes == 0
+    assert shared.accumulation < one.accumulation + processes
+
+    def rows(layout: Layout) -> list[list[int]]:
+        """Of each update."""
+        cuts = range(0, len(layout.micro_batches), layout.accumulation)
+        updates = [layout.micro_batches[i : i + layout.accumulation] for i in cuts]
+        return [[row for micro in update for line in micro for row in line] for update in updates]
+
+    assert rows(shared) == rows(one)
 
 
 @given(lengths)

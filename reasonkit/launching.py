@@ -1,0 +1,79 @@
+"""One command in several processes on this machine, started by torchrun's own agent.
+
+Each is the command again, with its rank in the environment. Ctrl-C and SIGTERM go to all of them,
+and this process waits until they have ended. Leaves out other machines, where torchrun,
+accelerate or srun start the processes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+
+import psutil  # type: ignore[import-untyped]
+
+from reasonkit import console, processes
+from reasonkit.errors import RefusedError, RunError
+from reasonkit.interruption import handled
+
+SECONDS = 1.0
+"""Between two looks at the processes: the others of one that fails end by themselves meanwhile."""
+
+
+def share(count: int) -> None:
+    """Does the work of this process in so many others, where it is to be shared and isn't yet.
+
+    Raises:
+        RefusedError: a launcher has started another number of them.
+        RunError: one was killed, and none was left to say so.
+        SystemExit: in place of the command, with the exit code of the processes.
+    """
+    there = processes.size()
+    if there > 1 and count not in (1, there):
+        raise RefusedError(f"--processes {count}: a launcher has started {there}: leave it out")
+    if there == 1 and count > 1:
+        sys.exit(_start(count))
+
+
+def _start(count: int) -> int:
+    with console.doing("loading torch"):
+        import torch
+        from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+        from torch.distributed.launcher.api import LaunchConfig, launch_agent
+
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id="reasonkit",
+        rdzv_backend="c10d",
+        rdzv_endpoint="127.0.0.1:0",
+        local_addr="127.0.0.1",
+        max_restarts=0,
+        monitor_interval=SECONDS,
+        signals_to_handle="SIGHUP",
+    )
+    again = ["-P", "-m", "reasonkit", *sys.argv[1:]]
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        for child in psutil.Process().children():
+            child.send_signal(number)
+
+    try:
+        with handled(hand_on):
+            launch_agent(config, sys.executable, again)
+    except ChildFailedError as error:
+        codes = {rank: int(failure.exitcode) for rank, failure in sorted(error.failures.items())}
+        killed = [rank for rank, code in codes.items() if code < 0]
+        if killed and RunError.exit_code not in codes.values():
+            name = signal.Signals(-codes[killed[0]]).name
+            raise RunError(
+                f"process {killed[0]} of {count} was ended by {name}; go on with --resume"
+            ) from None
+        return RunError.exit_code if killed else next(iter(codes.values()))
+    return 0
