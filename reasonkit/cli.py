@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from reasonkit import completing, console, processes
+from reasonkit import completing, console, processes, ready_made
 from reasonkit.commands import RECIPES, Commands, is_shared
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
 
@@ -25,8 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Make a language model reason.",
 )
-recipes_app = typer.Typer(no_args_is_help=True, help="Ready-made settings that travel inside.")
-app.add_typer(recipes_app, name="recipes")
+app.add_typer(ready_made.app, name="recipes")
 tasks_app = typer.Typer(
     invoke_without_command=True, help="Lists the tasks; `profile` tells which would teach a model."
 )
@@ -35,10 +34,6 @@ rewards_app = typer.Typer(
     invoke_without_command=True, help="Lists the rewards; `check` attacks some of them."
 )
 app.add_typer(rewards_app, name="rewards")
-
-
-RECIPE = typer.Argument(autocompletion=completing.values("recipe"))
-"""The name of a recipe."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -292,44 +287,6 @@ def list_strategies() -> None:
 
     rows = [(s.name, s.summary) for s in STRATEGIES.values()]
     console.show_table("strategies", ("name", "how it finds an answer"), rows)
-
-
-@recipes_app.command("ls")
-def list_recipes() -> None:
-    """Lists them."""
-    from reasonkit.config import shipped
-
-    rows = [
-        (name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
-        for name, path in shipped.recipes().items()
-    ]
-    console.show_table("recipes", ("name", "what it does"), rows)
-
-
-@recipes_app.command("show")
-def show_recipe(name: str = RECIPE) -> None:
-    """Prints one."""
-    from reasonkit.config import shipped
-
-    console.write(shipped.recipe(name).read_text(encoding="utf-8").rstrip("\n"))
-
-
-@recipes_app.command("cp")
-def copy_recipe(name: str = RECIPE, target: Path | None = typer.Argument(None)) -> None:
-    """Copies one to a file, to be changed."""
-    from reasonkit.config import shipped
-
-    source = shipped.recipe(name)
-    target = target or Path(source.name)
-    if target.is_dir():
-        target = target / source.name
-    if target.exists():
-        raise RefusedError(f"{target} exists: name another file")
-    try:
-        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-    except OSError as error:
-        raise RefusedError(f"{target}: {error.strerror}") from error
-    console.write(str(target))
 
 
 def _require_text(arguments: list[str]) -> None:

@@ -221,8 +221,7 @@ def create(
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = _lock(path)
-        made = Run(path, _lock=lock)
+        made = Run(path, _lock=_lock(path))
         made.write_config(config)
         write_json(path / "run.json", record)
     except OSError as error:
@@ -231,9 +230,7 @@ def create(
                 (path / name).unlink(missing_ok=True)
             for folder in missing:
                 folder.rmdir()
-        raise RefusedError(
-            f"can't make the run directory {path} ({error.strerror}): pass another --run-dir"
-        ) from None
+        raise _cannot_make(path, error) from None
     return made
 
 
@@ -246,8 +243,7 @@ def require_free(run_dir: Path | None) -> None:
     path = run_dir or RUNS
     if run_dir is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RefusedError(
-            f"{path} already exists and isn't empty: pass --resume to go on with it, "
-            "or another --run-dir"
+            f"{path} isn't empty: pass --resume to go on with it, or another --run-dir"
         )
     folders = (path.absolute(), *path.absolute().parents)
     nearest = next(folder for folder in folders if folder.exists())
@@ -255,9 +251,11 @@ def require_free(run_dir: Path | None) -> None:
         # Root passes every permission check, on a file system that takes no new folders too.
         os.rmdir(tempfile.mkdtemp(prefix=".reasonkit-", dir=nearest))
     except OSError as error:
-        raise RefusedError(
-            f"can't make the run directory {path} ({error.strerror}): pass another --run-dir"
-        ) from None
+        raise _cannot_make(path, error) from None
+
+
+def _cannot_make(path: Path, e: OSError) -> RefusedError:
+    return RefusedError(f"{path} can't be made ({e.strerror}): pass another --run-dir")
 
 
 def open_run(path: Path, command: str | None = None) -> Run:

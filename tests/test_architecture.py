@@ -17,7 +17,7 @@ FLOORS = (
     ("doctor", "manual"),
     ("commands",),
     ("using",),
-    ("result",),
+    ("ready_made", "result"),
     ("completing", "examples"),
     ("recipes", "chatting", "serving", "sharing"),
     ("comparison",),

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from reasonkit.comparison.parts import TRAINING
 from reasonkit.comparison.rows import Row, difference
-from reasonkit.report.results import points
+from reasonkit.report.tables import points
 
 Outcome = Literal["confirmed", "contradicted", "undecided"]
 Gap = Mapping[str, Any]

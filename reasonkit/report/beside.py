@@ -9,7 +9,7 @@ from pathlib import Path
 from reasonkit import runs
 from reasonkit.errors import RefusedError
 from reasonkit.evaluation import Evaluation, paired
-from reasonkit.report.results import Table, points, share
+from reasonkit.report.tables import Table, points, share
 
 HEADS = ["run", "command", "accuracy", "tokens", "points", "McNemar p"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reasonkit.prompts import in_words
 from reasonkit.report import verdict
-from reasonkit.report.results import closed
+from reasonkit.report.tables import closed
 
 
 def model_card(

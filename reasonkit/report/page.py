@@ -20,7 +20,7 @@ from reasonkit.answers.reading import pieces
 from reasonkit.config import StageName
 from reasonkit.evaluation import Evaluation, Verdict
 from reasonkit.files import write_atomically
-from reasonkit.report import charts, frontier, results, verdict, votes
+from reasonkit.report import charts, frontier, results, tables, verdict, votes
 from reasonkit.runs import Run
 
 PAIRS = 8
@@ -121,7 +121,7 @@ def _training(run: Run, summary: Summary) -> dict[str, Any]:
         "pairs": pairs(run),
         "last": last,
         "charts": charts.of_training(records, _references(run)),
-        "spent": results.table("Cost of training", COST, parts),
+        "spent": tables.table("Cost of training", COST, parts),
     }
 
 
@@ -133,7 +133,7 @@ def _references(run: Run) -> dict[str, float]:
     return lines | ({"its best prompt": max(prompted)} if prompted else {})
 
 
-COST: results.Columns = {
+COST: tables.Columns = {
     "": lambda r: r["part"],
     "s": lambda r: f"{r['share'] * r['seconds']:.1f}",
     "share": lambda r: f"{r['share']:.1%}",

@@ -5,78 +5,19 @@ A column is declared once, with its head and what it says of a record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.filesize import decimal
 
 from reasonkit.prompts import in_words
-
-Record = Mapping[str, Any]
-Columns = Mapping[str, Callable[[Record], object]]
-"""Head of a column → its cell, of a record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of texts; of ``numbers``, or left-aligned; ``marked`` rows are bold on the page."""
-
-    title: str
-    heads: list[str]
-    rows: list[list[str]]
-    numbers: bool = True
-    marked: tuple[int, ...] = ()
-
-
-def table(
-    title: str,
-    columns: Columns,
-    records: Iterable[Record],
-    numbers: bool = True,
-    marked: Iterable[int] = (),
-) -> Table:
-    """A table of records."""
-    rows = [[str(cell(record)) for cell in columns.values()] for record in records]
-    return Table(title, list(columns), rows, numbers, tuple(marked))
-
-
-def share(of: Record | None) -> str:
-    """A share with its 95 % interval."""
-    if of is None:
-        return "–"
-    return f"{of['accuracy']:.1%} ({of['low'] * 100:.1f}–{of['high'] * 100:.1f})"
-
-
-def points(gap: Record | None, unit: str = "") -> str:
-    """A difference in percentage points with its interval, where it has one."""
-    if gap is None:
-        return "–"
-    difference = f"{gap['difference'] * 100:+.1f}{unit}"
-    if gap["low"] is None:
-        return difference
-    return f"{difference} ({gap['low'] * 100:+.1f} to {gap['high'] * 100:+.1f})"
-
-
-def closed(gap: Record) -> str:
-    """The share of a gap that is closed (`reasonkit.statistics.gap_closed`), with its bounds."""
-    if gap["low"] is None:
-        bounds = f"no bounds: {gap['n']} questions don't tell the lead from none"
-    else:
-        bounds = f"{gap['low']:.1%} to {gap['high']:.1%}"
-    return f"{gap['share']:.1%} ({bounds})"
-
-
-def _or_dash(value: float | None, form: str) -> str:
-    return format(value, form) if value is not None else "–"
-
+from reasonkit.report.tables import Columns, Record, Table, closed, or_dash, points, share, table
 
 ACCURACIES: Columns = {
     "": lambda r: r["name"],
     "accuracy": share,
     "tokens": lambda r: f"{r['mean_tokens']:.1f}",
     "thinks": lambda r: f"{r['thinks']:.1%}",
-    "if thinking": lambda r: _or_dash(r["accuracy_when_thinking"], ".1%"),
+    "if thinking": lambda r: or_dash(r["accuracy_when_thinking"], ".1%"),
     "format": lambda r: f"{r['format']:.1%}",
 }
 """``if thinking`` is the accuracy of the completions that think."""
@@ -123,14 +64,14 @@ WAYS: Columns = {
     "tokens a query": lambda r: f"{r['question_tokens']:,.1f}",
     "s a query": lambda r: f"{r['question_seconds']:.4f}",
     "FLOPs a query": lambda r: f"{r['question_flops']:.2g}",
-    "training FLOPs": lambda r: _or_dash(r["training"]["flops"] or None, ".2g"),
-    "training s": lambda r: _or_dash(r["training"]["seconds"] or None, ".0f"),
-    "pays off after": lambda r: _or_dash(r["cheaper_from"], ","),
+    "training FLOPs": lambda r: or_dash(r["training"]["flops"] or None, ".2g"),
+    "training s": lambda r: or_dash(r["training"]["seconds"] or None, ".0f"),
+    "pays off after": lambda r: or_dash(r["cheaper_from"], ","),
     "completion tokens": lambda r: f"{r['completion_tokens']:.1f}",
     "format": lambda r: f"{r['format']:.1%}",
     "longer expressions": lambda r: share(r["longer"]),
     "everyday requests": lambda r: share(r["requests"]),
-    "tokens on them": lambda r: _or_dash(r["requests"] and r["requests"]["mean_tokens"], ".1f"),
+    "tokens on them": lambda r: or_dash(r["requests"] and r["requests"]["mean_tokens"], ".1f"),
     "memory, MiB": lambda r: f"{r['memory_bytes'] / 2**20:,.0f}",
 }
 """Of a comparison: the page has them in one table, the terminal some of them in three."""

@@ -83,7 +83,9 @@ def _compared(summary: Record) -> str:
 
 
 def _verified(summary: Record) -> str:
-    kept = summary["quality"][summary["aggregate"]]
+    kept = summary["quality"].get(summary["aggregate"])
+    if kept is None:
+        return "No held-out question has right and wrong solutions to tell apart."
     return (
         f"A right solution is scored above a wrong one {kept['auc']:.1%} of the time, on "
         f"{kept['questions']} held-out questions (50% is chance)."
