@@ -178,7 +178,9 @@ class ServerConfig(CommonConfig):
     """Settings of every command that can sample from a server."""
 
     endpoint: str | None = flag(
-        SERVER, "URL of an OpenAI-compatible API, which ends in /v1; serves the model."
+        SERVER,
+        "URL of an OpenAI-compatible API, which ends in /v1; serves the model. Of several servers: "
+        "URL,URL,… or a file with one a line, which is read again and again.",
     )
     api_key_file: str | None = flag(SERVER, "File with its API key. (default: OPENAI_API_KEY)")
     concurrency: int = flag(SERVER, "Requests under way at once.", 16, min=1)

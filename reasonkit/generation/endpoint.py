@@ -12,9 +12,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections.abc import (
-    AsyncIterator,
+    AsyncGenerator,
     Callable,
     Coroutine,
     Iterable,
@@ -30,6 +29,7 @@ from typing import Any, TypeVar
 
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import Drawn, Sampling, Wish
+from reasonkit.generation.fleet import LINGER, Fleet, urls_of
 from reasonkit.generation.probing import HELLO, Abilities, Chat
 from reasonkit.generation.together import GoneError
 from reasonkit.servers import Limits
@@ -42,9 +42,6 @@ AT_ONCE = 8
 FEW = 3
 """Times that is asked what there is another way without."""
 
-LINGER = 10.0
-"""Seconds that are waited for answers under way once no more are wanted."""
-
 LOOK = 0.1
 """Seconds between two looks at whether a caller has gone."""
 
@@ -55,7 +52,8 @@ class EndpointEngine:
     """Samples from a server; many requests are under way at once.
 
     Args:
-        url: where the API begins, e.g. ``http://localhost:8000/v1``.
+        url: where the API begins, e.g. ``http://localhost:8000/v1``; of several servers as
+            `reasonkit.generation.fleet.urls_of` reads it.
         model: as the server calls it; the only one that it serves where None.
         extra: further fields of each request, e.g.
             ``{"chat_template_kwargs": {"enable_thinking": False}}``.
@@ -79,23 +77,44 @@ class EndpointEngine:
         # What talks to servers takes a second to import.
         from reasonkit.servers.client import Server
 
-        self.server = Server(url, key, limits)
-        self.chat = Chat(self.server, model, extra or {}, logprobs, sure)
+        def chat(url: str) -> Chat:
+            return Chat(Server(url, key, limits), model, extra or {}, logprobs, sure)
+
+        self.endpoint = url
+        self.chats = {url: chat(url) for url in urls_of(url)}
+        self.chat = next(iter(self.chats.values()))
+        self._made = chat
         self.gone: threading.Event | None = None
 
     def asked_by(self, gone: threading.Event, extra: Mapping[str, Any]) -> EndpointEngine:
         """As of `reasonkit.generation.engine.ServerEngine`; what is under way then is cancelled."""
         mine = copy(self)
-        mine.gone, mine.chat = gone, self.chat.with_fields(extra)
+        mine.gone = gone
+        mine.chats = {url: chat.with_fields(extra) for url, chat in self.chats.items()}
+        mine.chat = next(c for c in mine.chats.values() if c.server is self.chat.server)
         return mine
 
+    def _open(self, url: str) -> Chat:
+        """The chat with a server, which is to have the same model as the others."""
+        found = self.chats.setdefault(url, self._made(url))
+        found.model = self.chat.model
+        return found
+
     def connect(self) -> Abilities:
-        """Asks the server, the first time, what it takes.
+        """Asks the server, the first time, what it takes; of several, one that answers.
 
         Raises:
             RefusedError: it is down, isn't such a server, wants another key or model.
         """
-        _given([self.chat.connect()])
+        if self.chat.abilities is None:
+            *spare, last = self.chats.values()
+            for self.chat in spare:
+                with suppress(RefusedError):
+                    _given([self.chat.connect()])
+                    break
+            else:
+                self.chat = last
+                _given([last.connect()])
         assert self.chat.abilities is not None
         return self.chat.abilities
 
@@ -150,7 +169,10 @@ class EndpointEngine:
         bodies = [{"model": self.model, "messages": list(e.messages)} for e in examples]
         # Servers that tokenize do so beside their /v1.
         ask = partial(
-            self.server.ask, "/../tokenize", read=lambda answer: int(answer["count"]), tries=FEW
+            self.chat.server.ask,
+            "/../tokenize",
+            read=lambda answer: int(answer["count"]),
+            tries=FEW,
         )
         return _given([ask(body) for body in bodies])
 
@@ -189,7 +211,7 @@ class EndpointEngine:
 
         abilities = self.connect()
         try:
-            (fields,) = _given([self.chat.fields(sampling)])
+            _given([self.chat.fields(sampling)])
         except RefusedError as error:
             raise RunError(str(error)) from error
         requests = _requests(wishes, AT_ONCE if abilities.n else 1)
@@ -198,25 +220,20 @@ class EndpointEngine:
 
         refused: dict[int, str] = {}
 
-        async def work() -> None:
-            for wish in requests:
-                async for drawn in self._answers(wish, sampling.max_tokens, fields, stop, refused):
-                    keep(drawn)
-                    arrived.put(drawn)
-                if stop.is_set():
-                    break
+        def ask(chat: Chat, wish: Wish) -> AsyncGenerator[Drawn]:
+            return self._answers(chat, wish, sampling, stop, refused)
+
+        def hurries() -> bool:
+            return self.gone is not None and self.gone.is_set()
+
+        def given(drawn: Drawn) -> None:
+            keep(drawn)
+            arrived.put(drawn)
 
         async def work_together() -> None:
-            at_once = range(self.server.limits.concurrency)
-            workers = [asyncio.create_task(work()) for _ in at_once]
             try:
-                await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
-                for worker in workers:
-                    if worker.done():
-                        worker.result()
+                await Fleet(self.endpoint, self._open, ask, requests, hurries).work(given, stop)
             finally:
-                stop.set()
-                await self._wind_down(workers)
                 arrived.put(None)
                 over.set()
 
@@ -239,46 +256,37 @@ class EndpointEngine:
                 return arrived.get(timeout=LOOK)
         return arrived.get()
 
-    async def _wind_down(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Waits for answers under way; cancels those who wait to ask, and who wait too long."""
-        gone = self.gone is not None and self.gone.is_set()
-        deadline = time.monotonic() + (0 if gone else LINGER)
-        running = set(workers)
-        while running:
-            late = time.monotonic() > deadline
-            for worker in running if late else running - self.server.under_way:
-                worker.cancel()
-            _, running = await asyncio.wait(running, timeout=0.02)
-        await asyncio.gather(*workers, return_exceptions=True)
-
     async def _answers(
         self,
+        chat: Chat,
         wish: Wish,
-        max_tokens: int,
-        fields: Mapping[str, float],
+        sampling: Sampling,
         stop: asyncio.Event,
         refused: dict[int, str],
-    ) -> AsyncIterator[Drawn]:
+    ) -> AsyncGenerator[Drawn]:
         """The samples of one request or, where the server gives fewer at once, of several.
 
         Args:
             stop: set to ask no further.
             refused: gets why, under the example's ``id``, where it will be so for all its samples.
         """
-        abilities, left = self.chat.abilities, list(wish.places)
+        await chat.connect()
+        abilities, fields, left = chat.abilities, await chat.fields(sampling), list(wish.places)
         assert abilities is not None
-        alone = id(wish.example)
+        alone, most = id(wish.example), sampling.max_tokens
+        # Where there are others, they are asked instead of waiting long for one.
+        tries = [FEW] if len(self.chats) > 1 else []
         while left and alone not in refused:
             try:
-                given = await self.chat.ask(
-                    wish.example.messages, max_tokens, len(left), abilities, fields
+                given = await chat.ask(
+                    wish.example.messages, most, len(left), abilities, fields, *tries
                 )
             except UnansweredError as error:
                 if error.scope is Scope.MOMENT:
                     # Where the server answers an easy question, this one fails by its own fault.
                     with suppress(UnansweredError):
                         one = replace(abilities, n=False)
-                        await self.chat.ask(HELLO, max_tokens, 1, one, fields, FEW)
+                        await chat.ask(HELLO, most, 1, one, fields, FEW)
                         error.scope = Scope.REQUEST
                 if error.scope is not Scope.REQUEST:
                     raise
