@@ -24,6 +24,7 @@ EXTRAS = {
     "docs": "builds the documentation as a site",
     "gguf": "reads .gguf files",
     "gym": "tasks named gym:NAME",
+    "serve": "reasonkit serve",
     "smollm2": "a chat model of 135M parameters, without a hub",
     "quantized": "--load-in-4bit and optimizers of 8 bits, on a GPU",
     "tensorboard": "--report-to tensorboard",

@@ -15,7 +15,7 @@ import yaml
 
 import reasonkit
 from reasonkit import chatting, functions, tasks
-from reasonkit.config import CommonConfig, GrpoConfig
+from reasonkit.config import GrpoConfig, VoteConfig
 from reasonkit.rewards import parse
 
 EXAMPLES = Path(reasonkit.__file__).parent / "docs/examples"
@@ -80,7 +80,7 @@ def test_a_run_is_talked_with_as_it_was_asked(by_command: Path, tmp_path: Path) 
     settings = yaml.safe_load((run / "config.yaml").read_text())
     settings |= {"system_prompt": "Be brief.", "max_completion_tokens": 7}
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
-    config = CommonConfig(model=str(run), device="cpu")
+    config = VoteConfig(model=str(run), device="cpu")
     chat = chatting.open_chat(config, None, 0.0)
     assert (chat.system, chat.sampling.max_tokens) == ("Be brief.", 7)
     assert chatting.open_chat(config, "", 0.0).system == ""
