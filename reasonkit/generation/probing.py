@@ -13,6 +13,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation.engine import Sampling
 from reasonkit.servers.chat import CHAT, completions
@@ -183,6 +184,9 @@ class Chat:
         served = await self.server.ask(
             "/models", None, lambda answer: [str(model["id"]) for model in answer["data"]]
         )
+        if CommonConfig.model in served:
+            # Who names the default model is not told from who names none.
+            return CommonConfig.model
         if len(served) != 1:
             listed = ", ".join(served[:20]) or "none"
             raise RefusedError(f"{self.server.url}: name one of the models it serves: {listed}")

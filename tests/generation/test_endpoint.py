@@ -176,6 +176,8 @@ def test_the_only_model_is_taken_and_one_of_several_must_be_named(chat: SimpleNa
     with chat.serving(reply, models={"data": [{"id": "a"}, {"id": "b"}]}) as server:
         assert "a, b" in error_of(server.url, RefusedError)
         assert engine(server.url, model="b").model == "b"
+    with chat.serving(reply, models={"data": [{"id": "a"}, {"id": "abacus"}]}) as server:
+        assert engine(server.url).model == "abacus"
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 529])
