@@ -41,18 +41,18 @@ class _Console(Console):
         super().print(*objects, **options)
 
 
-_IN_NOTEBOOK = "ipykernel" in sys.modules
+IN_NOTEBOOK = "ipykernel" in sys.modules
 """There nothing can be drawn over, though it says that it is a terminal, and stderr is alarming."""
 
 
 def _console(**options: Any) -> _Console:
     # In a notebook of rich's each line would be a display of its own.
-    options |= {"force_jupyter": False, "force_terminal": False if _IN_NOTEBOOK else None}
+    options |= {"force_jupyter": False, "force_terminal": False if IN_NOTEBOOK else None}
     return _Console(highlight=False, markup=False, emoji=False, **options)
 
 
 out = _console()
-err = _console(stderr=not _IN_NOTEBOOK)
+err = _console(stderr=not IN_NOTEBOOK)
 
 
 class _GoingOn:
@@ -98,7 +98,8 @@ class _GoingOn:
             if self.urgent:
                 note(self.urgent)
                 self.urgent = ""
-            if time.monotonic() - err.spoken >= SILENCE and (line := self.line()):
+            silent = time.monotonic() - err.spoken >= SILENCE and not self.views
+            if silent and (line := self.line()):
                 note(f"… {line}")
 
 

@@ -1,19 +1,20 @@
-"""Training as it happens: a live view in a terminal, plain lines elsewhere. Always on stderr.
+"""Training as it happens: a live view in a terminal or notebook, plain lines elsewhere, on stderr.
 
 What it is in the midst of is told by `console.doing`, which whoever does it calls.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from statistics import fmean
 from typing import Any, Self
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -82,7 +83,7 @@ class Training:
         self._told = self._lined = time.monotonic()
         self._records: list[Record] = []
         self._shown: Scored | None = None
-        self._live: Live | None = None
+        self._live: Live | Display | None = None
 
     def __enter__(self) -> Self:
         if console.err.is_terminal:
@@ -94,6 +95,9 @@ class Training:
                 refresh_per_second=2,
             )
             self._stack.enter_context(self._live)
+        elif console.IN_NOTEBOOK:
+            self._stack.enter_context(console.viewed())
+            self._live = Display(self.view)
         self._stack.enter_context(console.doing("update"))
         return self
 
@@ -209,6 +213,28 @@ class Training:
             table.add_row("trained", f"{trained_rate(last):,.0f} tokens/s")
         time = ", ".join(f"{share:.0%} {part}" for part, share in spent(last))
         return Group(table, Text.assemble(("time           ", "dim"), time))
+
+
+class Display:
+    """A view in a notebook: one output below its cell, drawn anew."""
+
+    def __init__(self, view: Callable[[], RenderableType]) -> None:
+        from IPython.display import display  # type: ignore[import-not-found]
+
+        self._view = view
+        self._shown = display(self._drawn(), display_id=True)
+
+    def refresh(self) -> None:
+        """Draws it as it is now."""
+        self._shown.update(self._drawn())
+
+    def _drawn(self) -> Any:
+        from IPython.display import HTML  # type: ignore[import-not-found]
+
+        target = Console(file=io.StringIO(), record=True, width=100, force_jupyter=False)
+        target.print(self._view())
+        drawn = '<pre style="line-height: 1.2">{code}</pre>'
+        return HTML(target.export_html(code_format=drawn, inline_styles=True))
 
 
 def trained_rate(record: Record) -> float:

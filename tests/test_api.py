@@ -165,3 +165,19 @@ def test_the_examples_run_and_what_they_leave_goes_on(
     read = launch("-c", code, EXAMPLES / "read_a_run.py", run, cwd=tmp_path).ended()
     assert read.code == 0, read.err
     assert "answers have become right" in read.out
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_one_table_that_is_drawn_anew(tmp_path: Path) -> None:
+    nbformat, nbclient = map(pytest.importorskip, ("nbformat", "nbclient"))
+    pytest.importorskip("ipykernel")
+    asked = ", ".join(f"{name}={value!r}" for name, value in KEYWORDS.items())
+    cell = nbformat.v4.new_code_cell(f"import reasonkit\nreasonkit.grpo({asked})")
+    book = nbformat.v4.new_notebook(cells=[cell])
+    at = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(book, timeout=300, kernel_name="python3", resources=at).execute()
+    drawn = [output for output in book.cells[0].outputs if output.output_type == "display_data"]
+    assert len(drawn) == 1
+    assert "step 4/4" in re.sub("<[^>]+>", "", drawn[0]["data"]["text/html"])
+    said = "".join(out["text"] for out in book.cells[0].outputs if out.output_type == "stream")
+    assert "step 4/4" not in said
