@@ -62,7 +62,7 @@ def resolve(name: str) -> ResolvedModel:
     if not cached and not reachable():
         raise OfflineError(
             f"model {entry.source!r} is no folder here, nor in the cache, and the hub can't be "
-            "reached: pass the path of a folder, or --model abacus, which needs no download"
+            "reached: pass the path of a folder, or abacus, which needs no download"
         )
     return ResolvedModel(entry, entry.source)
 

@@ -29,7 +29,10 @@ def side_by_side(paths: Sequence[Path]) -> Table:
         answered.append({verdict.id: verdict for verdict in Evaluation.load(path).verdicts})
     common = [id for id in answered[0] if all(id in others for others in answered)]
     if not common:
-        raise RefusedError(f"no test question is common to {', '.join(map(str, paths))}")
+        raise RefusedError(
+            f"no test question is common to {', '.join(map(str, paths))}: ask both the same, by "
+            "reasonkit vote --strategy greedy --task TASK --model RUN for each, and compare these"
+        )
     measured = [Evaluation(tuple(held[id] for id in common)) for held in answered]
     rows = []
     for run, done in zip(opened, measured, strict=True):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from reasonkit import console
 from reasonkit.rewards.linter import Finding, Report
+from reasonkit.rewards.linter.checks import NO_VERDICT
 
 SHORT = 20
 """Characters that are shown of a completion in a narrow terminal."""
@@ -52,9 +53,16 @@ def show(report: Report, as_json: bool) -> None:
     console.say(f"checked: {'; '.join(report.checked)}")
     for line in report.notes:
         console.say(line)
+    undeclared = [f.reward for f in report.findings if f.what == NO_VERDICT]
+    for name in undeclared:
+        console.say(
+            f"if {name} is meant as a bonus beside being right, declare it: {name}.claim = "
+            '"shaping" (or "form"), which is held to less: reasonkit docs rewards'
+        )
     if not report.findings:
         checked = "no fault was found in what was checked"
-        console.say("nothing to gain was found" if report.answered else checked)
+        told = "nothing to gain was found" if report.answered else checked
+        console.say(f"{told}, on {report.questions} question{'s' * (report.questions > 1)}")
 
 
 def _ms(seconds: float) -> str:

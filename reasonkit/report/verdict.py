@@ -51,7 +51,13 @@ def _trained(summary: Record) -> str:
     if summary.get("baselines") and summary["before"]["accuracy"] < _best_wording(summary):
         best = max(summary["baselines"], key=lambda name: summary["baselines"][name]["accuracy"])
         said += _beside(summary["paired_with_best_wording"], f"the best prompt, {in_words(best)!r}")
-    return f"{said}."
+    return f"{said}.{_kept(summary)}"
+
+
+def _kept(summary: Record) -> str:
+    if summary.get("step_kept") == 0:
+        return " The weights kept are the untrained ones: none were better on validation."
+    return ""
 
 
 def _best_wording(summary: Record) -> float:

@@ -176,6 +176,17 @@ def _hedge(example: Example) -> list[str]:
     return [*_listings(values, example.answer), *_bare(either), either]
 
 
+def _around(example: Example) -> list[str]:
+    """Numbers that are wrong and hold the digits of the right one, or are it but for the sign."""
+    reference = example.answer.strip()
+    if NUMBER.fullmatch(reference.lstrip("-")) is None:
+        return []
+    digits, minus = reference.lstrip("-"), "-" * reference.startswith("-")
+    longer = [f"{minus}1{digits}", f"{minus}{digits}{'' if '.' in digits else '.'}7"]
+    turned = [digits if minus else f"-{digits}"] if float(digits) else []
+    return _bare(*longer, *([] if "." in digits else [f"{minus}{digits}3"]), *turned)
+
+
 def _thousand(answer: str) -> list[str]:
     """An answer over and over, in every usual mark."""
     return [
@@ -275,6 +286,7 @@ ATTACKS: tuple[Attack, ...] = (
     ),
     Attack("every option", _options, answers=True),
     Attack("several answers at once", _hedge, answers=True),
+    Attack("the right answer within another", _around, answers=True),
     Attack("an answer a thousand times", lambda e: _thousand(wrong_answer(e)), answers=True),
     Attack("the right answer a thousand times", lambda e: _thousand(e.answer), right=True),
     Attack("look-alike characters", lambda e: _look_alikes(wrong_answer(e)), answers=True),

@@ -16,6 +16,9 @@ CLOSE = 1e-4
 """Values as near as this are the same; a batched model's are no nearer to each other."""
 
 
+NO_VERDICT = "pays a right answer no more than a wrong one"
+"""A fault of what claims to tell right from wrong."""
+
 FREE = "pays for nothing"
 REACHES = "pays something wrong like a reference solution"
 GAINS = "pays an attack more than an honest wrong answer"
@@ -180,9 +183,8 @@ def _ranking(board: Board) -> Generator[Finding, None, float | None]:
         return None
     reference = _reference(board)
     if reference is None:
-        what = "pays a right answer no more than a wrong one"
         seen = f"{max(rights):g} and {max(wrongs, default=float('nan')):g}"
-        yield Finding(board.reward, what, "ranks no solution", seen)
+        yield Finding(board.reward, NO_VERDICT, "ranks no solution", seen)
         return max(rights)
     for candidate, paid in board.wrong:
         if paid >= reference - CLOSE:

@@ -106,6 +106,21 @@ def substring(completions, answer, **kwargs):
     return [float(a in t) for t, a in zip(texts(completions), answer, strict=True)]
 
 
+def last_digits(completions, answer, **kwargs):
+    pairs = zip(texts(completions), answer, strict=True)
+    return [float((tagged(text) or "").endswith(gold)) for text, gold in pairs]
+
+
+def first_digits(completions, answer, **kwargs):
+    pairs = zip(texts(completions), answer, strict=True)
+    return [float((tagged(text) or "").startswith(gold)) for text, gold in pairs]
+
+
+def without_sign(completions, answer, **kwargs):
+    pairs = zip(texts(completions), answer, strict=True)
+    return [float((tagged(text) or "").strip("- ") == gold.strip("- ")) for text, gold in pairs]
+
+
 def empty_is_inside(completions, answer, **kwargs):
     pairs = zip(texts(completions), answer, strict=True)
     return [float((tagged(text) or "") in gold) for text, gold in pairs]
