@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.ticker import LogLocator, NullFormatter
+
 from reasonkit.report.charts import (
     COLOURS,
     GREY,
@@ -59,7 +61,11 @@ def _strategies(rows: Sequence[Record], strategy: str, n: int) -> Chart:
         place.set_xscale("log", base=base)
         over = f"{title} a question"
         finish(place, f"accuracy over {over}", over, share=True)
+        place.xaxis.set_major_locator(
+            LogLocator(base, subs=(1.0, 2.0, 5.0) if base == 10 else (1.0,))
+        )
         place.xaxis.set_major_formatter("{x:g}")
+        place.xaxis.set_minor_formatter(NullFormatter())
     legend_beside(places[1])
     note = (
         f"For n below {n}: the mean over subsets of each question's pool, which is unbiased. Stars "
