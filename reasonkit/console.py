@@ -62,7 +62,7 @@ class _GoingOn:
         self.named: list[str | Callable[[], str]] = []
         self.since = 0.0
         self.urgent = ""
-        self.views = 0
+        self.views = self.drawn = 0
         self.hide: Callable[[], object] = lambda: None
 
     def line(self) -> str:
@@ -98,8 +98,8 @@ class _GoingOn:
             if self.urgent:
                 note(self.urgent)
                 self.urgent = ""
-            silent = time.monotonic() - err.spoken >= SILENCE and not self.views
-            if silent and (line := self.line()):
+            silent = time.monotonic() - err.spoken >= SILENCE
+            if silent and not self.drawn and (line := self.line()):
                 note(f"… {line}")
 
 
@@ -259,13 +259,13 @@ def now() -> str:
 
 
 @contextmanager
-def viewed() -> Iterator[bool]:
-    """For what shows in a terminal what goes on, in place of the line; whether it is the first."""
-    _going_on.views += 1
+def viewed(drawn: bool = False) -> Iterator[bool]:
+    """For what shows what goes on in place of the line, or is ``drawn``; whether it is first."""
+    _going_on.views, _going_on.drawn = _going_on.views + 1, _going_on.drawn + drawn
     try:
         yield _going_on.views == 1
     finally:
-        _going_on.views -= 1
+        _going_on.views, _going_on.drawn = _going_on.views - 1, _going_on.drawn - drawn
 
 
 @contextmanager

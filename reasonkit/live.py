@@ -96,7 +96,7 @@ class Training:
             )
             self._stack.enter_context(self._live)
         elif console.IN_NOTEBOOK:
-            self._stack.enter_context(console.viewed())
+            self._stack.enter_context(console.viewed(drawn=True))
             self._live = Display(self.view)
         self._stack.enter_context(console.doing("update"))
         return self

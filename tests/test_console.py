@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,15 +124,17 @@ def test_what_goes_on_is_told_where_nothing_else_is(
     capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console, "SILENCE", 0.0)
-    told = ""
+    told, deadline = "", time.monotonic() + 60
     with console.doing("outside"), console.progress(3, "inside") as reached:
         reached(2)
         while "inside: 2 of 3" not in told:
+            assert time.monotonic() < deadline
             told += capsys.readouterr().err
         assert "outside" not in told
     with console.doing("again"):
         console.announce("stopping")
         while "stopping\n" not in told:
+            assert time.monotonic() < deadline
             told += capsys.readouterr().err
         console.write("result")
     assert capsys.readouterr().out == "result\n"
