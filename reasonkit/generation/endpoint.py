@@ -96,9 +96,10 @@ class EndpointEngine:
 
     def _open(self, url: str) -> Chat:
         """The chat with a server, which is to have the same model as the others."""
-        found = self.chats.setdefault(url, self._made(url))
-        found.model = self.chat.model
-        return found
+        if url not in self.chats:
+            self.chats[url] = self._made(url)
+        self.chats[url].model = self.chat.model
+        return self.chats[url]
 
     def connect(self) -> Abilities:
         """Asks the server, the first time, what it takes; of several, one that answers.

@@ -179,6 +179,12 @@ def _verified(summary: Record, subject: str) -> tuple[list[Table], list[str]]:
     return [table(title, VERIFIER, scores)], [said]
 
 
+def drawn(summary: Record) -> list[Record]:
+    """The rows of all strategies, and those of the policies of other budgets."""
+    routed = (summary.get("routed") or {}).get("rows", [])
+    return [*summary["strategies"], *routed]
+
+
 def _elected(summary: Record, whole: bool) -> tuple[list[Table], list[str]]:
     votes = max((answer["votes"] for answer in summary["answers"]), default=0)
     sure = (

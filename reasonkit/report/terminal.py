@@ -10,7 +10,7 @@ import plotext
 from rich.text import Text
 
 from reasonkit import console
-from reasonkit.report import results, verdict, votes
+from reasonkit.report import results, verdict
 from reasonkit.runs import Run
 
 BAR = 40
@@ -34,7 +34,7 @@ def show(run: Run, summary: Mapping[str, Any], as_json: bool) -> None:
     tables, lines = results.of(summary)
     for made in tables:
         console.show_table(made.title, made.heads, made.rows, made.numbers)
-    plot = _plot(votes.drawn(summary), summary["strategy"]) if "strategies" in summary else ""
+    plot = _plot(results.drawn(summary), summary["strategy"]) if "strategies" in summary else ""
     if plot:
         console.out.print(plot, markup=False, soft_wrap=True)
     for line in (*lines, *results.warnings(summary)):

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from reasonkit.report import results
 from reasonkit.report.charts import (
     COLOURS,
     GREY,
@@ -23,14 +24,8 @@ from reasonkit.report.charts import (
 
 def of(summary: Record) -> list[Chart]:
     """Of a vote on a task: over samples, tokens and difficulty."""
-    made = [_strategies(drawn(summary), summary["strategy"], summary["n"])]
+    made = [_strategies(results.drawn(summary), summary["strategy"], summary["n"])]
     return made + ([_difficulty(summary["difficulty"])] if summary["difficulty"] else [])
-
-
-def drawn(summary: Record) -> list[Record]:
-    """The rows of all strategies, and those of the policies of other budgets."""
-    routed = (summary.get("routed") or {}).get("rows", [])
-    return [*summary["strategies"], *routed]
 
 
 def _strategies(rows: Sequence[Record], strategy: str, n: int) -> Chart:

@@ -115,7 +115,7 @@ def learn(pools: Sequence[Pools], options: Sequence[Option], rules: Rules) -> Le
         spent
         for way, tokens in prefix.items()
         for count in LOOKS
-        if 1 < count + 1 < tokens.shape[1]
+        if count < tokens.shape[1] - 1
         for spent in _by_price(Draw(way, count), cases, prefix, played, rules)
     ]
     return Learned(_frontier(policies), _frontier(fixed), len(pools))
