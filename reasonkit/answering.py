@@ -125,6 +125,12 @@ def drawn_from(config: VoteConfig, temperature: float | None = None) -> Sampling
     return Sampling(config.max_completion_tokens, heat, top_p=config.top_p, seed=config.seed)
 
 
+def unfinished(text: str, marks: Iterable[str]) -> int:
+    """Characters at the end of a text that may be the beginning of one of the marks."""
+    sizes = (n for mark in marks for n in range(1, len(mark)) if text.endswith(mark[:n]))
+    return max(sizes, default=0)
+
+
 def parted(pieces: Iterable[str]) -> Iterator[tuple[bool, str]]:
     """A text that comes in pieces as (whether it is a thought, text), without the tags."""
     waiting, thinking = "", False
@@ -136,11 +142,7 @@ def parted(pieces: Iterable[str]) -> Iterator[tuple[bool, str]]:
             if before:
                 yield thinking, before
             thinking = mark in OPENING or (thinking and mark not in CLOSING)
-        # The end of a piece may be the beginning of a tag.
-        held = max(
-            (n for mark in MARKS for n in range(1, len(mark)) if waiting.endswith(mark[:n])),
-            default=0,
-        )
+        held = unfinished(waiting, MARKS)
         if told := waiting[: len(waiting) - held]:
             yield thinking, told
         waiting = waiting[len(waiting) - held :]

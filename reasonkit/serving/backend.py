@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reasonkit.answering import Respondent, drawn_from, parted
+from reasonkit.answering import Respondent, drawn_from, parted, unfinished
 from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation.budget import BudgetEngine
@@ -255,9 +255,7 @@ def _until(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
         if found := [place for stop in stops if (place := waiting.find(stop)) >= 0]:
             yield waiting[: min(found)]
             return
-        # The end of a piece may be the beginning of a stop.
-        sizes = (n for stop in stops for n in range(1, len(stop)) if waiting.endswith(stop[:n]))
-        held = max(sizes, default=0)
+        held = unfinished(waiting, stops)
         if told := waiting[: len(waiting) - held]:
             yield told
         waiting = waiting[len(waiting) - held :]
