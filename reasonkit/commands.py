@@ -151,7 +151,7 @@ def _body(name: str) -> Callable[..., None]:
     first = {field: place for place, field in enumerate(kind.FIRST)}
     own = [field.name for field in dataclasses.fields(config.Invocation)]
     if not is_shared(name):
-        own.remove("processes")
+        own = [field for field in own if field not in ("processes", "on")]
     called = [flag for flag in _parameters(config.Invocation, name) if flag.name in own]
     flags = [*called, *_parameters(kind, name)]
     parameters = [
@@ -167,10 +167,17 @@ def _body(name: str) -> Callable[..., None]:
             if (source := context.get_parameter_source(field)) and source.name == "COMMANDLINE"
         }
         try:
+            if invocation.on and not invocation.dry_run:
+                raise RefusedError("--on plans for devices that aren't here: add --dry-run")
             launching.share(invocation.processes)
             merged = merge(kind, given, invocation, name)
             console.note(_headline(name, merged))
             with console.results_alone(), console.doing("loading libraries and data"):
+                if invocation.on:
+                    from reasonkit.plan import ahead
+
+                    ahead.show(merged, invocation.on)
+                    return
                 importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
         except KeyboardInterrupt as stop:
             raise StoppedError(str(stop) or "interrupted") from stop

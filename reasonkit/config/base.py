@@ -208,3 +208,8 @@ class Invocation:
         1,
         min=1,
     )
+    on: str | None = flag(
+        RUN,
+        "With --dry-run: memory and time on other devices, as 8xH100, or 2x8xH200 for two machines "
+        "of eight.",
+    )

@@ -116,16 +116,18 @@ def _pack_again(model: torch.nn.Module) -> None:
             method.process_weights_after_loading(module)
 
 
-def share(weights: int, config: CommonConfig, trains: bool) -> int:
+def share(weights: int, config: CommonConfig, trains: bool, gpu: int = 0) -> int:
     """Bytes that vLLM takes for itself.
 
     Args:
         weights: bytes of those that it has a copy of.
+        gpu: bytes of a GPU that isn't this one; 0 where it is.
     """
     if precision.device(config.device) == "cuda":
         import torch
 
-        return int(torch.cuda.mem_get_info()[1] * (LENT if trains else OWN))
+        whole = gpu or torch.cuda.mem_get_info()[1]
+        return int(whole * (LENT if trains else OWN))
     return weights + CACHE + LIBRARIES
 
 

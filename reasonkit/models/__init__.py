@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from reasonkit.prompts import THINK_FIRST
 
-Shape = tuple[int, int, int, int, int, int]
-"""Parameters, layers, hidden width, key-value heads, head width, vocabulary."""
+Shape = tuple[int, int, int, int, int, int, int, int]
+"""Parameters, layers, hidden width, heads, key-value heads, head width, width of the feed-forward
+layer, vocabulary."""
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear layers of the models that have an entry."""
@@ -98,8 +99,15 @@ class Model:
         """In all, embeddings included."""
         return self.shape[0]
 
+    @property
+    def architecture(self) -> str:
+        """By transformers' name."""
+        if self.name.startswith(("qwen3", "abacus")):
+            return "qwen3"
+        return "qwen2" if "qwen" in self.name else "llama"
 
-ABACUS = (1_124_576, 4, 160, 2, 32, 106)
+
+ABACUS = (1_124_576, 4, 160, 4, 2, 32, 448, 106)
 ABACUS_RL = RLDefaults(
     learning_rate=3e-4,
     lora_learning_rate=2e-3,
@@ -128,30 +136,30 @@ ABACUS_VERIFIER = VerifierDefaults(
 THINKER_RL = RLDefaults(max_completion_tokens=4096)
 
 QWEN25 = {
-    "0.5b": (494_032_768, 24, 896, 2, 64, 151_936),
-    "1.5b": (1_543_714_304, 28, 1536, 2, 128, 151_936),
-    "3b": (3_085_938_688, 36, 2048, 2, 128, 151_936),
-    "7b": (7_615_616_512, 28, 3584, 4, 128, 152_064),
+    "0.5b": (494_032_768, 24, 896, 14, 2, 64, 4_864, 151_936),
+    "1.5b": (1_543_714_304, 28, 1536, 12, 2, 128, 8_960, 151_936),
+    "3b": (3_085_938_688, 36, 2048, 16, 2, 128, 11_008, 151_936),
+    "7b": (7_615_616_512, 28, 3584, 28, 4, 128, 18_944, 152_064),
 }
 QWEN3 = {
-    "0.6b": (596_049_920, 28, 1024, 8, 128, 151_936),
-    "1.7b": (1_720_574_976, 28, 2048, 8, 128, 151_936),
-    "4b": (4_022_468_096, 36, 2560, 8, 128, 151_936),
-    "8b": (8_190_735_360, 36, 4096, 8, 128, 151_936),
+    "0.6b": (596_049_920, 28, 1024, 16, 8, 128, 3_072, 151_936),
+    "1.7b": (1_720_574_976, 28, 2048, 16, 8, 128, 6_144, 151_936),
+    "4b": (4_022_468_096, 36, 2560, 32, 8, 128, 9_728, 151_936),
+    "8b": (8_190_735_360, 36, 4096, 32, 8, 128, 12_288, 151_936),
 }
 SMOLLM2 = {
-    "135m": (134_515_008, 30, 576, 3, 64, 49_152),
-    "360m": (361_821_120, 32, 960, 5, 64, 49_152),
-    "1.7b": (1_711_376_384, 24, 2048, 32, 64, 49_152),
+    "135m": (134_515_008, 30, 576, 9, 3, 64, 1_536, 49_152),
+    "360m": (361_821_120, 32, 960, 15, 5, 64, 2_560, 49_152),
+    "1.7b": (1_711_376_384, 24, 2048, 32, 32, 64, 8_192, 49_152),
 }
 LLAMA32 = {
-    "1b": (1_235_814_400, 16, 2048, 8, 64, 128_256),
-    "3b": (3_212_749_824, 28, 3072, 8, 128, 128_256),
+    "1b": (1_235_814_400, 16, 2048, 32, 8, 64, 8_192, 128_256),
+    "3b": (3_212_749_824, 28, 3072, 24, 8, 128, 8_192, 128_256),
 }
 R1_DISTILL = {
-    "qwen-1.5b": (1_777_088_000, 28, 1536, 2, 128, 151_936),
-    "qwen-7b": (7_615_616_512, 28, 3584, 4, 128, 152_064),
-    "llama-70b": (70_553_706_496, 80, 8192, 8, 128, 128_256),
+    "qwen-1.5b": (1_777_088_000, 28, 1536, 12, 2, 128, 8_960, 151_936),
+    "qwen-7b": (7_615_616_512, 28, 3584, 28, 4, 128, 18_944, 152_064),
+    "llama-70b": (70_553_706_496, 80, 8192, 64, 8, 128, 28_672, 128_256),
 }
 
 
@@ -204,7 +212,9 @@ MODELS: dict[str, Model] = {
     for model in (
         _abacus("abacus", "base model, pre-trained on a web in miniature", ABACUS),
         _abacus(
-            "abacus-mini", "a smaller student of the same corpus", (287_520, 3, 96, 1, 32, 106)
+            "abacus-mini",
+            "a smaller student of the same corpus",
+            (287_520, 3, 96, 2, 1, 32, 256, 106),
         ),
         _abacus(
             "abacus-reasoner",
@@ -216,7 +226,7 @@ MODELS: dict[str, Model] = {
             "abacus-judge",
             "packaged",
             "scores answers to everyday requests: for preference rewards, no policy",
-            (1_124_736, 4, 160, 2, 32, 106),
+            (1_124_736, 4, 160, 4, 2, 32, 448, 106),
             system_prompt=None,
         ),
         *_family("qwen2.5", "Qwen/Qwen2.5", QWEN25, BASE_AND_INSTRUCT),
@@ -259,7 +269,11 @@ MODELS: dict[str, Model] = {
 }
 
 OTHER = Model(
-    "other", "", "any other causal language model", (0, 0, 0, 0, 0, 0), lora_targets="all-linear"
+    "other",
+    "",
+    "any other causal language model",
+    (0, 0, 0, 0, 0, 0, 0, 0),
+    lora_targets="all-linear",
 )
 """What is assumed of a model that has no entry."""
 

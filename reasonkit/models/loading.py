@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, processes
 from reasonkit.errors import RefusedError
-from reasonkit.models import chat
+from reasonkit.models import Model, chat
 from reasonkit.models.resolving import ResolvedModel
 from reasonkit.offline import local_only
 
@@ -94,6 +94,29 @@ def read_config(resolved: ResolvedModel) -> PreTrainedConfig:
     from transformers import AutoConfig
 
     config: PreTrainedConfig = _read(resolved, AutoConfig)
+    return config
+
+
+def outline(entry: Model) -> PreTrainedConfig:
+    """The configuration that an entry's shape stands for: that of its weights, but for details."""
+    from transformers import AutoConfig
+
+    parameters, layers, hidden, heads, kv_heads, width, mlp, vocab = entry.shape
+    matrices = layers * hidden * (2 * width * (heads + kv_heads) + 3 * mlp)
+    config: PreTrainedConfig = AutoConfig.for_model(
+        entry.architecture,
+        vocab_size=vocab,
+        hidden_size=hidden,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        head_dim=width,
+        tie_word_embeddings=parameters < matrices + 2 * vocab * hidden,
+        pad_token_id=None,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
     return config
 
 

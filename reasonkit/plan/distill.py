@@ -6,7 +6,7 @@ import dataclasses
 
 from reasonkit.config import Distillation, DistillConfig, Only
 from reasonkit.errors import RefusedError
-from reasonkit.models import DEFAULT_TEACHER, entry_for
+from reasonkit.models import DEFAULT_TEACHER, Model, entry_for
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, filled, require_trackers
 from reasonkit.plan import settle as settle_names
@@ -24,20 +24,23 @@ def settle(config: DistillConfig) -> Plan[DistillConfig]:
     require_trackers(config.report_to)
     require_known(config.wording)
     plan = settle_names(config)
-    entry = plan.model.entry
+    settled = filled(by_entry(plan.config, plan.model.entry), temperature=_drawn_at(plan))
+    splits = half(config.task, plan.splits, config.part)
+    return dataclasses.replace(plan, config=settled, splits=splits)
+
+
+def by_entry(config: DistillConfig, entry: Model) -> DistillConfig:
+    """The settings with those filled in that the student settles."""
     # A teacher's grades of the student's own samples are as noisy as a reward.
     rates = entry.rl if config.objective == Distillation.on_policy else entry.sft
-    settled = filled(
-        plan.config,
+    return filled(
+        config,
         questions=entry.sft.questions,
         epochs=entry.sft.epochs,
         batch_tokens=entry.sft.batch_tokens,
         micro_batch_tokens=entry.sft.micro_batch_tokens,
-        temperature=_drawn_at(plan),
         learning_rate=rates.lora_learning_rate if config.lora else rates.learning_rate,
     )
-    splits = half(config.task, plan.splits, config.part)
-    return dataclasses.replace(plan, config=settled, splits=splits)
 
 
 def _drawn_at(plan: Plan[DistillConfig]) -> float:

@@ -30,6 +30,7 @@ from reasonkit.errors import RefusedError
 from reasonkit.plan import QUANTIZED, Plan, installed
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from transformers import PreTrainedModel
 
     from reasonkit.training.memory import Load, MemoryPlan, ModelShape
@@ -47,6 +48,7 @@ class Room:
         there: bytes that this process may hold in all.
         prompt: tokens of the longest prompt.
         shares: whether a group's prompt goes through the model once (`training.scoring`).
+        parts, gpu, beside: as of `reasonkit.training.memory.Load`.
     """
 
     shape: ModelShape
@@ -54,6 +56,9 @@ class Room:
     there: int
     prompt: int
     shares: bool
+    parts: int = 1
+    gpu: int = 0
+    beside: int = 0
 
     def needs(self, plan: Plan[Any], config: CommonConfig, lengths: Sequence[int]) -> MemoryPlan:
         """The memory that a run takes, with these settings and completions of these lengths.
@@ -79,7 +84,9 @@ class Room:
         assert config.max_completion_tokens
         seen = sorted(lengths or [config.max_completion_tokens], reverse=True)
         columns = self.prompt + seen[0]
-        load = Load(config.rows or ROWS, columns, 0, 0)
+        load = Load(
+            config.rows or ROWS, columns, 0, 0, parts=self.parts, gpu=self.gpu, beside=self.beside
+        )
         if isinstance(config, GrpoConfig):
             assert config.micro_batch and config.prompts_per_step and config.group_size
             batch, prompts = config.micro_batch, config.prompts_per_step
@@ -168,13 +175,17 @@ def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int)
         // (processes.local_size() if device == "cpu" else 1),
         prompt=prompt,
         shares=scoring.can_share(model, model),
+        parts=processes.size(),
     )
     plan = dataclasses.replace(plan, room=room)
     needed = room.needs(plan, config, ())
     if needed.total > room.there:
         there, takes = filesize.decimal(room.there), filesize.decimal(needed.total)
         if isinstance(config, UpdatesConfig) and config.fit:
-            config = _fitted(plan)
+            config = fitted(plan)
+            flags = ", ".join(changed(plan.config, config))
+            size = filesize.decimal(room.needs(plan, config, ()).total)
+            console.note(f"--fit: {flags}: {size} at most, and there are {there}")
         else:
             advice = "pass --fit" if isinstance(config, UpdatesConfig) else "take a smaller model"
             console.warn(f"this takes {takes} of memory at most, and there are {there}: {advice}")
@@ -189,8 +200,8 @@ def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int)
     return dataclasses.replace(plan, config=config)
 
 
-def _fitted(plan: Plan[Any]) -> Any:
-    """Settings with the cheapest changes that make them fit, of which each is said.
+def fitted(plan: Plan[Any]) -> Any:
+    """Settings with the cheapest changes that make them fit.
 
     Raises:
         RefusedError: there are none.
@@ -199,7 +210,7 @@ def _fitted(plan: Plan[Any]) -> Any:
     assert room is not None
     entry = plan.model.entry
 
-    def changed(changes: Sequence[Change]) -> Any:
+    def after(changes: Sequence[Change]) -> Any:
         config = plan.config
         for change in changes:
             config = change(config)
@@ -211,7 +222,7 @@ def _fitted(plan: Plan[Any]) -> Any:
         return config
 
     def takes(changes: Sequence[Change]) -> int:
-        return room.needs(plan, changed(changes), ()).total
+        return room.needs(plan, after(changes), ()).total
 
     def least(allowed: Sequence[Change]) -> list[Change] | None:
         count = next((n for n in range(len(allowed) + 1) if takes(allowed[:n]) <= room.there), None)
@@ -227,27 +238,23 @@ def _fitted(plan: Plan[Any]) -> Any:
     chosen = least([change for change, extra in CHANGES if quantizes or not extra])
     there = filesize.decimal(room.there)
     if chosen is not None:
-        config = changed(chosen)
-        flags = ", ".join(_flags(plan.config, config))
-        size = filesize.decimal(takes(chosen))
-        console.note(f"--fit: {flags}: {size} at most, and there are {there}")
-        return config
+        return after(chosen)
     everything = [change for change, _ in CHANGES]
     chosen = least(everything)
     if chosen is None:
         size = filesize.decimal(takes(everything))
         raise RefusedError(
-            f"--fit: with {', '.join(_flags(plan.config, changed(everything)))} this still takes "
+            f"--fit: with {', '.join(changed(plan.config, after(everything)))} this still takes "
             f"{size} of memory, and there are {there}: take a smaller model, or a shorter "
             "--max-completion-tokens"
         )
     raise RefusedError(
-        f"--fit: {', '.join(_flags(plan.config, changed(chosen)))} would fit into the {there} "
+        f"--fit: {', '.join(changed(plan.config, after(chosen)))} would fit into the {there} "
         f"there are, and needs bitsandbytes: {QUANTIZED}"
     )
 
 
-def _flags(before: CommonConfig, after: CommonConfig) -> list[str]:
+def changed(before: CommonConfig, after: CommonConfig) -> list[str]:
     """What differs, as flags."""
     told = []
     for field in dataclasses.fields(after):
@@ -264,21 +271,24 @@ def show(plan: Plan[Any], lengths: Sequence[int] = ()) -> None:
     Args:
         lengths: of completions as they are now, where that is known: a column of its own.
     """
+    assert plan.room is not None
+    kinds = {"at this length": lengths, "at most": ()} if lengths else {"at most": ()}
+    columns = {head: plan.room.needs(plan, plan.config, seen) for head, seen in kinds.items()}
+    console.err.print(table("memory", columns, plan.room.there))
+
+
+def table(title: str, columns: Mapping[str, MemoryPlan], there: int) -> Table:
+    """Memory by part, in a column for each plan, beside what there is."""
     from reasonkit.training import memory
 
-    assert plan.room is not None
-    columns = [
-        plan.room.needs(plan, plan.config, seen) for seen in ((lengths, ()) if lengths else ((),))
-    ]
-    parts = [memory.parts(column) for column in columns]
-    table = [
+    parts = [memory.parts(column) for column in columns.values()]
+    rows = [
         (name.replace("_", " "), *(filesize.decimal(part[name]) for part in parts))
         for name in parts[0]
         if any(part[name] for part in parts)
     ]
-    there = ("available", *[filesize.decimal(plan.room.there)] * len(parts))
-    heads = ("part", *(["at this length"] if lengths else []), "at most")
-    console.err.print(console.table("memory", heads, [*table, there], numbers=True))
+    last = ("available", *[filesize.decimal(there)] * len(parts))
+    return console.table(title, ("part", *columns), [*rows, last], numbers=True)
 
 
 def predicted(plan: Plan[Any], lengths: Sequence[int] = ()) -> dict[str, int]:

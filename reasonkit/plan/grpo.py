@@ -6,6 +6,7 @@ import dataclasses
 
 from reasonkit.config import Config, GrpoConfig
 from reasonkit.errors import RefusedError, UnknownNameError
+from reasonkit.models import Model
 from reasonkit.objectives import PRESETS
 from reasonkit.plan import Plan, check_examples, divisor, evenly, filled, require_trackers
 from reasonkit.plan import settle as settle_names
@@ -20,11 +21,7 @@ def settle(config: GrpoConfig) -> Plan[GrpoConfig]:
         RefusedError: for whatever can't be used, by name.
     """
     require_trackers(config.report_to)
-    if config.preset not in PRESETS:
-        raise UnknownNameError("preset", config.preset, PRESETS)
-    objective = dataclasses.asdict(PRESETS[config.preset])
-    known = {f.name for f in dataclasses.fields(config)} - {"name", "summary"}
-    plan = settle_names(filled(config, **{k: v for k, v in objective.items() if k in known}))
+    plan = settle_names(by_preset(config))
     plan = dataclasses.replace(plan, splits=half(config.task, plan.splits, config.part))
     if config.general_task is not None:
         plan = with_general(plan, config.general_task, config.general_reward)
@@ -33,14 +30,7 @@ def settle(config: GrpoConfig) -> Plan[GrpoConfig]:
         plan = dataclasses.replace(plan, general=part)
     elif config.general_reward:
         raise RefusedError("--general-reward needs --general-task: rewards of which prompts?")
-    defaults = plan.model.entry.rl
-    config = filled(
-        plan.config,
-        group_size=defaults.group_size,
-        prompts_per_step=defaults.prompts_per_step,
-        steps=max(defaults.steps, describe(config.task).steps),
-        learning_rate=defaults.lora_learning_rate if config.lora else defaults.learning_rate,
-    )
+    config, defaults = by_entry(plan.config, plan.model.entry), plan.model.entry.rl
     assert config.group_size and config.prompts_per_step
     if plan.general is not None and not config.general_prompts:
         raise RefusedError(
@@ -52,6 +42,31 @@ def settle(config: GrpoConfig) -> Plan[GrpoConfig]:
     of = f"the {whole} completions of a step in a process ({prompts} prompts × {config.group_size})"
     fits = divisor("--micro-batch", config.micro_batch, defaults.micro_batch, whole, of)
     return dataclasses.replace(plan, config=dataclasses.replace(config, micro_batch=fits))
+
+
+def by_preset(config: GrpoConfig) -> GrpoConfig:
+    """The settings with those filled in that a preset settles.
+
+    Raises:
+        UnknownNameError: there is no such preset.
+    """
+    if config.preset not in PRESETS:
+        raise UnknownNameError("preset", config.preset, PRESETS)
+    objective = dataclasses.asdict(PRESETS[config.preset])
+    known = {f.name for f in dataclasses.fields(config)} - {"name", "summary"}
+    return filled(config, **{k: v for k, v in objective.items() if k in known})
+
+
+def by_entry(config: GrpoConfig, entry: Model) -> GrpoConfig:
+    """The settings with those filled in that model and task settle, but for the micro-batch."""
+    defaults = entry.rl
+    return filled(
+        config,
+        group_size=defaults.group_size,
+        prompts_per_step=defaults.prompts_per_step,
+        steps=max(defaults.steps, describe(config.task).steps),
+        learning_rate=defaults.lora_learning_rate if config.lora else defaults.learning_rate,
+    )
 
 
 def with_general(plan: Plan[Config], name: str, reward: list[str] | None) -> Plan[Config]:

@@ -6,6 +6,7 @@ import dataclasses
 
 from reasonkit.config import VerifierConfig
 from reasonkit.errors import RefusedError
+from reasonkit.models import Model
 from reasonkit.plan import Plan, divisor, evenly, filled
 from reasonkit.plan import settle as settle_names
 from reasonkit.prompts import require_known
@@ -28,11 +29,17 @@ def settle(config: VerifierConfig) -> Plan[VerifierConfig]:
     defaults, of = plan.model.entry.verifier, f"--batch {config.batch}"
     own = evenly("--batch", config.batch)
     fits = divisor("--micro-batch", config.micro_batch, defaults.micro_batch, own, of)
-    settled = filled(
-        plan.config,
+    settled = dataclasses.replace(by_entry(plan.config, plan.model.entry), micro_batch=fits)
+    return dataclasses.replace(plan, config=settled)
+
+
+def by_entry(config: VerifierConfig, entry: Model) -> VerifierConfig:
+    """The settings with those filled in that the generator settles, but for the micro-batch."""
+    defaults = entry.verifier
+    return filled(
+        config,
         questions=defaults.questions,
         learning_rate=defaults.learning_rate,
         lm_weight=defaults.lm_weight,
         step_ends=list(defaults.step_ends),
     )
-    return dataclasses.replace(plan, config=dataclasses.replace(settled, micro_batch=fits))

@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 
-from reasonkit import processes
 from reasonkit.config import CommonConfig, EngineName, Shard, TrainingConfig, UpdatesConfig
 from reasonkit.generation import vllm
 from reasonkit.generation.local import quick
@@ -32,7 +32,7 @@ from reasonkit.training.peaks import Peaks
 from reasonkit.training.sharding import own
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 FLOAT32 = 4
 TILE_TOKENS = 4096
@@ -121,15 +121,24 @@ def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> Mod
     )
 
 
+def shape_by(config: PreTrainedConfig, products: torch.dtype | None = None) -> ModelShape:
+    """The shape of a model whose weights are nowhere, by its configuration, as of `shape_of`."""
+    from transformers import AutoModelForCausalLM
+
+    with FakeTensorMode():
+        return shape_of(AutoModelForCausalLM.from_config(config), products)
+
+
 def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> int:
     """Bytes that autograd keeps of a forward pass without its head, but for the weights."""
-    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    # One that holds nothing has no address.
+    weights = {p.untyped_storage()._cdata for p in model.parameters()}
     kept: dict[int, torch.UntypedStorage] = {}
 
     def pack(saved: torch.Tensor) -> torch.Tensor:
         storage = saved.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage
+        if storage._cdata not in weights:
+            kept[storage._cdata] = storage
         return saved
 
     ids = (
@@ -159,6 +168,8 @@ class Load:
         scored: tokens whose logits are worked out together.
         passes: in which a micro-batch goes through the model.
         beside: parameters of another model that is held: a teacher.
+        parts: into which ``--shard`` cuts the model.
+        gpu: bytes of a GPU that isn't this one; 0 where it is.
     """
 
     rows: int
@@ -168,6 +179,8 @@ class Load:
     reused: int = 0
     passes: int = 1
     beside: int = 0
+    parts: int = 1
+    gpu: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +246,9 @@ def plan(
     apart = config.engine == EngineName.vllm
     copied = shape.copied if load.rows >= quick.MANY and not adapted else 0
     sharded = getattr(config, "shard", Shard.none) != Shard.none
-    engine = vllm.share(shape.parameters * computed, config, updates) if apart else 0
-    parts = processes.size() if sharded else 1
+    weights = shape.parameters * computed
+    engine = vllm.share(weights, config, updates, load.gpu) if apart else 0
+    parts = load.parts if sharded else 1
     return MemoryPlan(
         process=process,
         # What samples is whole.

@@ -52,12 +52,12 @@ WITHOUT = pytest.mark.parametrize("bitsandbytes", [False], indirect=True)
 def test_each_change_comes_only_once_cheaper_ones_are_not_enough(bitsandbytes: bool) -> None:
     for changes in ({}, {"micro_batch": 32}, {"micro_batch": 8}, {"micro_batch": 1}):
         wanted = dataclasses.replace(CONFIG, **changes)
-        assert fitting._fitted(planned(needs(wanted))) == wanted
+        assert fitting.fitted(planned(needs(wanted))) == wanted
     small = dataclasses.replace(CONFIG, micro_batch=1)
-    less = fitting._fitted(planned(needs(small) - 1))
+    less = fitting.fitted(planned(needs(small) - 1))
     assert less != small and not less.lora and less.optimizer == Optimizer.adamw
     eight = dataclasses.replace(small, rows=1, optimizer=Optimizer.adamw_8bit)
-    assert not fitting._fitted(planned(needs(eight))).lora
+    assert not fitting.fitted(planned(needs(eight))).lora
 
 
 @WITH
@@ -66,7 +66,7 @@ def test_what_turned_out_not_to_be_needed_is_left_as_it_was(bitsandbytes: bool) 
         CONFIG, micro_batch=1, gradient_checkpointing=True, optimizer=Optimizer.adamw_8bit, rows=1
     )
     room = needs(smallest) - 1
-    found = fitting._fitted(planned(room))
+    found = fitting.fitted(planned(room))
     assert found.lora and found.learning_rate == ENTRY.rl.lora_learning_rate
     assert found.optimizer == Optimizer.adamw and not found.load_in_4bit
     alone = dataclasses.replace(found, micro_batch=CONFIG.micro_batch, rows=CONFIG.rows)
@@ -83,13 +83,13 @@ def test_what_only_a_missing_package_would_make_fit_is_refused_by_its_name(
     quarter = needs(dataclasses.replace(config, load_in_4bit=True))
     assert quarter < needs(config)
     with pytest.raises(RefusedError, match=r"--load-in-4bit.*reasonkit\[quantized\]"):
-        fitting._fitted(planned(quarter))
+        fitting.fitted(planned(quarter))
 
 
 @WITH
 def test_what_nothing_makes_fit_is_refused_with_all_that_was_tried(bitsandbytes: bool) -> None:
     with pytest.raises(RefusedError, match=r"--lora, .*--micro-batch 1 this still takes"):
-        fitting._fitted(planned(10**8))
+        fitting.fitted(planned(10**8))
 
 
 @WITHOUT

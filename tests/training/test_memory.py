@@ -19,6 +19,7 @@ from reasonkit.training.memory import (
     parts,
     plan,
     rows_that_fit,
+    shape_by,
     shape_of,
 )
 
@@ -142,3 +143,14 @@ def test_copies_of_weights_that_sampling_makes_are_counted_where_it_makes_them()
 def test_what_is_kept_grows_with_the_model() -> None:
     small, large = shape_of(qwen3(32)), shape_of(qwen3(64))
     assert small.kept < large.kept < 2 * small.kept
+
+
+@pytest.mark.parametrize("products", [None, torch.bfloat16])
+def test_a_model_that_is_nowhere_has_the_shape_of_one_that_is_here(
+    products: torch.dtype | None,
+) -> None:
+    model = qwen3()
+    here, nowhere = shape_of(model, products), shape_by(model.config, products)
+    assert nowhere.kept == pytest.approx(here.kept, rel=0.12)
+    assert nowhere.once == pytest.approx(here.once, rel=0.05)
+    assert replace(nowhere, kept=here.kept, once=here.once) == here

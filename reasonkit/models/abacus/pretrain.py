@@ -41,33 +41,31 @@ class Build:
     """How one embedded model is made, beside its shape in the registry.
 
     Attributes:
-        mlp: width of the feed-forward layer.
         steps: updates of `TOKENS_PER_STEP` tokens with the textbooks and with the web.
         seed: of the weights and of the corpus.
     """
 
-    mlp: int
     steps: dict[Part, int]
     seed: int
 
 
 BUILDS = {
-    "abacus": Build(448, {"textbook": 2000, "web": 1800}, seed=20),
-    "abacus-mini": Build(256, {"textbook": 900, "web": 600}, seed=21),
+    "abacus": Build({"textbook": 2000, "web": 1800}, seed=20),
+    "abacus-mini": Build({"textbook": 900, "web": 600}, seed=21),
 }
 
 
 def new_model(name: str, tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
     """A freshly initialised model, in float32."""
     torch.manual_seed(BUILDS[name].seed)
-    _, layers, hidden, kv_heads, head_dim, _ = MODELS[name].shape
+    _, layers, hidden, heads, kv_heads, head_dim, mlp, _ = MODELS[name].shape
     model = Qwen3ForCausalLM(
         Qwen3Config(
             vocab_size=len(tokenizer),
             hidden_size=hidden,
-            intermediate_size=BUILDS[name].mlp,
+            intermediate_size=mlp,
             num_hidden_layers=layers,
-            num_attention_heads=2 * kv_heads,
+            num_attention_heads=heads,
             num_key_value_heads=kv_heads,
             head_dim=head_dim,
             max_position_embeddings=512,
