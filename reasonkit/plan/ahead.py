@@ -1,48 +1,25 @@
-"""What a run would take on devices that aren't here: ``--dry-run --on 8xH100``.
+"""How a run would be laid out on devices that aren't here: ``--dry-run --on 8xH100``.
 
-Neither data nor weights are read. A model's size is that of its entry, or of a configuration that
-is here; prompts and completions are all as long as they may be. Memory is that of
-`reasonkit.plan.fitting`, time that of `reasonkit.plan.roofline`. Leaves out what the data says:
-sets that are smaller than the settings ask for, and traces that are thrown away.
+Memory is that of `reasonkit.plan.fitting`, time that of `reasonkit.plan.roofline`, of the work that
+`reasonkit.plan.work` has. Leaves out devices of several kinds in one run.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reasonkit import console
-from reasonkit.config import (
-    Device,
-    Distillation,
-    DistillConfig,
-    EngineName,
-    GrpoConfig,
-    Only,
-    SftRlConfig,
-    Shard,
-    VerifierConfig,
-)
+from reasonkit.config import DistillConfig, EngineName, SftRlConfig, Shard, VerifierConfig
 from reasonkit.errors import RefusedError
-from reasonkit.measuring import times
-from reasonkit.models import DEFAULT_TEACHER, entry_for
-from reasonkit.models.loading import outline, read_config
-from reasonkit.models.resolving import ResolvedModel, resolve
-from reasonkit.plan import Plan, by_model, clusters, distill, fitting, grpo, sft_rl, verifier
+from reasonkit.plan import clusters, fitting
 from reasonkit.plan.clusters import CPU, DEVICES, GIB, Cluster
-from reasonkit.plan.roofline import Sampled, Updated, Work, in_flight, spent
-from reasonkit.tasks import Splits, describe
-
-if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedConfig
-
-    from reasonkit.training.memory import ModelShape
+from reasonkit.plan.roofline import in_flight, spent
+from reasonkit.plan.work import Work, works_of
 
 COUNTS = (1, 8, 64, 1024)
 """Numbers of devices beside the one that is asked for."""
@@ -67,7 +44,7 @@ def show(config: Any, text: str) -> None:
     """
     asked = clusters.parse(text)
     device = here() if asked.name == CPU else DEVICES[asked.name]
-    works = list(_works(config, asked.name))
+    works = list(works_of(config, asked.name))
     counts = [asked.of(count) for count in sorted({*COUNTS, asked.count})]
     chosen = {on: choose(works, device, on, config) for on in counts}
     flags, best = chosen[asked]
@@ -103,13 +80,11 @@ def here() -> clusters.Device:
 
     from reasonkit.training import peaks
 
-    square, long = torch.rand(1024, 1024), torch.rand(2**25)
-    product_seconds = _least(lambda: square @ square)
-    copy_seconds = _least(lambda: long.clone())
+    square, long, other = torch.rand(1024, 1024), torch.rand(2**25), torch.rand(2**25)
     return clusters.Device(
-        flops=2 * 1024**3 / product_seconds,
+        flops=2 * 1024**3 / _least(lambda: square @ square),
         memory=peaks.available("cpu"),
-        bandwidth=2 * long.nbytes / copy_seconds,
+        bandwidth=2 * long.nbytes / _least(lambda: other.copy_(long)),
         inside=1e9,
         between=1e8,
         source="measured; links assumed, over gloo",
@@ -117,113 +92,15 @@ def here() -> clusters.Device:
 
 
 def _least(do: Callable[[], object]) -> float:
+    """Seconds of each of this process's threads; what else runs on the machine doesn't count."""
+    import torch
+
     seconds = []
     for _ in range(8):
-        start = time.perf_counter()
+        start = time.process_time()
         do()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
-
-
-def _works(config: Any, name: str) -> Iterator[Work]:
-    """What a command does, stage by stage."""
-    describe(config.task)
-    if not isinstance(config, SftRlConfig):
-        yield _work(config, name, measured=True)
-        return
-    config = dataclasses.replace(config, reward=config.reward or ["answer=1"])
-    entry = outlined(config.model)[0].entry
-    for number, stage in enumerate(sft_rl.chosen(config)):
-        settings = sft_rl.stage_settings(config, stage, entry, config.model, None)
-        settings = dataclasses.replace(settings, baselines=config.baselines)
-        yield _work(settings, name, measured=number == 0)
-
-
-def _work(config: Any, name: str, measured: bool) -> Work:
-    """What a run of `distill`, `grpo` or of a verifier does on devices of that name.
-
-    Args:
-        measured: whether test questions are asked before and after.
-    """
-    from reasonkit.models import precision
-
-    model, _ = outlined(config.model)
-    where = Device.cpu if name == CPU else Device.cuda
-    config = dataclasses.replace(by_model(config, model.entry), device=where)
-    shape = _shape(config.model, precision.products(config))
-    config, sampled, updated, beside = _kinds(config, model, shape)
-    room = fitting.Room(shape, 0, 0, config.max_prompt_tokens, shares=False, beside=beside)
-    plan = Plan(config, model, Splits([], [], []), [], room=room)
-    if measured and not isinstance(config, VerifierConfig):
-        asked = Sampled(shape, config.test_size, 1, times(plan), measures=True)
-        sampled = [*sampled, asked]
-    return Work(plan, tuple(sampled), updated)
-
-
-def _kinds(
-    config: Any, model: ResolvedModel, shape: ModelShape
-) -> tuple[Any, list[Sampled], Updated, int]:
-    """Settings that are settled, what is sampled and learned, and parameters of a teacher held."""
-    from reasonkit.models import precision
-
-    entry = model.entry
-    if isinstance(config, GrpoConfig):
-        config = grpo.by_entry(grpo.by_preset(config), entry)
-        batch = config.micro_batch or entry.rl.micro_batch
-        config = dataclasses.replace(config, micro_batch=batch)
-        prompts, n, steps = config.prompts_per_step, config.group_size, config.steps
-        looks = steps // config.validate_every if config.validate_every else 0
-        sampled = [
-            Sampled(shape, prompts, n, steps),
-            Sampled(shape, config.validation_size, 1, looks, measures=True),
-        ]
-        return config, sampled, Updated(prompts, n, steps * config.updates_per_rollout), 0
-    if isinstance(config, VerifierConfig):
-        config = verifier.by_entry(config, entry)
-        batch = config.micro_batch or entry.verifier.micro_batch
-        config = dataclasses.replace(config, micro_batch=batch)
-        learned = (1 - config.held_out) * config.questions * config.samples * config.epochs
-        updates = math.ceil(learned / config.batch)
-        sampled = [Sampled(shape, config.questions, config.samples, 1, alone=True)]
-        return config, sampled, Updated(config.batch, 1, updates), 0
-    assert isinstance(config, DistillConfig)
-    config = distill.by_entry(config, entry)
-    looks = Sampled(shape, config.validation_size, 1, config.epochs, measures=True)
-    if config.objective == Distillation.on_policy:
-        teacher = _shape(config.teacher or DEFAULT_TEACHER, precision.products(config))
-        rows = max(1, config.batch_tokens // config.max_completion_tokens)
-        updates = config.questions // rows * config.epochs
-        updated = Updated(rows, 1, updates, graded=teacher.parameters)
-        return config, [Sampled(shape, rows, 1, updates), looks], updated, teacher.parameters
-    sampled = []
-    if config.traces is None and config.endpoint is None:
-        teacher = _shape(config.teacher or DEFAULT_TEACHER, precision.products(config))
-        sampled = [Sampled(teacher, config.questions, config.samples, 1, alone=True)]
-    if config.only == Only.traces:
-        return config, sampled, Updated(1, 1, 0), 0
-    kept = min(config.samples, config.per_question or config.samples) * config.questions
-    rows = max(1, config.batch_tokens // (config.max_prompt_tokens + config.max_completion_tokens))
-    return config, [*sampled, looks], Updated(rows, 1, math.ceil(kept / rows) * config.epochs), 0
-
-
-def outlined(name: str) -> tuple[ResolvedModel, PreTrainedConfig]:
-    """A model that needn't be here, and its configuration.
-
-    Raises:
-        RefusedError: neither the registry nor a file says how large it is.
-    """
-    entry = entry_for(name)
-    if entry.parameters:
-        return ResolvedModel(entry, entry.source), outline(entry)
-    found = resolve(name)
-    return found, read_config(found)
-
-
-@functools.cache
-def _shape(name: str, products: torch.dtype | None) -> ModelShape:
-    from reasonkit.training import memory
-
-    return memory.shape_by(outlined(name)[1], products)
+        seconds.append(time.process_time() - start)
+    return min(seconds) / torch.get_num_threads()
 
 
 def choose(

@@ -16,11 +16,11 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reasonkit.config import Distillation, DistillConfig, EngineName, GrpoConfig, Shard
-from reasonkit.plan import Plan
 from reasonkit.plan.clusters import CPU, Cluster, Device
+from reasonkit.plan.work import Sampled, Work
 
 if TYPE_CHECKING:
     from reasonkit.training.memory import ModelShape
@@ -63,58 +63,6 @@ IN_FLIGHT = 256
 
 JUDGED, RUN = 5e-4, 0.05
 """Seconds of a core in which rules judge a completion, and in which a program is run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """Completions that are sampled together, ``n`` for each prompt, so many times.
-
-    Attributes:
-        shape: of the model that samples.
-        measures: whether they measure an accuracy, and nothing is learned from them.
-        alone: whether the sampler has its device to itself.
-    """
-
-    shape: ModelShape
-    prompts: int
-    n: int
-    times: float
-    measures: bool = False
-    alone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Updated:
-    """Updates of ``parts`` that no two devices share, each of so many sequences.
-
-    Attributes:
-        graded: parameters of another model that reads the sequences.
-    """
-
-    parts: int
-    rows: int
-    times: float
-    graded: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a command, or a stage of one, asks of its devices; the plan has room and shape."""
-
-    plan: Plan[Any]
-    sampled: tuple[Sampled, ...]
-    updated: Updated
-
-    @property
-    def shape(self) -> ModelShape:
-        """Of the model that is trained."""
-        assert self.plan.room is not None
-        return self.plan.room.shape
-
-    @property
-    def columns(self) -> int:
-        """Tokens of a sequence, its prompt included."""
-        return int(self.plan.config.max_prompt_tokens) + self.plan.longest
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from reasonkit.config import DistillConfig, EngineName, GrpoConfig, Shard
 from reasonkit.models import MODELS, OTHER
 from reasonkit.plan import ahead
 from reasonkit.plan.clusters import DEVICES, GIB, Cluster, Device, parse
-from reasonkit.plan.roofline import REACHED, Sampled, rollout, spent
+from reasonkit.plan.roofline import REACHED, rollout, spent
+from reasonkit.plan.work import Sampled, one_work
 
 A6000 = Device(154.8e12, 48 * GIB, 768e9, 32e9, 1.6e9, "NVIDIA RTX A6000 datasheet")
 CORE = Device(164e9, 16 * GIB, 12e9, 1e9, 1e8, "half of the two cores of docs/speed.md")
@@ -41,7 +42,7 @@ for name, shape in KNOWN.items():
 def step(config: Any, device: Device, on: str, shard: Shard = Shard.none) -> float:
     """Seconds of a step, or of an update on traces, without evaluations."""
     cluster = parse(on)
-    work = ahead._work(config, cluster.name, measured=False)
+    work = one_work(config, cluster.name, measured=False)
     engine = EngineName.local if cluster.name == "cpu" else EngineName.vllm
     found = spent([ahead._laid(work, device, cluster, shard, engine)], device, cluster)
     return (found.seconds - found.evaluation) / work.updated.times
@@ -53,7 +54,7 @@ def tokens(model: str, device: Device, rows: int, prompt: int, completion: int) 
         model=model, max_prompt_tokens=prompt, max_completion_tokens=completion,
         engine=EngineName.vllm,
     )  # fmt: skip
-    work = ahead._work(config, "H100", measured=False)
+    work = one_work(config, "H100", measured=False)
     cluster = Cluster(1, 1, "H100")
     laid = ahead._laid(work, device, cluster, Shard.none, EngineName.vllm)
     one = Sampled(laid.shape, rows, 1, 1, alone=True)

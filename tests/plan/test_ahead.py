@@ -16,7 +16,8 @@ from reasonkit.models.resolving import ResolvedModel
 from reasonkit.plan import Plan, ahead
 from reasonkit.plan.clusters import DEVICES, Cluster, Device
 from reasonkit.plan.fitting import Room
-from reasonkit.plan.roofline import Sampled, Spent, Updated, Work, spent
+from reasonkit.plan.roofline import Spent, spent
+from reasonkit.plan.work import Sampled, Updated, Work
 from reasonkit.tasks import Splits
 from reasonkit.training.memory import ModelShape
 
