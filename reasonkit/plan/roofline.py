@@ -61,8 +61,9 @@ of what it multiplies and copies: docs/speed.md. The local engine was never time
 IN_FLIGHT = 256
 """Completions that vLLM samples at once, its ``max_num_seqs``."""
 
-JUDGED, RUN = 5e-4, 0.05
-"""Seconds of a core in which rules judge a completion, and in which a program is run."""
+JUDGED, RUN = 5e-4, 0.01
+"""Seconds of a core in which rules judge a completion, and in which a program is run: no more than
+0.02 by the run of ``tiny-code`` in docs/measured.md."""
 
 
 @dataclass(frozen=True, slots=True)
