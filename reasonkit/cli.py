@@ -17,6 +17,7 @@ import typer
 from reasonkit import completing, console, processes, ready_made
 from reasonkit.commands import RECIPES, Commands, is_shared
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
+from reasonkit.interruption import stop_now
 
 app = typer.Typer(
     cls=Commands,
@@ -300,11 +301,12 @@ def _require_text(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """The console script: exit code 0, 1 failed, 2 refused, 130 interrupted.
+    """The console script: exit code 0, 1 failed, 2 refused, 130 interrupted, 75 pre-empted.
 
     SIGTERM is what a cluster sends before it kills: it stops a run as Ctrl-C does.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, stop_now)
     with console.streams():
         try:
             _require_text(sys.argv[1:])

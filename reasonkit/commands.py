@@ -23,8 +23,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from reasonkit import completing, console, launching
-from reasonkit.errors import RefusedError, StoppedError
+from reasonkit.errors import PreemptedError, RefusedError, StoppedError
 from reasonkit.examples import epilog
+from reasonkit.interruption import Preemption
 
 RECIPES = {
     "grpo": "Pure reinforcement learning against checkable rewards (the R1-Zero route).",
@@ -173,7 +174,8 @@ def _body(name: str) -> Callable[..., None]:
             with console.results_alone(), console.doing("loading libraries and data"):
                 importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
         except KeyboardInterrupt as stop:
-            raise StoppedError(str(stop) or "interrupted") from stop
+            error = PreemptedError if isinstance(stop, Preemption) else StoppedError
+            raise error(str(stop) or "interrupted") from stop
 
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {p.name: p.annotation for p in parameters}

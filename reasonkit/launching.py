@@ -1,8 +1,8 @@
 """One command in several processes on this machine, started by torchrun's own agent.
 
-Each is the command again, with its rank in the environment. Ctrl-C and SIGTERM go to all of them,
-and this process waits until they have ended. Leaves out other machines, where torchrun,
-accelerate or srun start the processes.
+Each is the command again, with its rank in the environment. Signals go to all of them, and
+this process waits until they have ended. Leaves out other machines, where torchrun, accelerate or
+srun start the processes.
 """
 
 from __future__ import annotations
@@ -75,5 +75,5 @@ def _start(count: int) -> int:
             raise RunError(
                 f"process {killed[0]} of {count} was ended by {name}; go on with --resume"
             ) from None
-        return RunError.exit_code if killed else next(iter(codes.values()))
+        return RunError.exit_code if killed else max(codes.values())
     return 0
