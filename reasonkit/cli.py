@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from reasonkit import completing, console, processes, ready_made
+from reasonkit import completing, console, hanging, processes, ready_made
 from reasonkit.commands import RECIPES, Commands, is_shared
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
 from reasonkit.interruption import stop_now
@@ -310,7 +310,7 @@ def main() -> None:
     with console.streams():
         try:
             _require_text(sys.argv[1:])
-            with processes.joined():
+            with processes.joined() as store, hanging.noticed(store):
                 app(prog_name="reasonkit")
         except ReasonkitError as error:
             tell = console.note if isinstance(error, StoppedError) else console.show_error

@@ -40,7 +40,7 @@ FLOORS = (
     ("models", "tasks", "rewards"),
     ("judging", "live", "servers"),
     ("answers", "sandbox"),
-    ("runs", "offline", "launching"),
+    ("runs", "offline", "launching", "hanging"),
     ("console",),
     ("provenance",),
     ("files", "functions"),
