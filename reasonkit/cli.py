@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from reasonkit import completing, console, hanging, processes, ready_made
+from reasonkit import clusters, completing, console, hanging, processes, ready_made
 from reasonkit.commands import RECIPES, Commands, is_shared
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
 from reasonkit.interruption import stop_now
@@ -27,6 +27,7 @@ app = typer.Typer(
     help="Make a language model reason.",
 )
 app.add_typer(ready_made.app, name="recipes")
+app.add_typer(clusters.app, name="launch")
 tasks_app = typer.Typer(
     invoke_without_command=True, help="Lists the tasks; `profile` tells which would teach a model."
 )

@@ -120,8 +120,8 @@ def _end(hung: int, places: Places, store: Any, found: bool) -> None:
     if found and (hung or processes.rank() == 1 or processes.local_rank() == 0):
         with redirect_stderr(sys.__stderr__):
             console.show_error(
-                f"process {hung} of {len(places)} (pid {pid} on {host}) hangs: nothing was heard of "
-                f"it for {BEAT * MISSED:g} s; go on with --resume"
+                f"process {hung} of {len(places)} (pid {pid} on {host}) hangs: nothing was heard "
+                f"of it for {BEAT * MISSED:g} s; go on with --resume"
             )
     # The store may be a part of the one that hangs.
     if hung or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":

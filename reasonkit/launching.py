@@ -1,8 +1,9 @@
 """One command in several processes on this machine, started by torchrun's own agent.
 
-Each is the command again, with its rank in the environment. Signals go to all of them, and
-this process waits until they have ended. Leaves out other machines, where torchrun, accelerate or
-srun start the processes.
+Each is the command again, with its rank in the environment. Signals go to all of them, and this
+process waits until they have ended. Where there are other machines, of which ``PET_NNODES``,
+``PET_NODE_RANK``, ``PET_MASTER_ADDR`` and ``PET_MASTER_PORT`` tell as they tell torchrun, each does
+the same. Leaves out starting anything there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
@@ -31,14 +33,14 @@ def share(count: int) -> None:
         RunError: one was killed, and none was left to say so.
         SystemExit: in place of the command, with the exit code of the processes.
     """
-    there = processes.size()
-    if there > 1 and count not in (1, there):
+    there, nodes = processes.size(), int(os.environ.get("PET_NNODES", 1))
+    if there > 1 and count not in (1, there, processes.local_size()):
         raise RefusedError(f"--processes {count}: a launcher has started {there}: leave it out")
-    if there == 1 and count > 1:
-        sys.exit(_start(count))
+    if there == 1 and count * nodes > 1:
+        sys.exit(_start(count, nodes))
 
 
-def _start(count: int) -> int:
+def _start(count: int, nodes: int) -> int:
     with console.doing("loading torch"):
         import torch
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -46,14 +48,24 @@ def _start(count: int) -> int:
 
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
+    meeting: dict[str, Any] = {
+        "rdzv_backend": "c10d",
+        "rdzv_endpoint": "127.0.0.1:0",
+        "local_addr": "127.0.0.1",
+    }
+    if nodes > 1:
+        told = os.environ
+        meeting = {
+            "rdzv_backend": "static",
+            "rdzv_endpoint": f"{told['PET_MASTER_ADDR']}:{told['PET_MASTER_PORT']}",
+            "rdzv_configs": {"rank": int(told["PET_NODE_RANK"])},
+        }
     config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
+        **meeting,
+        min_nodes=nodes,
+        max_nodes=nodes,
         nproc_per_node=count,
         run_id="reasonkit",
-        rdzv_backend="c10d",
-        rdzv_endpoint="127.0.0.1:0",
-        local_addr="127.0.0.1",
         max_restarts=0,
         monitor_interval=SECONDS,
         signals_to_handle="SIGHUP",

@@ -16,7 +16,7 @@ FLOORS = (
     ("cli", "api"),
     ("doctor", "manual"),
     ("commands",),
-    ("using",),
+    ("using", "clusters"),
     ("ready_made", "result"),
     ("completing", "examples"),
     ("recipes", "chatting", "serving", "sharing"),
