@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).parent.parent / "reasonkit"
 FLOORS = (
     ("__main__",),
     ("cli", "api"),
-    ("doctor", "manual"),
+    ("doctor", "manual", "clusters"),
     ("commands",),
-    ("using", "clusters"),
+    ("using",),
     ("ready_made", "result"),
     ("completing", "examples"),
     ("recipes", "chatting", "serving", "sharing"),

@@ -1,8 +1,8 @@
 """``reasonkit launch``: prints what runs a command on the nodes of a cluster, and submits nothing.
 
 The command is checked as if it were to run here. What is printed starts it as often as it was
-pre-empted, and goes on with its run. It is made from the templates beside this file. Leaves out what
-only the cluster knows, such as accounts and modules, for which there is ``--line``.
+pre-empted, and goes on with its run. Made from the templates beside this file. Leaves out what only
+the cluster knows, such as accounts and modules: that is a ``--line``.
 """
 
 from __future__ import annotations
