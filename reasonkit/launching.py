@@ -43,6 +43,7 @@ def share(count: int) -> None:
 def _start(count: int, nodes: int) -> int:
     with console.doing("loading torch"):
         import torch
+        from torch.distributed import DistError
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
         from torch.distributed.launcher.api import LaunchConfig, launch_agent
 
@@ -59,6 +60,7 @@ def _start(count: int, nodes: int) -> int:
             "rdzv_backend": "static",
             "rdzv_endpoint": f"{told['PET_MASTER_ADDR']}:{told['PET_MASTER_PORT']}",
             "rdzv_configs": {"rank": int(told["PET_NODE_RANK"])},
+            "rdzv_timeout": int(processes.MEETING.total_seconds()),
         }
     config = LaunchConfig(
         **meeting,
@@ -79,6 +81,10 @@ def _start(count: int, nodes: int) -> int:
     try:
         with handled(hand_on):
             launch_agent(config, sys.executable, again)
+    except DistError as error:
+        raise RunError(
+            f"the {nodes} machines haven't met at {config.rdzv_endpoint}: are all of them there?"
+        ) from error
     except ChildFailedError as error:
         codes = {rank: int(failure.exitcode) for rank, failure in sorted(error.failures.items())}
         killed = [rank for rank, code in codes.items() if code < 0]

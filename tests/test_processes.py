@@ -298,6 +298,20 @@ def test_one_that_is_killed_ends_all_and_they_go_on_to_the_same_bytes(
 
 
 @pytest.mark.slow
+def test_machines_are_told_of_each_other_and_preempted_together(
+    whole: Path, launch: Callable
+) -> None:
+    def both(*argv: object) -> list[Any]:
+        there = meeting(2)
+        told = {f"PET_{name}": there[name] for name in ("MASTER_ADDR", "MASTER_PORT")}
+        return [launch(*argv, **told, PET_NNODES="2", PET_NODE_RANK=node) for node in "01"]
+
+    heard = signalled(both(*STARTED), signal.SIGUSR1, "1")
+    assert heard.count("stopped; go on with") == 1
+    assert_goes_on_to(whole, both(*RESUMED))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_all_end_with_what_has_started_them(launch: Callable, number: int, code: int) -> None:
     agent = launch(*STARTED, "--steps", 1000, "--processes", 2)
