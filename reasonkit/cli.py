@@ -14,9 +14,10 @@ from pathlib import Path
 
 import typer
 
-from reasonkit import completing, console, processes, ready_made
+from reasonkit import clusters, completing, console, hanging, processes, ready_made
 from reasonkit.commands import RECIPES, Commands, is_shared
 from reasonkit.errors import ReasonkitError, RefusedError, RunError, StoppedError, UnknownNameError
+from reasonkit.interruption import stop_now
 
 app = typer.Typer(
     cls=Commands,
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="Make a language model reason.",
 )
 app.add_typer(ready_made.app, name="recipes")
+app.add_typer(clusters.app, name="launch")
 tasks_app = typer.Typer(
     invoke_without_command=True, help="Lists the tasks; `profile` tells which would teach a model."
 )
@@ -305,15 +307,16 @@ def _require_text(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """The console script: exit code 0, 1 failed, 2 refused, 130 interrupted.
+    """The console script: exit code 0, 1 failed, 2 refused, 130 interrupted, 75 pre-empted.
 
     SIGTERM is what a cluster sends before it kills: it stops a run as Ctrl-C does.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, stop_now)
     with console.streams():
         try:
             _require_text(sys.argv[1:])
-            with processes.joined():
+            with processes.joined() as store, hanging.noticed(store):
                 sys.exit(app(prog_name="reasonkit", standalone_mode=False))
         except ReasonkitError as error:
             tell = console.note if isinstance(error, StoppedError) else console.show_error

@@ -23,8 +23,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from reasonkit import completing, console, launching
-from reasonkit.errors import RefusedError, StoppedError, UnknownNameError
+from reasonkit.errors import PreemptedError, RefusedError, StoppedError, UnknownNameError
 from reasonkit.examples import epilog
+from reasonkit.interruption import Preemption
 
 RECIPES = {
     "grpo": "Pure reinforcement learning against checkable rewards (the R1-Zero route).",
@@ -149,34 +150,53 @@ def is_shared(command: str) -> bool:
     return command in RECIPES and issubclass(settings(command), SharedConfig)
 
 
+def asked(command: str, context: Any, values: dict[str, Any]) -> tuple[Any, Any]:
+    """The settings and the `Invocation` of a call.
+
+    Args:
+        context: click's, of the call.
+        values: of all flags.
+
+    Raises:
+        RefusedError: as of `merge`.
+    """
+    from reasonkit.config import Invocation
+
+    own = {field.name for field in dataclasses.fields(Invocation)}
+    given = {
+        name: value
+        for name, value in values.items()
+        if name not in own
+        and (source := context.get_parameter_source(name))
+        and source.name == "COMMANDLINE"
+    }
+    invocation = Invocation(**{name: values[name] for name in own & values.keys()})
+    return merge(settings(command), given, invocation, command), invocation
+
+
 def _body(name: str) -> Callable[..., None]:
     """What a command does, as a function whose signature is its settings and `Invocation`."""
     from reasonkit import config
 
     module, kind = name.replace("-", "_"), settings(name)
     first = {field: place for place, field in enumerate(kind.FIRST)}
-    own = [field.name for field in dataclasses.fields(config.Invocation)]
-    if not is_shared(name):
-        own = [field for field in own if field not in ("processes", "on")]
-    called = [flag for flag in _parameters(config.Invocation, name) if flag.name in own]
-    flags = [*called, *_parameters(kind, name)]
+    only_shared = () if is_shared(name) else ("processes", "on")
+    called = _parameters(config.Invocation, name)
+    flags = [
+        *(flag for flag in called if flag.name not in only_shared),
+        *_parameters(kind, name),
+    ]
     parameters = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
         *sorted(flags, key=lambda flag: first.get(flag.name, len(first))),
     ]
 
     def body(context: typer.Context, **values: Any) -> None:
-        invocation = config.Invocation(**{field: values.pop(field) for field in own})
-        given = {
-            field: value
-            for field, value in values.items()
-            if (source := context.get_parameter_source(field)) and source.name == "COMMANDLINE"
-        }
         try:
+            launching.share(values.get("processes", 1))
+            merged, invocation = asked(name, context, values)
             if invocation.on and not invocation.dry_run:
                 raise RefusedError("--on plans for devices that aren't here: add --dry-run")
-            launching.share(invocation.processes)
-            merged = merge(kind, given, invocation, name)
             console.note(_headline(name, merged))
             with console.results_alone(), console.doing("loading libraries and data"):
                 if invocation.on:
@@ -186,7 +206,8 @@ def _body(name: str) -> Callable[..., None]:
                     return
                 importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
         except KeyboardInterrupt as stop:
-            raise StoppedError(str(stop) or "interrupted") from stop
+            error = PreemptedError if isinstance(stop, Preemption) else StoppedError
+            raise error(str(stop) or "interrupted") from stop
 
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {p.name: p.annotation for p in parameters}

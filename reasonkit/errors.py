@@ -10,6 +10,7 @@
     ├── RunError          failed while running, or faults were found: exit code 1
     │   └── NotFiniteError     what a model computes, or its weights, are no numbers any more
     └── StoppedError      stopped by the user: exit code 130
+        └── PreemptedError     stopped by SIGUSR1, to be started again: exit code 75
 
 Everything else that is raised is a defect of ours and keeps its traceback.
 """
@@ -73,3 +74,9 @@ class StoppedError(ReasonkitError):
     """Stopped by the user: no error, and how to go on."""
 
     exit_code = 130
+
+
+class PreemptedError(StoppedError):
+    """Stopped by SIGUSR1, to be started again: EX_TEMPFAIL of sysexits.h."""
+
+    exit_code = 75

@@ -76,6 +76,26 @@ EXAMPLES: dict[str, tuple[str, str, str]] = {
         "reasonkit vote --strategy cascade",
         "reasonkit vote --strategy majority --also best-of-n",
     ),
+    "launch": (
+        "reasonkit launch slurm -- grpo --model qwen2.5-7b --run-dir /shared/run > job.sh",
+        "reasonkit launch slurm --servers 2 -- distill --teacher qwen3-8b --run-dir /shared/run",
+        "reasonkit launch kubernetes --image mine --volume disk:/shared "
+        "-- grpo --run-dir /shared/run",
+    ),
+    "launch slurm": (
+        "reasonkit launch slurm -- grpo --model qwen2.5-7b --run-dir /shared/run > job.sh",
+        "reasonkit launch slurm --nodes 2 --line '#SBATCH --partition=gpu' "
+        "-- sft-rl --shard fsdp --run-dir /shared/run",
+        "reasonkit launch slurm --servers 2 -- distill --teacher qwen3-8b --run-dir /shared/run",
+    ),
+    "launch kubernetes": (
+        "reasonkit launch kubernetes --image mine --volume disk:/shared "
+        "-- grpo --run-dir /shared/run > job.yaml",
+        "reasonkit launch kubernetes --image mine --volume disk:/shared --nodes 2 "
+        "-- sft-rl --shard fsdp --run-dir /shared/run",
+        "reasonkit launch kubernetes --image mine --volume disk:/shared --servers 2 "
+        "-- vote --model qwen3-8b --task gsm8k --run-dir /shared/votes",
+    ),
     "recipes": (
         "reasonkit recipes ls",
         "reasonkit recipes show grpo/abacus-tiny-code",

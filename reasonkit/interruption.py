@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: ignored for a while, or heeded once the running step is done."""
+"""What asks a process to stop: ignored for a while, or heeded once the running step is done.
+
+Ctrl-C and SIGTERM end a command. So does SIGUSR1, by which a cluster says that it takes the machine
+away: then the exit code says that the command wants to be started again.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,34 @@ from types import FrameType
 
 from reasonkit import processes
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """What asks a process to stop."""
 
 Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 
+class Preemption(KeyboardInterrupt):
+    """A stop for the sake of others: whoever has started the command is to start it again."""
+
+
+Stop = type[KeyboardInterrupt]
+"""Why a stop is asked for."""
+
+
+def why(number: int) -> Stop:
+    """What a signal asks for."""
+    return Preemption if number == signal.SIGUSR1 else KeyboardInterrupt
+
+
+def stop_now(number: int, frame: FrameType | None) -> None:
+    """A handler that ends what is done, as python's own does for Ctrl-C."""
+    raise why(number)
+
+
 @contextmanager
 def handled(handler: Handler) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to the handler. Off the main thread, where none comes, nothing changes.
+    """What asks for a stop goes to the handler. Off the main thread, where none comes, nothing is
+    changed.
 
     Args:
         handler: as of ``signal.signal``; ``SIG_IGN`` for none.
@@ -35,27 +58,27 @@ def handled(handler: Handler) -> Iterator[None]:
 
 
 class Interruption:
-    """Whether the user has asked for a stop: the first signal does, a second one stops at once."""
+    """Whether a stop has been asked for: the first signal does, a second one stops at once."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked: Stop | None = None
 
-    def agreed(self) -> bool:
-        """Whether any process has been asked: the same answer in all, each of which must call."""
-        return any(processes.gathered(self.asked))
+    def agreed(self) -> Stop | None:
+        """What any process has been asked: the same answer in all, each of which must call."""
+        return next(filter(None, processes.gathered(self.asked)), None)
 
     @contextmanager
     def awaited(self, answer: Callable[[], object] = lambda: None) -> Iterator[None]:
-        """Ctrl-C and SIGTERM ask for a stop after the running step.
+        """Signals ask for a stop after the running step.
 
         Args:
             answer: called at once, in the midst of whatever is done.
         """
 
         def ask(number: int, frame: FrameType | None) -> None:
-            self.asked = True
+            self.asked = why(number)
             for asked in STOPS:
-                signal.signal(asked, signal.default_int_handler)
+                signal.signal(asked, stop_now)
             answer()
 
         with handled(ask):

@@ -1,8 +1,9 @@
 """One command in several processes on this machine, started by torchrun's own agent.
 
-Each is the command again, with its rank in the environment. Ctrl-C and SIGTERM go to all of them,
-and this process waits until they have ended. Leaves out other machines, where torchrun,
-accelerate or srun start the processes.
+Each is the command again, with its rank in the environment. Signals go to all of them, and this
+process waits until they have ended. Where there are other machines, of which ``PET_NNODES``,
+``PET_NODE_RANK``, ``PET_MASTER_ADDR`` and ``PET_MASTER_PORT`` tell as they tell torchrun, each does
+the same. Leaves out starting anything there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
@@ -31,29 +33,41 @@ def share(count: int) -> None:
         RunError: one was killed, and none was left to say so.
         SystemExit: in place of the command, with the exit code of the processes.
     """
-    there = processes.size()
-    if there > 1 and count not in (1, there):
+    there, nodes = processes.size(), int(os.environ.get("PET_NNODES", 1))
+    if there > 1 and count not in (1, there, processes.local_size()):
         raise RefusedError(f"--processes {count}: a launcher has started {there}: leave it out")
-    if there == 1 and count > 1:
-        sys.exit(_start(count))
+    if there == 1 and count * nodes > 1:
+        sys.exit(_start(count, nodes))
 
 
-def _start(count: int) -> int:
+def _start(count: int, nodes: int) -> int:
     with console.doing("loading torch"):
         import torch
+        from torch.distributed import DistError
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
         from torch.distributed.launcher.api import LaunchConfig, launch_agent
 
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
+    meeting: dict[str, Any] = {
+        "rdzv_backend": "c10d",
+        "rdzv_endpoint": "127.0.0.1:0",
+        "local_addr": "127.0.0.1",
+    }
+    if nodes > 1:
+        told = os.environ
+        meeting = {
+            "rdzv_backend": "static",
+            "rdzv_endpoint": f"{told['PET_MASTER_ADDR']}:{told['PET_MASTER_PORT']}",
+            "rdzv_configs": {"rank": int(told["PET_NODE_RANK"])},
+            "rdzv_timeout": int(processes.MEETING.total_seconds()),
+        }
     config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
+        **meeting,
+        min_nodes=nodes,
+        max_nodes=nodes,
         nproc_per_node=count,
         run_id="reasonkit",
-        rdzv_backend="c10d",
-        rdzv_endpoint="127.0.0.1:0",
-        local_addr="127.0.0.1",
         max_restarts=0,
         monitor_interval=SECONDS,
         signals_to_handle="SIGHUP",
@@ -67,6 +81,10 @@ def _start(count: int) -> int:
     try:
         with handled(hand_on):
             launch_agent(config, sys.executable, again)
+    except DistError as error:
+        raise RunError(
+            f"the {nodes} machines haven't met at {config.rdzv_endpoint}: are all of them there?"
+        ) from error
     except ChildFailedError as error:
         codes = {rank: int(failure.exitcode) for rank, failure in sorted(error.failures.items())}
         killed = [rank for rank, code in codes.items() if code < 0]
@@ -75,5 +93,5 @@ def _start(count: int) -> int:
             raise RunError(
                 f"process {killed[0]} of {count} was ended by {name}; go on with --resume"
             ) from None
-        return RunError.exit_code if killed else next(iter(codes.values()))
+        return RunError.exit_code if killed else max(codes.values())
     return 0

@@ -77,7 +77,7 @@ def reinforce(
             alarm,
         )
     if trained.interrupted:
-        raise KeyboardInterrupt
+        raise trained.interrupted
     return trained
 
 
@@ -170,7 +170,7 @@ def _in_epochs(
             view.update,
         )
     if tuned.interrupted:
-        raise KeyboardInterrupt
+        raise tuned.interrupted
     return tuned
 
 

@@ -28,7 +28,8 @@ MEETING = timedelta(minutes=5)
 """How long a process waits for the others to be there."""
 
 PATIENCE = timedelta(days=1)
-"""How long a process waits for the others. That one has died is noticed at once."""
+"""How long a process waits for the others. That one has died is noticed at once, and that one hangs
+by `reasonkit.hanging`."""
 
 
 def rank() -> int:
@@ -91,8 +92,10 @@ def from_main(make: Callable[[], T]) -> T:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def joined() -> Iterator[Any]:
     """Connects the processes of a launcher. The main one speaks; of errors, the first to fail.
+
+    What is given holds what they tell each other; None where there is one process.
 
     Raises:
         RefusedError: they can't meet, or the launcher is told to cut the model into parts.
@@ -101,7 +104,7 @@ def joined() -> Iterator[None]:
     """
     _understand_srun()
     if size() == 1:
-        yield
+        yield None
         return
     store = _connect()
     with open(os.devnull, "w") as nothing:
@@ -109,12 +112,12 @@ def joined() -> Iterator[None]:
         try:
             _require_unsharded()
             with redirect_stdout(heard[0]), redirect_stderr(heard[1]):
-                yield
+                yield store
         except Exception as error:
             # A launcher stops the others of one that has failed, in the midst of their last words.
             with suppress(ValueError):
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            if not _is_first(store):
+            if not is_first(store):
                 raise SystemExit(getattr(error, "exit_code", 1)) from None
             if _is_lost(error):
                 raise RunError("another process was killed; go on with --resume") from error
@@ -194,7 +197,8 @@ def _is_lost(error: Exception) -> bool:
     return isinstance(error, distributed.DistError) or "/gloo/" in str(error)
 
 
-def _is_first(store: Any) -> bool:
+def is_first(store: Any) -> bool:
+    """Whether no other has failed before; told to all."""
     from torch import distributed
 
     try:

@@ -105,8 +105,8 @@ def carry_out(run: runs.Run, work: Callable[[], dict[str, Any]], as_json: bool) 
     console.note(f"run: {run.path}")
     try:
         summary = complete(run, work)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; go on with: {go_on}") from None
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"stopped; go on with: {go_on}") from None
     except OSError as error:
         where = error.filename or run.path
         raise RunError(

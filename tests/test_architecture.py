@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "reasonkit"
 FLOORS = (
     ("__main__",),
     ("cli", "api"),
-    ("doctor", "manual"),
+    ("doctor", "manual", "clusters"),
     ("commands",),
     ("using",),
     ("ready_made", "result"),
@@ -40,7 +40,7 @@ FLOORS = (
     ("models", "tasks", "rewards"),
     ("judging", "live", "servers"),
     ("answers", "sandbox"),
-    ("runs", "offline", "launching"),
+    ("runs", "offline", "launching", "hanging"),
     ("console",),
     ("provenance",),
     ("files", "functions"),

@@ -187,6 +187,17 @@ def test_a_run_that_is_asked_to_stop_saves_and_says_how_to_go_on(
     assert json.loads(Path("run/run.json").read_text())["status"] == "interrupted"
 
 
+def test_a_run_that_is_preempted_wants_to_be_started_again_and_comes_to_the_same_files(
+    launch: Callable, made: Callable
+) -> None:
+    running = launch(*TRAINING, "--run-dir", "run")
+    ended = running.until(lambda: lines(Path("run/metrics.jsonl"))).signalled(signal.SIGUSR1)
+    assert ended.code == 75, ended.err
+    assert "reasonkit grpo --run-dir run --resume" in ended.err
+    assert launch("grpo", "--run-dir", "run", "--resume").ended().code == 0
+    assert left_by(Path("run")) == left_by(made(*TRAINING))
+
+
 def test_a_full_disk_is_one_line_and_what_was_written_stays(launch: Callable) -> None:
     running = launch(*TRAINING, "--run-dir", "run")
     # No file may exceed a size between that of the logs and that of the weights.

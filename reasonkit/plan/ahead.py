@@ -16,8 +16,8 @@ from typing import Any
 from reasonkit import console
 from reasonkit.config import DistillConfig, EngineName, SftRlConfig, Shard, VerifierConfig
 from reasonkit.errors import RefusedError
-from reasonkit.plan import clusters, fitting
-from reasonkit.plan.clusters import CPU, DEVICES, GIB, Cluster
+from reasonkit.plan import devices, fitting
+from reasonkit.plan.devices import CPU, DEVICES, GIB, Cluster
 from reasonkit.plan.roofline import in_flight, spent
 from reasonkit.plan.work import Work, works_of
 
@@ -42,7 +42,7 @@ def show(config: Any, text: str) -> None:
     Raises:
         RefusedError: it can't be read, the model is unknown here, or nothing fits.
     """
-    asked = clusters.parse(text)
+    asked = devices.parse(text)
     device = here() if asked.name == CPU else DEVICES[asked.name]
     works = list(works_of(config, asked.name))
     counts = [asked.of(count) for count in sorted({*COUNTS, asked.count})]
@@ -74,14 +74,14 @@ def show(config: Any, text: str) -> None:
     console.note("rough, by a factor of three at times: `reasonkit docs planning` has the checks")
 
 
-def here() -> clusters.Device:
+def here() -> devices.Device:
     """This machine, as fast as this process's threads multiply and copy, in a second or two."""
     import torch
 
     from reasonkit.training import peaks
 
     square, long, other = torch.rand(1024, 1024), torch.rand(2**25), torch.rand(2**25)
-    return clusters.Device(
+    return devices.Device(
         flops=2 * 1024**3 / _least(lambda: square @ square),
         memory=peaks.available("cpu"),
         bandwidth=2 * long.nbytes / _least(lambda: other.copy_(long)),
@@ -104,7 +104,7 @@ def _least(do: Callable[[], object]) -> float:
 
 
 def choose(
-    works: Sequence[Work], device: clusters.Device, on: Cluster, config: Any
+    works: Sequence[Work], device: devices.Device, on: Cluster, config: Any
 ) -> tuple[list[str], list[Work]]:
     """Flags, and the works as they'd be laid out by them on devices; nothing where nothing fits.
 
@@ -148,7 +148,7 @@ def shards(on: Cluster, config: Any) -> list[Shard]:
 
 
 def _laid(
-    work: Work, device: clusters.Device, on: Cluster, shard: Shard, engine: EngineName
+    work: Work, device: devices.Device, on: Cluster, shard: Shard, engine: EngineName
 ) -> Work:
     """Work as one of several devices has it."""
     config, room = work.plan.config, work.plan.room
@@ -171,7 +171,7 @@ def _laid(
     return dataclasses.replace(work, plan=dataclasses.replace(work.plan, config=config, room=room))
 
 
-def _fitted(work: Work, device: clusters.Device) -> Work:
+def _fitted(work: Work, device: devices.Device) -> Work:
     """Work with the cheapest changes that make it fit.
 
     Raises:
@@ -188,7 +188,7 @@ def _fitted(work: Work, device: clusters.Device) -> Work:
 
 def _memory(
     works: Sequence[Work],
-    device: clusters.Device,
+    device: devices.Device,
     on: Cluster,
     config: Any,
     best: Sequence[Work],
@@ -214,7 +214,7 @@ def _memory(
 
 
 def _row(
-    on: Cluster, flags: Sequence[str], laid: Sequence[Work], device: clusters.Device
+    on: Cluster, flags: Sequence[str], laid: Sequence[Work], device: devices.Device
 ) -> tuple[str, ...]:
     if not laid:
         return (f"{on.count:,}", *["-"] * 4, "nothing", "memory")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reasonkit.config import Distillation, DistillConfig, EngineName, GrpoConfig, Shard
-from reasonkit.plan.clusters import CPU, Cluster, Device
+from reasonkit.plan.devices import CPU, Cluster, Device
 from reasonkit.plan.work import Sampled, Work
 
 if TYPE_CHECKING:

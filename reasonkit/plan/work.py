@@ -28,7 +28,7 @@ from reasonkit.models import DEFAULT_TEACHER, entry_for
 from reasonkit.models.loading import outline, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import Plan, by_model, distill, filled, fitting, grpo, sft_rl, verifier
-from reasonkit.plan.clusters import CPU
+from reasonkit.plan.devices import CPU
 from reasonkit.tasks import Splits, describe, usual_rewards
 
 if TYPE_CHECKING:

@@ -198,7 +198,7 @@ def _train(
             lambda record: reached(int(record["step"])),
         )
     if trained.interrupted:
-        raise KeyboardInterrupt
+        raise trained.interrupted
     return trained
 
 

@@ -27,6 +27,7 @@ from reasonkit import console, processes
 from reasonkit.config import LrSchedule, Optimizer, TrainingConfig, VerifierConfig
 from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation.engine import TokenEngine
+from reasonkit.interruption import Stop
 from reasonkit.models import precision
 from reasonkit.runs import Run
 from reasonkit.training import checkpoints, memory, optimizers, rollback, sharding, weights
@@ -75,7 +76,7 @@ class Trained:
         policy: with its adapter, if any; its weights are those of ``step``.
         step: whose weights the policy has: the best by validation, or the last.
         epoch: the same in epochs, where a run is counted in those; 0 is the untrained model.
-        interrupted: whether Ctrl-C ended it early.
+        interrupted: why it was ended early, if by a signal.
         stopped: the step at which a collapse ended it early, if one did.
         rollbacks: from where to where training went back, and why.
         memory: bytes that it took, by part, and their peak (`memory.measured`).
@@ -85,7 +86,7 @@ class Trained:
     counters: Counters
     step: int
     epoch: int | None
-    interrupted: bool
+    interrupted: Stop | None
     stopped: int | None
     rollbacks: list[dict[str, Any]]
     memory: dict[str, int]
@@ -171,7 +172,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
 
     def _outcome(self) -> Trained:
         run, watch, done = self.run, self.watch, self.state.global_step
-        interrupted = watch.interruption.agreed() and done < self.args.max_steps
+        interrupted = watch.interruption.agreed() if done < self.args.max_steps else None
         step, best = done // watch.updates_a_step, watch.standing.best_step
         if best is not None:
             path, step = watch.checkpoint(best), best

@@ -17,7 +17,7 @@ from rollouts import SHAPES
 from reasonkit.config import DistillConfig, EngineName, GrpoConfig, Shard
 from reasonkit.models import MODELS, OTHER
 from reasonkit.plan import ahead
-from reasonkit.plan.clusters import DEVICES, GIB, Cluster, Device, parse
+from reasonkit.plan.devices import DEVICES, GIB, Cluster, Device, parse
 from reasonkit.plan.roofline import REACHED, rollout, spent
 from reasonkit.plan.work import Sampled, one_work
 

@@ -14,7 +14,7 @@ from reasonkit.config import EngineName, GrpoConfig, Shard
 from reasonkit.models import MODELS
 from reasonkit.models.resolving import ResolvedModel
 from reasonkit.plan import Plan, ahead
-from reasonkit.plan.clusters import DEVICES, Cluster, Device
+from reasonkit.plan.devices import DEVICES, Cluster, Device
 from reasonkit.plan.fitting import Room
 from reasonkit.plan.roofline import Spent, spent
 from reasonkit.plan.work import Sampled, Updated, Work

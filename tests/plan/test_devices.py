@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.errors import RefusedError
-from reasonkit.plan.clusters import CPU, DEVICES, Cluster, parse
+from reasonkit.plan.devices import CPU, DEVICES, Cluster, parse
 
 CLUSTERS = st.builds(
     Cluster,
