@@ -74,6 +74,7 @@ class Source:
         origin: plain values that settle them, beside prompts and sampling.
         known: what votes can weigh.
         score: what ranks completions; None for their confidence.
+        scores_steps: whether it ranks beginnings of them too.
     """
 
     config: VoteConfig
@@ -82,6 +83,7 @@ class Source:
     origin: dict[str, Any]
     known: frozenset[Weighing]
     score: Score | None = None
+    scores_steps: bool = False
 
 
 def open_source(plan: VotePlan) -> Source:
@@ -98,7 +100,7 @@ def open_source(plan: VotePlan) -> Source:
         source = Source(config, plan.splits, replay, origin, frozenset())
     else:
         source = _from_server(plan) if config.endpoint else _from_model(plan)
-    score = _score(source, plan.recorded)
+    score, steps = _score(source, plan.recorded)
     known = set(source.known)
     if score or "confidence" in known:
         known.add("scores")
@@ -108,7 +110,7 @@ def open_source(plan: VotePlan) -> Source:
                 f"--strategy {strategy.name} ranks completions, and these come without "
                 f"{LACKS[strategy.weighing]}"
             )
-    return dataclasses.replace(source, score=score, known=frozenset(known))
+    return dataclasses.replace(source, score=score, scores_steps=steps, known=frozenset(known))
 
 
 def _from_model(plan: VotePlan) -> Source:
@@ -184,25 +186,26 @@ def _greedy(config: VoteConfig) -> Sampling:
     return Sampling(config.max_completion_tokens, temperature=0)
 
 
-def _score(source: Source, recorded: Sequence[Recorded]) -> Score | None:
+def _score(source: Source, recorded: Sequence[Recorded]) -> tuple[Score | None, bool]:
+    """What ranks completions, and whether it ranks beginnings of them too."""
     config = source.config
     if config.reward:
         guard = Guard(parse(config.reward, str(config.device)), config.reward_timeout)
-        return lambda group: guard.total(guard.score(group))
+        return lambda group: guard.total(guard.score(group)), False
     if config.verifier:
         return _verifier(source, config.verifier)
     scores = {found.group.example.id: found.scores for found in recorded}
     if not any(scores.values()):
-        return None
+        return None, False
     if min(map(min, scores.values())) < 0:
         console.warn(
             "some of the recorded scores are below 0: in `weighted` such a vote counts against "
             "its answer"
         )
-    return lambda group: scores[group.example.id][: len(group.completions)]
+    return lambda group: scores[group.example.id][: len(group.completions)], False
 
 
-def _verifier(source: Source, name: str) -> Score:
+def _verifier(source: Source, name: str) -> tuple[Score, bool]:
     from reasonkit import verifying
 
     config = source.config
@@ -215,7 +218,7 @@ def _verifier(source: Source, name: str) -> Score:
             f"--verifier {name} scores whole completions only, and {searches[0]} needs scores of "
             "steps: pass one for token classification"
         )
-    return verifier.score
+    return verifier.score, verifier.by_token
 
 
 def rules_of(config: VoteConfig) -> Rules:
