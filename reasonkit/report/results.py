@@ -255,11 +255,11 @@ def _knee(strategy: str, rows: Sequence[Record]) -> list[str]:
     worth = [place for place, gain in enumerate(gains, 1) if gain >= KNEE]
     knee, last = own[worth[-1] if worth else 0], own[-1]
     if knee is last:
-        said = f"still rising at n = {last['n']}: doubling them last added {gains[-1] * 100:.1f} points"
+        said = f"still rising at n = {last['n']}: the last step adds {gains[-1] * 100:.1f} points"
     else:
         said = (
             f"flat from n = {knee['n']} on ({knee['accuracy']:.1%}; {last['accuracy']:.1%} of "
-            f"{last['n']}): no doubling adds a point"
+            f"{last['n']}): no step adds a point"
         )
     return [f"{strategy} over samples is {said}"]
 

@@ -105,6 +105,8 @@ def _can_be_had(strategy: Strategy, respondent: Respondent) -> bool:
     source = respondent.source
     if strategy.searches:
         return source.scores_steps and not source.config.endpoint
+    if strategy.watches:
+        return source.watches
     if strategy.name == "budget":
         return not source.config.endpoint
     if strategy.name == "auto":

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonkit.answers import group_equal
+from reasonkit.generation.watching import group_confidences
 from reasonkit.judging import is_undone, judge_group
 from reasonkit.types import Completion, Example, Group
 from reasonkit.voting.behaviour import behaviours
@@ -147,9 +148,7 @@ def steadiness(confidences: Sequence[float], window: int = WINDOW) -> float | No
     """
     if not confidences:
         return None
-    sums = np.cumsum([0.0, *confidences])
-    width = min(window, len(confidences))
-    means = np.sort((sums[width:] - sums[:-width]) / width)
+    means = np.sort(group_confidences(confidences, window))
     return float(means[: max(1, len(means) // 10)].mean())
 
 

@@ -85,6 +85,11 @@ class Source:
     score: Score | None = None
     scores_steps: bool = False
 
+    @property
+    def watches(self) -> bool:
+        """Whether completions can be looked at while they are drawn."""
+        return getattr(self.engine, "name", "") == "local"
+
 
 def open_source(plan: VotePlan) -> Source:
     """Loads the weights, or asks the server what it can do; and what ranks completions.
@@ -109,6 +114,10 @@ def open_source(plan: VotePlan) -> Source:
             raise RefusedError(
                 f"--strategy {strategy.name} ranks completions, and these come without "
                 f"{LACKS[strategy.weighing]}"
+            )
+        if strategy.watches and not source.watches:
+            raise RefusedError(
+                f"--strategy {strategy.name} stops samples half-way, which --engine local does"
             )
     return dataclasses.replace(source, score=score, scores_steps=steps, known=frozenset(known))
 
@@ -250,6 +259,8 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
         made["budget"] = Asking(_budget(source, store), greedy, worded)
     if "self-select" in names:
         made["chosen"] = Asking(_selecting(source, store, pool, drawn), greedy, made["asked"].ask)
+    if "deepconf-online" in names:
+        made["watched"] = Asking(_watched(source, store, pool, drawn), drawn, made["asked"].ask)
     for kind in KINDS:
         if kind in names:
             made[kind] = Asking(_search(source, store, kind), drawn, made["asked"].ask)
@@ -273,6 +284,16 @@ def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> P
     assert source.config.n
     engine = SelectingEngine(pool, source.engine, source.config.n, drawn)
     return _beside(source, store, "samples-chosen.jsonl", ("n", "temperature", "top_p"), engine)
+
+
+def _watched(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
+    from reasonkit.generation.watching import WatchingEngine
+
+    assert source.config.window
+    engine: Any = source.engine
+    watching = WatchingEngine(pool, engine, source.config.window, drawn)
+    settled_by = ("window", "temperature", "top_p")
+    return _beside(source, store, "samples-watched.jsonl", settled_by, watching)
 
 
 def _search(source: Source, store: Store, kind: Kind) -> Pool:

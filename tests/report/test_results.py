@@ -16,11 +16,11 @@ def row(n: int, accuracy: float, name: str = "majority", prompt: str = "as asked
     ("accuracies", "said"),
     [
         ((0.2, 0.4, 0.6, 0.605), "flat from n = 4 on (60.0%; 60.5% of 8)"),
-        ((0.2, 0.4, 0.405, 0.45), "still rising at n = 8: doubling them last added 4.5 points"),
+        ((0.2, 0.4, 0.405, 0.45), "still rising at n = 8: the last step adds 4.5 points"),
         ((0.4, 0.4, 0.4), "flat from n = 1 on"),
     ],
 )
-def test_the_knee_is_behind_the_last_doubling_that_adds_a_point(
+def test_the_knee_is_behind_the_last_step_that_adds_a_point(
     accuracies: tuple[float, ...], said: str
 ) -> None:
     rows = [row(2**i, accuracy) for i, accuracy in enumerate(accuracies)]
