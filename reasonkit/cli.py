@@ -78,8 +78,13 @@ def list_runs(
         console.show_table(made.title, made.heads, made.rows, made.numbers)
         return
     folder = paths[0] if paths else Path("runs")
-    rows = [tuple(row.values()) for row in listing.list_runs(folder)]
-    console.show_table(f"runs in {folder}", listing.LISTED, rows)
+    found = listing.list_runs(folder)
+    if not found:
+        console.note(f"no runs in {folder}")
+    # A name that is wrapped, as in a table, can't be copied.
+    for row in found:
+        console.say(row["run"])
+        console.say(f"  {listing.about(row)}")
 
 
 @app.command("report")
@@ -309,7 +314,7 @@ def main() -> None:
         try:
             _require_text(sys.argv[1:])
             with processes.joined():
-                app(prog_name="reasonkit")
+                sys.exit(app(prog_name="reasonkit", standalone_mode=False))
         except ReasonkitError as error:
             tell = console.note if isinstance(error, StoppedError) else console.show_error
             tell(str(error))
@@ -319,4 +324,14 @@ def main() -> None:
             if error.errno != errno.ENAMETOOLONG:
                 raise
             console.show_error(f"{str(error.filename)[:80]}…: a name too long for this file system")
+            sys.exit(RefusedError.exit_code)
+        except Exception as error:
+            # What a command line can have wrong; which click it is from depends on typer's version.
+            if not hasattr(error, "format_message"):
+                raise
+            if type(error).__name__ == "NoArgsIsHelpError":
+                console.write(error.format_message())
+            else:
+                said = error.format_message().rstrip(".").replace("Value error, ", "")
+                console.show_error(f"{said[:1].lower()}{said[1:]}; -h tells what it takes")
             sys.exit(RefusedError.exit_code)

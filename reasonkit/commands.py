@@ -23,7 +23,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from reasonkit import completing, console, launching
-from reasonkit.errors import RefusedError, StoppedError
+from reasonkit.errors import RefusedError, StoppedError, UnknownNameError
 from reasonkit.examples import epilog
 
 RECIPES = {
@@ -57,19 +57,25 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command; None where there is no such name."""
-        later = (*RECIPES, *USES)
-        known = cmd_name in later or cmd_name in self.commands
-        # Near names are looked for among those that are there.
-        for name in (cmd_name,) if known else later:
-            if name not in self.commands:
-                alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-                if name in RECIPES:
-                    alone.command(name, cls=Recipe, help=RECIPES[name])(_body(name))
-                else:
-                    module = importlib.import_module(f"reasonkit.{USES[name]}")
-                    alone.command(name)(getattr(module, name))
-                self.commands[name] = typer.main.get_command(alone)
+        if cmd_name in (*RECIPES, *USES) and cmd_name not in self.commands:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            if cmd_name in RECIPES:
+                alone.command(cmd_name, cls=Recipe, help=RECIPES[cmd_name])(_body(cmd_name))
+            else:
+                module = importlib.import_module(f"reasonkit.{USES[cmd_name]}")
+                alone.command(cmd_name)(getattr(module, cmd_name))
+            self.commands[cmd_name] = typer.main.get_command(alone)
         return with_examples(super().get_command(ctx, cmd_name), cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As of click.
+
+        Raises:
+            UnknownNameError: there is no such command.
+        """
+        if args[0] not in (names := self.list_commands(ctx)) and not args[0].startswith("-"):
+            raise UnknownNameError("command", args[0], names)
+        return super().resolve_command(ctx, args)
 
 
 def with_examples(command: Any, path: str) -> Any:

@@ -19,6 +19,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LISTED = 12
+"""Names that a line has room for, at most."""
+
 
 class ReasonkitError(Exception):
     """Base of every error that is shown as one line."""
@@ -45,7 +48,8 @@ class UnknownNameError(RefusedError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        offer = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        listed = ", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")
+        offer = f"did you mean {' or '.join(near)}?" if near else f"known: {listed}"
         super().__init__(f"unknown {kind} {name!r}: {offer}{' ' + hint if hint else ''}")
 
 

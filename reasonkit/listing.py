@@ -31,9 +31,17 @@ def _listed(path: Path) -> dict[str, str]:
         told |= {
             **run.names,
             "status": run.status,
-            "started": str(run.record["started"])[:16],
+            "started": str(run.record["started"])[:16].replace("T", " "),
         }
         summary = run.summary()
         before, after = (summary[name]["accuracy"] for name in ("before", "after"))
         told["accuracy"] = f"{before:.1%} → {after:.1%}"
     return told
+
+
+def about(row: dict[str, str]) -> str:
+    """A run in a line, beside its name."""
+    if not row["command"]:
+        return row["status"]
+    line = "{command}: {model} on {task}, {status} {started}".format(**row)
+    return f"{line}, {row['accuracy']}" if row["accuracy"] else line

@@ -27,7 +27,7 @@ import yaml
 
 from reasonkit import console, processes
 from reasonkit.errors import RefusedError
-from reasonkit.files import read_records, to_line, write_atomically, write_json
+from reasonkit.files import beside, read_records, to_line, write_atomically, write_json
 from reasonkit.interruption import handled
 from reasonkit.provenance import git_commit, hardware, process, versions
 
@@ -273,9 +273,8 @@ def open_run(path: Path, command: str | None = None) -> Run:
         record, _ = run.record, run.config
         readable = {"command", "status", *process()} <= record.keys()
     except FileNotFoundError:
-        raise RefusedError(
-            f"{path} isn't a run directory: `reasonkit runs` lists those under {RUNS}/"
-        ) from None
+        hint = f"`reasonkit runs` lists those under {RUNS}/"
+        raise RefusedError(f"{path} isn't a run directory{beside(path)}: {hint}") from None
     except OSError as error:
         raise RefusedError(f"{path} can't be read: {error.strerror}") from None
     except (ValueError, TypeError, yaml.YAMLError):

@@ -66,7 +66,27 @@ def test_registries_are_printed_on_stdout(reasonkit: Callable, command: str, exp
 def test_an_unknown_command_offers_the_near_ones(reasonkit: Callable) -> None:
     ended = reasonkit("grop")
     assert ended.code == 2
-    assert "Did you mean 'grpo'?" in ended.err
+    assert ended.err == "error: unknown command 'grop': did you mean grpo?\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["grpo", "--steps", "many"], "'--steps': 'many' is no whole number, nor one after a plus"),
+        (["vote", "--n"], "option '--n' requires an argument"),
+        (["chat"], "missing argument"),
+        (["runs", "--foo"], "no such option: --foo"),
+        (["tasks", "lost"], "no such command 'lost'"),
+        (["grpo", "extra"], "unexpected extra argument"),
+    ],
+)
+def test_a_command_line_that_is_wrong_is_refused_in_one_line(
+    reasonkit: Callable, arguments: list[str], told: str
+) -> None:
+    ended = reasonkit(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.count("\n") == 1
+    assert told in ended.err
 
 
 def test_recipes_are_listed_shown_and_copied(reasonkit: Callable, tmp_path: Path) -> None:

@@ -41,7 +41,10 @@ def more_or_all(text: str) -> int:
     Raises:
         ValueError: it is none.
     """
-    return More(text) if text.startswith("+") else int(text)
+    try:
+        return More(text) if text.startswith("+") else int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no whole number, nor one after a plus") from None
 
 
 Attention = enum.StrEnum(

@@ -210,7 +210,7 @@ def settle(config: Config, model: PreTrainedConfig, parameters: int) -> tuple[Co
         return config, "asked for"
     size = f"{parameters / 1e6:,.0f}M parameters on {where}"
     if config.engine == EngineName.local:
-        return config, "asked for"
+        return config, size
     chosen, why = EngineName.local, size
     if where == "cuda":
         lack = vllm.lack(model)

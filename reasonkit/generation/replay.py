@@ -75,8 +75,6 @@ def read_completions(path: Path, fields: Mapping[str, str]) -> list[Recorded]:
     Raises:
         DataError: one line that says which file, line and field.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
     rows: dict[str, Row] = {}
     completions: dict[str, list[Completion]] = {}
     scores: dict[str, list[float]] = {}

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from reasonkit import console
 from reasonkit.errors import RefusedError
+from reasonkit.files import beside
 
 ORIGIN = "made_from"
 """The setting of a converted model's config.json, and of what is trained from it, that says so."""
@@ -56,6 +57,8 @@ def converted(path: Path) -> tuple[Path, str]:
         RefusedError: it can't be read, it is of an architecture that transformers doesn't read, or
             the cache can't be written to.
     """
+    if not path.is_file():
+        raise RefusedError(f"model {path}: no such file{beside(path)}")
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,6 +10,7 @@ import yaml
 
 from reasonkit import console
 from reasonkit.errors import OfflineError, RefusedError, UnknownNameError
+from reasonkit.files import beside
 from reasonkit.models import MODELS, OTHER, Model, entry_for
 from reasonkit.offline import is_id, reachable
 
@@ -47,6 +48,8 @@ def resolve(name: str) -> ResolvedModel:
     if path.suffix == GGUF:
         return _from_gguf(replace(OTHER, name=name, source=name), path)
     if name not in MODELS and not is_id(name):
+        if path.parent != Path() or name.startswith("."):
+            raise RefusedError(f"model {name}: no such folder or file{beside(path)}")
         hint = "(or a folder, a .gguf file, a run directory, a hub id owner/name)"
         raise UnknownNameError("model", name, MODELS, hint)
     entry = entry_for(name)
@@ -61,8 +64,8 @@ def resolve(name: str) -> ResolvedModel:
     cached = isinstance(try_to_load_from_cache(entry.source, "config.json"), str)
     if not cached and not reachable():
         raise OfflineError(
-            f"model {entry.source!r} is no folder here, nor in the cache, and the hub can't be "
-            "reached: pass the path of a folder, or abacus, which needs no download"
+            f"model {entry.source!r} is no folder here{beside(path)}, nor in the cache, and the "
+            "hub can't be reached: pass the path of a folder, or abacus, which needs no download"
         )
     return ResolvedModel(entry, entry.source)
 

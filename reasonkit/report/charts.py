@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from markupsafe import Markup, escape
-from matplotlib import rc_context
-from matplotlib.axes import Axes
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-Record = Mapping[str, Any]
+from reasonkit.report.drawing import (
+    COLOURS,
+    GREY,
+    Chart,
+    Record,
+    band,
+    canvas,
+    chart,
+    finish,
+    reach,
+    svg,
+)
 
 SMOOTH = 0.8
 """Weight of the past in the running means; the raw values stand behind them."""
 
-COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626")
-GREY = "#6b7280"
 THINKING = {
     "share that thinks": {"thinks": ""},
     "share that re-checks or backtracks": {"rechecks": ""},
@@ -43,30 +48,11 @@ PANEL = (3.3, 2.3)
 LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.3, 0.45
 """Inches of a panel, and around its axes."""
 
-POINTS = 40
-"""Of a line, about, that say their value under the pointer."""
-
 RECHECKING = (
     "Of the sampled completions. One re-checks if, before the last mention of its answer and after "
     "it has begun, it says one of a fixed list of phrases such as “wait”, “let me check” or "
     "“that’s wrong”. On the right: how often those, and all, are right."
 )
-
-
-class Chart(NamedTuple):
-    """A figure with its heading and what explains it."""
-
-    title: str
-    svg: Markup
-    note: str = ""
-
-
-class Told(NamedTuple):
-    """A point of a chart and what it says."""
-
-    x: float
-    y: float
-    text: str
 
 
 class Panel(NamedTuple):
@@ -191,15 +177,13 @@ def _panel(panel: Panel, references: Mapping[str, float]) -> Markup:
     place = figure.add_axes(
         (LEFT / width, BOTTOM / height, 1 - (LEFT + RIGHT) / width, 1 - (BOTTOM + TOP) / height)
     )
-    told: list[Told] = []
     for i, (name, label) in enumerate(panel.names.items()):
         known = [record for record in panel.records if record.get(name) is not None]
         colour, x = COLOURS[i % len(COLOURS)], [record[panel.x] for record in known]
         values = [record[name] for record in known]
         if name == "validation":
             band(place, x, known, COLOURS[2], "validation_low", "validation_high")
-            place.plot(x, values, color=COLOURS[2], marker="o", ms=3)
-            told += _told(panel.x, x, values)
+            place.plot(x, values, color=COLOURS[2], marker="o", ms=3, label="measured")
             for j, (what, value) in enumerate(references.items()):
                 look: dict[str, Any] = {"color": GREY, "linestyle": ("--", ":")[j % 2], "lw": 1}
                 place.axhline(value, **look, label=f"{what}, {value:.0%}")
@@ -208,23 +192,13 @@ def _panel(panel: Panel, references: Mapping[str, float]) -> Markup:
         for value in values:
             smooth.append(SMOOTH * smooth[-1] + (1 - SMOOTH) * value if smooth else value)
         place.plot(x, values, color=colour, alpha=0.25, linewidth=1)
-        place.plot(x, smooth, color=colour, linewidth=1.6, label=label)
-        told += _told(panel.x, x, smooth, label)
+        place.plot(x, smooth, color=colour, linewidth=1.6, label=label or panel.title)
     if panel.log:
         place.set_yscale("log")
     place.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     several = len(panel.names) > 1 or ("validation" in panel.names and bool(references))
     finish(place, panel.title, panel.x, panel.share, legend=several)
-    return svg(panel.title, figure, [(place, told)])
-
-
-def _told(what: str, x: Sequence[float], values: Sequence[float], label: str = "") -> list[Told]:
-    """What points of a line say under the pointer; of a long line every so manieth."""
-    every = max(1, len(x) // POINTS)
-    said = f", {label}" if label else ""
-    pairs = list(zip(x, values, strict=True))
-    kept = [*pairs[::every], *(pairs[-1:] if (len(pairs) - 1) % every else ())]
-    return [Told(at, value, f"{what} {at:g}{said}: {value:.3g}") for at, value in kept]
+    return svg(panel.title, figure)
 
 
 def _advantages(steps: Sequence[Record]) -> Chart:
@@ -243,11 +217,11 @@ def _advantages(steps: Sequence[Record]) -> Chart:
 
 
 def _stages(rows: Sequence[Record]) -> Chart:
-    figure, (accuracy, form, general) = canvas(3.6, columns=3, sharey=True)
+    figure, (accuracy, form, general) = canvas(3.6, columns=3)
     x = range(len(rows))
     look: dict[str, Any] = {"marker": "o", "capsize": 3}
     values = [row["accuracy"] for row in rows]
-    accuracy.errorbar(x, values, yerr=reach(rows), color=COLOURS[2], **look)
+    accuracy.errorbar(x, values, yerr=reach(rows), color=COLOURS[2], label="accuracy", **look)
     for colour, name in zip(COLOURS, ("format", "language", "readability"), strict=False):
         form.plot(x, [row["sampled"][name] for row in rows], color=colour, marker="o", label=name)
     for colour, name in zip(COLOURS, rows[0]["general"], strict=False):
@@ -261,89 +235,5 @@ def _stages(rows: Sequence[Record]) -> Chart:
     }
     for title, place in titles.items():
         place.set_xticks(x, [row["name"] for row in rows], rotation=25, ha="right")
-        finish(place, title, share=True, legend=bool(place.get_legend_handles_labels()[0]))
+        finish(place, title, share=place is not general, legend=place is not accuracy)
     return chart("What each stage came to", figure)
-
-
-def canvas(height: float, columns: int = 1, **how: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of so many inches with its axes, side by side."""
-    figure = Figure(figsize=(10, height), layout="constrained")
-    return figure, list(figure.subplots(1, columns, squeeze=False, **how).flat)
-
-
-def band(
-    place: Axes,
-    x: Any,
-    rows: Sequence[Record],
-    colour: str,
-    low: str = "low",
-    high: str = "high",
-    **how: Any,
-) -> None:
-    """The intervals of some rows behind their line."""
-    ends = [row[low] for row in rows], [row[high] for row in rows]
-    place.fill_between(x, *ends, color=colour, alpha=0.15, linewidth=0, **how)
-
-
-def reach(rows: Sequence[Record], name: str = "accuracy") -> list[list[float]]:
-    """How far intervals reach below and above their values."""
-    below = [max(0.0, row[name] - row["low"]) for row in rows]
-    return [below, [max(0.0, row["high"] - row[name]) for row in rows]]
-
-
-def legend_beside(place: Axes) -> None:
-    """A legend to the right of the axes."""
-    place.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-
-
-def finish(place: Axes, title: str, x: str = "", share: bool = False, legend: bool = False) -> None:
-    """Title, axis, grid and, where wanted, legend and the range of a share."""
-    place.set_title(title, fontsize=9, loc="left", y=1.0)
-    place.set_xlabel(x, fontsize=8)
-    place.tick_params(labelsize=8)
-    place.spines[["top", "right"]].set_visible(False)
-    place.grid(axis="y", alpha=0.25)
-    if share:
-        place.set_ylim(-0.02, 1.02)
-    if legend:
-        place.legend(fontsize=8, frameon=False)
-
-
-def chart(
-    title: str, figure: Figure, note: str = "", told: Sequence[tuple[Axes, Sequence[Told]]] = ()
-) -> Chart:
-    """A figure with its heading; ``told`` as of `svg`."""
-    return Chart(title, svg(title, figure, told), note)
-
-
-def svg(title: str, figure: Figure, told: Sequence[tuple[Axes, Sequence[Told]]] = ()) -> Markup:
-    """The same bytes for the same figure; ids differ between the figures of a page.
-
-    What is drawn in black takes the colour of the page's text, and there is no background, so that
-    a figure is readable on a light page and on a dark one.
-
-    Args:
-        title: what it shows, for who doesn't see it.
-        told: points of its axes that say something under the pointer.
-    """
-    written = io.StringIO()
-    with rc_context({"svg.hashsalt": title}):
-        figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
-    text = written.getvalue()
-    text = text[text.index("<svg") :].replace("#000000", "currentColor")
-    # Names of groups, the same in every figure, which nothing refers to.
-    text = re.sub(r'<g id="[\w.]+_\d+">', "<g>", text)
-    # SVG counts from the top, in points of which an inch has 72.
-    height, dot = figure.get_figheight() * 72, 72 / figure.dpi
-    marks = []
-    for place, points in told:
-        for point in points:
-            x, y = place.transData.transform((point.x, point.y)) * dot
-            marks.append(
-                f'<circle cx="{x:.1f}" cy="{height - y:.1f}" r="5" fill="transparent">'
-                f"<title>{escape(point.text)}</title></circle>"
-            )
-    text = text.replace("</svg>", f"{''.join(marks)}</svg>")
-    # Glyphs are black because nothing says otherwise.
-    named = f'<svg fill="currentColor" role="img" aria-label="{escape(title)}" '
-    return Markup(text.replace("<svg ", named, 1))

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from reasonkit.report.charts import (
+from reasonkit.report.drawing import (
     COLOURS,
     GREY,
     Chart,
     Record,
-    Told,
     band,
     canvas,
     chart,
@@ -106,10 +105,7 @@ def _frontier(rows: Sequence[Record], looks: Looks) -> Chart:
     )
     if pays:
         note += f" Training has paid for itself: {'; '.join(pays)}."
-    told = [
-        Told(r["question_flops"], r["accuracy"], f"{r['name']}: {r['accuracy']:.1%}") for r in rows
-    ]
-    return chart("Accuracy against cost", figure, note, [(place, told)])
+    return chart("Accuracy against cost", figure, note)
 
 
 def _queries(rows: Sequence[Record], looks: Looks) -> Chart:
@@ -147,7 +143,7 @@ def _queries(rows: Sequence[Record], looks: Looks) -> Chart:
             textcoords="offset points",
             fontsize=7,
         )
-        reached.plot(number, row["accuracy"], "o", color=COLOURS[2], ms=5)
+        reached.plot(number, row["accuracy"], "o", color=COLOURS[2], ms=5, label=name)
     cost.set_yscale("log")
     for axes, title in (
         (cost, "FLOPs a query, training shared out"),

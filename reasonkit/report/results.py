@@ -336,4 +336,4 @@ def _pair(one: str, other: str, pair: Record) -> str:
 
 
 def _mean(entry: Record) -> str:
-    return f"{entry['mean']:.3f} ({entry['low']:.3f}–{entry['high']:.3f})"
+    return f"{entry['mean']:.3g} ({entry['low']:.3g} to {entry['high']:.3g})"

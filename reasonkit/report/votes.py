@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from reasonkit.report import results
-from reasonkit.report.charts import (
+from reasonkit.report.drawing import (
     COLOURS,
     GREY,
     Chart,

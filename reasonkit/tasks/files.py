@@ -17,6 +17,7 @@ from typing import Any
 
 from reasonkit import console
 from reasonkit.errors import DataError
+from reasonkit.files import beside
 from reasonkit.tasks.rows import Row, read
 
 Records = Iterator[tuple[str, dict[str, Any]]]
@@ -109,8 +110,6 @@ def rows(path: Path, columns: Mapping[str, str]) -> dict[str, list[Row]]:
     Raises:
         DataError: one line that says which file and line.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
     parts = {"all": path}
     if path.is_dir():
         found = {p.stem: p for p in sorted(path.iterdir()) if p.suffix in READERS}
@@ -126,6 +125,8 @@ def records(path: Path) -> Records:
     Raises:
         DataError: one line that says which file and line.
     """
+    if not path.exists():
+        raise DataError(f"{path}: no such file{beside(path)}")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: expected one of {', '.join(READERS)}")

@@ -91,8 +91,9 @@ def _pick_columns(found: list[str], wanted: Mapping[str, str], name: str) -> dic
     """
     for column in wanted.values():
         if column not in found:
-            near = difflib.get_close_matches(column, found, n=3) or found
-            raise DataError(f"{name}: no column {column!r}; there are: {', '.join(near)}")
+            near = difflib.get_close_matches(column, found, n=1)
+            offer = f": did you mean {near[0]}?" if near else ";"
+            raise DataError(f"{name}: no column {column!r}{offer} there are: {', '.join(found)}")
     picked = {**programs.pick_columns(found, "tests" in wanted), **wanted}
     for role, usual in USUAL.items():
         if role in picked or (role == "answer" and "tests" in picked):

@@ -205,7 +205,7 @@ BROKEN: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "truncated": (cut, "can't be read as a GGUF model"),
     "unknown architecture": (lambda s, path: write(s, path, architecture="rwkv9"), "rwkv9"),
     "a tensor is missing": (lambda s, path: write(s, path, without="ffn_up"), "missing"),
-    "no such file": (lambda source, path: None, "No such file"),
+    "no such file": (lambda source, path: None, "no such file"),
 }
 
 

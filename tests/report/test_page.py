@@ -56,7 +56,7 @@ def test_a_chart_says_its_values_and_leaves_out_what_never_moved(tmp_path: Path)
         Evaluation(verdicts).save(run.evaluations / f"{name}.json")
     text = page.render(run)
     assert "Never moved: KL to the reference, nats a token (0)." in text
-    assert "<title>step 3: 0.75</title>" in text
+    assert "<title>measured, step 3: 0.75</title>" in text
     assert re.search(r"untrained, test, 50%.*its best prompt, 100%", text, re.DOTALL)
 
 
