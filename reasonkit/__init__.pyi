@@ -197,6 +197,8 @@ class _VoteConfig(_ServerConfig, total=False):
 class _VerifierConfig(_UpdatesConfig, total=False):
     questions: int | None
     samples: int
+    process: bool
+    continuations: int
     temperature: float | None
     wording: str | None
     held_out: float

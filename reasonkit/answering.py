@@ -44,13 +44,11 @@ class Respondent:
         system: put before a conversation that has no system prompt; empty for none.
         remembers: whether a question is asked behind the turns before it; a model that has learned
             single questions is asked the last alone.
-        scores_steps: whether what ranks completions ranks beginnings of them too.
     """
 
     source: Source
     system: str
     remembers: bool = True
-    scores_steps: bool = False
 
     def prompt(self, messages: Sequence[Message]) -> Example:
         """A conversation, whose last message asks, as the model is asked it."""
@@ -100,11 +98,10 @@ def open_respondent(config: VoteConfig, system: str | None) -> Respondent:
     source = dataclasses.replace(source, config=kept)
     if not remembers:
         console.note(f"{config.model} has learned single questions: each stands for itself")
-    steps = getattr(getattr(source.score, "__self__", None), "by_token", False)
     if source.score is not None:
         source = dataclasses.replace(source, score=_one_by_one(source.score))
     led = source.config.system_prompt if system is None else system
-    return Respondent(source, led or "", remembers, steps)
+    return Respondent(source, led or "", remembers)
 
 
 def _one_by_one(score: Score) -> Score:

@@ -147,15 +147,20 @@ def _run(example: Example, said: Sequence[Judgement], allow_weaker: bool) -> lis
 def _passes(example: Example, code: str, allow_weaker: bool) -> bool:
     from reasonkit import sandbox
 
-    # A program that has to begin with this brings its other imports too.
-    alone = not example.setup or "from __future__" in code
     return sandbox.run_tests(
-        code if alone else f"{example.setup}\n{code}",
+        with_setup(example, code),
         example.tests,
         entry_point=example.entry_point,
         timeout=TIMEOUT,
         allow_weaker=allow_weaker,
     ).passed
+
+
+def with_setup(example: Example, code: str) -> str:
+    """A program with what the question shows of imports and functions before it."""
+    # One that has to begin with this brings its other imports too.
+    alone = not example.setup or "from __future__" in code
+    return code if alone else f"{example.setup}\n{code}"
 
 
 _KNOWN: dict[object, Future[bool]] = {}

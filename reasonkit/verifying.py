@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from reasonkit.config import Aggregate
 from reasonkit.errors import RefusedError
+from reasonkit.generation.drafts import step_ends
 from reasonkit.generation.local import evaluating
 from reasonkit.models import chat, classifying
 from reasonkit.models.chat import encode_prompts
@@ -46,8 +47,8 @@ class Reading:
 
     Attributes:
         aggregate: makes a solution's score of those of its steps.
-        ends: texts whose token ends a step, as the end of the completion does; an empty one ends
-            it at every token.
+        ends: texts that end a step, as the end of the completion does; an empty one ends it at
+            every token.
     """
 
     aggregate: Aggregate = Aggregate.last
@@ -77,7 +78,6 @@ class Verifier:
         self.by_token = classifier.by_token
         vocabulary = None if generator is None or classifier.paired else generator.get_vocab()
         self.reads_ids = vocabulary == self.tokenizer.get_vocab()
-        self._pieces: dict[int, str] = {}
 
     def score(self, group: Group) -> list[float | None]:
         """How likely each completion is to be right, 0 to 1; None for one that is too long."""
@@ -98,7 +98,11 @@ class Verifier:
             )
         rows, starts = self._rows(group)
         return [
-            scores and [scores[i] for i in self._ends(row["input_ids"][start:])]
+            scores
+            and [
+                scores[place]
+                for place in step_ends(self.tokenizer, row["input_ids"][start:], self.reading.ends)
+            ]
             for row, start, scores in zip(rows, starts, self._scores(rows, starts), strict=True)
         ]
 
@@ -138,12 +142,6 @@ class Verifier:
             rendered = str(self.tokenizer.apply_chat_template(turns, tokenize=False))
             text += rendered.rpartition(STAND_IN)[2]
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
-
-    def _ends(self, ids: Sequence[int]) -> list[int]:
-        for id in set(ids) - self._pieces.keys():
-            self._pieces[id] = str(self.tokenizer.decode([id]))
-        marked = [any(end in self._pieces[id] for end in self.reading.ends) for id in ids]
-        return [i for i, ends in enumerate(marked) if ends or i == len(ids) - 1]
 
     def _scores(self, rows: Sequence[Row], starts: Sequence[int]) -> list[Scores | None]:
         """One score a completion's token, or a single one where the model gives no more."""

@@ -101,7 +101,7 @@ def test_only_training_imports_trl_and_peft() -> None:
 
 def test_only_the_room_of_engines_names_a_class_of_engine() -> None:
     """Protocols it may name, and what is put around an engine."""
-    kinds = ("", "Token", "Server", "Paid", "Budget", "Beam", "Selecting")
+    kinds = ("", "Token", "Server", "Paid", "Budget", "Beam", "Selecting", "Watching")
     open_to_all = {f"{kind}Engine" for kind in kinds}
     made = set()
     for path in (PACKAGE / "generation").rglob("*.py"):

@@ -231,7 +231,7 @@ def left_out(config: CompareConfig, programs: bool) -> dict[str, str]:
     """Parts that such a comparison can't have, and why.
 
     Args:
-        programs: whether answers are programs, which can't be counted as votes.
+        programs: whether answers are programs, of which models alone are compared.
     """
     reasons: dict[str, str] = {}
     for part in PARTS.values():
@@ -242,7 +242,7 @@ def left_out(config: CompareConfig, programs: bool) -> dict[str, str]:
         elif part.model == STUDENT and not config.student:
             reasons[part.name] = "there is no smaller model: pass --student"
         elif programs and part.command in ("vote", "verifier"):
-            reasons[part.name] = "programs can't be counted as votes"
+            reasons[part.name] = "programs are compared without votes"
         elif part.model in reasons:
             reasons[part.name] = f"{part.model} is left out"
     return reasons

@@ -23,6 +23,12 @@ class VerifierConfig(UpdatesConfig):
 
     questions: int | None = flag(ROLLOUT, f"Train questions that are answered. {BY_MODEL}", min=2)
     samples: int = flag(ROLLOUT, "Completions a question.", 16, min=1)
+    process: bool = flag(
+        ROLLOUT,
+        "Label each step by the share of its continuations that end right, not by its solution.",
+        False,
+    )
+    continuations: int = flag(ROLLOUT, "--process: continuations of each step.", 8, min=1)
     temperature: float | None = flag(ROLLOUT, f"Of the completions. {BY_MODEL}", min=0.01, max=5.0)
     wording: str | None = flag(ROLLOUT, "Ask for step-by-step work in this wording, by name.")
     held_out: float = flag(

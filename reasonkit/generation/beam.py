@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from reasonkit.generation.drafts import Draft, continued
+from reasonkit.generation.drafts import Draft, continued, ends_step
 from reasonkit.generation.engine import Sampling, TokenSampler, seed_of
 from reasonkit.models.chat import encode_prompts
 from reasonkit.types import Completion, Example, Group
@@ -142,7 +142,7 @@ class BeamEngine:
             for completion in made:
                 search.sampled += completion.tokens
                 tokens = beam.tokens + completion.tokens
-                stopped = any(end in completion.text for end in self.ends)
+                stopped = ends_step(completion.text, self.ends)
                 ended = completion.finish_reason == "stop" and not stopped
                 full = completion.finish_reason == "length" or tokens >= sampling.max_tokens
                 draft = beam.grown(completion, ended and tokens <= sampling.max_tokens)

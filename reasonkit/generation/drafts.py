@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from reasonkit.generation.engine import Sampling, TokenSampler
 from reasonkit.types import Completion
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,29 @@ class Draft:
         """The completion; ``count`` tokens were sampled for it, dropped ones included."""
         finish, mean = "stop" if self.ended else "length", self.logprob / max(1, self.tokens)
         return Completion(opened + self.text, (), finish, mean, count)  # type: ignore[arg-type]
+
+
+def ends_step(text: str, ends: Sequence[str]) -> bool:
+    """Whether what was written since the last step holds one of the texts that end one."""
+    return any(end in text for end in ends)
+
+
+def step_ends(
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], ends: Sequence[str]
+) -> list[int]:
+    """The places of the tokens that end a step of a completion; the last one always does."""
+    places, text = [], ""
+    for place, id in enumerate(ids):
+        text += _piece(tokenizer, id)
+        if ends_step(text, ends) or place == len(ids) - 1:
+            places.append(place)
+            text = ""
+    return places
+
+
+@functools.lru_cache(maxsize=1 << 18)
+def _piece(tokenizer: PreTrainedTokenizerBase, id: int) -> str:
+    return str(tokenizer.decode([id]))
 
 
 def continued(

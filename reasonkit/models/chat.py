@@ -146,23 +146,29 @@ def _begin(tokenizer: PreTrainedTokenizerBase) -> str:
 def encode_prompts(
     tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
 ) -> tuple[list[list[int]], list[str]]:
-    """Token ids of each prompt, and the thinking tag that its template has already opened.
+    """Token ids of each prompt, and what of the answer it holds: a thinking tag that its template
+    has already opened, and what an assistant's message at the end has begun.
 
     Raises:
         RefusedError: the template refuses one of them, or leaves a part of it out.
     """
-    texts = []
+    texts, opened = [], []
     for example in examples:
-        text, fault = _written(tokenizer, example.messages, opened=True)
+        last = example.messages[-1]
+        begun = last["content"] if last["role"] == "assistant" else ""
+        asked = example.messages[:-1] if begun else example.messages
+        text, fault = _written(tokenizer, asked, opened=True)
         if fault:
             raise RefusedError(
                 f"{example.task}: {example.id}: the model's chat template can't write this prompt: "
                 f"{fault}"
             )
-        texts.append(text)
+        tag = m.group() if (m := OPENED_THOUGHT.search(text)) else ""
+        begun = begun.removeprefix(tag)
+        texts.append(text + begun)
+        opened.append(tag + begun)
     # What begins every sequence is a part of the template, and would stand there twice.
     ids = tokenizer(texts, add_special_tokens=False).input_ids if texts else []
-    opened = [m.group() if (m := OPENED_THOUGHT.search(text)) else "" for text in texts]
     return ids, opened
 
 

@@ -20,6 +20,7 @@ from reasonkit.tasks import Splits
 from reasonkit.types import Example
 from reasonkit.voting import routing
 from reasonkit.voting.ballots import BLANK, WINDOW, cast
+from reasonkit.voting.behaviour import calls
 from reasonkit.voting.strategies import STRATEGIES, Strategy
 
 RECORDED, QUESTION = "recorded", "question"
@@ -140,10 +141,16 @@ def _asked(config: VoteConfig) -> VotePlan:
         config = dataclasses.replace(config, task=QUESTION)
     else:
         splits = load_splits(config)
-        if any(example.tests for example in splits.test):
+        programs = [example for example in splits.test if example.tests]
+        if programs:
+            # Importing the sandbox takes longer than resolving names does.
+            from reasonkit.sandbox import require_isolation
+
+            require_isolation()
+        if not all(calls(example) for example in programs):
             raise RefusedError(
-                f"task {config.task!r} is checked by running code: its answers can't be counted as "
-                "votes"
+                f"task {config.task!r} wants programs that read standard input, or whose question "
+                "shows no call: nothing tells which of them do the same"
             )
         check_references(config.task, splits)
     config = by_model(config, entry)

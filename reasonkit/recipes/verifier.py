@@ -1,8 +1,9 @@
 """``reasonkit verifier``: a model that says how likely a solution is to be right.
 
 Trained on a generator's own solutions to train questions, labelled by the answer reward (Cobbe et
-al., arXiv:2110.14168); `reasonkit vote --verifier` ranks by it. A share of the questions is held
-out: on them it is measured how well the verifier tells right from wrong among the solutions of one
+al., arXiv:2110.14168), or step by step by what their continuations come to (Wang et al.,
+arXiv:2312.08935); `reasonkit vote --verifier` ranks by it. A share of the questions is held out: on
+them it is measured how well the verifier tells right from wrong among the solutions of one
 question, and chosen how the scores of steps are put together.
 """
 
@@ -75,6 +76,8 @@ def run(config: VerifierConfig, invocation: Invocation) -> None:
             ("questions", f"{config.questions} of {config.task}, {config.held_out:.0%} held out"),
             ("solutions", f"{config.samples} of each, at temperature {config.temperature:g}"),
         ]
+        if config.process:
+            rows.append(("steps", f"each of them gone on with in {config.continuations} ways"))
         console.err.print(console.table("plan", ("", ""), rows))
         fitting.show(plan)
         return
@@ -124,7 +127,8 @@ def make(
     from reasonkit.verifying import SETTINGS, Reading, Verifier
 
     config = plan.config
-    groups = _sampled(run, plan, engine)
+    asked = _asked(config, plan.splits.train)
+    groups = _sampled(run, config, engine, asked, config.samples, "solving train questions")
     learned, held = solutions.split_by_question(groups, config.held_out)
     if not learned:
         raise DataError(f"{config.task}: one train question is too few to hold any out")
@@ -133,10 +137,18 @@ def make(
     def right(group: Group) -> Labels:
         return guard.right(guard.score(group))
 
-    labelled = processes.from_main(lambda: solutions.label(tokenizer, learned, right))
-    trained = _train(run, config, tokenizer, generator, labelled)
     assert config.step_ends
-    reading = Reading(config.aggregate or Aggregate.last, tuple(config.step_ends))
+    ends, continued = tuple(config.step_ends), list[Group]()
+    if config.process:
+        begun = solutions.begun(tokenizer, learned, ends)
+        continued = _sampled(
+            run, config, engine, begun, config.continuations, "going on with steps"
+        )
+    labelled = processes.from_main(
+        lambda: solutions.label(tokenizer, learned, right, ends, continued)
+    )
+    trained = _train(run, config, tokenizer, generator, labelled)
+    reading = Reading(config.aggregate or Aggregate.last, ends)
     verifier = Verifier(Classifier(trained.policy, tokenizer), reading, tokenizer)
     quality = measure(verifier, held, processes.from_main(lambda: [right(g) for g in held]))
     if config.aggregate is None and quality:
@@ -146,8 +158,11 @@ def make(
         "aggregate": str(verifier.reading.aggregate),
         "quality": {str(name): asdict(found) for name, found in quality.items()},
         "solutions": len(labelled),
+        "steps": len(continued),
         "right": fmean(solution.right for solution in labelled),
-        "tokens_sampled": sum(c.tokens for group in groups for c in group.completions),
+        "tokens_sampled": sum(
+            c.tokens for group in (*groups, *continued) for c in group.completions
+        ),
         "tokens_trained": trained.counters.tokens_trained,
         "sampling_seconds": run.record["sampling_seconds"],
         "training_seconds": trained.counters.seconds,
@@ -159,19 +174,22 @@ def make(
     return verifier, summary
 
 
-def _sampled(run: Run, plan: Plan[VerifierConfig], engine: Engine) -> list[Group]:
-    """The generator's solutions; ``run.json`` has the seconds that they took in all sessions."""
-    config, train = plan.config, plan.splits.train
+def _asked(config: VerifierConfig, train: Sequence[Example]) -> list[Example]:
     assert config.questions
     rng = random.Random(f"verifier {config.seed}")
-    chosen: Sequence[Example] = rng.sample(train, min(config.questions, len(train)))
-    if config.wording:
-        chosen = [ask(example, config.wording) for example in chosen]
+    chosen = rng.sample(train, min(config.questions, len(train)))
+    return [ask(example, config.wording) for example in chosen] if config.wording else chosen
+
+
+def _sampled(
+    run: Run, config: VerifierConfig, engine: Engine, asked: Sequence[Example], n: int, doing: str
+) -> list[Group]:
+    """What the generator writes; ``run.json`` has the seconds that all took in all sessions."""
     started = time.perf_counter() - run.record.get("sampling_seconds", 0.0)
     groups = []
     try:
-        sampled = engine.sample(chosen, config.samples, drawn_by(config))
-        for group in console.counted(sampled, len(chosen), "solving train questions"):
+        sampled = engine.sample(asked, n, drawn_by(config))
+        for group in console.counted(sampled, len(asked), doing):
             groups.append(group)
     finally:
         run.update(sampling_seconds=time.perf_counter() - started)
@@ -237,6 +255,14 @@ def auc(right: Sequence[float], wrong: Sequence[float]) -> float | None:
 
 def card(made: dict[str, Any], config: VerifierConfig) -> str:
     """A model card in the hub's form, from what was measured."""
+    labels = (
+        "labelled by their final answers (Cobbe et al., arXiv:2110.14168); no step was labelled"
+    )
+    if config.process:
+        labels = (
+            f"each step labelled by the share of its {config.continuations} continuations that end "
+            "right (Math-Shepherd, Wang et al., arXiv:2312.08935)"
+        )
     return "\n".join(
         [
             "---",
@@ -248,8 +274,7 @@ def card(made: dict[str, Any], config: VerifierConfig) -> str:
             "",
             "After each token of a solution, the probability of the label `right` is how likely "
             "the solution is to end in the right answer. Trained on the generator's own solutions, "
-            "labelled by their final answers (Cobbe et al., arXiv:2110.14168); no step was "
-            "labelled.",
+            f"{labels}.",
             "",
             f"Steps end at {', '.join(map(repr, config.step_ends or []))} and at the end; a "
             f"solution's score is: {made['aggregate']}.",

@@ -6,6 +6,7 @@ A column is declared once, with its head and what it says of a record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 from rich.filesize import decimal
 
@@ -42,8 +43,13 @@ STRATEGIES: Columns = {
     "n": lambda r: r["n"],
     "prompt": lambda r: r["prompt"],
     "accuracy": share,
+    "of pass@n": lambda r: or_dash(r["realised"], ".0%"),
     "tokens a question": lambda r: f"{r['tokens']:,.1f}",
 }
+"""``of pass@n``: as a share of the questions that one of as many plain samples is right on."""
+
+KNEE = 0.01
+"""Accuracy that twice as many samples add at least, as long as they are worth it."""
 
 LONGER: Columns = {
     "majority of, step by step": lambda r: r["longer_n"],
@@ -199,7 +205,7 @@ def _elected(summary: Record, whole: bool) -> tuple[list[Table], list[str]]:
 
 def _voted(summary: Record, subject: str, whole: bool) -> tuple[list[Table], list[str]]:
     """The chosen strategy at all sizes, and the largest of the others."""
-    rows, strategy = summary["strategies"], summary["strategy"]
+    rows, strategy = realised(summary["strategies"]), summary["strategy"]
     largest = {(r["name"], r["prompt"]): r["n"] for r in sorted(rows, key=lambda r: r["n"])}
     shown = [r for r in rows if r["name"] == strategy]
     marked = [i for i, r in enumerate(shown) if r["n"] == summary["n"]]
@@ -213,6 +219,7 @@ def _voted(summary: Record, subject: str, whole: bool) -> tuple[list[Table], lis
         tables.append(table(wider, LONGER, summary["longer_against_wider"]))
     pairs = {"the first sample alone": summary["paired"], **summary["paired_with"]}
     lines = [_pair(strategy, name, pair) for name, pair in pairs.items()]
+    lines += _knee(strategy, [r for r in shown if r["prompt"] == shown[0]["prompt"]])
     if tuned := summary["tuned"]:
         lines.append(
             f"thresholds chosen on {tuned['questions']} validation questions: "
@@ -228,6 +235,33 @@ def _voted(summary: Record, subject: str, whole: bool) -> tuple[list[Table], lis
         f"{summary['without_answer']:.1%} of the samples have no final answer",
     ]
     return tables, lines
+
+
+def realised(rows: Sequence[Record]) -> list[Record]:
+    """Rows of strategies with the share of `reasonkit.voting.curves.PASS` that they come to."""
+    ceiling = {(r["prompt"], r["n"]): r["accuracy"] for r in rows if r["name"] == "pass@n"}
+    of = [ceiling.get((r["prompt"], r["n"])) for r in rows]
+    return [
+        {**r, "realised": r["accuracy"] / c if c else None} for r, c in zip(rows, of, strict=True)
+    ]
+
+
+def _knee(strategy: str, rows: Sequence[Record]) -> list[str]:
+    """Where more samples stop being worth it, of a strategy whose rows are of growing n."""
+    own = [r for r in rows if r["name"] == strategy]
+    if len(own) < 2:
+        return []
+    gains = [b["accuracy"] - a["accuracy"] for a, b in pairwise(own)]
+    worth = [place for place, gain in enumerate(gains, 1) if gain >= KNEE]
+    knee, last = own[worth[-1] if worth else 0], own[-1]
+    if knee is last:
+        said = f"still rising at n = {last['n']}: the last step adds {gains[-1] * 100:.1f} points"
+    else:
+        said = (
+            f"flat from n = {knee['n']} on ({knee['accuracy']:.1%}; {last['accuracy']:.1%} of "
+            f"{last['n']}): no step adds a point"
+        )
+    return [f"{strategy} over samples is {said}"]
 
 
 def _routed(after: Record, routed: Record) -> list[str]:

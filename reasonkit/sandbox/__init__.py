@@ -7,7 +7,7 @@ the encoding of values.
 
 from __future__ import annotations
 
-from reasonkit.sandbox.judge import Verdict, isolation, require_isolation, run_tests
+from reasonkit.sandbox.judge import Verdict, isolation, outputs, require_isolation, run_tests
 from reasonkit.sandbox.tests import check_tests
 
-__all__ = ["Verdict", "check_tests", "isolation", "require_isolation", "run_tests"]
+__all__ = ["Verdict", "check_tests", "isolation", "outputs", "require_isolation", "run_tests"]

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -29,6 +30,9 @@ from reasonkit.sandbox.tests import Pairs, Source, check_tests
 
 LARGEST_OUTPUT = 1 << 20
 """Bytes that a program may write beyond what is expected of it."""
+
+MEMORY = 512 * 2**20
+"""Bytes of address space of a process."""
 
 _SHOWN = 80
 
@@ -67,7 +71,7 @@ def run_tests(
     *,
     entry_point: str | None = None,
     timeout: float = 5.0,
-    memory: int = 512 * 2**20,
+    memory: int = MEMORY,
     allow_weaker: bool = False,
 ) -> Verdict:
     """Runs an untrusted program in a sandbox and says whether it passes all of its tests.
@@ -131,6 +135,32 @@ def run_tests(
     return Verdict(failure is None, failure or "passed", isolation())
 
 
+def outputs(
+    code: str, calls: Sequence[Sequence[Any]], entry_point: str, timeout: float = 5.0
+) -> list[str | None]:
+    """What a function of an untrusted program gives for each list of arguments, as JSON.
+
+    None for a call that fails, and for all where the program can't be started, has no such
+    function, ends or takes too long. Left out: that values may be equal and written differently, as
+    ``1`` and ``1.0``, or dictionaries of another order.
+
+    Raises:
+        RefusedError, RunError: as of `run_tests`.
+    """
+    require_isolation()
+    for _ in range(2):
+        try:
+            with LAUNCHER.process(MEMORY, timeout) as program:
+                _load(program, code)
+                replies = [_call(program, entry_point, values.encode([*given])) for given in calls]
+        except LostError:
+            continue
+        except (TimeoutError, FailedError):
+            break
+        return [json.dumps(reply["value"]) if "value" in reply else None for reply in replies]
+    return [None] * len(calls)
+
+
 def require_isolation(allow_weaker: bool = False) -> None:
     """Makes sure that this machine can close files and network to a program.
 
@@ -164,11 +194,15 @@ def _run_calls(start: Callable[..., Process], code: str, name: str, calls: Pairs
         _load(program, code)
         for number, (arguments, expected) in enumerate(calls, start=1):
             with _numbered(number):
-                reply = _ask(program, [name, "__call__", [arguments, {"dict": []}]])
+                reply = _call(program, name, arguments)
                 if "value" not in reply:
                     raise FailedError(_line(": ".join(_error(reply))))
                 if not values.matches(expected, reply["value"]):
                     raise FailedError(f"returned {_shown(reply['value'])}")
+
+
+def _call(program: Process, name: str, arguments: Any) -> dict[str, Any]:
+    return _ask(program, [name, "__call__", [arguments, {"dict": []}]])
 
 
 def _run_program(start: Callable[..., Process], code: str, runs: Pairs) -> None:

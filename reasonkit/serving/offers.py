@@ -104,7 +104,9 @@ def _counts(strategy: Strategy) -> bool:
 def _can_be_had(strategy: Strategy, respondent: Respondent) -> bool:
     source = respondent.source
     if strategy.searches:
-        return respondent.scores_steps and not source.config.endpoint
+        return source.scores_steps and not source.config.endpoint
+    if strategy.watches:
+        return source.watches
     if strategy.name == "budget":
         return not source.config.endpoint
     if strategy.name == "auto":

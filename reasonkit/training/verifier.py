@@ -2,9 +2,11 @@
 
 The verifier starts from the generator's weights. After every token of a solution it says whether
 the solution will turn out right, and it goes on predicting the tokens themselves; the question is
-read and not learned. With the N solution tokens s_t of an update, the question q and the label y::
+read and not learned. With the N solution tokens s_t of an update, their labels y_t and the question
+q::
 
-    loss = -1/N Σ_t [ log p(y | q, s_1 … s_t) + λ log P(s_t | q, s_1 … s_t-1) ]
+    loss = -1/N Σ_t [ y_t log p(q, s_1 … s_t) + (1 - y_t) log (1 - p(q, s_1 … s_t))
+                      + λ log P(s_t | q, s_1 … s_t-1) ]
 
 where λ is the ``lm_weight``. Cobbe et al. have the squared error of p for its logarithm, and learn
 to predict reference solutions; here there are the generator's own. Several processes share out the
@@ -122,7 +124,8 @@ class Trainer(RunTrainer):
         )
         judged = labels != IGNORED
         verdicts = output.logits[judged].float()
-        loss = cross_entropy(verdicts, labels[judged], reduction="sum") / num_items_in_batch
+        wanted = torch.stack([1 - labels[judged], labels[judged]], dim=1)
+        loss = cross_entropy(verdicts, wanted, reduction="sum") / num_items_in_batch
         self.note("verdict_loss", loss.item())
         if self.config.lm_weight:
             predicted = judged[:, 1:]

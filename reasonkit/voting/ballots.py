@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonkit.answers import group_equal
+from reasonkit.generation.watching import group_confidences
 from reasonkit.judging import is_undone, judge_group
 from reasonkit.types import Completion, Example, Group
+from reasonkit.voting.behaviour import behaviours
 
 BLANK = -1
 """The class of a completion without a final answer; it is no vote."""
@@ -38,7 +40,8 @@ class Ballots:
             where the engine can't tell.
         certainty: (n,) as of `reasonkit.types.Completion`; NaN where the engine can't tell.
         answers: the answer of each class, as it was written first.
-        right: whether each class is the reference answer; False throughout where there is none.
+        right: whether that is the reference answer, or a program that passes the tests; False
+            throughout where there is neither.
     """
 
     classes: Ints
@@ -112,15 +115,17 @@ def cast(
 def _classes(extracted: Sequence[str | None], example: Example) -> list[int]:
     """The class of each answer.
 
-    A program, a calculation that was left undone and a formula out of the question are equal to the
-    same text only: no other answer has their verdict.
+    A calculation that was left undone and a formula out of the question are equal to the same text
+    only: no other answer has their verdict.
     """
-    alone = [
-        bool(example.tests) or answer is None or is_undone(answer, example) for answer in extracted
-    ]
-    pairs = list(zip(extracted, alone, strict=True))
-    equal = iter(group_equal([answer or "" for answer, apart in pairs if not apart]))
-    keys: list[Hashable] = [answer if apart else next(equal) for answer, apart in pairs]
+    keys: list[Hashable]
+    if example.tests:
+        keys = [*behaviours(example, extracted)]
+    else:
+        alone = [answer is None or is_undone(answer, example) for answer in extracted]
+        pairs = list(zip(extracted, alone, strict=True))
+        equal = iter(group_equal([answer or "" for answer, apart in pairs if not apart]))
+        keys = [answer if apart else next(equal) for answer, apart in pairs]
     numbers: dict[Hashable, int] = {None: BLANK}
     return [numbers.setdefault(key, len(numbers) - 1) for key in keys]
 
@@ -143,9 +148,7 @@ def steadiness(confidences: Sequence[float], window: int = WINDOW) -> float | No
     """
     if not confidences:
         return None
-    sums = np.cumsum([0.0, *confidences])
-    width = min(window, len(confidences))
-    means = np.sort((sums[width:] - sums[:-width]) / width)
+    means = np.sort(group_confidences(confidences, window))
     return float(means[: max(1, len(means) // 10)].mean())
 
 

@@ -74,6 +74,7 @@ class Source:
         origin: plain values that settle them, beside prompts and sampling.
         known: what votes can weigh.
         score: what ranks completions; None for their confidence.
+        scores_steps: whether it ranks beginnings of them too.
     """
 
     config: VoteConfig
@@ -82,6 +83,12 @@ class Source:
     origin: dict[str, Any]
     known: frozenset[Weighing]
     score: Score | None = None
+    scores_steps: bool = False
+
+    @property
+    def watches(self) -> bool:
+        """Whether completions can be looked at while they are drawn."""
+        return getattr(self.engine, "name", "") == "local"
 
 
 def open_source(plan: VotePlan) -> Source:
@@ -98,7 +105,7 @@ def open_source(plan: VotePlan) -> Source:
         source = Source(config, plan.splits, replay, origin, frozenset())
     else:
         source = _from_server(plan) if config.endpoint else _from_model(plan)
-    score = _score(source, plan.recorded)
+    score, steps = _score(source, plan.recorded)
     known = set(source.known)
     if score or "confidence" in known:
         known.add("scores")
@@ -108,7 +115,11 @@ def open_source(plan: VotePlan) -> Source:
                 f"--strategy {strategy.name} ranks completions, and these come without "
                 f"{LACKS[strategy.weighing]}"
             )
-    return dataclasses.replace(source, score=score, known=frozenset(known))
+        if strategy.watches and not source.watches:
+            raise RefusedError(
+                f"--strategy {strategy.name} stops samples half-way, which --engine local does"
+            )
+    return dataclasses.replace(source, score=score, scores_steps=steps, known=frozenset(known))
 
 
 def _from_model(plan: VotePlan) -> Source:
@@ -184,25 +195,26 @@ def _greedy(config: VoteConfig) -> Sampling:
     return Sampling(config.max_completion_tokens, temperature=0)
 
 
-def _score(source: Source, recorded: Sequence[Recorded]) -> Score | None:
+def _score(source: Source, recorded: Sequence[Recorded]) -> tuple[Score | None, bool]:
+    """What ranks completions, and whether it ranks beginnings of them too."""
     config = source.config
     if config.reward:
         guard = Guard(parse(config.reward, str(config.device)), config.reward_timeout)
-        return lambda group: guard.total(guard.score(group))
+        return lambda group: guard.total(guard.score(group)), False
     if config.verifier:
         return _verifier(source, config.verifier)
     scores = {found.group.example.id: found.scores for found in recorded}
     if not any(scores.values()):
-        return None
+        return None, False
     if min(map(min, scores.values())) < 0:
         console.warn(
             "some of the recorded scores are below 0: in `weighted` such a vote counts against "
             "its answer"
         )
-    return lambda group: scores[group.example.id][: len(group.completions)]
+    return lambda group: scores[group.example.id][: len(group.completions)], False
 
 
-def _verifier(source: Source, name: str) -> Score:
+def _verifier(source: Source, name: str) -> tuple[Score, bool]:
     from reasonkit import verifying
 
     config = source.config
@@ -215,7 +227,7 @@ def _verifier(source: Source, name: str) -> Score:
             f"--verifier {name} scores whole completions only, and {searches[0]} needs scores of "
             "steps: pass one for token classification"
         )
-    return verifier.score
+    return verifier.score, verifier.by_token
 
 
 def rules_of(config: VoteConfig) -> Rules:
@@ -247,6 +259,8 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
         made["budget"] = Asking(_budget(source, store), greedy, worded)
     if "self-select" in names:
         made["chosen"] = Asking(_selecting(source, store, pool, drawn), greedy, made["asked"].ask)
+    if "deepconf-online" in names:
+        made["watched"] = Asking(_watched(source, store, pool, drawn), drawn, made["asked"].ask)
     for kind in KINDS:
         if kind in names:
             made[kind] = Asking(_search(source, store, kind), drawn, made["asked"].ask)
@@ -270,6 +284,16 @@ def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> P
     assert source.config.n
     engine = SelectingEngine(pool, source.engine, source.config.n, drawn)
     return _beside(source, store, "samples-chosen.jsonl", ("n", "temperature", "top_p"), engine)
+
+
+def _watched(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
+    from reasonkit.generation.watching import WatchingEngine
+
+    assert source.config.window
+    engine: Any = source.engine
+    watching = WatchingEngine(pool, engine, source.config.window, drawn)
+    settled_by = ("window", "temperature", "top_p")
+    return _beside(source, store, "samples-watched.jsonl", settled_by, watching)
 
 
 def _search(source: Source, store: Store, kind: Kind) -> Pool:

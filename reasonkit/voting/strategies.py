@@ -33,6 +33,7 @@ Way = Literal[
     "dvts",
     "rebase",
     "chosen",
+    "watched",
 ]
 """How a sample comes about: which prompt, drawn or greedy, its thought forced or searched for."""
 
@@ -124,6 +125,7 @@ class Strategy:
         stops: whether it takes no more of a draw's samples than make it sure.
         single: whether it takes one sample, whatever ``n``.
         searches: whether a verifier leads its samples, step by step.
+        watches: whether it looks at how sure samples are while they are drawn.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Strategy:
     stops: bool = False
     single: bool = False
     searches: bool = False
+    watches: bool = False
 
 
 def lengths(classes: Ints, rules: Rules) -> Ints:
@@ -256,6 +259,13 @@ STRATEGIES: dict[str, Strategy] = {
             "the same among the surest 10 %",
             lambda classes, steady, rules: selection.confident(classes, steady, 0.1),
             "steady",
+        ),
+        Strategy(
+            "deepconf-online",
+            "as deepconf-high; samples stop once they are less sure than the first few were",
+            _drawn("watched", select=_WEIGHTED, weighing="steady"),
+            weighing="steady",
+            watches=True,
         ),
         _voting(
             "borda",

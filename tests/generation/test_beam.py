@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, GPT2Config
 
 from reasonkit.generation.beam import SHARPNESS, BeamEngine, Kind, shares
+from reasonkit.generation.drafts import step_ends
 from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.models.loading import load_model, load_tokenizer
@@ -107,3 +108,15 @@ def test_a_search_ends_where_the_model_can_read_no_more(local: LocalEngine) -> N
     small = LocalEngine(AutoModelForCausalLM.from_config(config), tokenizer)
     (group,) = BeamEngine(small, unsure, 2, ENDS).sample(QUESTIONS[:1], 4, SAMPLING)
     assert len(group.completions) == 4
+
+
+def test_a_step_ends_with_the_token_that_completes_what_ends_it(local: LocalEngine) -> None:
+    ids = local.tokenizer("2+1=3;4+1", add_special_tokens=False).input_ids
+    ends = step_ends(local.tokenizer, ids, ("+1", ";"))
+    assert [local.tokenizer.decode(ids[: end + 1]) for end in ends] == [
+        "2+1",
+        "2+1=3;",
+        "2+1=3;4+1",
+    ]
+    assert step_ends(local.tokenizer, ids, ("",)) == list(range(len(ids)))
+    assert step_ends(local.tokenizer, [], ("=",)) == []

@@ -291,3 +291,16 @@ def test_a_padding_token_without_a_row_gives_way_to_one_that_has_one(
     tokenizer.save_pretrained(tmp_path / "m")
     loaded = load_tokenizer(resolve(str(tmp_path / "m")))[0]
     assert loaded.pad_token == "<|endoftext|>"
+
+
+@pytest.mark.parametrize("tag", ["", "<think>\n"])
+def test_an_answer_that_is_begun_is_gone_on_with(tag: str) -> None:
+    tokenizer = load_tokenizer(resolve("abacus"))[0]
+    tokenizer.chat_template += tag and "{{ '" + json.dumps(tag)[1:-1] + "' }}"
+    asked = ("user", "What is 2+3?")
+    (whole,), (opened,) = chat.encode_prompts(
+        tokenizer, [spoken(asked, ("assistant", f"{tag}2+3="))]
+    )
+    (prompt,), _ = chat.encode_prompts(tokenizer, [spoken(asked)])
+    assert opened == f"{tag}2+3="
+    assert tokenizer.decode(whole) == tokenizer.decode(prompt) + "2+3="

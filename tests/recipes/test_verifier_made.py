@@ -78,6 +78,21 @@ def test_a_verifier_tells_right_from_wrong_within_a_question_and_is_saved_as_it_
     assert "token-classification" in (final / "README.md").read_text()
 
 
+def test_steps_are_gone_on_with_from_where_they_end(tmp_path: Path) -> None:
+    config = replace(SMALL, questions=12, samples=4, process=True, continuations=2)
+    _, made, engine, _ = make(tmp_path / "run", config)
+    solved, continued = engine.groups[:12], engine.groups[12:]
+    assert made["steps"] == len(continued) > 20
+    assert made["tokens_sampled"] == sum(c.tokens for g in engine.groups for c in g.completions)
+    written = {(g.example.question, c.text) for g in solved for c in g.completions}
+    for group in continued:
+        begun = group.example.messages[-1]["content"]
+        assert begun.endswith(("=", ";", ",", "\n", "</think>"))
+        assert any(q == group.example.question and t.startswith(begun) for q, t in written)
+        assert all(c.text.startswith(begun) for c in group.completions)
+    assert "2 continuations" in (tmp_path / "run/final/README.md").read_text()
+
+
 def test_a_run_made_twice_saves_the_same_bytes_and_keeps_a_given_aggregate(tmp_path: Path) -> None:
     config = replace(SMALL, questions=12, samples=4, batch=16, aggregate=Aggregate.product)
     for name in ("one", "two"):

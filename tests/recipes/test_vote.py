@@ -197,7 +197,7 @@ REFUSED = {
     "unknown wording": (("--wording", "step"), "step-by-step"),
     "unknown model": (("--model", "abacsu"), "abacus"),
     "unknown task": (("--task", "arithmetics"), "arithmetic"),
-    "a task that runs code": (("--task", "tiny-code"), "running code"),
+    "programs without calls": (("--task", "./programs"), "standard input"),
     "an oracle": (("--strategy", "best-of-n", "--reward", "answer"), "oracle"),
     "two rankings": (("--reward", "format", "--verifier", "v"), "leave one out"),
     "no such verifier": (("--verifier", "nowhere"), "nowhere"),
@@ -241,6 +241,9 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
     (tmp_path / "taken/file").touch()
     recorded(tmp_path, row("2+2?", "4", "5")).rename(tmp_path / "some.jsonl")
     recorded(tmp_path, row("2+2?", "<think>four", "<think>five")).rename(tmp_path / "mute.jsonl")
+    stdin = {"question": "Double it.", "input_output": {"inputs": ["1"], "outputs": ["2"]}}
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs/test.jsonl").write_text(json.dumps(stdin))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     argv, expected = REFUSED[case]
     ended = reasonkit("vote", *argv)

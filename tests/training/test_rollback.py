@@ -85,7 +85,11 @@ def by_on_policy(run: runs.Run, **more: Any) -> object:
 def by_verifier(run: runs.Run, **more: Any) -> object:
     config = VerifierConfig(batch=2, micro_batch=1, lm_weight=0.5, **COMMON)
     solutions = [
-        Solution(TOKENIZER(f"{i}+1=").input_ids, TOKENIZER(str(i + j)).input_ids, j == 1)
+        Solution(
+            TOKENIZER(f"{i}+1=").input_ids,
+            (ids := TOKENIZER(str(i + j)).input_ids),
+            [j == 1] * len(ids),
+        )
         for i in range(4)
         for j in (1, 2)
     ]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from reasonkit.judging import judge_group
 from reasonkit.models.loading import load_tokenizer
 from reasonkit.models.resolving import resolve
+from reasonkit.training import solutions
 from reasonkit.training.solutions import (
     IGNORED,
     Collator,
@@ -45,13 +46,43 @@ def test_a_completion_without_a_verdict_is_no_solution() -> None:
     assert [TOKENIZER.decode(solution.completion) for solution in made] == ["6<|end|>"]
 
 
+def test_a_step_has_the_share_of_its_continuations_that_end_right() -> None:
+    asked = group("What is 2+3-1?", "4", "2+3=5;5-1=4", "2+3=5;5-1=3", "2+3=6")
+    begun = {
+        steps.messages[-1]["content"]: steps for steps in solutions.begun(TOKENIZER, [asked], "=;")
+    }
+    assert list(begun) == ["2+3=", "2+3=5;", "2+3=5;5-1="]
+    assert all(steps.question == asked.example.question for steps in begun.values())
+    ways = {"2+3=": ("4", "4", "4", "5"), "2+3=5;": ("4", "5"), "2+3=5;5-1=": ("?", "4")}
+    continued = [
+        Group(begun[text], [Completion(f"<answer>{said}</answer>", (), "stop") for said in answers])
+        for text, answers in ways.items()
+    ]
+
+    def right(held: Group) -> list[bool | None]:
+        return [one.right for one in judge_group(held)]
+
+    made = label(TOKENIZER, [asked], right, "=;", continued)
+    chances = [0.75] * 4 + [0.5] * 2 + [0.5] * 4
+    assert [one.labels for one in made] == [
+        chances + [1] * 2,
+        chances + [0] * 2,
+        [0.75] * 4 + [0] * 2,
+    ]
+    assert [one.right for one in made] == [True, False, False]
+
+
 def test_only_the_tokens_of_completions_are_labelled() -> None:
-    batch = Collator(0)([Solution([7, 8, 9], [10, 2], True), Solution([7], [11, 12, 2], False)])
+    whole, stepwise = (
+        Solution([7, 8, 9], [10, 2], [1, 1]),
+        Solution([7], [11, 12, 2], [0.5, 0.5, 0]),
+    )
+    batch = Collator(0)([whole, stepwise])
     assert batch["input_ids"].tolist() == [[7, 8, 9, 10, 2], [7, 11, 12, 2, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]]
     i = IGNORED
-    assert batch["labels"].tolist() == [[i, i, i, 1, 1], [i, 0, 0, 0, i]]
-    assert batch["labels"].dtype == torch.int64
+    assert batch["labels"].tolist() == [[i, i, i, 1, 1], [i, 0.5, 0.5, 0, i]]
+    assert batch["labels"].dtype == torch.float32
 
 
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=60), st.floats(0.01, 0.5))

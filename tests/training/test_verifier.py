@@ -48,7 +48,7 @@ def generator() -> Model:
 
 def written(prompt: str, completion: str, right: bool) -> Solution:
     ids = [TOKENIZER(text).input_ids for text in (prompt, f"{completion}<|end|>")]
-    return Solution(*ids, right)
+    return Solution(*ids, [right] * len(ids[1]))
 
 
 SOLUTIONS = [

@@ -10,6 +10,7 @@ device.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
@@ -79,12 +80,20 @@ class LocalEngine(TokenEngine):
         n: int,
         sampling: Sampling,
         seeds: Sequence[int],
+        floors: Sequence[float] = (),
+        window: int = 0,
     ) -> Iterator[tuple[int, list[Completion]]]:
-        """As of `TokenEngine`."""
+        """As of `TokenEngine`.
+
+        Args:
+            floors: of each prompt; a completion ends where the mean confidence of its last
+                ``window`` tokens is below.
+        """
+        lowest = floors or [-math.inf] * len(prompts)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        asked = [Prompt(prompts[i], seeds[i]) for i in order]
+        asked = [Prompt(prompts[i], seeds[i], floor=lowest[i]) for i in order]
         rows = self.rows, self.products, self.trains, self.sure
-        batch = Batch(self.model, self.tokenizer, asked, n, sampling, *rows)
+        batch = Batch(self.model, self.tokenizer, asked, n, sampling, *rows, window=window)
         for number, drawn in batch:
             yield order[number], [self._completion(row) for row in drawn]
 

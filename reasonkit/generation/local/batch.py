@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -44,13 +45,15 @@ class Row:
 class Prompt:
     """Token ids to continue, and the seed of what is drawn for them.
 
-    ``n`` completions of at most ``most`` tokens; the batch's own numbers where None.
+    ``n`` completions of at most ``most`` tokens; the batch's own numbers where None. ``floor`` is
+    the confidence below which they end.
     """
 
     ids: Sequence[int]
     seed: int
     n: int | None = None
     most: int | None = None
+    floor: float = -math.inf
 
 
 class Batch:
@@ -60,6 +63,7 @@ class Batch:
         prompts: in the order in which they are let in; more can be added.
         products, heated, sure: as of `reasonkit.generation.local.LocalEngine` and its ``trains``.
         widest: tokens of the longest prompt that will be added.
+        window: tokens whose confidence has to be above a prompt's floor in the mean; 0 for none.
 
     A row ends where the model can read no more, if that is before ``sampling.max_tokens``.
 
@@ -79,9 +83,10 @@ class Batch:
         heated: bool = False,
         sure: bool = False,
         widest: int = 0,
+        window: int = 0,
     ) -> None:
         self.model, self.n = model, n
-        self.products = products
+        self.products, self.window = products, window
         self.longest = sampling.max_tokens
         widest = max((len(p.ids) for p in prompts), default=widest)
         self.readable = readable(model.config) or widest + self.longest
@@ -103,6 +108,7 @@ class Batch:
         self.sureness = self.logprobs.new_zeros((self.rows, self.longest if sure else 0, 2))
         self.u = torch.zeros_like(self.logprobs)
         self.most = self.tokens.new_zeros(self.rows)
+        self.floor = self.logprobs.new_zeros(self.rows)
         # What follows is in the order of the slots.
         self.place, self.count, self.last = self.tokens.new_zeros((3, 0))
         for number, prompt in enumerate(prompts):
@@ -198,6 +204,7 @@ class Batch:
         rooms = [max(1, self.readable - len(self.prompts[i].ids)) for i, _ in rows]
         limits = [min(longest[i], room) for (i, _), room in zip(rows, rooms, strict=True)]
         self.most[places] = self.most.new_tensor(limits)
+        self.floor[places] = self.floor.new_tensor([self.prompts[i].floor for i, _ in rows])
         if not self.draw.greedy:
             drawn = {i: uniforms(self.prompts[i].seed, self._n(i), longest[i]) for i in numbers}
             u = pad_sequence([drawn[i][j] for i, j in rows], batch_first=True)
@@ -224,8 +231,18 @@ class Batch:
         self.last[first:] = drawn
         stopped = self.ending(drawn, self.tokens, place, count)
         ended = stopped | (count == self.most[place])
+        if self.window:
+            ended |= self._unsure(place, count)
         if ended.any():
             self._let_go(ended, stopped, first)
+
+    def _unsure(self, place: Tensor, count: Tensor) -> Tensor:
+        """Which rows have fallen below their floor."""
+        back = torch.arange(self.window, device=count.device)
+        window = (count[:, None] - 1 - back).clamp(min=0)
+        mean = self.sureness[place[:, None], window, 0].mean(1)
+        # Whoever looks at the completion has its confidences rounded, and is to see it too.
+        return (count >= self.window) & (mean < self.floor[place] - 1e-3)
 
     def _let_go(self, ended: Tensor, stopped: Tensor, first: int) -> None:
         gone = ended.nonzero()[:, 0]
