@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from transformers import (
 from reasonkit.errors import RunError
 from reasonkit.generation.engine import Sampling, seed_of
 from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.local.cache import Slots
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.types import Example
@@ -248,3 +250,13 @@ def test_a_completion_ends_where_the_model_can_read_no_more(config: PreTrainedCo
     assert [c.token_ids for c in alone[0]] == [c.token_ids for c in both[0]]
     with pytest.raises(RunError, match=f"has 25 tokens, and the model can read {FEW}"):
         next(engine.sample_ids([[5] * 25], 1, longest, [0]))
+
+
+def test_what_was_read_is_let_go_with_the_last_completion(abacus: tuple) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        assert list(LocalEngine(*abacus).sample(examples("What is 1+1?"), 2, Sampling(8)))
+        assert not [held for held in gc.get_objects() if isinstance(held, Slots)]
+    finally:
+        gc.enable()
