@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +20,10 @@ from transformers import (
 )
 
 from reasonkit.errors import RunError
+from reasonkit.generation import local
 from reasonkit.generation.engine import Sampling, seed_of
 from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.local.batch import Batch
 from reasonkit.generation.local.cache import Slots
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
@@ -260,3 +263,21 @@ def test_what_was_read_is_let_go_with_the_last_completion(abacus: tuple) -> None
         assert not [held for held in gc.get_objects() if isinstance(held, Slots)]
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(0, 6), (1000, 6), (50, 6 * 50 // 85), (1, 1)])
+def test_rows_that_are_longer_than_planned_are_fewer_at_once(
+    abacus: tuple, monkeypatch: pytest.MonkeyPatch, columns: int, rows: int
+) -> None:
+    made: list[Batch] = []
+
+    class Seen(Batch):
+        def __init__(self, *of: Any) -> None:
+            super().__init__(*of)
+            made.append(self)
+
+    monkeypatch.setattr(local, "Batch", Seen)
+    engine = LocalEngine(*abacus, rows=6, columns=columns)
+    drawn = list(engine.sample_ids([[5] * 45, [6] * 5], 5, Sampling(40), [1, 2]))
+    assert [batch.rows for batch in made] == [rows]
+    assert sorted(number for number, _ in drawn) == [0, 1]

@@ -35,7 +35,8 @@ class LocalEngine(TokenEngine):
 
     Args:
         tokenizer: with a chat template.
-        rows: completions sampled at once.
+        rows: completions sampled at once; fewer where they have more tokens than ``columns``, so
+            that they take no more memory.
         products: what products are computed in (`reasonkit.models.precision`).
         trains, sure: as of `reasonkit.generation.engine.open_engine`.
 
@@ -52,6 +53,7 @@ class LocalEngine(TokenEngine):
         products: torch.dtype | None = None,
         trains: bool = False,
         sure: bool = False,
+        columns: int = 0,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
@@ -59,6 +61,7 @@ class LocalEngine(TokenEngine):
         self.products = products
         self.trains = trains
         self.sure = sure
+        self.columns = columns
 
     @property
     def origin(self) -> dict[str, str]:
