@@ -272,8 +272,8 @@ def test_rows_that_are_longer_than_planned_are_fewer_at_once(
     made: list[Batch] = []
 
     class Seen(Batch):
-        def __init__(self, *of: Any) -> None:
-            super().__init__(*of)
+        def __init__(self, *of: Any, **how: Any) -> None:
+            super().__init__(*of, **how)
             made.append(self)
 
     monkeypatch.setattr(local, "Batch", Seen)
