@@ -95,8 +95,12 @@ class LocalEngine(TokenEngine):
         lowest = floors or [-math.inf] * len(prompts)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         asked = [Prompt(prompts[i], seeds[i], floor=lowest[i]) for i in order]
-        rows = self.rows, self.products, self.trains, self.sure
-        batch = Batch(self.model, self.tokenizer, asked, n, sampling, *rows, window=window)
+        widest = max(map(len, prompts), default=0) + sampling.max_tokens
+        rows = self.rows
+        if self.columns and widest > self.columns:
+            rows = max(1, rows * self.columns // widest)
+        how = rows, self.products, self.trains, self.sure
+        batch = Batch(self.model, self.tokenizer, asked, n, sampling, *how, window=window)
         for number, drawn in batch:
             yield order[number], [self._completion(row) for row in drawn]
 
