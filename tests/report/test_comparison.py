@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +122,20 @@ def test_a_comparison_that_is_under_way_shows_its_parts(compared: Path, tmp_path
     (run / "summary.json").unlink()
     text = page.render(runs.open_run(run))
     assert "<td>grpo</td><td>finished</td>" in text
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_pages_can_be_read_by_all_and_fit_their_window(
+    chromium: Browser, drawn: Path, made: Callable[..., Path], width: int
+) -> None:
+    # The environment that vLLM is tested in has no such package.
+    from axe_playwright_python.sync_playwright import Axe
+
+    trained = made("grpo", "--steps", 2, "--test-size", 20, "--no-baselines") / "report.html"
+    for path in (drawn, trained):
+        opened = chromium.new_page(viewport={"width": width, "height": 900})
+        opened.goto(path.as_uri())
+        wrong = [found["id"] for found in Axe().run(opened).response["violations"]]
+        wide = opened.evaluate("document.documentElement.scrollWidth")
+        opened.close()
+        assert (path, wrong, wide) == (path, [], width)
