@@ -53,10 +53,6 @@ class WatchingEngine:
     window: int
     drawn: Sampling
 
-    def gives_logprobs(self) -> bool:
-        """Always."""
-        return True
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example; a stopped one has the tokens so far."""
         full = max(1, round(WARM_UP * n))
