@@ -17,7 +17,7 @@ from reasonkit.comparison.parts import BASE, STUDENT, TRAINING
 from reasonkit.comparison.rows import Finished, probe_name
 from reasonkit.config import CompareConfig
 from reasonkit.evaluation import Evaluation, evaluate
-from reasonkit.generation.engine import Engine, Sampling
+from reasonkit.generation.engine import Engine, Sampling, open_engine
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan
 from reasonkit.plan.policy import load_policy
@@ -70,8 +70,6 @@ def ask(
         plan: of the comparison's own settings.
         asked: examples by the name of their kind; none of one that doesn't suit the models.
     """
-    from reasonkit.generation.engine import open_engine
-
     missing = [
         (name, shown)
         for shown in finished.part.shown
