@@ -321,11 +321,9 @@ class ServerEngine(PaidEngine, Protocol):
 
     def gives_logprobs(self) -> bool:
         """Whether completions have a mean log-probability, the confidence of a vote."""
-        ...
 
     def gives_confidences(self) -> bool:
         """Whether completions tell how sure the model was of each token."""
-        ...
 
     def require(self, sampling: Sampling) -> None:
         """Asks the server, the first time, whether it samples so, and refuses where it doesn't."""
