@@ -13,8 +13,8 @@ from statistics import fmean
 from typing import Any, Literal
 
 from reasonkit import console, processes
-from reasonkit.answers.declining import declines
 from reasonkit.answers.reading import answer_part
+from reasonkit.answers.work import declines
 from reasonkit.evaluation import Evaluation, evaluate, paired
 from reasonkit.generation.engine import Engine, Sampling, TokenEngine
 from reasonkit.generation.pool import Pool
