@@ -197,14 +197,11 @@ def settle(config: Config, model: PreTrainedConfig, parameters: int) -> tuple[Co
     if config.engine == EngineName.vllm:
         vllm.require(model)
         return config, "asked for"
-    size = f"{parameters / 1e6:,.0f}M parameters on {where}"
-    if config.engine == EngineName.local:
-        return config, size
-    chosen, why = EngineName.local, size
-    if where == "cuda":
+    chosen, why = EngineName.local, f"{parameters / 1e6:,.0f}M parameters on {where}"
+    if where == "cuda" and config.engine == EngineName.auto:
         lack = vllm.lack(model)
         chosen = EngineName.local if lack else EngineName.vllm
-        why = f"{size}; {lack}" if lack else f"{size}, and vllm is here"
+        why += f"; {lack}" if lack else ", and vllm is here"
     return dataclasses.replace(config, engine=chosen), why
 
 
@@ -223,15 +220,16 @@ def open_engine(
     products: torch.dtype | None = None,
     trains: bool = False,
     sure: bool = False,
+    columns: int = 0,
 ) -> TokenEngine:
     """An engine over a model, as the settings name it (`settle`).
 
     Args:
         products: as of `TokenEngine.use`.
-        trains: whether log-probabilities are to be those of the distribution that tokens are drawn
-            from, temperature included, as an update needs them, or the model's own, which are a
-            vote's confidence.
+        trains: whether log-probabilities are those of the distribution that tokens are drawn from,
+            as an update needs them, or the model's own, a vote's confidence.
         sure: whether completions are to tell how sure the model was of each token.
+        columns: tokens of a row that the settings' ``rows`` were chosen for, if any.
 
     Raises:
         RefusedError: the engine can't be opened over this model.
@@ -242,7 +240,8 @@ def open_engine(
         return VllmEngine(config, model, tokenizer, trains, sure)
     from reasonkit.generation.local import ROWS, LocalEngine
 
-    return LocalEngine(model, tokenizer, config.rows or ROWS, products, trains, sure)
+    rows = config.rows or ROWS
+    return LocalEngine(model, tokenizer, rows, products, trains, sure, columns)
 
 
 def open_server(

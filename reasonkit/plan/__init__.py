@@ -67,6 +67,11 @@ class Plan(Generic[Config]):
     room: Room | None = None
 
     @property
+    def columns(self) -> int:
+        """Tokens of the longest prompt and completion; 0 until the model is loaded."""
+        return self.room.prompt + self.longest if self.room else 0
+
+    @property
     def longest(self) -> int:
         """Tokens of a completion, at most."""
         assert self.config.max_completion_tokens

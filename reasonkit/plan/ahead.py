@@ -59,9 +59,8 @@ def show(config: Any, text: str) -> None:
         console.note("* with the cheapest changes that make it fit, as --fit takes them")
     first = works[0].plan
     console.note(
-        f"prompts of {first.config.max_prompt_tokens} tokens and completions of {first.longest}, "
-        "as long as they may be: pass --max-prompt-tokens and --max-completion-tokens for those "
-        "you expect"
+        f"prompts of {first.config.max_prompt_tokens} tokens and completions of {first.longest}: "
+        "pass --max-prompt-tokens and --max-completion-tokens for those you expect"
     )
     if asked.count > (least := min(work.updated.parts for work in works)):
         console.warn(f"an update can be shared out among {least} devices: raise {_batch(config)}")

@@ -30,12 +30,18 @@ from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import Plan, by_model, distill, filled, fitting, grpo, sft_rl, verifier
 from reasonkit.plan.devices import CPU
 from reasonkit.tasks import Splits, describe, usual_rewards
+from reasonkit.tasks.generated import GENERATORS, draw
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig
 
     from reasonkit.training.memory import ModelShape
+
+
+LOOKED_AT, TEMPLATE = 64, 24
+"""Questions of a generated task whose characters tell how long its prompts are, and tokens that a
+chat template adds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,11 @@ def one_work(config: Any, name: str, measured: bool) -> Work:
     model, _ = outlined(config.model)
     where = Device.cpu if name == CPU else Device.cuda
     config = dataclasses.replace(by_model(config, model.entry), device=where)
+    if config.task.partition(":")[0] in GENERATORS:
+        seen = draw(config.task, "test", LOOKED_AT)
+        most = max(sum(len(str(m["content"])) for m in e.messages) for e in seen) + TEMPLATE
+        most += len(config.system_prompt or "")
+        config = dataclasses.replace(config, max_prompt_tokens=min(config.max_prompt_tokens, most))
     shape = _shape(config.model, precision.products(config))
     config, sampled, updated, beside = _kinds(config, model, shape)
     room = fitting.Room(shape, 0, 0, config.max_prompt_tokens, shares=False, beside=beside)

@@ -161,7 +161,7 @@ def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
         assert found is not None
         return _told(made, prepared, lessons.gather(made, plan, tokenizer, found), taught)
     with precision.in_float32(prepared.model):
-        student = open_engine(config, prepared.model, tokenizer, products)
+        student = open_engine(config, prepared.model, tokenizer, products, columns=plan.columns)
         before = measuring.measure_before(made, student, plan)
     if found is not None:
         _warn_of_a_weak_teacher(made, prepared, student, found, taught_by)

@@ -45,7 +45,7 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     plan, tokenizer, model = policy.load(plan)
     adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     products = precision.products(plan.config)
-    engine = open_engine(plan.config, model, tokenizer, products, trains=True)
+    engine = open_engine(plan.config, model, tokenizer, products, trains=True, columns=plan.columns)
     predicted = None
     if processes.is_main() and not invocation.resume:
         predicted = _look_ahead(plan, engine, model)

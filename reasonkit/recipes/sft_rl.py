@@ -80,7 +80,7 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
         adapters.adapter(settings, plan.model.entry.lora_targets, base)
     made = running.begin(COMMAND, plan.config, invocation, data, plan.model.made_from)
     made.write_config(to_mapping(plan.config))
-    engine = open_engine(plan.config, base, tokenizer, trains=True)
+    engine = open_engine(plan.config, base, tokenizer, trains=True, columns=plan.columns)
     running.carry_out(made, lambda: _make(made, plan, engine, base), invocation.json)
 
 

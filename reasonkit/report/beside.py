@@ -34,12 +34,15 @@ def side_by_side(paths: Sequence[Path]) -> Table:
             "reasonkit vote --strategy greedy --task TASK --model RUN for each, and compare these"
         )
     measured = [Evaluation(tuple(held[id] for id in common)) for held in answered]
+    names = [run.path.name for run in opened]
+    if len(set(names)) < len(names):
+        names = [str(run.path) for run in opened]
     rows = []
-    for run, done in zip(opened, measured, strict=True):
+    for name, run, done in zip(names, opened, measured, strict=True):
         gap = None if done is measured[0] else paired(measured[0].verdicts, done.verdicts)
         rows.append(
             [
-                str(run.path),
+                name,
                 str(run.record["command"]),
                 share(asdict(done.accuracy)),
                 f"{done.mean_tokens:.1f}",

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -26,9 +27,9 @@ MMAP_THRESHOLD, LARGE = -3, 2**22
 """``M_MMAP_THRESHOLD`` of malloc.h, and bytes. A tensor so large has new pages each time: from
 2**20 on they were a fifth of the time of an update of 135M parameters."""
 
-TURNS, SCARCE = 8, 2
-"""What was freed is given back at so many turns of phases, and where a process holds more than this
-part of what there is."""
+LOOSE = 4
+"""What was freed is given back where it is more than this part of what is held: in small models it
+is less, and giving it back at each turn took a tenth of their time."""
 
 
 def available(device: str) -> int:
@@ -71,16 +72,38 @@ def _free_in(group: Path, limit: str, usage: str, reclaimable: str) -> Iterator[
         yield max(0, int(most) - used + int(counts.get(reclaimable, 0)))
 
 
-def give_back() -> None:
-    """Returns to the system what was freed.
+class _Heap(ctypes.Structure):
+    """``struct mallinfo2`` of malloc.h."""
 
-    glibc keeps freed memory under one that is in use, which updates and rollouts, whose tensors are
-    of other sizes, would each add to.
+    # Of its ten counts, the ninth is what is free; the last could be given back at once.
+    _fields_ = [
+        ("others", ctypes.c_size_t * 8),
+        ("free", ctypes.c_size_t),
+        ("top", ctypes.c_size_t),
+    ]
+
+
+def _libc(name: str) -> Callable[..., Any] | None:
+    """A function of glibc; None where there is none."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+
+
+def freed() -> int:
+    """Bytes that were freed and are still held, where glibc tells; else 0.
+
+    It keeps freed memory under one that is in use, which updates and rollouts, whose tensors are of
+    other sizes, would each add to.
     """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+    if (told := _libc("mallinfo2")) is None:
+        return 0
+    told.restype = _Heap  # type: ignore[attr-defined]
+    return int(told().free)
+
+
+def give_back() -> None:
+    """Returns to the system what was freed."""
+    if (trim := _libc("malloc_trim")) is not None:
+        trim(0)
 
 
 def keep_apart() -> None:
@@ -89,7 +112,7 @@ def keep_apart() -> None:
     With glibc 2.36 an update of adapters was seen to hold 1.8 times what was in use, the rest being
     heap that was free and not taken again; and so 1.0 to 1.2.
     """
-    if sys.platform == "linux" and (set_option := getattr(ctypes.CDLL(None), "mallopt", None)):
+    if (set_option := _libc("mallopt")) is not None:
         set_option(MMAP_THRESHOLD, LARGE)
 
 
@@ -99,15 +122,13 @@ class Peaks:
     Attributes:
         start: what was held before any.
         most: the most of all.
-        bytes: of the phases that didn't begin with what another had freed.
+        bytes: of the phases.
     """
 
     def __init__(self, device: str) -> None:
         self.device = device
         self.start = self.most = held(device)
         self.bytes: dict[str, int] = {}
-        self._turns = 0
-        self._clean = True
         self._phase: str | None = None
 
     @contextmanager
@@ -140,12 +161,9 @@ class Peaks:
     def _turn(self, left: str | None, entered: str | None) -> None:
         self._look()
         self._phase = None
-        self._turns += 1
-        # It takes a tenth of the time of the smallest models, and is no use where there is room.
-        self._clean = self._turns <= TURNS or available(self.device) < SCARCE * held(self.device)
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        elif self._clean:
+        elif LOOSE * freed() > held(self.device):
             give_back()
         self._phase = entered
         self._look()
@@ -154,5 +172,4 @@ class Peaks:
         if (phase := self._phase) is not None:
             now = torch.cuda.max_memory_allocated() if self.device == "cuda" else held(self.device)
             self.most = max(now, self.most)
-            if self._clean:
-                self.bytes[phase] = max(now, self.bytes.get(phase, 0))
+            self.bytes[phase] = max(now, self.bytes.get(phase, 0))

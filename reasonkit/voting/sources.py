@@ -130,7 +130,7 @@ def _from_model(plan: VotePlan) -> Source:
     loaded, tokenizer, weights = policy.load(
         Plan(config, plan.model, plan.splits, []), config.dtype, trains=False
     )
-    engine = open_engine(loaded.config, weights, tokenizer, sure=True)
+    engine = open_engine(loaded.config, weights, tokenizer, sure=True, columns=loaded.columns)
     origin = {"model": config.model, **engine.origin}
     return Source(loaded.config, loaded.splits, engine, origin, TOLD[engine.name])
 

@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
 from rollouts import SHAPES, flops, qwen3, spread
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -104,10 +105,15 @@ def saved(case: Case, folder: Path) -> Path:
     path = folder / f"{case.model}-{case.vocabulary}"
     if path.exists():
         return path
-    end = case.vocabulary
-    model = qwen3(case.model, end, [end])
+    end = case.vocabulary - 1
+    model = qwen3(case.model, case.vocabulary, [end])
+    with torch.no_grad():
+        # All that is read points one way, and the end the other: it is never drawn.
+        weights = model.get_input_embeddings().weight
+        weights[:, 0], weights[end] = 1.0, 0.0
+        weights[end, 0] = -10.0
     words = ["<pad>", *sorted(string.printable)]
-    words += [f"<{i}>" for i in range(len(words), end)]
+    words = [*words, *(f"<{i}>" for i in range(len(words), end))][:end]
     split = Tokenizer(models.WordLevel({word: i for i, word in enumerate([*words, "<end>"])}))
     split.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer = PreTrainedTokenizerFast(

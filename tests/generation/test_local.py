@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,8 +20,11 @@ from transformers import (
 )
 
 from reasonkit.errors import RunError
+from reasonkit.generation import local
 from reasonkit.generation.engine import Sampling, seed_of
 from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.local.batch import Batch
+from reasonkit.generation.local.cache import Slots
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.types import Example
@@ -248,3 +253,31 @@ def test_a_completion_ends_where_the_model_can_read_no_more(config: PreTrainedCo
     assert [c.token_ids for c in alone[0]] == [c.token_ids for c in both[0]]
     with pytest.raises(RunError, match=f"has 25 tokens, and the model can read {FEW}"):
         next(engine.sample_ids([[5] * 25], 1, longest, [0]))
+
+
+def test_what_was_read_is_let_go_with_the_last_completion(abacus: tuple) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        assert list(LocalEngine(*abacus).sample(examples("What is 1+1?"), 2, Sampling(8)))
+        assert not [held for held in gc.get_objects() if isinstance(held, Slots)]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(0, 6), (1000, 6), (50, 6 * 50 // 85), (1, 1)])
+def test_rows_that_are_longer_than_planned_are_fewer_at_once(
+    abacus: tuple, monkeypatch: pytest.MonkeyPatch, columns: int, rows: int
+) -> None:
+    made: list[Batch] = []
+
+    class Seen(Batch):
+        def __init__(self, *of: Any, **how: Any) -> None:
+            super().__init__(*of, **how)
+            made.append(self)
+
+    monkeypatch.setattr(local, "Batch", Seen)
+    engine = LocalEngine(*abacus, rows=6, columns=columns)
+    drawn = list(engine.sample_ids([[5] * 45, [6] * 5], 5, Sampling(40), [1, 2]))
+    assert [batch.rows for batch in made] == [rows]
+    assert sorted(number for number, _ in drawn) == [0, 1]

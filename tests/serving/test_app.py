@@ -289,7 +289,7 @@ def test_many_at_once_get_what_one_alone_gets(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.slow
-def test_inspect_evaluates_a_vote_as_any_other_model(url: str) -> None:
+def test_inspect_evaluates_a_vote_as_any_other_model(url: str, tmp_path: Path) -> None:
     inspect_ai = pytest.importorskip("inspect_ai")
     from inspect_ai.dataset import Sample
     from inspect_ai.model import get_model
@@ -301,7 +301,7 @@ def test_inspect_evaluates_a_vote_as_any_other_model(url: str) -> None:
     asked = f"openai-api/reasonkit/{NAME}:majority@8"
     model = get_model(asked, base_url=url, api_key="none")
     (log,) = inspect_ai.eval(
-        task, model=model, display="none", log_format="json", log_dir="memory://"
+        task, model=model, display="none", log_format="json", log_dir=str(tmp_path)
     )
     assert log.status == "success"
     assert log.results.scores[0].metrics["accuracy"].value == 1.0

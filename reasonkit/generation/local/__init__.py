@@ -35,7 +35,8 @@ class LocalEngine(TokenEngine):
 
     Args:
         tokenizer: with a chat template.
-        rows: completions sampled at once.
+        rows: completions sampled at once; fewer where they have more tokens than ``columns``, so
+            that they take no more memory.
         products: what products are computed in (`reasonkit.models.precision`).
         trains, sure: as of `reasonkit.generation.engine.open_engine`.
 
@@ -52,6 +53,7 @@ class LocalEngine(TokenEngine):
         products: torch.dtype | None = None,
         trains: bool = False,
         sure: bool = False,
+        columns: int = 0,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
@@ -59,6 +61,7 @@ class LocalEngine(TokenEngine):
         self.products = products
         self.trains = trains
         self.sure = sure
+        self.columns = columns
 
     @property
     def origin(self) -> dict[str, str]:
@@ -92,8 +95,12 @@ class LocalEngine(TokenEngine):
         lowest = floors or [-math.inf] * len(prompts)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         asked = [Prompt(prompts[i], seeds[i], floor=lowest[i]) for i in order]
-        rows = self.rows, self.products, self.trains, self.sure
-        batch = Batch(self.model, self.tokenizer, asked, n, sampling, *rows, window=window)
+        widest = max(map(len, prompts), default=0) + sampling.max_tokens
+        rows = self.rows
+        if self.columns and widest > self.columns:
+            rows = max(1, rows * self.columns // widest)
+        how = rows, self.products, self.trains, self.sure
+        batch = Batch(self.model, self.tokenizer, asked, n, sampling, *how, window=window)
         for number, drawn in batch:
             yield order[number], [self._completion(row) for row in drawn]
 

@@ -7,6 +7,7 @@ room for others; memory grows with the longest row that is still running.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import torch
@@ -43,7 +44,9 @@ class Slots:
 
     def __init__(self, rows: int, prefilled: Cache, longest: int) -> None:
         self.rows, self.longest = rows, longest
-        self.layers = [Layer(self, like.keys, like.values) for like in prefilled.layers]
+        # In a circle of references they would stay in memory while the next rows have theirs.
+        own = weakref.proxy(self)
+        self.layers = [Layer(own, like.keys, like.values) for like in prefilled.layers]
         self.cache = Cache(layers=list(self.layers))
         self.live = self.begin = self.end = self.capacity = 0
         device = prefilled.layers[0].keys.device
