@@ -161,10 +161,6 @@ def is_shared(command: str) -> bool:
 def asked(command: str, context: Any, values: dict[str, Any]) -> tuple[Any, Any]:
     """The settings and the `Invocation` of a call.
 
-    Args:
-        context: click's, of the call.
-        values: of all flags.
-
     Raises:
         RefusedError: as of `merge`.
     """
@@ -269,7 +265,6 @@ def merge(
     """The settings of a call: flags over the file, or over what the run to go on with has.
 
     Args:
-        kind: their class.
         where: what stands for the flags in messages.
 
     Raises:

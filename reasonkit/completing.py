@@ -20,7 +20,6 @@ def values(field: str, command: str = "") -> Callable[[str], list[Offer]] | None
 
     Args:
         field: its name, or ``run`` and ``recipe`` for what isn't a setting.
-        command: whose setting it is.
     """
     if field == "config":
         return lambda incomplete: _begun(
