@@ -207,11 +207,8 @@ def profile_tasks(
         seed=seed,
     )
     read = (tasks or [], named_columns(columns), questions, samples, temperature)
-    try:
-        with console.results_alone():
-            profiles = list(profiling.profile(config, *read))
-    except KeyboardInterrupt as stop:
-        raise StoppedError("interrupted") from stop
+    with console.results_alone():
+        profiles = list(profiling.profile(config, *read))
     profiling.show(model, profiles, as_json)
 
 
@@ -257,20 +254,17 @@ def check_rewards(
     splits = load(task, columns=wanted, train=most, validation=0, test=most)
     usual = usual_rewards(describe(task), splits)
     specs = rewards or [f"{name}={weight:g}" for name, weight in usual]
-    try:
-        with (
-            console.results_alone(),
-            console.progress(questions * len(specs), "attacking") as reached,
-        ):
-            report = lint(
-                specs,
-                splits.train or splits.test,
-                count=questions,
-                time_limit=time_limit,
-                progress=reached,
-            )
-    except KeyboardInterrupt as stop:
-        raise StoppedError("interrupted") from stop
+    with (
+        console.results_alone(),
+        console.progress(questions * len(specs), "attacking") as reached,
+    ):
+        report = lint(
+            specs,
+            splits.train or splits.test,
+            count=questions,
+            time_limit=time_limit,
+            progress=reached,
+        )
     linting.show(report, as_json)
     if report.findings:
         wanting = ", ".join(dict.fromkeys(finding.reward for finding in report.findings))

@@ -78,6 +78,18 @@ class Commands(TyperGroup):
             raise UnknownNameError("command", args[0], names)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """As of click.
+
+        Raises:
+            StoppedError: Ctrl-C or a signal has ended it.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            error = PreemptedError if isinstance(stop, Preemption) else StoppedError
+            raise error(str(stop) or "interrupted") from stop
+
 
 def with_examples(command: Any, path: str) -> Any:
     """A command whose help ends with its examples, and so that of each command below it.
@@ -119,14 +131,10 @@ class Recipe(TyperCommand):
                 raise
             name = str(error.option_name)  # type: ignore[attr-defined]
             self._answer([name])
-            flags = [flag for flag in self._flags() if flag.startswith("--")]
+            flags = [f for p in self.params for f in (*p.opts, *p.secondary_opts) if f[:2] == "--"]
             near = difflib.get_close_matches(name.replace("_", "-"), flags, n=3)
             offer = f"did you mean {' or '.join(near)}?" if near else "--help lists those there are"
             raise RefusedError(f"unknown flag {name}: {offer}") from None
-
-    def _flags(self) -> dict[str, Any]:
-        """Each flag, and what it is for."""
-        return {name: p for p in self.params for name in (*p.opts, *p.secondary_opts)}
 
     def _answer(self, names: list[str]) -> None:
         from reasonkit.config.foreign import answers
@@ -152,10 +160,6 @@ def is_shared(command: str) -> bool:
 
 def asked(command: str, context: Any, values: dict[str, Any]) -> tuple[Any, Any]:
     """The settings and the `Invocation` of a call.
-
-    Args:
-        context: click's, of the call.
-        values: of all flags.
 
     Raises:
         RefusedError: as of `merge`.
@@ -192,22 +196,18 @@ def _body(name: str) -> Callable[..., None]:
     ]
 
     def body(context: typer.Context, **values: Any) -> None:
-        try:
-            launching.share(values.get("processes", 1))
-            merged, invocation = asked(name, context, values)
-            if invocation.on and not invocation.dry_run:
-                raise RefusedError("--on plans for devices that aren't here: add --dry-run")
-            console.note(_headline(name, merged))
-            with console.results_alone(), console.doing("loading libraries and data"):
-                if invocation.on:
-                    from reasonkit.plan import ahead
+        launching.share(values.get("processes", 1))
+        merged, invocation = asked(name, context, values)
+        if invocation.on and not invocation.dry_run:
+            raise RefusedError("--on plans for devices that aren't here: add --dry-run")
+        console.note(_headline(name, merged))
+        with console.results_alone(), console.doing("loading libraries and data"):
+            if invocation.on:
+                from reasonkit.plan import ahead
 
-                    ahead.show(merged, invocation.on)
-                    return
-                importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
-        except KeyboardInterrupt as stop:
-            error = PreemptedError if isinstance(stop, Preemption) else StoppedError
-            raise error(str(stop) or "interrupted") from stop
+                ahead.show(merged, invocation.on)
+                return
+            importlib.import_module(f"reasonkit.recipes.{module}").run(merged, invocation)
 
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -265,7 +265,6 @@ def merge(
     """The settings of a call: flags over the file, or over what the run to go on with has.
 
     Args:
-        kind: their class.
         where: what stands for the flags in messages.
 
     Raises:

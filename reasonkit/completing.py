@@ -20,11 +20,10 @@ def values(field: str, command: str = "") -> Callable[[str], list[Offer]] | None
 
     Args:
         field: its name, or ``run`` and ``recipe`` for what isn't a setting.
-        command: whose setting it is.
     """
     if field == "config":
         return lambda incomplete: _begun(
-            incomplete, chain(_recipes(command), _files(incomplete, ".yaml", ".yml"))
+            incomplete, chain(recipes(command), _files(incomplete, ".yaml", ".yml"))
         )
     source = SOURCES.get(field)
     return source and (lambda incomplete: _begun(incomplete, source(incomplete)))
@@ -87,10 +86,11 @@ def _trackers(incomplete: str) -> Iterator[Offer]:
     yield from ((name, "") for name in TRACKERS)
 
 
-def _recipes(command: str = "") -> Iterator[Offer]:
-    from reasonkit.config.shipped import recipes
+def recipes(command: str = "") -> Iterator[Offer]:
+    """Those that travel inside, and what they do; of a command by their own names."""
+    from reasonkit.config import shipped
 
-    for name, path in recipes().items():
+    for name, path in shipped.recipes().items():
         folder, _, alone = name.partition("/")
         if command in ("", folder):
             first = path.read_text(encoding="utf-8").partition("\n")[0]
@@ -128,6 +128,6 @@ SOURCES: dict[str, Callable[[str], Iterator[Offer]]] = {
     "wording": _wordings,
     "skip": _stages,
     "report_to": _trackers,
-    "recipe": lambda incomplete: _recipes(),
+    "recipe": lambda incomplete: recipes(),
 }
 """Setting → what it may be, as far as is known here."""

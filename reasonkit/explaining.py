@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from reasonkit import console
-from reasonkit.errors import RefusedError, StoppedError
+from reasonkit.errors import RefusedError
 
 if TYPE_CHECKING:
     from reasonkit.config import GrpoConfig
@@ -53,12 +53,9 @@ def explain(
         max_completion_tokens=max_completion_tokens,
         seed=seed,
     )
-    try:
-        with console.results_alone():
-            config, scored = _drawn(config, question, answer)
-            _show(config, scored)
-    except KeyboardInterrupt as stop:
-        raise StoppedError("interrupted") from stop
+    with console.results_alone():
+        config, scored = _drawn(config, question, answer)
+        _show(config, scored)
 
 
 def _drawn(

@@ -12,8 +12,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +99,6 @@ def _keep(name: str, value: Any) -> str:
     return name
 
 
-@contextmanager
-def _imported(path: str) -> Iterator[None]:
-    _importing.append(path)
-    try:
-        yield
-    finally:
-        _importing.pop()
-
-
 def _import(path: str, kind: str) -> dict[str, Any]:
     file = Path(path).expanduser()
     if not file.is_file():
@@ -120,14 +110,15 @@ def _import(path: str, kind: str) -> dict[str, Any]:
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pickle look their module up by name.
     sys.modules[spec.name] = module
+    _importing.append(path)
     try:
-        with _imported(path):
-            spec.loader.exec_module(module)
-    except RefusedError:
-        del sys.modules[spec.name]
-        raise
+        spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
+        if isinstance(error, RefusedError):
+            raise
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise RefusedError(f"{kind} file {path!r} can't be imported: {text}") from error
+    finally:
+        _importing.pop()
     return vars(module)

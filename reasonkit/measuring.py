@@ -6,15 +6,15 @@ Accuracy before, between and after; how it writes; and how it answers general pr
 from __future__ import annotations
 
 import json
-import sys
+import resource
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any, Literal
 
 from reasonkit import console, processes
-from reasonkit.answers.declining import declines
 from reasonkit.answers.reading import answer_part
+from reasonkit.answers.work import declines
 from reasonkit.evaluation import Evaluation, evaluate, paired
 from reasonkit.generation.engine import Engine, Sampling, TokenEngine
 from reasonkit.generation.pool import Pool
@@ -69,8 +69,7 @@ def measure(
     done = Evaluation(verdicts, max(part.seconds for part in parts))
     if run.leads:
         done.save(path)
-    a = done.accuracy
-    console.note(f"{name}: {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}, n = {a.n})")
+    console.note(f"{name}: {done.accuracy}")
     return done
 
 
@@ -237,11 +236,8 @@ def _answered(prompts: list[Example], engine: Engine, plan: Plan[Any]) -> list[d
 
 def peak_memory() -> int:
     """Bytes: the most that was held, on the GPU where there is one, else by this process."""
-    import resource
-
     import torch
 
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * processes.KIBIBYTE

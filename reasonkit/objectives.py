@@ -11,53 +11,26 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+LossType = enum.StrEnum(
+    "LossType", ["grpo", "dapo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"]
+)
+"""What is clipped, and what the sum over tokens is divided by."""
 
-class LossType(enum.StrEnum):
-    """What is clipped, and what the sum over tokens is divided by."""
+RewardScaling = enum.StrEnum("RewardScaling", ["group", "batch", "none"])
+"""What a centred reward is divided by."""
 
-    grpo = "grpo"
-    dapo = "dapo"
-    dr_grpo = "dr_grpo"
-    bnpo = "bnpo"
-    cispo = "cispo"
-    sapo = "sapo"
-    luspo = "luspo"
-    vespo = "vespo"
+RatioLevel = enum.StrEnum("RatioLevel", ["token", "sequence"])
+"""Whether the probability ratio is a token's own, or its sequence's geometric mean."""
 
+KlForm = enum.StrEnum("KlForm", [("k3", "k3"), ("k3_times_ratio", "k3-times-ratio")])
+"""The estimator of the KL penalty: Schulman's k3, or k3 times the ratio."""
 
-class RewardScaling(enum.StrEnum):
-    """What a centred reward is divided by."""
-
-    group = "group"
-    batch = "batch"
-    none = "none"
-
-
-class RatioLevel(enum.StrEnum):
-    """Whether the probability ratio is a token's own, or its sequence's geometric mean."""
-
-    token = "token"
-    sequence = "sequence"
-
-
-class KlForm(enum.StrEnum):
-    """The estimator of the KL penalty: Schulman's k3, or k3 times the ratio."""
-
-    k3 = "k3"
-    k3_times_ratio = "k3-times-ratio"
-
-
-class Importance(enum.StrEnum):
-    """How updates weigh what a sampler drew whose numbers are not the policy's, by TRL's names.
-
-    `reasonkit.training.importance` has the formulas.
-    """
-
-    token_truncate = "token_truncate"
-    token_mask = "token_mask"
-    sequence_truncate = "sequence_truncate"
-    sequence_mask = "sequence_mask"
-    off = "off"
+Importance = enum.StrEnum(
+    "Importance",
+    ["token_truncate", "token_mask", "sequence_truncate", "sequence_mask", "off"],
+)
+"""How updates weigh what a sampler drew whose numbers are not the policy's, by TRL's names;
+`reasonkit.training.importance` has the formulas."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ from reasonkit.errors import RefusedError, RunError
 
 T = TypeVar("T")
 
+KIBIBYTE = 1 if sys.platform == "darwin" else 1024
+"""Bytes of a unit of ``ru_maxrss``."""
+
 MEETING = timedelta(minutes=5)
 """How long a process waits for the others to be there."""
 

@@ -60,9 +60,7 @@ def baselines(
 ) -> dict[str, list[Example]]:
     """The examples as an untrained model is asked them, by the name of the prompt.
 
-    Args:
-        train: examples that are shown solved.
-        shots: so many of them.
+    In each wording, and after each number in ``shots`` of solved ones.
     """
     asked = {name: [ask(example, name) for example in examples] for name in WORDINGS}
     for count in shots:

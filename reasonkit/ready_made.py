@@ -18,13 +18,7 @@ RECIPE = typer.Argument(autocompletion=completing.values("recipe"))
 @app.command("ls")
 def list_recipes() -> None:
     """Lists them."""
-    from reasonkit.config import shipped
-
-    rows = [
-        (name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
-        for name, path in shipped.recipes().items()
-    ]
-    console.show_table("recipes", ("name", "what it does"), rows)
+    console.show_table("recipes", ("name", "what it does"), completing.recipes())
 
 
 @app.command("show")

@@ -28,6 +28,9 @@ class Accuracy:
     high: float
     n: int
 
+    def __str__(self) -> str:
+        return f"{self.accuracy:.1%} ({self.low:.1%} to {self.high:.1%}, n = {self.n})"
+
 
 @dataclass(frozen=True, slots=True)
 class Paired:

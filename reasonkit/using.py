@@ -11,7 +11,7 @@ import typer
 
 from reasonkit import console
 from reasonkit.config import Device, DType, EngineName, VoteConfig
-from reasonkit.errors import RefusedError, StoppedError
+from reasonkit.errors import RefusedError
 from reasonkit.serving import ServingLimits
 
 if TYPE_CHECKING:
@@ -52,13 +52,10 @@ def chat(
     made.votes = vote
     piped = chatting.is_piped()
     made.thoughts = not piped if thoughts is None else thoughts
-    if not piped:
-        chatting.converse(made)
-        return
-    try:
+    if piped:
         chatting.answer_lines(made, sys.stdin)
-    except KeyboardInterrupt as stop:
-        raise StoppedError("interrupted") from stop
+    else:
+        chatting.converse(made)
 
 
 def serve(

@@ -1,6 +1,8 @@
-"""What a completion does before it answers: whether it shows work, and whether it re-checks it.
+"""What a completion does besides answering: whether it shows work, re-checks it, or declines.
 
-Both are rules about text, stated below; neither knows whether the work is right.
+Rules about text, stated below; none knows whether the work is right. A refusal is known by the
+turns of phrase that open one in English: an assistant that refuses too much is no use. Leaves out
+refusals in other words, and answers that decline after a beginning that goes along.
 """
 
 from __future__ import annotations
@@ -17,6 +19,16 @@ _RECHECK = re.compile(
     re.IGNORECASE,
 )
 
+_SORRY = r"(?:(?:i['’]m|i am)\s+(?:\w+\s+)?sorry|sorry|unfortunately|i apologi[sz]e)\b.{0,60}?"
+_CANNOT = r"can['’]?t|cannot|can\s+not|won['’]t|will\s+not|(?:not\s+able|unable)\s+to"
+_WILL_NOT = r"do\s+not\s+feel\s+comfortable|(?:must|have\s+to)\s+(?:decline|refuse)"
+_BUT_GLADLY = r"wait|believe|imagine|thank|stress|emphasi[sz]e|stop|be\s+happier"
+_OPENS = re.compile(
+    rf"\W*(?:{_SORRY})?\bi(?:\s*['’]m|\s+am)?\s*(?:{_CANNOT}|{_WILL_NOT})\b(?!\s+(?:{_BUT_GLADLY})\b)"
+    r"|\W*as\s+an?\s+(?:ai|language\s+model|artificial)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 def shows_work(text: str, thought: str | None, extracted: str | None) -> bool:
     """Whether a completion thinks before it answers, in whatever format.
@@ -30,13 +42,18 @@ def shows_work(text: str, thought: str | None, extracted: str | None) -> bool:
 def rechecks(text: str, extracted: str | None) -> bool:
     """Whether a completion re-examines or takes back its own work ("wait", "let me check").
 
-    It does if one of the phrases of this module stands before the last mention of the final answer
+    It does if one of the phrases above stands before the last mention of the final answer
     (anywhere, if there is none), and something stands before the phrase: nothing can be taken back
     at the start. DeepSeek-R1 (arXiv:2501.12948, section 2.2.4) calls it the aha moment.
     """
     before = _before(text, extracted)
     found = _RECHECK.search(before)
     return found is not None and any(c.isalnum() for c in before[: found.start()][len("<think>") :])
+
+
+def declines(answer: str) -> bool:
+    """Whether it opens with a refusal."""
+    return _OPENS.match(answer) is not None
 
 
 def _before(text: str, extracted: str | None) -> str:

@@ -53,14 +53,6 @@ def no_worse(gap: Gap, cheaper: bool) -> Outcome:
     return "contradicted" if gap["high"] < MARGIN and not cheaper else "undecided"
 
 
-def _trained_for_less(one: Row, other: Row, gap: Gap) -> Outcome:
-    return no_worse(gap, one["training"]["flops"] < other["training"]["flops"])
-
-
-def _asked_for_less(one: Row, other: Row, gap: Gap) -> Outcome:
-    return no_worse(gap, one["question_flops"] < other["question_flops"])
-
-
 def _longer(one: Row, other: Row, gap: Gap) -> Outcome:
     return "confirmed" if one["question_tokens"] > other["question_tokens"] else "contradicted"
 
@@ -139,7 +131,9 @@ RULES = (
         "teacher's own training apart)",
         lambda rows: find(rows, "distill", group=-1),
         lambda rows: find(rows, "grpo", group=-1),
-        _trained_for_less,
+        lambda one, other, gap: no_worse(
+            gap, one["training"]["flops"] < other["training"]["flops"]
+        ),
         "{gap} at {training:.2f} times the training FLOPs",
     ),
     Rule(
@@ -197,7 +191,7 @@ RULES = (
         "a query",
         _best,
         _vote,
-        _asked_for_less,
+        lambda one, other, gap: no_worse(gap, one["question_flops"] < other["question_flops"]),
         "{one[name]} less {other[name]}: {gap} at {query:.2f} times the FLOPs of a query",
     ),
     Rule(

@@ -8,7 +8,6 @@ that an answer that is as good in other words counts as wrong.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -17,8 +16,8 @@ from reasonkit.answers.reading import answer_part
 from reasonkit.comparison.parts import BASE, STUDENT, TRAINING
 from reasonkit.comparison.rows import Finished, probe_name
 from reasonkit.config import CompareConfig
-from reasonkit.evaluation import Evaluation, Verdict, verdict_on
-from reasonkit.generation.engine import Engine, Sampling
+from reasonkit.evaluation import Evaluation, evaluate
+from reasonkit.generation.engine import Engine, Sampling, open_engine
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan
 from reasonkit.plan.policy import load_policy
@@ -71,8 +70,6 @@ def ask(
         plan: of the comparison's own settings.
         asked: examples by the name of their kind; none of one that doesn't suit the models.
     """
-    from reasonkit.generation.engine import open_engine
-
     missing = [
         (name, shown)
         for shown in finished.part.shown
@@ -102,15 +99,10 @@ def ask(
 
 def answered(engine: Engine, examples: Sequence[Example], max_tokens: int) -> Evaluation:
     """Greedy answers to requests, each judged by whether it is the good one."""
-    started = time.perf_counter()
-    found: dict[str, Verdict] = {}
-    for group in engine.sample(examples, 1, Sampling(max_tokens, temperature=0)):
-        (completion,) = group.completions
-        said, wanted = answer_part(completion.text) or "", group.example.answer
-        found[group.example.id] = replace(
-            verdict_on(group.example, completion),
-            extracted=said,
-            correct=said == wanted,
-            why="as a text",
-        )
-    return Evaluation(tuple(found[e.id] for e in examples), time.perf_counter() - started)
+    done = evaluate(engine, examples, Sampling(max_tokens, temperature=0))
+    said = [answer_part(verdict.text) or "" for verdict in done.verdicts]
+    verdicts = (
+        replace(verdict, extracted=text, correct=text == verdict.answer, why="as a text")
+        for verdict, text in zip(done.verdicts, said, strict=True)
+    )
+    return replace(done, verdicts=tuple(verdicts))

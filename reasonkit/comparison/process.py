@@ -22,12 +22,10 @@ import yaml
 from reasonkit import runs
 from reasonkit.errors import RunError
 from reasonkit.files import write_atomically, write_json
+from reasonkit.processes import KIBIBYTE
 
 EVERY = 0.2
 """Seconds between two looks at a part."""
-
-KIBIBYTES = 1 if sys.platform == "darwin" else 1024
-"""Bytes of a unit of ``ru_maxrss``."""
 
 
 def carry_out(
@@ -93,7 +91,7 @@ def _watch(child: subprocess.Popen[bytes], look: Callable[[], None]) -> int:
         ended, status, usage = os.wait4(child.pid, os.WNOHANG)
         if ended:
             child.returncode = os.waitstatus_to_exitcode(status)
-            return usage.ru_maxrss * KIBIBYTES
+            return usage.ru_maxrss * KIBIBYTE
         look()
         time.sleep(EVERY)
 

@@ -59,7 +59,6 @@ def flag(panel: str | None, help: str, default: Any = None, **more: Any) -> Any:
 
     Args:
         panel: under which it stands in ``--help``.
-        help: what it does.
         more: ``min`` and ``max``; ``one_way`` for a flag without ``--no-``; ``argument`` for one
             that is given by its place.
     """

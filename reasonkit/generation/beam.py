@@ -84,10 +84,6 @@ class BeamEngine:
         self.ends = tuple(ends)
         self.kind = kind
 
-    def gives_logprobs(self) -> bool:
-        """Always."""
-        return True
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example.
 

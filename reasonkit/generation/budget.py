@@ -45,10 +45,6 @@ class BudgetEngine:
         self.waits = waits
         self.wait_text = wait_text
 
-    def gives_logprobs(self) -> bool:
-        """Always."""
-        return True
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example.
 

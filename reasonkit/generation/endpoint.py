@@ -55,8 +55,6 @@ class EndpointEngine:
         url: where the API begins, e.g. ``http://localhost:8000/v1``; of several servers as
             `reasonkit.generation.fleet.urls_of` reads it.
         model: as the server calls it; the only one that it serves where None.
-        extra: further fields of each request, e.g.
-            ``{"chat_template_kwargs": {"enable_thinking": False}}``.
         logprobs: whether to ask for log-probabilities; they make answers several times as long.
         sure: whether to ask for those of the likeliest tokens too; they make them ever so long.
 
@@ -70,7 +68,6 @@ class EndpointEngine:
         model: str | None = None,
         key: str | None = None,
         limits: Limits = Limits(),
-        extra: Mapping[str, Any] | None = None,
         logprobs: bool = True,
         sure: bool = False,
     ) -> None:
@@ -78,7 +75,7 @@ class EndpointEngine:
         from reasonkit.servers.client import Server
 
         def chat(url: str) -> Chat:
-            return Chat(Server(url, key, limits), model, extra or {}, logprobs, sure)
+            return Chat(Server(url, key, limits), model, logprobs, sure)
 
         self.endpoint = url
         self.chats = {url: chat(url) for url in urls_of(url)}

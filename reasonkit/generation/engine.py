@@ -59,13 +59,6 @@ def drawn_by(config: CommonConfig, seed: int | None = None) -> Sampling:
 class Engine(Protocol):
     """What samples completions."""
 
-    def gives_logprobs(self) -> bool:
-        """Whether completions come with a mean log-probability, the confidence of a vote.
-
-        Raises:
-            ReasonkitError: it takes a server to tell, and that can't be asked.
-        """
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example."""
 
@@ -82,10 +75,6 @@ class TokenSampler(ABC):
     """
 
     tokenizer: PreTrainedTokenizerBase
-
-    def gives_logprobs(self) -> bool:
-        """Always."""
-        return True
 
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example as soon as it is finished.
@@ -329,9 +318,11 @@ class ServerEngine(PaidEngine, Protocol):
     def model(self) -> str:
         """The model's name, as the server calls it."""
 
+    def gives_logprobs(self) -> bool:
+        """Whether completions have a mean log-probability, the confidence of a vote."""
+
     def gives_confidences(self) -> bool:
         """Whether completions tell how sure the model was of each token."""
-        ...
 
     def require(self, sampling: Sampling) -> None:
         """Asks the server, the first time, whether it samples so, and refuses where it doesn't."""

@@ -46,10 +46,6 @@ class Pool:
         self.engine = engine
         self.block = block
 
-    def gives_logprobs(self) -> bool:
-        """Whether the engine does."""
-        return self.engine.gives_logprobs()
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of the first ``n`` completions an example.
 

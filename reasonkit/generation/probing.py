@@ -61,18 +61,11 @@ class Chat:
         abilities: once `connect` has found them out.
     """
 
-    def __init__(
-        self,
-        server: Server,
-        model: str | None,
-        extra: Mapping[str, Any],
-        logprobs: bool,
-        likeliest: bool = False,
-    ) -> None:
+    def __init__(self, server: Server, model: str | None, logprobs: bool, likeliest: bool) -> None:
         self.server = server
         self.model = model
         self.abilities: Abilities | None = None
-        self._extra = dict(extra)
+        self._extra: dict[str, Any] = {}
         wants = [(True, True)] * likeliest + [(True, False)] * logprobs + [(False, False)]
         self._wants = wants
         self._fields: dict[Sampling, dict[str, float]] = {}

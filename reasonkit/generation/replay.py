@@ -131,10 +131,6 @@ class ReplayEngine:
     def __init__(self, recorded: Sequence[Recorded]) -> None:
         self.recorded = {found.group.example.id: found for found in recorded}
 
-    def gives_logprobs(self) -> bool:
-        """Never."""
-        return False
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields the first ``n`` completions of each example, however they were sampled.
 

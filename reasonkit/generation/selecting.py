@@ -40,10 +40,6 @@ class SelectingEngine:
         self.count = count
         self.drawn = drawn
 
-    def gives_logprobs(self) -> bool:
-        """Never: what is chosen is told by its text."""
-        return False
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields for each example the candidates that are chosen ``n`` times over.
 

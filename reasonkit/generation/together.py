@@ -31,19 +31,15 @@ class Flow(Protocol):
 
     def add(self, number: int, ids: Sequence[int], n: int, sampling: Sampling, seed: int) -> None:
         """Asks for ``n`` completions of a prompt; arguments as of `TokenSampler.sample_ids`."""
-        ...
 
     def step(self) -> Iterator[tuple[int, list[Completion]]]:
         """Goes on by a token a completion; yields what is finished. To be iterated to its end."""
-        ...
 
     def drawn(self, number: int) -> Sequence[int]:
         """The tokens so far, of a prompt with one completion."""
-        ...
 
     def drop(self, number: int) -> None:
         """Samples no more of a prompt; nothing where it is finished."""
-        ...
 
 
 def alone(flow: Flow, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
@@ -75,10 +71,6 @@ class _Job:
     watched: bool = False
     given: int = 0
     over: bool = False
-
-    @property
-    def is_dropped(self) -> bool:
-        return self.over or self.gone.is_set()
 
     def tell(self, tokens: Sequence[int]) -> None:
         if self.watched and len(tokens) > self.given:
@@ -159,7 +151,7 @@ class Worker:
 
     def _step(self, flow: Flow) -> None:
         for number, job in [*self.jobs.items()]:
-            if job.is_dropped:
+            if job.over or job.gone.is_set():
                 flow.drop(number)
                 job.arrived.put((job.place, GoneError("nobody waits for it any more")))
                 del self.jobs[number]

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import torch
 from packaging.version import Version
 
 from reasonkit.config import CommonConfig
@@ -30,7 +31,6 @@ from reasonkit.processes import held
 from reasonkit.types import LIKELIEST, Completion, token_confidence
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
     from vllm import LLM
 
@@ -124,8 +124,6 @@ def share(weights: int, config: CommonConfig, trains: bool, gpu: int = 0) -> int
         gpu: bytes of a GPU that isn't this one; 0 where it is.
     """
     if precision.device(config.device) == "cuda":
-        import torch
-
         whole = gpu or torch.cuda.mem_get_info()[1]
         return int(whole * (LENT if trains else OWN))
     return weights + CACHE + LIBRARIES

@@ -53,17 +53,14 @@ class WatchingEngine:
     window: int
     drawn: Sampling
 
-    def gives_logprobs(self) -> bool:
-        """Always."""
-        return True
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example; a stopped one has the tokens so far."""
         full = max(1, round(WARM_UP * n))
         warm = {
             g.example.id: g.completions for g in self.drawing.sample(examples, full, self.drawn)
         }
-        floors = [self._floor(warm[example.id]) for example in examples]
+        lows = ([self._lowest(c) for c in warm[example.id]] for example in examples)
+        floors = [float(np.percentile(low, 100 - KEPT)) for low in lows]
         prompts, opened = encode_prompts(self.engine.tokenizer, examples)
         seeds = [seed_of(sampling.seed, e.task, e.id, "watched") for e in examples]
         watched = floors, self.window
@@ -72,15 +69,9 @@ class WatchingEngine:
         for i, more in made:
             more = [replace(completion, text=opened[i] + completion.text) for completion in more]
             both = [*warm[examples[i].id], *more]
-            yield Group(examples[i], [self._unless_below(c, floors[i]) for c in both])
+            told = [c if self._lowest(c) >= floors[i] else replace(c, text="") for c in both]
+            yield Group(examples[i], told)
 
     def _lowest(self, completion: Completion) -> float:
         known = completion.confidences
         return float(group_confidences(known, self.window).min()) if known else math.inf
-
-    def _floor(self, completions: Sequence[Completion]) -> float:
-        lows = [self._lowest(completion) for completion in completions]
-        return float(np.percentile(lows, 100 - KEPT))
-
-    def _unless_below(self, completion: Completion, floor: float) -> Completion:
-        return completion if self._lowest(completion) >= floor else replace(completion, text="")

@@ -36,7 +36,6 @@ def show(config: Any, text: str) -> None:
     """Prints memory by part, time on several numbers of devices, and what would be chosen.
 
     Args:
-        config: a command's settings.
         text: as ``--on`` has it.
 
     Raises:
@@ -233,7 +232,6 @@ def _row(
 
 
 def _two(number: float) -> str:
-    """A number to two digits."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 

@@ -73,7 +73,6 @@ def with_general(plan: Plan[Config], name: str, reward: list[str] | None) -> Pla
     """The plan with the examples and the rewards of a second task.
 
     Args:
-        name: of the second task.
         reward: as on the command line; None for that task's own.
 
     Raises:

@@ -16,6 +16,7 @@ from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import by_model, check_references, filled, load_splits
 from reasonkit.prompts import require_known
 from reasonkit.rewards import parse
+from reasonkit.sandbox import require_isolation
 from reasonkit.tasks import Splits
 from reasonkit.types import Example
 from reasonkit.voting import routing
@@ -143,9 +144,6 @@ def _asked(config: VoteConfig) -> VotePlan:
         splits = load_splits(config)
         programs = [example for example in splits.test if example.tests]
         if programs:
-            # Importing the sandbox takes longer than resolving names does.
-            from reasonkit.sandbox import require_isolation
-
             require_isolation()
         if not all(calls(example) for example in programs):
             raise RefusedError(

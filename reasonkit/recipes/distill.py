@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import console, learning, measuring, processes, resuming, running
 from reasonkit.config import Distillation, DistillConfig, Invocation, Only
 from reasonkit.errors import DataError
-from reasonkit.generation.engine import Engine, TokenEngine
+from reasonkit.evaluation import Evaluation, gap_closed, paired
+from reasonkit.generation.engine import Engine, TokenEngine, open_engine
+from reasonkit.generation.store import count_failures
 from reasonkit.plan import Plan, fitting, policy
 from reasonkit.plan import distill as planning
 from reasonkit.provenance import fingerprint
@@ -28,8 +30,6 @@ from reasonkit.types import Group
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from reasonkit.evaluation import Evaluation
 
 COMMAND = "distill"
 
@@ -148,7 +148,6 @@ def _look_ahead(prepared: Prepared) -> None:
 
 
 def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
-    from reasonkit.generation.engine import open_engine
     from reasonkit.models import precision
     from reasonkit.training import final
 
@@ -251,7 +250,7 @@ def _told(
         "filters": learned.sifted.rows() if learned else [],
         "traces": len(learned.rows) if learned else 0,
         "reward_failures": learned.sifted.failures if learned else {},
-        "failed_samples": sampling.failures(made),
+        "failed_samples": count_failures(made.path / sampling.SAMPLES),
         "remarks": remarks,
         "seconds": seconds + (taught.seconds if taught else 0.0),
         "tokens_sampled": learned.tokens if learned else 0,
@@ -265,8 +264,6 @@ def beside_the_teacher(
     config: DistillConfig, before: Evaluation, after: Evaluation, taught: Evaluation | None
 ) -> dict[str, Any]:
     """The student beside its teacher, and what is to be said of it."""
-    from reasonkit.evaluation import gap_closed, paired
-
     if taught is None:
         return {"paired_with_teacher": None, "gap_closed": None, "remarks": []}
     pair = paired(taught.verdicts, after.verdicts)

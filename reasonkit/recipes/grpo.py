@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, learning, measuring, processes, resuming, running
 from reasonkit.config import GrpoConfig, Invocation
+from reasonkit.generation.engine import TokenEngine, open_engine
 from reasonkit.objectives import PRESETS
 from reasonkit.plan import Plan, fitting, policy
 from reasonkit.plan import grpo as planning
@@ -20,8 +21,6 @@ from reasonkit.runs import Run
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-    from reasonkit.generation.engine import TokenEngine
 
 COMMAND = "grpo"
 
@@ -40,7 +39,6 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     data = plan.data
     resuming.require_usable(invocation, data)
     # What takes long to import comes once names and data are known to be good.
-    from reasonkit.generation.engine import open_engine
     from reasonkit.models import precision
     from reasonkit.training import adapters
 

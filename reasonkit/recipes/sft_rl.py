@@ -26,7 +26,7 @@ from reasonkit.config import (
     TrainingConfig,
     to_mapping,
 )
-from reasonkit.generation.engine import Sampling
+from reasonkit.generation.engine import Sampling, TokenEngine, open_engine
 from reasonkit.models.loading import load_model
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, distill, fitting, grpo, policy
@@ -39,12 +39,11 @@ from reasonkit.runs import Run
 from reasonkit.tasks import generated, recorded
 from reasonkit.traces import lessons, teacher
 from reasonkit.traces.sampling import write_lines
+from reasonkit.training.checkpoints import MANIFEST
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
-
-    from reasonkit.generation.engine import TokenEngine
 
 COMMAND = "sft-rl"
 CHATS, GENERAL = 50, "general"
@@ -74,7 +73,6 @@ def run(config: SftRlConfig, invocation: Invocation) -> None:
     if invocation.dry_run:
         return
     # What takes long to import comes once names and data are known to be good.
-    from reasonkit.generation.engine import open_engine
     from reasonkit.training import adapters
 
     plan, tokenizer, base = policy.load(plan)
@@ -92,8 +90,6 @@ def _make(
     engine: TokenEngine,
     base: PreTrainedModel,
 ) -> dict[str, Any]:
-    from reasonkit.training.checkpoints import MANIFEST
-
     config = plan.config
     engine.use(base, _products(plan))
     before = measuring.measure_before(made, engine, plan)

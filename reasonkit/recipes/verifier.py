@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reasonkit import console, processes, resuming, running
 from reasonkit.config import Aggregate, Invocation, VerifierConfig, to_mapping
 from reasonkit.errors import DataError
-from reasonkit.generation.engine import Engine, drawn_by
+from reasonkit.generation.engine import Engine, drawn_by, open_engine
 from reasonkit.plan import Plan, fitting, policy
 from reasonkit.plan import verifier as planning
 from reasonkit.prompts import ask
@@ -91,8 +91,6 @@ def _make(
     tokenizer: PreTrainedTokenizerBase,
     generator: PreTrainedModel,
 ) -> dict[str, Any]:
-    from reasonkit.generation.engine import open_engine
-
     started = time.monotonic()
     engine = open_engine(plan.config, generator, tokenizer)
     solved = pool(made, engine, {"model": plan.config.model, **engine.origin})

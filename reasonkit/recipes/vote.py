@@ -144,7 +144,8 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
     others = {name: done for name, done in evaluations.items() if name != config.strategy}
     for name, done in {"before": one, "after": after, **others}.items():
         done.save(made.evaluations / f"{name}.json")
-        _say({"before": "one sample", "after": config.strategy}.get(name, name), done)
+        whose = {"before": "one sample", "after": config.strategy}.get(name, name)
+        console.note(f"{whose}: {done.accuracy}, {done.mean_tokens:,.0f} tokens a question")
     made.write_json("ballots.json", [record(outcome) for outcome in outcomes[config.strategy]])
     return {
         "strategy": config.strategy,
@@ -164,14 +165,6 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
         "seconds": time.monotonic() - started,
         "tokens_sampled": tokens_sampled(ways),
     }
-
-
-def _say(name: str, done: Evaluation) -> None:
-    a = done.accuracy
-    console.note(
-        f"{name}: {a.accuracy:.1%} ({a.low:.1%} to {a.high:.1%}, n = {a.n}), "
-        f"{done.mean_tokens:,.0f} tokens a question"
-    )
 
 
 def _is_longer(config: VoteConfig) -> bool:

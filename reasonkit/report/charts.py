@@ -13,7 +13,6 @@ from reasonkit.report.drawing import (
     COLOURS,
     GREY,
     Chart,
-    Record,
     band,
     canvas,
     chart,
@@ -21,6 +20,7 @@ from reasonkit.report.drawing import (
     reach,
     svg,
 )
+from reasonkit.report.tables import Record
 
 SMOOTH = 0.8
 """Weight of the past in the running means; the raw values stand behind them."""

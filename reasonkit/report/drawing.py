@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
@@ -17,7 +17,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 
-Record = Mapping[str, Any]
+from reasonkit.report.tables import Record
 
 COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626")
 GREY = "#6b7280"

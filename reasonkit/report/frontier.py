@@ -13,7 +13,6 @@ from reasonkit.report.drawing import (
     COLOURS,
     GREY,
     Chart,
-    Record,
     band,
     canvas,
     chart,
@@ -21,6 +20,7 @@ from reasonkit.report.drawing import (
     legend_beside,
     reach,
 )
+from reasonkit.report.tables import Record
 
 MARKERS = "osD^vP*X<>"
 WAYS = {

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 
 from reasonkit import console
+from reasonkit.report.tables import or_dash
 from reasonkit.rewards.linter import Finding, Report
 from reasonkit.rewards.linter.checks import NO_VERDICT
 
@@ -74,7 +75,7 @@ def _paid(report: Report, finding: Finding) -> tuple[str, ...]:
     return (
         finding.what,
         _short(finding.text, max(SHORT, console.out.width - OTHERS)),
-        *("–" if value is None else f"{value:.3g}" for value in values),
+        *(or_dash(value, ".3g") for value in values),
         f"{finding.questions}/{report.questions}",
     )
 

@@ -182,10 +182,7 @@ def _prompts(run: Run) -> list[Pair]:
         return -sum(abs(float(now[name] or 0) - float(was[name] or 0)) for name in now)
 
     def shown(side: Mapping[str, Any]) -> tuple[str, str]:
-        rewards = (
-            f"{name} {'–' if value is None else format(value, '.2f')}"
-            for name, value in side["rewards"].items()
-        )
+        rewards = (f"{name} {tables.or_dash(v, '.2f')}" for name, v in side["rewards"].items())
         return "plain", f"{side['completion']}\n\n{', '.join(rewards)}"
 
     found = sorted(zip(*(each["completions"] for each in both), strict=True), key=change)

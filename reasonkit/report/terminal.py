@@ -11,6 +11,7 @@ from rich.text import Text
 
 from reasonkit import console
 from reasonkit.report import results, verdict
+from reasonkit.report.tables import or_dash
 from reasonkit.runs import Run
 
 BAR = 40
@@ -49,17 +50,13 @@ def show(run: Run, summary: Mapping[str, Any], as_json: bool) -> None:
 
 def _show_ballots(summary: Mapping[str, Any]) -> None:
     console.say(summary["question"])
-    bars = [(a["answer"], a["votes"], _two_digits(a["confidence"])) for a in summary["answers"]]
+    bars = [(a["answer"], a["votes"], or_dash(a["confidence"], ".2f")) for a in summary["answers"]]
     others = {"other answers": summary["others"], "no answer": summary["blank"]}
     bars += [(name, votes, "–") for name, votes in others.items() if votes]
     most = max(votes for _, votes, _ in bars)
     title = f"{summary['samples']} samples, {summary['tokens']:,} tokens"
     rows = [(a, "█" * max(1, round(BAR * n / most)), n, confidence) for a, n, confidence in bars]
     console.show_table(title, ("answer", "", "votes", "confidence"), rows)
-
-
-def _two_digits(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _plot(rows: Sequence[Mapping[str, Any]], strategy: str) -> str:

@@ -7,15 +7,14 @@ is said of one.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from reasonkit.models import MODELS
 from reasonkit.prompts import in_words
+from reasonkit.report.tables import Record, points
 from reasonkit.runs import Run
 
-Record = Mapping[str, Any]
 Outcome = Literal["better", "worse", "open"]
 
 GREEDY = {
@@ -48,8 +47,9 @@ def of(summary: Record) -> str:
 def _trained(summary: Record) -> str:
     words = {"better": "Learned", "worse": "Got worse", "open": "No difference that can be told"}
     said = f"{words[outcome(summary['paired'])]}: {_course(summary)}, asked directly"
-    if summary.get("baselines") and summary["before"]["accuracy"] < _best_wording(summary):
-        best = max(summary["baselines"], key=lambda name: summary["baselines"][name]["accuracy"])
+    prompted = {name: entry["accuracy"] for name, entry in summary.get("baselines", {}).items()}
+    if prompted and summary["before"]["accuracy"] < max(prompted.values()):
+        best = max(prompted, key=prompted.__getitem__)
         said += _beside(summary["paired_with_best_wording"], f"the best prompt, {in_words(best)!r}")
     return f"{said}.{_kept(summary)}"
 
@@ -58,10 +58,6 @@ def _kept(summary: Record) -> str:
     if summary.get("step_kept") == 0:
         return " The weights kept are the untrained ones: none were better on validation."
     return ""
-
-
-def _best_wording(summary: Record) -> float:
-    return max(float(entry["accuracy"]) for entry in summary["baselines"].values())
 
 
 def _voted(summary: Record) -> str:
@@ -84,8 +80,9 @@ def _compared(summary: Record) -> str:
     gap, right = best["to_base"], f"{best['accuracy']:.1%} of {best['n']} test questions"
     if gap is None or gap["low"] is None or not gap["difference"]:
         return f"Best is {best['name']}: {right}."
+    gained = f"{points(gap, ' points')} beside the base asked directly"
     told = "" if outcome(gap) != "open" else ", which can't be told from none"
-    return f"Best is {best['name']}: {right}, {_signed(gap)} beside the base asked directly{told}."
+    return f"Best is {best['name']}: {right}, {gained}{told}."
 
 
 def _verified(summary: Record) -> str:
@@ -101,19 +98,14 @@ def _verified(summary: Record) -> str:
 def _course(summary: Record) -> str:
     was, now = summary["before"], summary["after"]
     accuracies = f"{was['accuracy']:.1%} → {now['accuracy']:.1%} of {now['n']} questions"
-    return f"{accuracies}, {_signed(summary['paired'])}"
-
-
-def _signed(gap: Record) -> str:
-    low, high = gap["low"] * 100, gap["high"] * 100
-    return f"{gap['difference'] * 100:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return f"{accuracies}, {points(summary['paired'], ' points')}"
 
 
 def _beside(gap: Record, other: str) -> str:
-    points = f"{_signed(gap)}"
+    told = points(gap, " points")
     if outcome(gap) == "open":
-        return f"; not told apart from {other}: {points}"
-    return f"; {'also above' if gap['low'] > 0 else 'but below'} {other}: {points}"
+        return f"; not told apart from {other}: {told}"
+    return f"; {'also above' if gap['low'] > 0 else 'but below'} {other}: {told}"
 
 
 def following(run: Run, summary: Record) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ from reasonkit.report.drawing import (
     COLOURS,
     GREY,
     Chart,
-    Record,
     band,
     canvas,
     chart,
@@ -20,6 +19,7 @@ from reasonkit.report.drawing import (
     legend_beside,
     reach,
 )
+from reasonkit.report.tables import Record
 
 
 def of(summary: Record) -> list[Chart]:

@@ -30,6 +30,10 @@ from reasonkit.types import Claim, Completion, Group
 Score = Callable[..., Sequence[float | None]]
 
 
+def _untold(group: Group) -> list[float | None]:
+    raise RefusedError("this reward has to be told what scores: its parameter says")
+
+
 @dataclass(frozen=True, slots=True)
 class Reward:
     """An entry of the registry.
@@ -38,7 +42,8 @@ class Reward:
         name: as on the command line and in every record.
         description: one line.
         paper: where it is from; empty for a user's own.
-        score: one value a completion of a group, None where there is no verdict.
+        score: one value a completion of a group, None where there is no verdict; of one that
+            needs a parameter, what ``make`` gives.
         claim: what it is held to.
         range: lowest and highest value.
         cost: what a call costs, in a word or two.
@@ -55,7 +60,7 @@ class Reward:
     name: str
     description: str
     paper: str
-    score: Score
+    score: Score = _untold
     claim: Claim = "shaping"
     range: tuple[float, float] = (0.0, 1.0)
     cost: str = "none"
@@ -184,7 +189,6 @@ REWARDS: dict[str, Reward] = {
             "preference",
             "what a trained preference model gives",
             "Ouyang et al., arXiv:2203.02155, section 3.5",
-            preference.score,
             range=(-math.inf, math.inf),
             cost="a model",
             parameter=":MODEL",
@@ -195,7 +199,6 @@ REWARDS: dict[str, Reward] = {
             "helpful",
             "how likely a preference model is to like the answer, without the thought",
             "DeepSeek-AI, arXiv:2501.12948, section 2.3.4",
-            preference.score,
             cost="a model",
             parameter=":MODEL",
             make=preference.make_helpful,
@@ -205,7 +208,6 @@ REWARDS: dict[str, Reward] = {
             "harmless",
             "how likely a preference model is to like the completion, thought and all",
             "DeepSeek-AI, arXiv:2501.12948, section 2.3.4",
-            preference.score,
             cost="a model",
             parameter=":MODEL",
             make=preference.make_harmless,
@@ -215,7 +217,6 @@ REWARDS: dict[str, Reward] = {
             "judge",
             "the mark of a language model that is asked by a rubric",
             "Zheng et al., arXiv:2306.05685, section 3.1",
-            judge.score,
             claim="correctness",
             cost="requests",
             waits=True,

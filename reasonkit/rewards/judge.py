@@ -117,15 +117,6 @@ def _read(path: Path) -> Endpoint:
     return Endpoint(**{"url": "", "model": "", **settings})
 
 
-def score(group: Group) -> list[float | None]:
-    """Needs to be told which endpoint: see `make`.
-
-    Raises:
-        RefusedError: always.
-    """
-    return make("")(group)
-
-
 @dataclass
 class Judge:
     """Scores groups with one model of one endpoint. May be called from several threads.

@@ -77,11 +77,6 @@ def _chances(
     return [0.0 if text is None else 0.5 + 0.5 * math.tanh(next(found) / 2) for text in texts]
 
 
-def score(group: Group) -> list[float | None]:
-    """Refused: it needs to be told which model."""
-    return make("")(group)
-
-
 @dataclass(frozen=True, slots=True)
 class Preference:
     """Scores groups with one model."""

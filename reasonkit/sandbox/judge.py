@@ -74,12 +74,11 @@ def run_tests(
     memory: int = MEMORY,
     allow_weaker: bool = False,
 ) -> Verdict:
-    """Runs an untrusted program in a sandbox and says whether it passes all of its tests.
+    """Runs an untrusted Python program in a sandbox and says whether it passes all of its tests.
 
     No content of ``code`` makes it raise. May be called from several threads.
 
     Args:
-        code: the program, in Python.
         tests: one of three kinds.
 
             - Python source (MBPP, HumanEval): asserts, or a function ``check(candidate)`` that is

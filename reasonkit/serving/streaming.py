@@ -54,8 +54,8 @@ async def events(
     same["model"] = asked.offer.id
     streamed = False
     try:
-        for choice in _opening(asked) if is_chat else ():
-            yield _event({**same, "choices": [choice]})
+        for index in range(asked.n if is_chat else 0):
+            yield _event({**same, "choices": [_delta(index, role="assistant", content="")]})
         async for piece in _pieces(visit, backend, asked, is_chat):
             if piece is None:
                 yield ": still at work\n\n"
@@ -133,11 +133,6 @@ def _spoken(pieces: Iterator[str | Answered], is_chat: bool) -> Iterator[Piece]:
         if text:
             yield thinking, text
     yield from whole
-
-
-def _opening(asked: Asked) -> Iterator[Chunk]:
-    for index in range(asked.n):
-        yield _delta(index, role="assistant", content="")
 
 
 def _delta(index: int, finish: str | None = None, **delta: str) -> Chunk:

@@ -51,7 +51,6 @@ def make_program(
 
     Args:
         columns: of ``tests``, and of ``entry_point`` and ``answer`` where there are such.
-        question: what the record asks.
 
     Raises:
         DataError: the tests are malformed.

@@ -70,7 +70,6 @@ def read(
 
     Args:
         wanted: the column for each of `ROLES`, where it isn't guessed by the first record's.
-        name: of the data.
 
     Raises:
         DataError: a column isn't there, or a record lacks what it should have.

@@ -91,11 +91,6 @@ def given_ones(groups: Sequence[Group]) -> list[Group]:
     return made
 
 
-def failures(run: Run) -> dict[str, int]:
-    """How many of a run's samples could not be had, by kind."""
-    return store.count_failures(run.path / SAMPLES)
-
-
 def of_run(path: Path) -> list[Group]:
     """What a run has sampled, as far as it got; the run is left as it is, and may be under way.
 

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError
+from reasonkit.generation.beam import BeamEngine, Kind
+from reasonkit.generation.budget import BudgetEngine
 from reasonkit.generation.engine import (
     Engine,
     Sampling,
@@ -27,7 +29,9 @@ from reasonkit.generation.engine import (
 )
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.replay import Recorded
+from reasonkit.generation.selecting import SelectingEngine
 from reasonkit.generation.store import Store
+from reasonkit.generation.watching import WatchingEngine
 from reasonkit.models.loading import load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, policy
@@ -41,8 +45,7 @@ from reasonkit.voting import routing
 from reasonkit.voting.drawing import Asking, Score
 from reasonkit.voting.strategies import Rules, Way, Weighing
 
-Kind = Literal["beam", "dvts", "rebase"]
-KINDS: tuple[Kind, ...] = ("beam", "dvts", "rebase")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """Searches, which are strategies and ways of sampling."""
 
 GREEDY = ("greedy", "step-by-step")
@@ -100,8 +103,7 @@ def open_source(plan: VotePlan) -> Source:
     """
     config = plan.config
     if plan.recorded:
-        replay = open_replay(plan.recorded)
-        origin = {"completions": config.completions}
+        replay, origin = open_replay(plan.recorded), {"completions": config.completions}
         source = Source(config, plan.splits, replay, origin, frozenset())
     else:
         source = _from_server(plan) if config.endpoint else _from_model(plan)
@@ -268,8 +270,6 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
 
 
 def _budget(source: Source, store: Store) -> Pool:
-    from reasonkit.generation.budget import BudgetEngine
-
     config = source.config
     assert isinstance(source.engine, TokenSampler)
     assert config.thought_tokens and config.wait_text is not None
@@ -279,16 +279,12 @@ def _budget(source: Source, store: Store) -> Pool:
 
 
 def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
-    from reasonkit.generation.selecting import SelectingEngine
-
     assert source.config.n
     engine = SelectingEngine(pool, source.engine, source.config.n, drawn)
     return _beside(source, store, "samples-chosen.jsonl", ("n", "temperature", "top_p"), engine)
 
 
 def _watched(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
-    from reasonkit.generation.watching import WatchingEngine
-
     assert source.config.window
     engine: Any = source.engine
     watching = WatchingEngine(pool, engine, source.config.window, drawn)
@@ -297,8 +293,6 @@ def _watched(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Poo
 
 
 def _search(source: Source, store: Store, kind: Kind) -> Pool:
-    from reasonkit.generation.beam import BeamEngine
-
     config = source.config
     assert isinstance(source.engine, TokenSampler) and config.step_ends and source.score
     how = config.beam_width, config.step_ends, kind

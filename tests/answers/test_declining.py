@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reasonkit.answers.declining import declines
+from reasonkit.answers.work import declines
 
 
 @pytest.mark.parametrize(

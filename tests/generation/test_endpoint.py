@@ -140,8 +140,9 @@ def test_requests_say_how_to_sample(chat: SimpleNamespace) -> None:
 
     sampling = Sampling(40, temperature=0.7, top_p=0.9, top_k=20, min_p=0.05, seed=3)
     with chat.serving(reply) as server:
-        client = engine(server.url, key="secret", extra={"service_tier": "flex"}, logprobs=False)
-        list(client.sample(examples(1), 1, sampling))
+        client = engine(server.url, key="secret", logprobs=False)
+        mine = client.asked_by(threading.Event(), {"service_tier": "flex"})
+        list(mine.sample(examples(1), 1, sampling))
     (body,) = server.bodies
     assert body == {
         "model": "m",

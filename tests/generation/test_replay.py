@@ -78,7 +78,6 @@ def test_the_engine_plays_back_the_first_completions(tmp_path: Path) -> None:
     examples = [found.group.example for found in recorded]
     groups = list(engine.sample(examples, 2, Sampling(10)))
     assert [[c.text for c in group.completions] for group in groups] == [["a", "b"], ["d", "e"]]
-    assert not engine.gives_logprobs()
     with pytest.raises(RefusedError, match=r"2 completions are recorded of '3\+1\?', not 3"):
         list(engine.sample(examples, 3, Sampling(10)))
 

@@ -21,9 +21,6 @@ class Engine:
         self.texts = texts
         self.asked: list[Example] = []
 
-    def gives_logprobs(self) -> bool:
-        return False
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         self.asked += examples
         for example in examples:

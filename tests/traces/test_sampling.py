@@ -16,7 +16,7 @@ from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.pool import Pool
-from reasonkit.generation.store import Store
+from reasonkit.generation.store import Store, count_failures
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.prompts import ask
@@ -104,7 +104,7 @@ def test_samples_that_failed_are_no_traces_and_are_counted(
         given, _ = sampling.sample(run, pool, examples, examples, 2, Sampling(12))
     assert [g.example for g in given] == [examples[0], *examples[2:]]
     assert {len(g.completions) for g in given} == {2}
-    assert sampling.failures(run) == {"content filter": 2}
+    assert count_failures(run.path / sampling.SAMPLES) == {"content filter": 2}
     assert sampling.of_run(run.path) == given
 
 

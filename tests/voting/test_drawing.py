@@ -21,9 +21,6 @@ class Scripted:
         self.answers = answers
         self.given: Counter[str] = Counter()
 
-    def gives_logprobs(self) -> bool:
-        return False
-
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         for example in reversed(examples):
             texts = self.answers[example.id][:n]
