@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from transformers import PreTrainedModel
 
-    from reasonkit.training.memory import Load, MemoryPlan, ModelShape
+    from reasonkit.training.memory import Load, MemoryPlan
+    from reasonkit.training.shapes import ModelShape
 
 Change = Callable[[Any], Any]
 """Settings with something in them changed; the same ones where nothing can be."""
@@ -165,11 +166,11 @@ def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int)
         RefusedError: with ``--fit``, nothing makes it fit.
     """
     from reasonkit.models import precision
-    from reasonkit.training import memory, peaks, scoring
+    from reasonkit.training import memory, peaks, scoring, shapes
 
     config, device = plan.config, model.device.type
     room = Room(
-        shape=memory.shape_of(model, precision.products(config)),
+        shape=shapes.shape_of(model, precision.products(config)),
         process=max(processes.gathered(before)) + (memory.LIBRARIES if device == "cpu" else 0),
         there=min(processes.gathered(peaks.available(device)))
         // (processes.local_size() if device == "cpu" else 1),

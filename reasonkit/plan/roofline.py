@@ -23,7 +23,7 @@ from reasonkit.plan.devices import CPU, Cluster, Device
 from reasonkit.plan.work import Sampled, Work
 
 if TYPE_CHECKING:
-    from reasonkit.training.memory import ModelShape
+    from reasonkit.training.shapes import ModelShape
 
 FLOAT32, BFLOAT16 = 4, 2
 PARTS = ("rollout", "update", "communication", "reward", "evaluation")
@@ -148,11 +148,11 @@ def in_flight(work: Work, one: Sampled, device: Device) -> int:
 
 
 def _updates(work: Work, device: Device, on: Cluster, reached: Reached) -> Spent:
-    from reasonkit.training import memory
+    from reasonkit.training import shapes
 
     config, shape, updated = work.plan.config, work.shape, work.updated
     lora = getattr(config, "lora", False)
-    trained = memory.lora_parameters(shape, config.lora_rank) if lora else shape.parameters
+    trained = shapes.lora_parameters(shape, config.lora_rank) if lora else shape.parameters
     busy = min(on.count, max(1, updated.parts))
     rows = updated.rows * math.ceil(updated.parts / on.count)
     # A pass forward is a third of an update; adapters need no gradients of the other weights.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig
 
-    from reasonkit.training.memory import ModelShape
+    from reasonkit.training.shapes import ModelShape
 
 
 LOOKED_AT, TEMPLATE = 64, 24
@@ -201,6 +201,6 @@ def outlined(name: str) -> tuple[ResolvedModel, PreTrainedConfig]:
 
 @functools.cache
 def _shape(name: str, products: torch.dtype | None) -> ModelShape:
-    from reasonkit.training import memory
+    from reasonkit.training import shapes
 
-    return memory.shape_by(outlined(name)[1], products)
+    return shapes.shape_by(outlined(name)[1], products)

@@ -5,8 +5,7 @@ in float32, and what the optimizer keeps (`reasonkit.training.optimizers`). With
 (arXiv:2106.09685) only the adapters, held in float32, have gradients and optimizer state, and the
 reference model is the policy with its adapters off.
 
-What a layer keeps for the backward pass is not derived but asked for: the loaded model reads a few
-tokens, and what autograd has saved is counted, in whatever format and attention the run has. Logits
+What a layer keeps for the backward pass is asked of the model (`reasonkit.training.shapes`). Logits
 never stand in memory as a whole: TRL scores tiles of `TILE_TOKENS` × `tile_words`, some of which
 are in work at a time (`TILES`).
 
@@ -17,11 +16,9 @@ that of the larger. Leaves out what a router of experts keeps.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.autograd.graph import saved_tensors_hooks
 
 from reasonkit.config import CommonConfig, EngineName, Shard, TrainingConfig, UpdatesConfig
 from reasonkit.generation import vllm
@@ -29,10 +26,8 @@ from reasonkit.generation.local import quick
 from reasonkit.models import precision
 from reasonkit.training.optimizers import BYTES
 from reasonkit.training.peaks import Peaks
+from reasonkit.training.shapes import ModelShape, lora_parameters
 from reasonkit.training.sharding import own
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel
 
 FLOAT32 = 4
 TILE_TOKENS = 4096
@@ -44,9 +39,6 @@ transform, logarithm and exponential, the gradient, the target's place and two p
 
 DRAWN = 4
 """The same of logits while a token is drawn: they, their exponentials, sums and one more."""
-
-PROBE = 8
-"""Tokens that a model reads, and twice as many, to ask what it keeps of one."""
 
 LIBRARIES = 250_000_000
 """Bytes of a process that come with its first update and rollout: TRL, kernels' work space. Seen on
@@ -69,96 +61,6 @@ def tile_words(device: str) -> int:
     before: new pages for TRL's own 32,768 took as long as all the passes over them.
     """
     return 1024 if device == "cpu" else 32_768
-
-
-@dataclass(frozen=True, slots=True)
-class ModelShape:
-    """What memory depends on.
-
-    Attributes:
-        parameters: all of them; ``embeddings`` are those of the input and an untied head.
-        hidden: width of the residual stream; ``heads_width`` and ``kv_width`` those of all queries
-            and all keys.
-        kept: bytes for the backward pass, for each token.
-        once: the same, whatever the number of tokens: casts of the weights.
-        copied: bytes of weights that sampling many rows copies.
-    """
-
-    parameters: int
-    embeddings: int
-    layers: int
-    hidden: int
-    heads_width: int
-    kv_width: int
-    vocab: int
-    kept: int = 0
-    once: int = 0
-    copied: int = 0
-
-
-def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> ModelShape:
-    """The shape of a loaded model, which reads a few tokens for it.
-
-    Args:
-        products: as of `reasonkit.models.precision.products`.
-    """
-    config = model.config.get_text_config()
-    # A model without attention keeps no keys and values.
-    heads = getattr(config, "num_attention_heads", None) or 0
-    width = getattr(config, "head_dim", None) or config.hidden_size // max(1, heads)
-    words, head = model.get_input_embeddings().weight, model.get_output_embeddings()
-    tables = {id(words): words.numel()}
-    if head is not None:
-        tables[id(head.weight)] = head.weight.numel()
-    few, more = (_kept(model, tokens, products) for tokens in (PROBE, 2 * PROBE))
-    kept = (more - few) // PROBE
-    return ModelShape(
-        parameters=model.num_parameters(),
-        embeddings=sum(tables.values()),
-        layers=config.num_hidden_layers,
-        hidden=config.hidden_size,
-        heads_width=heads * width,
-        kv_width=(getattr(config, "num_key_value_heads", None) or heads) * width,
-        vocab=config.vocab_size,
-        kept=kept,
-        once=max(0, few - PROBE * kept),
-        copied=quick.copied(model),
-    )
-
-
-def shape_by(config: PreTrainedConfig, products: torch.dtype | None = None) -> ModelShape:
-    """The shape of a model whose weights are nowhere, by its configuration, as of `shape_of`."""
-    from transformers import AutoModelForCausalLM
-
-    with FakeTensorMode():
-        return shape_of(AutoModelForCausalLM.from_config(config), products)
-
-
-def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> int:
-    """Bytes that autograd keeps of a forward pass without its head, but for the weights."""
-    # One that holds nothing has no address.
-    weights = {p.untyped_storage()._cdata for p in model.parameters()}
-    kept: dict[int, torch.UntypedStorage] = {}
-
-    def pack(saved: torch.Tensor) -> torch.Tensor:
-        storage = saved.untyped_storage()
-        if storage._cdata not in weights:
-            kept[storage._cdata] = storage
-        return saved
-
-    ids = (
-        torch.arange(tokens, device=model.device)[None] % model.config.get_text_config().vocab_size
-    )
-    with (
-        torch.enable_grad(),
-        precision.computing(model.device, products),
-        saved_tensors_hooks(pack, lambda saved: saved),
-    ):
-        # It has to be held until it is counted: freed storages' places are given out again.
-        output = model.base_model(input_ids=ids, use_cache=False)
-        counted = sum(storage.nbytes() for storage in kept.values())
-    del output
-    return counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,19 +205,6 @@ def rows_that_fit(
     one = plan(shape, config, replace(load, rows=1), source=source).keys_and_values
     # What samples may have a place of its own for them.
     return max(0, left // one) if one else load.rows
-
-
-def lora_parameters(shape: ModelShape, rank: int) -> int:
-    """Parameters of LoRA adapters on every linear layer: ``rank * (in + out)`` a matrix.
-
-    The width of the gated MLP isn't part of the shape: it is what the parameter count leaves when
-    embeddings and attention are taken off.
-    """
-    hidden, heads, kv = shape.hidden, shape.heads_width, shape.kv_width
-    in_layers = (shape.parameters - shape.embeddings) // shape.layers
-    mlp = max(0, in_layers - 2 * hidden * (heads + kv)) // (3 * hidden)
-    attention = 2 * (hidden + heads) + 2 * (hidden + kv)
-    return shape.layers * rank * (attention + 3 * (hidden + mlp))
 
 
 def parts(plan: MemoryPlan) -> dict[str, int]:

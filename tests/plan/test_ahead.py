@@ -19,7 +19,7 @@ from reasonkit.plan.fitting import Room
 from reasonkit.plan.roofline import Spent, spent
 from reasonkit.plan.work import Sampled, Updated, Work
 from reasonkit.tasks import Splits
-from reasonkit.training.memory import ModelShape
+from reasonkit.training.shapes import ModelShape
 
 SMALL = ModelShape(134_515_008, 28_311_552, 30, 576, 576, 192, 49_152, kept=1_000_000)
 LARGE = ModelShape(7_615_616_512, 1_089_994_752, 28, 3584, 3584, 512, 152_064, kept=7_700_000)

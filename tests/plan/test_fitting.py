@@ -13,7 +13,7 @@ from reasonkit.models.resolving import ResolvedModel
 from reasonkit.plan import Plan, fitting, require_packages
 from reasonkit.plan.fitting import Room
 from reasonkit.tasks import Splits
-from reasonkit.training.memory import ModelShape
+from reasonkit.training.shapes import ModelShape
 
 ENTRY = MODELS["smollm2-135m-instruct"]
 SHAPE = ModelShape(134_515_008, 28_311_552, 30, 576, 576, 192, 49_152, kept=1_342_000)

@@ -15,14 +15,11 @@ from reasonkit.training.memory import (
     HOLES,
     TILES,
     Load,
-    ModelShape,
-    lora_parameters,
     parts,
     plan,
     rows_that_fit,
-    shape_by,
-    shape_of,
 )
+from reasonkit.training.shapes import ModelShape, lora_parameters, shape_by, shape_of
 
 WORDS = 128_256
 LLAMA_70B = ModelShape(70_553_706_496, 2 * WORDS * 8192, 80, 8192, 8192, 1024, WORDS)
