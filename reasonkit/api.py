@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reasonkit import commands, config, console, functions, processes, runs
+from reasonkit import commands, config, console, functions, hanging, processes, runs
 from reasonkit.errors import RefusedError
 from reasonkit.result import Result
 from reasonkit.types import Claim
@@ -87,7 +87,7 @@ def call(command: str, on_step: OnStep | None, given: dict[str, Any]) -> Result:
     file, folder, resume = (given.pop(name, None) for name in KEYWORDS)
     settings = {name: _plain(name, value) for name, value in given.items()}
     _tell_of_session(command, settings)
-    with processes.joined():
+    with processes.joined() as store, hanging.noticed(store):
         invocation = config.Invocation(
             Path(file) if file else None, Path(folder) if folder else None, bool(resume)
         )

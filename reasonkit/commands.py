@@ -196,13 +196,14 @@ def _body(name: str) -> Callable[..., None]:
     ]
 
     def body(context: typer.Context, **values: Any) -> None:
-        launching.share(values.get("processes", 1))
+        if is_shared(name):
+            launching.share(values["processes"])
         merged, invocation = asked(name, context, values)
-        if invocation.on and not invocation.dry_run:
+        if invocation.on is not None and not invocation.dry_run:
             raise RefusedError("--on plans for devices that aren't here: add --dry-run")
         console.note(_headline(name, merged))
         with console.results_alone(), console.doing("loading libraries and data"):
-            if invocation.on:
+            if invocation.on is not None:
                 from reasonkit.plan import ahead
 
                 ahead.show(merged, invocation.on)

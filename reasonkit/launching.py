@@ -21,6 +21,9 @@ from reasonkit import console, processes
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.interruption import handled
 
+MEET = ("PET_MASTER_ADDR", "PET_MASTER_PORT", "PET_NODE_RANK")
+"""What torchrun's environment tells of where machines meet."""
+
 SECONDS = 1.0
 """Between two looks at the processes: the others of one that fails end by themselves meanwhile."""
 
@@ -33,11 +36,26 @@ def share(count: int) -> None:
         RunError: one was killed, and none was left to say so.
         SystemExit: in place of the command, with the exit code of the processes.
     """
-    there, nodes = processes.size(), int(os.environ.get("PET_NNODES", 1))
+    there = processes.size()
     if there > 1 and count not in (1, there, processes.local_size()):
         raise RefusedError(f"--processes {count}: a launcher has started {there}: leave it out")
-    if there == 1 and count * nodes > 1:
+    if there == 1 and count * (nodes := _nodes()) > 1:
         sys.exit(_start(count, nodes))
+
+
+def _nodes() -> int:
+    """Machines that are to meet, as torchrun's environment tells.
+
+    Raises:
+        RefusedError: their number isn't fixed, or nothing tells where they meet.
+    """
+    told = os.environ.get("PET_NNODES", "1")
+    if not told.isdigit() or int(told) < 1:
+        raise RefusedError(f"PET_NNODES={told}: expected a fixed number of machines")
+    missing = [name for name in MEET if name not in os.environ]
+    if int(told) > 1 and missing:
+        raise RefusedError(f"PET_NNODES={told} machines meet by {', '.join(missing)}: set them too")
+    return int(told)
 
 
 def _start(count: int, nodes: int) -> int:
@@ -55,11 +73,11 @@ def _start(count: int, nodes: int) -> int:
         "local_addr": "127.0.0.1",
     }
     if nodes > 1:
-        told = os.environ
+        host, port, rank = (os.environ[name] for name in MEET)
         meeting = {
             "rdzv_backend": "static",
-            "rdzv_endpoint": f"{told['PET_MASTER_ADDR']}:{told['PET_MASTER_PORT']}",
-            "rdzv_configs": {"rank": int(told["PET_NODE_RANK"])},
+            "rdzv_endpoint": f"{host}:{port}",
+            "rdzv_configs": {"rank": int(rank)},
             "rdzv_timeout": int(processes.MEETING.total_seconds()),
         }
     config = LaunchConfig(

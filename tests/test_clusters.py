@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,12 +91,28 @@ def test_what_was_preempted_is_requeued_and_goes_on(reasonkit: Callable, tmp_pat
     assert submitted(1) == ["grpo", "--run-dir", "my run", "--resume"]
 
 
+@pytest.mark.parametrize("folder", ["a" * 39 + " long name", "абв", "My run (2)"])
+def test_a_job_has_a_name_that_kubernetes_takes(reasonkit: Callable, folder: str) -> None:
+    ended = reasonkit(*KUBERNETES, "--", "grpo", "--run-dir", f"/shared/{folder}")
+    for document in yaml.safe_load_all(ended.out):
+        name = document["metadata"]["name"]
+        assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", name) and len(name) < 64
+
+
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
         (("slurm", "grpo", "--nope"), "unknown flag --nope"),
         (("slurm", "grpo", "--steps", 0, "--run-dir", "x"), "steps: 0 is below 1"),
         (("slurm", "grpo"), "grpo needs a --run-dir"),
+        (("slurm", "grpo", "--dry-run", "--run-dir", "x"), "leave out --dry-run"),
+        (("slurm", "grpo", "--model", "abcus", "--run-dir", "x"), "did you mean abacus"),
+        (("slurm", "grpo", "--task", "arithmtic", "--run-dir", "x"), "did you mean arithmetic"),
+        (("slurm", "grpo", "--reward", "anser", "--run-dir", "x"), "did you mean answer"),
+        (
+            ("slurm", "--servers", 1, "distill", "--traces", "x.jsonl", "--run-dir", "x"),
+            "leave out --servers",
+        ),
         (("slurm", "grpo", "--resume"), "leave out --resume"),
         (("slurm", "chat"), "unknown command 'chat'"),
         (("slurm", "--nodes", 2, "vote", "--run-dir", "x"), "vote runs in one process"),

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import typer
 
+from reasonkit import launching
 from reasonkit.cli import app
 from reasonkit.commands import RECIPES
+from reasonkit.errors import RefusedError
 from reasonkit.examples import EXAMPLES
 
 ANSWERED = {
@@ -101,3 +103,19 @@ def test_help_begins_with_the_ten_that_matter_and_ends_with_examples(
         settings = dict(commands(group))[name].callback
         assert len(first) == 11 and first[-1] == "--help", settings
         assert all(line in said.partition("Examples")[2] for line in EXAMPLES[name])
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ({"PET_NNODES": "1:2"}, "expected a fixed number of machines"),
+        ({"PET_NNODES": "2", "PET_NODE_RANK": "0"}, "meet by PET_MASTER_ADDR, PET_MASTER_PORT"),
+    ],
+)
+def test_machines_that_cannot_meet_are_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], line: str
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RefusedError, match=line):
+        launching.share(1)

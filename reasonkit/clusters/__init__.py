@@ -101,11 +101,15 @@ def _settled(
     context = made.make_context(name, [*flags])
     if context.params["resume"] or context.params.get("processes", 1) > 1:
         raise RefusedError(f"leave out --resume and --processes of {name}: both are seen to")
+    if context.params["dry_run"] or context.params.get("on") is not None:
+        raise RefusedError(f"leave out --dry-run and --on of {name}: nothing would be run")
     config, invocation = asked(name, context, context.params)
     if invocation.run_dir is None:
         raise RefusedError(f"{name} needs a --run-dir: a folder that all nodes see")
     if nodes > 1 and not is_shared(name):
         raise RefusedError(f"reasonkit {name} runs in one process: leave out --nodes {nodes}")
+    _require_known(config)
+    slug = re.sub(r"[^a-z0-9]+", "-", invocation.run_dir.name.lower()).strip("-")
     processes = max(1, gpus) if is_shared(name) else 1
     go_on = ["reasonkit", name, "--run-dir", str(invocation.run_dir), "--resume"]
     first = ["reasonkit", name, *flags]
@@ -113,8 +117,7 @@ def _settled(
     started = ["--processes", str(processes)] if agent and is_shared(name) else []
     shown = {
         "called": " ".join(shlex.join(["reasonkit", *sys.argv[1:]]).split()),
-        "name": "reasonkit-"
-        + re.sub(r"[^a-z0-9]+", "-", invocation.run_dir.name.lower()).strip("-")[:40],
+        "name": f"reasonkit-{slug[:40]}".strip("-"),
         "nodes": nodes,
         "gpus": gpus,
         "processes": processes,
@@ -127,6 +130,19 @@ def _settled(
         "preempted": PreemptedError.exit_code,
     }
     return shown | ({"serve": _filled("serve.sh", shown)} if servers else {})
+
+
+def _require_known(config: Any) -> None:
+    """Refuses names that nobody knows; a path needs to be there on the cluster alone."""
+    from reasonkit.models import MODELS
+    from reasonkit.rewards import parse
+    from reasonkit.tasks import describe
+
+    if not (config.model in MODELS or "/" in config.model or Path(config.model).exists()):
+        raise UnknownNameError("model", config.model, MODELS)
+    if getattr(config, "question", None) is None:
+        describe(config.task)
+    parse(getattr(config, "reward", None) or [], "cpu")
 
 
 def _served(command: str, config: Any) -> dict[str, Any]:
@@ -145,6 +161,8 @@ def _served(command: str, config: Any) -> dict[str, Any]:
         )
     if config.endpoint:
         raise RefusedError(f"--endpoint {config.endpoint} has servers: leave out --servers")
+    if getattr(config, "traces", None) or getattr(config, "objective", "") == "on-policy":
+        raise RefusedError("no teacher writes traces here: leave out --servers")
     name = config.model
     if command == "distill":
         name = getattr(config, "teacher", None) or DEFAULT_TEACHER

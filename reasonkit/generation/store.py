@@ -13,7 +13,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -135,10 +135,14 @@ class Store:
         """The completions that are there under a key, by place."""
         return self._held.get(key, {})
 
-    @property
-    def tokens(self) -> int:
-        """Of all samples that are there."""
-        return sum(c.tokens for held in self._held.values() for c in held.values())
+    def tokens_from(self, first: Callable[[int], int]) -> int:
+        """Of the samples that are there, but for the ``first`` of so many under a key."""
+        return sum(
+            completion.tokens
+            for held in self._held.values()
+            for place, completion in held.items()
+            if place >= first(len(held))
+        )
 
     @property
     def failed(self) -> Mapping[str, int]:

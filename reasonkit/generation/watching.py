@@ -38,6 +38,11 @@ def group_confidences(confidences: Sequence[float], window: int) -> npt.NDArray[
     return means
 
 
+def warm_up(n: int) -> int:
+    """How many of so many completions of a question set its floor."""
+    return max(1, round(WARM_UP * n))
+
+
 @dataclass(frozen=True, slots=True)
 class WatchingEngine:
     """Gives completions that were as sure as the floor throughout; the others' text is empty.
@@ -55,7 +60,7 @@ class WatchingEngine:
 
     def sample(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
         """Yields one group of ``n`` completions an example; a stopped one has the tokens so far."""
-        full = max(1, round(WARM_UP * n))
+        full = warm_up(n)
         warm = {
             g.example.id: g.completions for g in self.drawing.sample(examples, full, self.drawn)
         }

@@ -75,7 +75,8 @@ class Cluster:
 
     def __str__(self) -> str:
         """As ``--on`` has it."""
-        return f"{f'{self.nodes}x' if self.nodes > 1 else ''}{self.each}x{self.name}"
+        machines = f"{self.nodes}x" if self.nodes > 1 or self.each > NODE else ""
+        return f"{machines}{self.each}x{self.name}"
 
     def of(self, count: int) -> Cluster:
         """So many of the same devices, in machines of `NODE`."""
@@ -102,4 +103,8 @@ def parse(text: str) -> Cluster:
     if read[3].lower() not in names:
         raise UnknownNameError("device", read[3], (*DEVICES, CPU), f"(--on {text})")
     nodes, each = counts if len(counts) == 2 else [1, *(counts or [1])]
+    if len(counts) == 1 and each > NODE:
+        if each % NODE:
+            raise RefusedError(f"--on {text!r}: in how many machines? say so, as in 2x6xH100")
+        nodes, each = each // NODE, NODE
     return Cluster(nodes, each, names[read[3].lower()])

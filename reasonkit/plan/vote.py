@@ -145,7 +145,7 @@ def _asked(config: VoteConfig) -> VotePlan:
         programs = [example for example in splits.test if example.tests]
         if programs:
             require_isolation()
-        if not all(calls(example) for example in programs):
+        if programs and not any(calls(example) for example in programs):
             raise RefusedError(
                 f"task {config.task!r} wants programs that read standard input, or whose question "
                 "shows no call: nothing tells which of them do the same"

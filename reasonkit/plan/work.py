@@ -29,6 +29,7 @@ from reasonkit.models.loading import outline, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import Plan, by_model, distill, filled, fitting, grpo, sft_rl, verifier
 from reasonkit.plan.devices import CPU
+from reasonkit.rewards import parse
 from reasonkit.tasks import Splits, describe, usual_rewards
 from reasonkit.tasks.generated import GENERATORS, draw
 
@@ -102,6 +103,7 @@ def works_of(config: Any, name: str) -> Iterator[Work]:
     Raises:
         RefusedError: its model or task is unknown.
     """
+    parse(getattr(config, "reward", None) or [], "cpu")
     usual = usual_rewards(describe(config.task), Splits([], [], []))
     config = filled(config, reward=[f"{reward}={weight:g}" for reward, weight in usual])
     if not isinstance(config, SftRlConfig):

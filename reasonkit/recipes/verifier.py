@@ -92,7 +92,7 @@ def _make(
     generator: PreTrainedModel,
 ) -> dict[str, Any]:
     started = time.monotonic()
-    engine = open_engine(plan.config, generator, tokenizer)
+    engine = open_engine(plan.config, generator, tokenizer, columns=plan.columns)
     solved = pool(made, engine, {"model": plan.config.model, **engine.origin})
     _, summary = make(made, plan, tokenizer, generator, solved)
     return {**summary, "seconds": time.monotonic() - started}

@@ -106,7 +106,8 @@ def _can_be_had(strategy: Strategy, respondent: Respondent) -> bool:
     if strategy.searches:
         return source.scores_steps and not source.config.endpoint
     if strategy.watches:
-        return source.watches
+        # Samples that are drawn together with others' are not looked at meanwhile.
+        return False
     if strategy.name == "budget":
         return not source.config.endpoint
     if strategy.name == "auto":

@@ -288,7 +288,7 @@ def _watched(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Poo
     assert source.config.window
     engine: Any = source.engine
     watching = WatchingEngine(pool, engine, source.config.window, drawn)
-    settled_by = ("window", "temperature", "top_p")
+    settled_by = ("n", "window", "temperature", "top_p")
     return _beside(source, store, "samples-watched.jsonl", settled_by, watching)
 
 
@@ -310,8 +310,14 @@ def _beside(
 
 def tokens_sampled(ways: Mapping[Way, Asking]) -> int:
     """Of all samples that are kept; 0 where nothing is sampled but read."""
-    pools = {id(a.engine): a.engine for a in ways.values() if isinstance(a.engine, Pool)}
-    return sum(pool.store.tokens for pool in pools.values())
+    pools = {id(a.engine): (w, a.engine) for w, a in ways.items() if isinstance(a.engine, Pool)}
+    from reasonkit.generation.watching import warm_up
+
+    # What is watched begins with samples of another pool, which are kept in both.
+    return sum(
+        pool.store.tokens_from(warm_up if way == "watched" else lambda n: 0)
+        for way, pool in pools.values()
+    )
 
 
 def _as_it_is(example: Example) -> Example:

@@ -29,6 +29,8 @@ def test_what_is_written_is_read_again(on: Cluster) -> None:
         ("4x A100-40GB", Cluster(1, 4, "A100-40GB")),
         ("2x8xh200", Cluster(2, 8, "H200")),
         (" 2 x 8 x RTX4090 ", Cluster(2, 8, "RTX4090")),
+        ("64xH100", Cluster(8, 8, "H100")),
+        ("1x16xH100", Cluster(1, 16, "H100")),
     ],
 )
 def test_spaces_and_cases_do_not_count(text: str, on: Cluster) -> None:
@@ -45,6 +47,7 @@ def test_spaces_and_cases_do_not_count(text: str, on: Cluster) -> None:
         ("8*H100", "expected COUNTxDEVICE"),
         ("x8xH100", "unknown device"),
         ("8", "expected COUNTxDEVICE"),
+        ("12xH100", "in how many machines"),
         ("", "expected COUNTxDEVICE"),
     ],
 )

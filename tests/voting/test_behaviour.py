@@ -71,6 +71,11 @@ def test_a_program_that_fails_what_the_question_shows_is_no_vote(
     assert blank is None
 
 
+def test_examples_that_tell_nothing_of_a_value_are_no_tests() -> None:
+    text = "Write inc.\n>>> print(inc(2))\n3\n>>> inc(1)\n>>> inc(4)\n5\n"
+    assert shown(text) == ["assert (inc(4)) == (5)"]
+
+
 def test_arguments_are_of_the_kinds_that_the_tests_have() -> None:
     given = [3, "abc", [1.5, 2.0], True, None, {"a": -4}]
     example = replace(DOUBLES, tests=({"input": given, "output": 0},))
