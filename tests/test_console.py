@@ -37,9 +37,8 @@ def test_brackets_in_names_are_shown_by_every_command_that_prints_names(
     runs.create("grpo", NAME, NAME, {}, folder / "c [red]d", ["reasonkit", NAME])
     listed = reasonkit("runs", folder)
     assert listed.code == 0
-    shown = "".join(listed.out.split())
-    assert shown.count("".join(NAME.split())) == 3
-    assert "c[red]d" in shown
+    assert listed.out.count(NAME) == 2
+    assert "c [red]d" in listed.out
     for argv in (
         ("report", folder / NAME / "none"),
         ("recipes", "show", NAME),

@@ -23,11 +23,14 @@ def test_packaged_models_have_the_shape_of_their_entry(name: str) -> None:
     resolved = resolve(name)
     model = load_model(resolved, "cpu", "float32")
     tokenizer, remark = load_tokenizer(resolved)
-    parameters, layers, hidden, kv_heads, head_dim, vocabulary = resolved.entry.shape
+    parameters, layers, hidden, heads, kv_heads, head_dim, between, vocabulary = (
+        resolved.entry.shape
+    )
     config = model.config
     assert remark == ""
     assert sum(p.numel() for p in model.parameters()) == parameters
     assert (config.num_hidden_layers, config.hidden_size) == (layers, hidden)
+    assert (config.num_attention_heads, config.intermediate_size) == (heads, between)
     assert (config.num_key_value_heads, config.head_dim) == (kv_heads, head_dim)
     assert config.vocab_size == vocabulary == len(tokenizer)
 
