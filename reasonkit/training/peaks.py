@@ -109,8 +109,7 @@ def give_back() -> None:
 def keep_apart() -> None:
     """Has tensors of `LARGE` bytes and more in memory of their own, which goes as they go.
 
-    With glibc 2.36 an update of adapters was seen to hold 1.8 times what was in use, the rest being
-    heap that was free and not taken again; and so 1.0 to 1.2.
+    Smaller ones stay in the heap, whose holes `reasonkit.training.memory` counts.
     """
     if (set_option := _libc("mallopt")) is not None:
         set_option(MMAP_THRESHOLD, LARGE)
