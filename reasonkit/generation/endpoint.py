@@ -34,7 +34,7 @@ from reasonkit.generation.probing import HELLO, Abilities, Chat
 from reasonkit.generation.together import GoneError
 from reasonkit.servers import Limits
 from reasonkit.servers.errors import Scope, UnansweredError
-from reasonkit.types import Completion, Example, Group
+from reasonkit.types import Completion, Example, Group, Weighing
 
 AT_ONCE = 8
 """Samples a request at most: what a lost connection can cost."""
@@ -116,13 +116,14 @@ class EndpointEngine:
         assert self.chat.abilities is not None
         return self.chat.abilities
 
-    def gives_logprobs(self) -> bool:
-        """Whether the server was asked for log-probabilities and gives them; see `connect`."""
-        return self.connect().logprobs
-
-    def gives_confidences(self) -> bool:
-        """Whether the server was asked for the likeliest tokens and gives them; see `connect`."""
-        return self.connect().likeliest
+    @property
+    def tells(self) -> frozenset[Weighing]:
+        """What votes can weigh that the server was asked for and gives; see `connect`."""
+        given: dict[Weighing, bool] = {
+            "confidence": self.connect().logprobs,
+            "steady": self.connect().likeliest,
+        }
+        return frozenset(weighing for weighing, is_given in given.items() if is_given)
 
     def require(self, sampling: Sampling) -> None:
         """Asks the server, the first time, whether it samples so.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from reasonkit.config import CommonConfig, Config, EngineName, ServerConfig
 from reasonkit.models.chat import encode_prompts, text_of
-from reasonkit.types import Completion, Example, Group
+from reasonkit.types import Completion, Example, Group, Weighing
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +44,14 @@ class Sampling:
     min_p: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Ends a completion whose last ``window`` tokens are, in the mean, less sure than ``least``."""
+
+    least: float
+    window: int
 
 
 def drawn_by(config: CommonConfig, seed: int | None = None) -> Sampling:
@@ -96,6 +104,7 @@ class TokenSampler(ABC):
         n: int,
         sampling: Sampling,
         seeds: Sequence[int],
+        floors: Sequence[Floor | None] = (),
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Continues token ids: yields a prompt's number with its ``n`` completions.
 
@@ -104,6 +113,7 @@ class TokenSampler(ABC):
                 answer that is to be gone on with.
             seeds: of each prompt, for which the same completions are drawn wherever it stands and
                 of which a smaller ``n`` draws the first; ``sampling.seed`` doesn't count.
+            floors: of each prompt, for an engine that watches (`TokenEngine`).
 
         The completions hold what is new alone, without the prompt. The model's weights must stay as
         they are until the iterator has ended.
@@ -137,10 +147,14 @@ class TokenEngine(TokenSampler):
     Attributes:
         name: as ``--engine`` has it.
         own_bytes: that it holds of memory as long as it is open, beside the model.
+        tells: what votes can weigh that its completions come with.
+        watches: whether it looks at completions while it draws them, and stops at a `Floor`.
     """
 
     name: str
     own_bytes: int = 0
+    tells: frozenset[Weighing]
+    watches: bool = False
 
     @abstractmethod
     def flow(self, widest: int, longest: int, rows: int = 1) -> Flow:
@@ -318,11 +332,9 @@ class ServerEngine(PaidEngine, Protocol):
     def model(self) -> str:
         """The model's name, as the server calls it."""
 
-    def gives_logprobs(self) -> bool:
-        """Whether completions have a mean log-probability, the confidence of a vote."""
-
-    def gives_confidences(self) -> bool:
-        """Whether completions tell how sure the model was of each token."""
+    @property
+    def tells(self) -> frozenset[Weighing]:
+        """As of `TokenEngine`."""
 
     def require(self, sampling: Sampling) -> None:
         """Asks the server, the first time, whether it samples so, and refuses where it doesn't."""

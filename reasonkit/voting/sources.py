@@ -21,6 +21,7 @@ from reasonkit.generation.engine import (
     Engine,
     Sampling,
     ServerEngine,
+    TokenEngine,
     TokenSampler,
     drawn_by,
     open_engine,
@@ -40,10 +41,10 @@ from reasonkit.prompts import THINK_FIRST, ask
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import Splits
-from reasonkit.types import Example
+from reasonkit.types import Example, Weighing
 from reasonkit.voting import routing
 from reasonkit.voting.drawing import Asking, Score
-from reasonkit.voting.strategies import Rules, Way, Weighing
+from reasonkit.voting.strategies import Rules, Way
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Searches, which are strategies and ways of sampling."""
@@ -51,12 +52,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 GREEDY = ("greedy", "step-by-step")
 """Strategies that take one greedy completion; measured beside every other as baselines."""
 
-
-TOLD: dict[str, frozenset[Weighing]] = {
-    "local": frozenset({"confidence", "steady", "certainty"}),
-    "vllm": frozenset({"confidence", "steady"}),
-}
-"""What votes can weigh that an engine here samples."""
 
 LACKS: dict[Weighing, str] = {
     "scores": "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD",
@@ -91,7 +86,7 @@ class Source:
     @property
     def watches(self) -> bool:
         """Whether completions can be looked at while they are drawn."""
-        return getattr(self.engine, "name", "") == "local"
+        return isinstance(self.engine, TokenEngine) and self.engine.watches
 
 
 def open_source(plan: VotePlan) -> Source:
@@ -132,7 +127,7 @@ def _from_model(plan: VotePlan) -> Source:
     )
     engine = open_engine(loaded.config, weights, tokenizer, sure=True, columns=loaded.columns)
     origin = {"model": config.model, **engine.origin}
-    return Source(loaded.config, loaded.splits, engine, origin, TOLD[engine.name])
+    return Source(loaded.config, loaded.splits, engine, origin, engine.tells)
 
 
 def _from_server(plan: VotePlan) -> Source:
@@ -146,12 +141,7 @@ def _from_server(plan: VotePlan) -> Source:
     count = _counter(config, engine, splits.test[0])
     limit = config.max_prompt_tokens
     fitting = policy.drop_overlong(splits, config.system_prompt, config.task, limit, count)
-    gives: dict[Weighing, bool] = {
-        "confidence": engine.gives_logprobs(),
-        "steady": engine.gives_confidences(),
-    }
-    known = frozenset(weighing for weighing, given in gives.items() if given)
-    return Source(_without_greedy(config, engine), fitting, engine, origin, known)
+    return Source(_without_greedy(config, engine), fitting, engine, origin, engine.tells)
 
 
 def _counter(
@@ -285,9 +275,8 @@ def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> P
 
 
 def _watched(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
-    assert source.config.window
-    engine: Any = source.engine
-    watching = WatchingEngine(pool, engine, source.config.window, drawn)
+    assert source.config.window and isinstance(source.engine, TokenSampler)
+    watching = WatchingEngine(pool, source.engine, source.config.window, drawn)
     settled_by = ("n", "window", "temperature", "top_p")
     return _beside(source, store, "samples-watched.jsonl", settled_by, watching)
 

@@ -74,6 +74,7 @@ def test_models_begin_with_the_plain_one_and_each_of_them_answers(client: openai
     ids = [model.id for model in client.models.list()]
     assert ids[0] == NAME
     assert {f"{NAME}:{s}" for s in ("majority@8", "adaptive@16", "best-of-n@8", "budget")} < {*ids}
+    assert f"{NAME}:deepconf-online@8" in ids
     assert client.models.retrieve(f"{NAME}:majority@5").id == f"{NAME}:majority@5"
     for id in ids[1:]:
         made = ask(client, id, temperature=0)
