@@ -3,19 +3,18 @@
 An engine's ``sample(examples, n, sampling)`` yields a `Group` for each example as soon as it is
 finished, in an order of the engine's choosing; close the iterator to stop early. The same call
 gives the same completions, but for rounding where an engine lays out its batches by chance. What
-costs money promises no such thing (`PaidEngine`): `reasonkit.generation.pool` keeps what was given.
+costs money promises no such thing (`paid`): `reasonkit.generation.pool` keeps what was given.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from reasonkit.config import CommonConfig, Config, EngineName, ServerConfig
 from reasonkit.models.chat import encode_prompts, text_of
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+    from reasonkit.generation.paid import ServerEngine
     from reasonkit.generation.replay import Recorded
     from reasonkit.generation.together import Flow
 
@@ -254,8 +254,8 @@ def open_engine(
         return VllmEngine(config, model, tokenizer, trains, sure)
     from reasonkit.generation.local import ROWS, LocalEngine
 
-    rows = config.rows or ROWS
-    return LocalEngine(model, tokenizer, rows, products, trains, sure, columns)
+    how = config.rows or ROWS, products, trains, sure, columns
+    return LocalEngine(model, tokenizer, *how)
 
 
 def open_server(
@@ -291,62 +291,3 @@ def open_replay(recorded: Sequence[Recorded]) -> Engine:
     from reasonkit.generation.replay import ReplayEngine
 
     return ReplayEngine(recorded)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Samples that are wanted of an example, by number."""
-
-    example: Example
-    places: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A sample: the completion that takes a place of an example."""
-
-    example: Example
-    place: int
-    completion: Completion
-
-
-@runtime_checkable
-class PaidEngine(Engine, Protocol):
-    """An engine whose samples come one by one, cost money and can't be drawn a second time."""
-
-    def draw(
-        self, wishes: Iterable[Wish], sampling: Sampling, keep: Callable[[Drawn], None]
-    ) -> Iterator[Drawn]:
-        """Yields every sample that is wished for, in the order in which they arrive.
-
-        Args:
-            keep: called with each sample the moment it arrives, from one thread at a time, also
-                while nothing is taken from the iterator and after another sample has failed.
-        """
-
-
-class ServerEngine(PaidEngine, Protocol):
-    """An engine behind a server, which says what it can do; that it can't is a `RefusedError`."""
-
-    @property
-    def model(self) -> str:
-        """The model's name, as the server calls it."""
-
-    @property
-    def tells(self) -> frozenset[Weighing]:
-        """As of `TokenEngine`."""
-
-    def require(self, sampling: Sampling) -> None:
-        """Asks the server, the first time, whether it samples so, and refuses where it doesn't."""
-
-    def takes(self, sampling: Sampling) -> bool:
-        """Whether the server samples so."""
-
-    def asked_by(self, gone: threading.Event, extra: Mapping[str, Any]) -> ServerEngine:
-        """The same for one caller, with fields of its own, asked no further once it has gone."""
-
-    def counts_prompt_tokens(self, example: Example) -> bool:
-        """Whether the server tells how many tokens a prompt has."""
-
-    def prompt_tokens(self, examples: Sequence[Example]) -> list[int]:
-        """How many tokens each prompt has; a server that doesn't tell is refused."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
@@ -20,7 +20,6 @@ from reasonkit.generation.budget import BudgetEngine
 from reasonkit.generation.engine import (
     Engine,
     Sampling,
-    ServerEngine,
     TokenEngine,
     TokenSampler,
     drawn_by,
@@ -28,6 +27,7 @@ from reasonkit.generation.engine import (
     open_replay,
     open_server,
 )
+from reasonkit.generation.paid import ServerEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.replay import Recorded
 from reasonkit.generation.selecting import SelectingEngine
@@ -136,6 +136,8 @@ def _from_server(plan: VotePlan) -> Source:
     engine = open_server(config, model, sure=any(s.weighing == "steady" for s in named(config)))
     config = dataclasses.replace(config, model=engine.model)
     engine.require(drawn_by(config))
+    if any(strategy.name == "budget" for strategy in named(config)):
+        engine.require_continuing()
     origin = {"endpoint": config.endpoint, "model": engine.model}
     splits = Splits([], plan.splits.validation if config.tune else [], plan.splits.test)
     count = _counter(config, engine, splits.test[0])
@@ -172,7 +174,7 @@ def _without_greedy(config: VoteConfig, engine: ServerEngine) -> VoteConfig:
     Raises:
         RefusedError: the strategies themselves need some.
     """
-    names = {config.strategy, *(config.also or [])} & set(GREEDY)
+    names = {config.strategy, *(config.also or [])} & {*GREEDY, "budget"}
     if not (names or config.baselines) or engine.takes(_greedy(config)):
         return config
     why = f"{config.endpoint} takes no temperature 0"
@@ -260,12 +262,11 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
 
 
 def _budget(source: Source, store: Store) -> Pool:
-    config = source.config
-    assert isinstance(source.engine, TokenSampler)
+    config, engine = source.config, cast(TokenSampler | ServerEngine, source.engine)
     assert config.thought_tokens and config.wait_text is not None
-    engine = BudgetEngine(source.engine, config.thought_tokens, config.waits, config.wait_text)
+    forced = BudgetEngine(engine, config.thought_tokens, config.waits, config.wait_text)
     settled_by = ("thought_tokens", "waits", "wait_text")
-    return _beside(source, store, "samples-budget.jsonl", settled_by, engine)
+    return _beside(source, store, "samples-budget.jsonl", settled_by, forced)
 
 
 def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:

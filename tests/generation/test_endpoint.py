@@ -18,7 +18,8 @@ import pytest
 
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.endpoint import EndpointEngine
-from reasonkit.generation.engine import Drawn, Sampling, Wish
+from reasonkit.generation.engine import Sampling
+from reasonkit.generation.paid import Drawn, Wish
 from reasonkit.servers import Limits, read_key
 from reasonkit.servers.client import FEW, TRIES
 from reasonkit.types import Example
