@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from reasonkit.config import (
+    CompareConfig,
     DistillConfig,
     GrpoConfig,
     SftRlConfig,
@@ -22,6 +23,7 @@ from reasonkit.config import (
 from reasonkit.errors import RefusedError, UnknownNameError
 
 CONFIGS = {
+    "compare": CompareConfig,
     "grpo": GrpoConfig,
     "distill": DistillConfig,
     "sft-rl": SftRlConfig,

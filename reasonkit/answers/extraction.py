@@ -77,10 +77,8 @@ _ALGEBRA = re.compile(r"[A-Za-z√∛π∞∅∪∩≤≥≠<>=\\^_!|:]")
 _ONE_WORD = re.compile(r"[\s*_]*([^\W\d_]+)[\s.*_]*")
 _WORDS_ALONE = re.compile(r"\A\$?\s*\\(?:text|mbox|textbf)\s*\{([^{}]*)\}\s*\$?\Z")
 _CHECKED = re.compile(r"\b(?:check|verify|confirm)\w*\b[^.\n]*\Z", re.IGNORECASE)
-_TAKEN_BACK = re.compile(
-    r"\b(?:wait|no|actually|rather|instead|correction|sorry|oops|mistake|wrong|should be|hmm)\b",
-    re.IGNORECASE,
-)
+_AND_OR = re.compile(r"\b(?:and|or)\b|[,;]")
+_WORD = re.compile(r"\\?[A-Za-z]{2,}")
 _JUDGEMENT = frozenset(
     (
         *("correct", "right", "wrong", "incorrect", "reasonable", "valid", "consistent", "unique"),
@@ -140,8 +138,7 @@ def between(text: str, opening: str, closing: str) -> str | None:
 def _last_box(text: str) -> tuple[str, int] | None:
     r"""The inside of the last ``\boxed{…}`` that isn't empty, and where it ends; empty if all are.
 
-    Several boxes in one sentence, ``$\boxed{1}, \boxed{2}$``, are one answer, unless the words
-    between them take the first one back.
+    Several boxes in one sentence, ``$\boxed{1}, \boxed{2}$``, are one answer.
     """
     found = boxes(text)
     filled = [box for box in found if text[box[1] : box[2]].strip()]
@@ -153,10 +150,17 @@ def _last_box(text: str) -> tuple[str, int] | None:
     beside = [filled[-1]]
     for box in reversed(filled[:-1]):
         gap = text[box[2] + 1 : beside[0][0]]
-        if _TAKEN_BACK.search(gap) or len(sentences(f"a{gap}a")) > 1 or len(gap) > LONGEST:
+        if not _joined(gap):
             break
         beside.insert(0, box)
     return ", ".join(text[box[1] : box[2]] for box in beside), beside[-1][2]
+
+
+def _joined(gap: str) -> bool:
+    """Whether what stands between two boxes lists them; any word may take the first one back."""
+    if len(gap) > LONGEST or len(sentences(f"a{gap}a")) > 1:
+        return False
+    return all(word.startswith("\\") or word in ("and", "or") for word in _WORD.findall(gap))
 
 
 def _inside(text: str) -> str:
@@ -236,7 +240,8 @@ def _alone(line: str) -> str | None:
     line = line.strip(" \t*")
     block = FORMULA.fullmatch(line.rstrip(".")) or FORMULA.fullmatch(line)
     name, _, said = line.rpartition("=")
-    if len(line) > 4 * LONGEST or (not block and (words(said) or words(name) > 1)):
+    several = "=" in name and _AND_OR.search(name)
+    if len(line) > 4 * LONGEST or (not block and (several or words(said) or words(name) > 1)):
         return None
     value = committed(last_row(inside(block))) if block else committed(_bare(line) or "")
     if not value or len(value) > LONGEST:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ WAYS = {
     **dict(zip(("vote", "grpo", "distill", "sft-rl", "teacher"), COLOURS, strict=True)),
 }
 """The colour of what a model was trained by; rows of one colour differ in their markers."""
+
+HIGH = 0.95
+"""Above this accuracy a label stands below its point, and not in the chart's title."""
 
 QUERIES = 7
 """Powers of ten of the number of queries that are drawn."""
@@ -70,7 +74,7 @@ def _frontier(rows: Sequence[Record], looks: Looks) -> Chart:
         x, y = row["question_flops"], row["accuracy"]
         place.errorbar(x, y, yerr=reach([row]), color=colour, elinewidth=0.9, fmt="none")
         area = 900 * row["training"]["flops"] / most
-        place.scatter(x, y, s=area, color=colour, alpha=0.18, linewidths=0)
+        place.scatter(x, y, s=area, color=colour, alpha=0.18, linewidths=0, clip_on=False)
         place.scatter(x, y, s=26, color=colour, marker=marker, label=row["name"])
     best: list[Record] = []
     for row in sorted(rows, key=lambda r: (r["question_flops"], -r["accuracy"])):
@@ -80,7 +84,7 @@ def _frontier(rows: Sequence[Record], looks: Looks) -> Chart:
         place.annotate(
             row["name"],
             (row["question_flops"], row["accuracy"]),
-            xytext=(6, 5),
+            xytext=(6, -9 if row["accuracy"] > HIGH else 5),
             textcoords="offset points",
             fontsize=7,
         )
@@ -139,7 +143,7 @@ def _queries(rows: Sequence[Record], looks: Looks) -> Chart:
         reached.annotate(
             name,
             (number, row["accuracy"]),
-            xytext=(3, 4),
+            xytext=(3, -9 if row["accuracy"] > HIGH else 4),
             textcoords="offset points",
             fontsize=7,
         )
@@ -162,8 +166,8 @@ def _queries(rows: Sequence[Record], looks: Looks) -> Chart:
 
 def _learning(curves: Mapping[str, Sequence[Record]]) -> Chart:
     figure, (place,) = canvas(3.8)
-    for i, (name, points) in enumerate(curves.items()):
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+    for marker, (name, points) in zip(cycle(MARKERS), curves.items(), strict=False):
+        colour = WAYS[name.rpartition("student-")[2]]
         x = [max(point["flops"], 1.0) for point in points]
         band(place, x, points, colour, "validation_low", "validation_high")
         y = [point["validation"] for point in points]

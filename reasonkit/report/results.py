@@ -66,7 +66,7 @@ WAYS: Columns = {
     "model": lambda r: r["group"],
     "accuracy": share,
     "vs. base": lambda r: points(r["to_base"]),
-    "vs. best prompt": lambda r: points(r["to_best"]),
+    "vs. best way": lambda r: points(r["to_best"]),
     "tokens a query": lambda r: f"{r['question_tokens']:,.1f}",
     "s a query": lambda r: f"{r['question_seconds']:.4f}",
     "FLOPs a query": lambda r: f"{r['question_flops']:.2g}",
@@ -82,7 +82,7 @@ WAYS: Columns = {
 }
 """Of a comparison: the page has them in one table, the terminal some of them in three."""
 
-ACCURATE = ("accuracy", "vs. base", "vs. best prompt")
+ACCURATE = ("accuracy", "vs. base", "vs. best way")
 COSTLY = ("tokens a query", "s a query", "training FLOPs", "training s", "pays off after")
 BEYOND = ("longer expressions", "everyday requests", "tokens on them")
 

@@ -35,7 +35,6 @@ from reasonkit.objectives import Importance, LossType, RatioLevel
 from reasonkit.training.importance import Mismatch
 from reasonkit.training.micro_batches import Lengths, arranged
 from reasonkit.training.scoring import can_share, score, without_padding
-from reasonkit.training.sharding import is_cut
 from reasonkit.training.trainer import RunTrainer
 
 Scored = tuple[Tensor, Tensor | None, Tensor | None]
@@ -194,8 +193,7 @@ class Trainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]
             )
             return made
         whole = super()._get_per_token_logps_and_entropies
-        if compute_aux_loss or is_cut(model):
-            # Processes put each layer together in step: they make as many passes.
+        if compute_aux_loss:
             made = whole(model, *given, batch_size, compute_entropy, compute_aux_loss, **images)
             return made
         if can_share(model, unwrapped):

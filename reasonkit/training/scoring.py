@@ -3,9 +3,10 @@
 TRL holds every prompt as often as its group is large, and pads prompts on the left and completions
 on the right to the longest of the rollout. Here the distinct prompts go through the model first;
 the completions then attend to their prompt's keys and values, through which gradients flow back.
-What keeps no plain cache of those, as layers with sliding windows or recurrent states, gradient
-checkpointing, and models that are wrapped for several processes, is scored by whole rows, moved
-together. Leaves out packing several completions into one row.
+What keeps no plain cache of those, as layers with sliding windows or recurrent states, and gradient
+checkpointing is scored by whole rows, moved together. Processes that each hold a part of a model
+make as many passes where they score as many rows. Leaves out packing several completions into one
+row.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from reasonkit.generation.local.cache import windows
 from reasonkit.training.micro_batches import PASS_ROWS
+from reasonkit.training.sharding import is_cut, learn_through
 
 FULL = "full_attention"
 """The kind of layer whose cache holds every key and value."""
@@ -66,7 +68,8 @@ def score(
         rows: completions of one pass.
     """
     # A micro-batch comes as wide as the longest prompt of its rollout.
-    edge = int(mask[:, :-keep].sum(1).max())
+    edge = max(2, int(mask[:, :-keep].sum(1).max()))
+    ids, mask = (pad(part, (max(0, edge + keep - part.size(1)), 0)) for part in (ids, mask))
     ids, mask = ids[:, -edge - keep :], mask[:, -edge - keep :]
     own, lengths = mask[:, :edge], mask[:, edge:].sum(1)
     prompts, place = torch.unique(ids[:, :edge] * own, dim=0, return_inverse=True)
@@ -97,10 +100,8 @@ def score(
     return torch.cat(logps)[back], torch.cat(entropies)[back] if entropies else None
 
 
-def _prefilled(model: PreTrainedModel, prompts: Tensor, own: Tensor) -> DynamicCache | None:
-    """Keys and values of all but the last token of each prompt; None where that is nothing."""
-    if prompts.size(1) < 2:
-        return None
+def _prefilled(model: PreTrainedModel, prompts: Tensor, own: Tensor) -> DynamicCache:
+    """Keys and values of all but the last token of each prompt."""
     cache = DynamicCache()
     model(
         input_ids=prompts[:, :-1],
@@ -110,13 +111,13 @@ def _prefilled(model: PreTrainedModel, prompts: Tensor, own: Tensor) -> DynamicC
         use_cache=True,
         logits_to_keep=1,
     )
+    if is_cut(model) and torch.is_grad_enabled():
+        learn_through(cache, model)
     return cache
 
 
-def _rows_of(cache: DynamicCache | None, places: Tensor) -> DynamicCache | None:
+def _rows_of(cache: DynamicCache, places: Tensor) -> DynamicCache:
     """A cache of its own for the given rows of another."""
-    if cache is None:
-        return None
     # The gradient of an index is added up by threads in any order, that of index_select in one.
     return DynamicCache(
         [

@@ -9,6 +9,7 @@ are cut as well.
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from accelerate import PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
 from reasonkit.config import Shard, SharedConfig
 
@@ -69,6 +70,23 @@ def whole_copy(model: PreTrainedModel) -> PreTrainedModel:
 def is_cut(model: object) -> bool:
     """Whether it is."""
     return isinstance(model, FSDPModule)
+
+
+def learn_through(cache: Cache, model: torch.nn.Module) -> None:
+    """Lets gradients flow back into layers that are cut by the keys and values in a cache.
+
+    FSDP puts a layer together again for the gradient of what the layer returns, and those are kept
+    beside that.
+    """
+    _, *layers = (module for module in model.modules() if isinstance(module, FSDPModule))
+    for layer, kept in zip(layers, cache.layers, strict=True):
+        for tensor in (kept.keys, kept.values):
+            if tensor is not None and tensor.requires_grad:
+                tensor.register_hook(partial(_put_together, layer))
+
+
+def _put_together(layer: FSDPModule, _: torch.Tensor) -> None:
+    layer.unshard()
 
 
 def own(tensor: torch.Tensor) -> torch.Tensor:

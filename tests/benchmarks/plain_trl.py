@@ -24,6 +24,7 @@ from reasonkit.answers import answers_match, extract_answer
 from reasonkit.answers.reading import is_well_formed
 from reasonkit.models import entry_for
 from reasonkit.models.resolving import resolve
+from reasonkit.prompts import led_by
 from reasonkit.tasks import load
 
 
@@ -106,11 +107,12 @@ def main(
 ) -> None:
     """Trains."""
     folder.mkdir(parents=True)
-    source, rl = resolve(model).source, entry_for(model).rl
+    source, entry = resolve(model).source, entry_for(model)
+    rl = entry.rl
     rows = (prompts_per_step or rl.prompts_per_step) * rl.group_size
     tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
     policy = AutoModelForCausalLM.from_pretrained(source, dtype="float32")
-    examples = load(task).train
+    examples = led_by(entry.system_prompt, load(task).train)
     # Given messages instead of text, TRL takes the thought out of what the rewards see.
     prompts = [
         tokenizer.apply_chat_template(e.messages, tokenize=False, add_generation_prompt=True)
@@ -130,6 +132,7 @@ def main(
             gradient_accumulation_steps=rows // rl.micro_batch,
             num_generations=rl.group_size,
             max_completion_length=rl.max_completion_tokens,
+            temperature=entry.temperature,
             reward_weights=weights,
             learning_rate=learning_rate,
             warmup_steps=3,
