@@ -51,12 +51,13 @@ class Respondent:
     remembers: bool = True
 
     def prompt(self, messages: Sequence[Message]) -> Example:
-        """A conversation, whose last message asks, as the model is asked it."""
+        """A conversation, whose last message asks or begins an answer, as the model is asked it."""
         led = [m for m in messages if m["role"] == "system"]
         said = [m for m in messages if m["role"] != "system"]
         if not led and self.system:
             led = [{"role": "system", "content": self.system}]
-        return Example("turn", "chat", (*led, *(said if self.remembers else said[-1:])), "")
+        last = 2 if said[-1]["role"] == "assistant" else 1
+        return Example("turn", "chat", (*led, *(said if self.remembers else said[-last:])), "")
 
     def vote(self, example: Example, strategy: str, source: Source | None = None) -> Outcome:
         """What a strategy elects, and from what, by the settings of a source.

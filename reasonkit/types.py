@@ -16,6 +16,9 @@ LIKELIEST = 20
 """Tokens that a confidence looks at: as many as servers give, as the paper has it."""
 
 FinishReason = Literal["stop", "length", "failed"]
+Weighing = Literal["confidence", "scores", "steady", "certainty"]
+"""What votes may weigh, each an array of `reasonkit.voting.ballots.Ballots`."""
+
 Claim = Literal["correctness", "form", "shaping"]
 """What a reward claims to pay for: being right, the shape of the text, or neither."""
 

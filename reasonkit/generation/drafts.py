@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A completion in the making; ``logprob`` is the sum over its sampled tokens."""
+    """A completion in the making; ``logprob`` is the sum over its sampled tokens, NaN
+    where a server tells none."""
 
     prompt: list[int]
     text: str = ""
@@ -26,18 +28,20 @@ class Draft:
 
     def grown(self, made: Completion, ended: bool) -> Draft:
         """With what was sampled next."""
+        mean = math.nan if made.mean_logprob is None else made.mean_logprob
         return replace(
             self,
             text=self.text + made.text,
             tokens=self.tokens + made.tokens,
-            logprob=self.logprob + (made.mean_logprob or 0.0) * made.tokens,
+            logprob=self.logprob + mean * made.tokens,
             ended=ended,
         )
 
     def completion(self, opened: str, count: int) -> Completion:
         """The completion; ``count`` tokens were sampled for it, dropped ones included."""
         finish, mean = "stop" if self.ended else "length", self.logprob / max(1, self.tokens)
-        return Completion(opened + self.text, (), finish, mean, count)  # type: ignore[arg-type]
+        told = None if math.isnan(mean) else mean
+        return Completion(opened + self.text, (), finish, told, count)  # type: ignore[arg-type]
 
 
 def ends_step(text: str, ends: Sequence[str]) -> bool:

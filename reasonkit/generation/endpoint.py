@@ -28,13 +28,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from reasonkit.errors import RefusedError, RunError
-from reasonkit.generation.engine import Drawn, Sampling, Wish
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.fleet import LINGER, Fleet, urls_of
+from reasonkit.generation.paid import Drawn, Wish
 from reasonkit.generation.probing import HELLO, Abilities, Chat
 from reasonkit.generation.together import GoneError
 from reasonkit.servers import Limits
 from reasonkit.servers.errors import Scope, UnansweredError
-from reasonkit.types import Completion, Example, Group
+from reasonkit.types import Completion, Example, Group, Weighing
 
 AT_ONCE = 8
 """Samples a request at most: what a lost connection can cost."""
@@ -84,7 +85,7 @@ class EndpointEngine:
         self.gone: threading.Event | None = None
 
     def asked_by(self, gone: threading.Event, extra: Mapping[str, Any]) -> EndpointEngine:
-        """As of `reasonkit.generation.engine.ServerEngine`; what is under way then is cancelled."""
+        """As of `reasonkit.generation.paid.ServerEngine`; what is under way then is cancelled."""
         mine = copy(self)
         mine.gone = gone
         mine.chats = {url: chat.with_fields(extra) for url, chat in self.chats.items()}
@@ -116,13 +117,14 @@ class EndpointEngine:
         assert self.chat.abilities is not None
         return self.chat.abilities
 
-    def gives_logprobs(self) -> bool:
-        """Whether the server was asked for log-probabilities and gives them; see `connect`."""
-        return self.connect().logprobs
-
-    def gives_confidences(self) -> bool:
-        """Whether the server was asked for the likeliest tokens and gives them; see `connect`."""
-        return self.connect().likeliest
+    @property
+    def tells(self) -> frozenset[Weighing]:
+        """What votes can weigh that the server was asked for and gives; see `connect`."""
+        given: dict[Weighing, bool] = {
+            "confidence": self.connect().logprobs,
+            "steady": self.connect().likeliest,
+        }
+        return frozenset(weighing for weighing, is_given in given.items() if is_given)
 
     def require(self, sampling: Sampling) -> None:
         """Asks the server, the first time, whether it samples so.
@@ -146,6 +148,11 @@ class EndpointEngine:
                 return False
             raise
         return True
+
+    def require_continuing(self) -> None:
+        """As of `reasonkit.generation.paid.ServerEngine`."""
+        self.connect()
+        _given([self.chat.require_continuing()])
 
     @property
     def model(self) -> str:
@@ -195,9 +202,10 @@ class EndpointEngine:
     def draw(
         self, wishes: Iterable[Wish], sampling: Sampling, keep: Callable[[Drawn], None]
     ) -> Iterator[Drawn]:
-        """Yields samples as they arrive; see `reasonkit.generation.engine.PaidEngine`.
+        """Yields samples as they arrive; see `reasonkit.generation.paid.PaidEngine`.
 
-        A sample that can't be had while others can is a completion that failed. Nothing new is
+        Of a message that an assistant has begun, completions hold what is new alone. A sample that
+        can't be had while others can is a completion that failed. Nothing new is
         asked once no request is answered any more or the iterator is closed; what is under way then
         is still kept when it arrives.
 
@@ -269,9 +277,12 @@ class EndpointEngine:
             refused: gets why, under the example's ``id``, where it will be so for all its samples.
         """
         await chat.connect()
-        abilities, fields, left = chat.abilities, await chat.fields(sampling), list(wish.places)
+        abilities, left = chat.abilities, list(wish.places)
+        fields: dict[str, Any] = {**await chat.fields(sampling)}
         assert abilities is not None
-        alone, most = id(wish.example), sampling.max_tokens
+        alone, most = id(wish.example), wish.most or sampling.max_tokens
+        if sampling.stop:
+            fields["stop"] = list(sampling.stop)
         # Where there are others, they are asked instead of waiting long for one.
         tries = [FEW] if len(self.chats) > 1 else []
         while left and alone not in refused:
@@ -317,4 +328,4 @@ def _given(asked: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 def _requests(wishes: Iterable[Wish], at_once: int) -> Iterator[Wish]:
     for wish in wishes:
         for start in range(0, len(wish.places), at_once):
-            yield Wish(wish.example, wish.places[start : start + at_once])
+            yield Wish(wish.example, wish.places[start : start + at_once], wish.most)

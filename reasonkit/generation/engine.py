@@ -3,28 +3,28 @@
 An engine's ``sample(examples, n, sampling)`` yields a `Group` for each example as soon as it is
 finished, in an order of the engine's choosing; close the iterator to stop early. The same call
 gives the same completions, but for rounding where an engine lays out its batches by chance. What
-costs money promises no such thing (`PaidEngine`): `reasonkit.generation.pool` keeps what was given.
+costs money promises no such thing (`paid`): `reasonkit.generation.pool` keeps what was given.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from reasonkit.config import CommonConfig, Config, EngineName, ServerConfig
 from reasonkit.models.chat import encode_prompts, text_of
-from reasonkit.types import Completion, Example, Group
+from reasonkit.types import Completion, Example, Group, Weighing
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+    from reasonkit.generation.paid import ServerEngine
     from reasonkit.generation.replay import Recorded
     from reasonkit.generation.together import Flow
 
@@ -44,6 +44,14 @@ class Sampling:
     min_p: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Ends a completion whose last ``window`` tokens are, in the mean, less sure than ``least``."""
+
+    least: float
+    window: int
 
 
 def drawn_by(config: CommonConfig, seed: int | None = None) -> Sampling:
@@ -96,6 +104,7 @@ class TokenSampler(ABC):
         n: int,
         sampling: Sampling,
         seeds: Sequence[int],
+        floors: Sequence[Floor | None] = (),
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Continues token ids: yields a prompt's number with its ``n`` completions.
 
@@ -104,6 +113,7 @@ class TokenSampler(ABC):
                 answer that is to be gone on with.
             seeds: of each prompt, for which the same completions are drawn wherever it stands and
                 of which a smaller ``n`` draws the first; ``sampling.seed`` doesn't count.
+            floors: of each prompt, for an engine that watches (`TokenEngine`).
 
         The completions hold what is new alone, without the prompt. The model's weights must stay as
         they are until the iterator has ended.
@@ -137,10 +147,14 @@ class TokenEngine(TokenSampler):
     Attributes:
         name: as ``--engine`` has it.
         own_bytes: that it holds of memory as long as it is open, beside the model.
+        tells: what votes can weigh that its completions come with.
+        watches: whether it looks at completions while it draws them, and stops at a `Floor`.
     """
 
     name: str
     own_bytes: int = 0
+    tells: frozenset[Weighing]
+    watches: bool = False
 
     @abstractmethod
     def flow(self, widest: int, longest: int, rows: int = 1) -> Flow:
@@ -240,8 +254,8 @@ def open_engine(
         return VllmEngine(config, model, tokenizer, trains, sure)
     from reasonkit.generation.local import ROWS, LocalEngine
 
-    rows = config.rows or ROWS
-    return LocalEngine(model, tokenizer, rows, products, trains, sure, columns)
+    how = config.rows or ROWS, products, trains, sure, columns
+    return LocalEngine(model, tokenizer, *how)
 
 
 def open_server(
@@ -277,64 +291,3 @@ def open_replay(recorded: Sequence[Recorded]) -> Engine:
     from reasonkit.generation.replay import ReplayEngine
 
     return ReplayEngine(recorded)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Samples that are wanted of an example, by number."""
-
-    example: Example
-    places: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A sample: the completion that takes a place of an example."""
-
-    example: Example
-    place: int
-    completion: Completion
-
-
-@runtime_checkable
-class PaidEngine(Engine, Protocol):
-    """An engine whose samples come one by one, cost money and can't be drawn a second time."""
-
-    def draw(
-        self, wishes: Iterable[Wish], sampling: Sampling, keep: Callable[[Drawn], None]
-    ) -> Iterator[Drawn]:
-        """Yields every sample that is wished for, in the order in which they arrive.
-
-        Args:
-            keep: called with each sample the moment it arrives, from one thread at a time, also
-                while nothing is taken from the iterator and after another sample has failed.
-        """
-
-
-class ServerEngine(PaidEngine, Protocol):
-    """An engine behind a server, which says what it can do; that it can't is a `RefusedError`."""
-
-    @property
-    def model(self) -> str:
-        """The model's name, as the server calls it."""
-
-    def gives_logprobs(self) -> bool:
-        """Whether completions have a mean log-probability, the confidence of a vote."""
-
-    def gives_confidences(self) -> bool:
-        """Whether completions tell how sure the model was of each token."""
-
-    def require(self, sampling: Sampling) -> None:
-        """Asks the server, the first time, whether it samples so, and refuses where it doesn't."""
-
-    def takes(self, sampling: Sampling) -> bool:
-        """Whether the server samples so."""
-
-    def asked_by(self, gone: threading.Event, extra: Mapping[str, Any]) -> ServerEngine:
-        """The same for one caller, with fields of its own, asked no further once it has gone."""
-
-    def counts_prompt_tokens(self, example: Example) -> bool:
-        """Whether the server tells how many tokens a prompt has."""
-
-    def prompt_tokens(self, examples: Sequence[Example]) -> list[int]:
-        """How many tokens each prompt has; a server that doesn't tell is refused."""

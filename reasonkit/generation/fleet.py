@@ -18,7 +18,7 @@ from pathlib import Path
 
 from reasonkit import console
 from reasonkit.errors import RefusedError
-from reasonkit.generation.engine import Drawn, Wish
+from reasonkit.generation.paid import Drawn, Wish
 from reasonkit.generation.probing import Chat
 from reasonkit.servers.errors import Scope, UnansweredError
 

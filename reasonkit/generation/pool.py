@@ -19,7 +19,8 @@ from itertools import chain
 
 from reasonkit import processes
 from reasonkit.errors import RunError
-from reasonkit.generation.engine import Drawn, Engine, PaidEngine, Sampling, Wish
+from reasonkit.generation.engine import Engine, Sampling
+from reasonkit.generation.paid import Drawn, PaidEngine, Wish
 from reasonkit.generation.store import Store, key_of
 from reasonkit.types import Example, Group
 

@@ -13,6 +13,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from reasonkit.answers.reading import THINK
 from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation.engine import Sampling
@@ -27,6 +28,12 @@ PROBE_TOKENS, MORE_PROBE_TOKENS = 16, 1024
 """Tokens of a short request; and for a model that has to think before it can say anything."""
 
 LIMITS = ("max_tokens", "max_completion_tokens")
+
+BEGUN = "1+1=2."
+"""What an assistant has begun, of characters that join those beside them in no usual token."""
+
+GOING_ON = {"continue_final_message": True, "add_generation_prompt": False}
+"""What makes a server go on with it that doesn't by itself; the words of vLLM and SGLang."""
 
 HELLO: list[Message] = [{"role": "user", "content": "What is 2+2*6?"}]
 
@@ -82,7 +89,7 @@ class Chat:
         max_tokens: int,
         n: int,
         abilities: Abilities,
-        fields: Mapping[str, float],
+        fields: Mapping[str, Any],
         *tries: int,
     ) -> list[Completion]:
         """At most ``n`` completions of a prompt.
@@ -94,17 +101,55 @@ class Chat:
         body[abilities.limit] = max_tokens
         if n > 1:
             body["n"] = n
+        begun = messages[-1]["role"] == "assistant"
+        if begun:
+            body |= GOING_ON
         if abilities.logprobs:
             body["logprobs"] = True
         if abilities.likeliest:
             body["top_logprobs"] = LIKELIEST
-        return await self.server.ask(
+        made = await self.server.ask(
             CHAT,
             {**body, **self._extra},
             lambda answer: completions(answer, max_tokens),
             sum(len(message["content"]) for message in messages) // 4 + n * max_tokens,
             *tries,
         )
+        # A server that tells thoughts apart opens what goes on once more.
+        return [replace(c, text=c.text.removeprefix(THINK[0])) for c in made] if begun else made
+
+    async def require_continuing(self) -> None:
+        """Asks whether the server goes on with what an assistant's last message has begun.
+
+        The tokens of prompts tell: as much once more takes as many as the first time, an end and a
+        new turn some of their own, and what is left out none.
+
+        Raises:
+            RefusedError: it begins anew, or leaves out a part.
+            UnansweredError: it doesn't take such a message, or can't be asked.
+        """
+        assert self.abilities is not None
+        thought = f"{THINK[0]}{2 * BEGUN}{THINK[1]}{BEGUN}"
+        counts = []
+        for text in ("", BEGUN, 2 * BEGUN, thought):
+            said = [*HELLO, {"role": "assistant", "content": text}] if text else HELLO
+            body: dict[str, Any] = {"model": self.model, "messages": said, self.abilities.limit: 1}
+            body |= (GOING_ON if text else {}) | self._extra
+            try:
+                asked = self.server.ask(CHAT, body, lambda a: int(a["usage"]["prompt_tokens"]))
+                counts.append(await asked)
+            except UnansweredError as error:
+                if error.is_refusal:
+                    error.line = f"no assistant's message is gone on with: {error.line}"
+                raise
+        none, once, twice, whole = counts
+        if not (0 < once - none <= twice - once and whole - none > 3 * (once - none)):
+            raise RefusedError(
+                f"{self.server.url} begins anew, or leaves out a part, where an assistant's last "
+                f"message is to be gone on with (a prompt of {none} tokens has {once}, {twice} and "
+                f"{whole} with more and more begun): a budget needs a server, and a chat template, "
+                "that goes on with it, as vLLM and `reasonkit serve` do with most"
+            )
 
     async def _greet(self, abilities: Abilities, fields: Mapping[str, float]) -> list[Completion]:
         n = 2 if abilities.n else 1

@@ -21,7 +21,8 @@ from typing import Any
 
 from reasonkit.errors import DataError, RefusedError, RunError
 from reasonkit.files import to_line
-from reasonkit.generation.engine import Drawn, Sampling
+from reasonkit.generation.engine import Sampling
+from reasonkit.generation.paid import Drawn
 from reasonkit.types import Completion, Example
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reasonkit.errors import RunError
-from reasonkit.generation.engine import Sampling, TokenEngine, TokenSampler
+from reasonkit.generation.engine import Floor, Sampling, TokenEngine, TokenSampler
 from reasonkit.types import Completion
 
 CLOSING = "the server is shutting down"
@@ -26,10 +26,22 @@ class GoneError(RunError):
     """Whoever asked has gone, or the engine is closing."""
 
 
+Asked = tuple[Sequence[int], int, Sampling, int, Floor | None]
+"""Arguments of `Flow.add` but for the number."""
+
+
 class Flow(Protocol):
     """Samples of prompts that come one by one, for one thread."""
 
-    def add(self, number: int, ids: Sequence[int], n: int, sampling: Sampling, seed: int) -> None:
+    def add(
+        self,
+        number: int,
+        ids: Sequence[int],
+        n: int,
+        sampling: Sampling,
+        seed: int,
+        floor: Floor | None = None,
+    ) -> None:
         """Asks for ``n`` completions of a prompt; arguments as of `TokenSampler.sample_ids`."""
 
     def step(self) -> Iterator[tuple[int, list[Completion]]]:
@@ -65,7 +77,7 @@ class _Job:
     """
 
     place: int
-    asked: tuple[Sequence[int], int, Sampling, int]
+    asked: Asked
     arrived: queue.SimpleQueue[tuple[int, Any]]
     gone: threading.Event
     watched: bool = False
@@ -187,6 +199,7 @@ class Shared(TokenSampler):
         n: int,
         sampling: Sampling,
         seeds: Sequence[int],
+        floors: Sequence[Floor | None] = (),
     ) -> Iterator[tuple[int, list[Completion]]]:
         """As of `TokenSampler`.
 
@@ -194,23 +207,23 @@ class Shared(TokenSampler):
             GoneError: the caller has gone.
             RunError: the engine has failed.
         """
-        asked = zip(prompts, seeds, strict=True)
+        asked = zip(prompts, seeds, floors or [None] * len(prompts), strict=True)
         left = len(prompts)
-        for place, completions in self._asked([(p, n, sampling, seed) for p, seed in asked]):
+        for place, completions in self._asked([(p, n, sampling, s, f) for p, s, f in asked]):
             yield place, completions
             if (left := left - 1) == 0:
                 return
 
     def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
         """As of `TokenSampler`; errors as of `sample_ids`."""
-        for _, made in self._asked([(ids, 1, sampling, seed)], watched=True):
+        for _, made in self._asked([(ids, 1, sampling, seed, None)], watched=True):
             if isinstance(made[0], Completion):
                 self.streamed = made[0]
                 return
             yield from made
 
     def _asked(
-        self, asked: Sequence[tuple[Sequence[int], int, Sampling, int]], watched: bool = False
+        self, asked: Sequence[Asked], watched: bool = False
     ) -> Iterator[tuple[int, list[Any]]]:
         """What arrives of these prompts, by their number, for as long as it is wanted."""
         arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()

@@ -23,7 +23,7 @@ from packaging.version import Version
 
 from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError, RunError
-from reasonkit.generation.engine import Named, Sampling, TokenEngine
+from reasonkit.generation.engine import Floor, Named, Sampling, TokenEngine
 from reasonkit.generation.vllm_flow import VllmFlow
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
@@ -139,6 +139,7 @@ class VllmEngine(TokenEngine):
     """
 
     name = "vllm"
+    tells = frozenset({"confidence", "steady"})
 
     _here: ClassVar[VllmEngine | None] = None
     llm: LLM
@@ -247,12 +248,14 @@ class VllmEngine(TokenEngine):
         n: int,
         sampling: Sampling,
         seeds: Sequence[int],
+        floors: Sequence[Floor | None] = (),
     ) -> Iterator[tuple[int, list[Completion]]]:
         """As of `TokenEngine`.
 
         Raises:
             RunError: vLLM fails; what was sampled before is kept.
         """
+        assert not floors
         flow = self.flow()
         try:
             for i, (ids, seed) in enumerate(zip(prompts, seeds, strict=True)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from reasonkit.generation.engine import Sampling
+from reasonkit.generation.engine import Floor, Sampling
 from reasonkit.types import Completion
 
 if TYPE_CHECKING:
@@ -24,8 +24,17 @@ class VllmFlow:
         self.asked: dict[int, int] = {}
         self._drawn: dict[int, list[int]] = {}
 
-    def add(self, number: int, ids: Sequence[int], n: int, sampling: Sampling, seed: int) -> None:
-        """As of `Flow`."""
+    def add(
+        self,
+        number: int,
+        ids: Sequence[int],
+        n: int,
+        sampling: Sampling,
+        seed: int,
+        floor: Floor | None = None,
+    ) -> None:
+        """As of `Flow`; watches none."""
+        assert floor is None
         params = self.engine.params(n, sampling, seed)
         with self.engine.answering():
             self.engine.llm.llm_engine.add_request(

@@ -11,17 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonkit.generation.engine import Engine, Sampling, seed_of
+from reasonkit.generation.engine import Engine, Floor, Sampling, TokenSampler, seed_of
 from reasonkit.models.chat import encode_prompts
 from reasonkit.types import Completion, Example, Group
-
-if TYPE_CHECKING:
-    from reasonkit.generation.local import LocalEngine
 
 WARM_UP = 0.25
 """The share of a question's completions that set its floor."""
@@ -54,7 +50,7 @@ class WatchingEngine:
     """
 
     drawing: Engine
-    engine: LocalEngine
+    engine: TokenSampler
     window: int
     drawn: Sampling
 
@@ -68,8 +64,8 @@ class WatchingEngine:
         floors = [float(np.percentile(low, 100 - KEPT)) for low in lows]
         prompts, opened = encode_prompts(self.engine.tokenizer, examples)
         seeds = [seed_of(sampling.seed, e.task, e.id, "watched") for e in examples]
-        watched = floors, self.window
-        left = self.engine.sample_ids(prompts, n - full, sampling, seeds, *watched)
+        watched = [Floor(floor, self.window) for floor in floors]
+        left = self.engine.sample_ids(prompts, n - full, sampling, seeds, watched)
         made = left if n > full else ((i, []) for i in range(len(examples)))
         for i, more in made:
             more = [replace(completion, text=opened[i] + completion.text) for completion in more]

@@ -164,7 +164,7 @@ def encode_prompts(
                 f"{fault}"
             )
         tag = m.group() if (m := OPENED_THOUGHT.search(text)) else ""
-        begun = begun.removeprefix(tag)
+        begun = begun.removeprefix(tag).removeprefix(tag.rstrip())
         texts.append(text + begun)
         opened.append(tag + begun)
     # What begins every sequence is a part of the template, and would stand there twice.

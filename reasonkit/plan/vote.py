@@ -108,10 +108,10 @@ def _require_possible(config: VoteConfig) -> None:
     for strategy in named(config):
         if config.completions and strategy.select is None and strategy.name != "auto":
             raise RefusedError(f"--strategy {strategy.name} asks a model: leave out --completions")
-        if config.endpoint and (strategy.searches or strategy.name == "budget"):
+        if config.endpoint and strategy.searches:
             raise RefusedError(
                 f"--strategy {strategy.name} goes on with half-written completions, which a "
-                "server doesn't: leave out --endpoint"
+                "server isn't asked for: leave out --endpoint"
             )
         if strategy.searches and not config.verifier:
             raise RefusedError(f"--strategy {strategy.name} needs a --verifier that scores steps")

@@ -21,7 +21,7 @@ from reasonkit.generation.store import Store, count_failures
 from reasonkit.plan.vote import learns_policy, named, settle
 from reasonkit.provenance import fingerprint
 from reasonkit.runs import Run
-from reasonkit.types import Example, Group
+from reasonkit.types import Example, Group, Weighing
 from reasonkit.voting import routing
 from reasonkit.voting.curves import Row, by_difficulty, curves, longer_against_wider, row
 from reasonkit.voting.drawing import Asking, Outcome, Poll, evaluation_of
@@ -35,7 +35,7 @@ from reasonkit.voting.sources import (
     rules_of,
     tokens_sampled,
 )
-from reasonkit.voting.strategies import STRATEGIES, Option, Policy, Rules, Way, Weighing
+from reasonkit.voting.strategies import STRATEGIES, Option, Policy, Rules, Way
 from reasonkit.voting.tuning import Tuned, tune
 
 COMMAND = "vote"

@@ -131,7 +131,7 @@ def make(backend: Backend, menu: Menu, limits: ServingLimits, key: str | None) -
             return ChatAnswer(
                 id=f"chatcmpl-{uuid4().hex}",
                 model=asked.offer.id,
-                choices=[_choice(i, found) for i in range(len(found.completions))],
+                choices=[_choice(i, asked, found) for i in range(len(found.completions))],
                 usage=usage(asked, found),
                 reasonkit=found.extra,
             )
@@ -166,9 +166,9 @@ def make(backend: Backend, menu: Menu, limits: ServingLimits, key: str | None) -
     return app
 
 
-def _choice(index: int, found: Answered) -> Choice:
+def _choice(index: int, asked: Asked, found: Answered) -> Choice:
     completion = found.completions[index]
-    said, thought = apart(completion.text)
+    said, thought = apart(completion.text, asked.begun is not None)
     message = Said(content=said, reasoning_content=thought)
     return Choice(index=index, message=message, finish_reason=finished(completion))
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reasonkit.answering import Respondent, drawn_from, parted, unfinished
+from reasonkit.answers.reading import THOUGHTS as TAGGED
 from reasonkit.config import VoteConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation.budget import BudgetEngine
-from reasonkit.generation.engine import Engine, Sampling, ServerEngine, TokenEngine, seed_of
+from reasonkit.generation.engine import Engine, Sampling, TokenEngine, seed_of
+from reasonkit.generation.paid import ServerEngine
 from reasonkit.generation.together import Shared, Worker
-from reasonkit.plan.policy import prompt_tokens
+from reasonkit.models.chat import encode_prompts
 from reasonkit.serving.offers import THOUGHTS, Offer
 from reasonkit.serving.schema import ChatRequest, CompletionRequest, Extra, Finish, Request
 from reasonkit.types import Completion, Example
@@ -34,6 +36,8 @@ class Asked:
         prompts: token ids of texts to go on with, or the conversation.
         config: how samples are drawn.
         tokens: of the prompt; 0 where a server doesn't tell.
+        begun: where an answer is gone on with, what completions begin with of it, and the tag of a
+            thought that it has left open.
     """
 
     offer: Offer
@@ -43,6 +47,7 @@ class Asked:
     stops: tuple[str, ...]
     effort: str | None
     tokens: int
+    begun: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +91,26 @@ class Backend:
             RefusedError: it can't be answered.
         """
         messages = [message.plain() for message in request.messages]
-        if messages[-1]["role"] != "user":
-            raise RefusedError("messages: the last one must be the user's")
-        example = self.respondent.prompt(messages)
-        tokens = 0
+        goes_on, effort = request.continue_final_message, request.reasoning_effort
+        role = "assistant" if goes_on else "user"
+        if messages[-1]["role"] != role:
+            raise RefusedError(f"messages: the last one must be the {role}'s")
+        if goes_on and (offer.strategy or effort or not messages[-1]["content"]):
+            raise RefusedError(
+                "continue_final_message: a plain model goes on with what an assistant has begun, "
+                "without reasoning_effort"
+            )
+        example, tokens, begun = self.respondent.prompt(messages), 0, ""
         if self.worker:
-            (tokens,) = prompt_tokens(self.worker.engine.tokenizer, [example])
-            self._require_short(tokens)
-        offer = offer.with_effort(request.reasoning_effort, self.samples)
-        return self._settled(request, offer, example, tokens, request.reasoning_effort)
+            (ids,), (begun,) = encode_prompts(self.worker.engine.tokenizer, [example])
+            tokens = len(ids)
+            self._require_short(tokens, self.longest if goes_on else 0)
+        elif goes_on:
+            self.respondent.source.engine.require_continuing()  # type: ignore[attr-defined]
+        offer = offer.with_effort(effort, self.samples)
+        asked = self._settled(request, offer, example, tokens, effort)
+        inside = _open_thought(messages[-1]["content"])
+        return replace(asked, begun=(begun, inside)) if goes_on else asked
 
     def texts(self, request: CompletionRequest, offer: Offer) -> Asked:
         """Texts or token ids to go on with, settled.
@@ -140,6 +156,9 @@ class Backend:
             made = list(itertools.chain(*(found[i] for i in range(len(asked.prompts)))))
         if failure := next((c.failure for c in made if c.failure), ""):
             raise RefusedError(failure)
+        if asked.begun:
+            had, tag = asked.begun
+            made = [replace(one, text=tag + one.text[len(had) :]) for one in made]
         made = [_cut(completion, asked.stops) for completion in made]
         sure = confidence(made[0]) if len(made) == 1 else None
         extra = Extra(samples=len(made), temperature=sampling.temperature, confidence=sure)
@@ -158,6 +177,10 @@ class Backend:
             return
         sampling = _sampling(asked)
         pieces = engine.stream(asked.prompts, sampling)
+        if asked.begun:
+            # The first of them is what the client has begun.
+            next(pieces)
+            pieces = itertools.chain([asked.begun[1]], pieces)
         yield from _until(pieces, asked.stops)
         # The last of them may have been beyond a stop.
         for _ in pieces:
@@ -198,11 +221,11 @@ class Backend:
         most = int(THOUGHTS[asked.effort] * asked.config.max_completion_tokens)
         return BudgetEngine(engine, most, 0, "")
 
-    def _require_short(self, tokens: int) -> None:
-        if tokens > self.widest:
+    def _require_short(self, tokens: int, begun: int = 0) -> None:
+        if tokens > self.widest + begun:
             raise RefusedError(
                 f"the prompt has {tokens} tokens, which exceeds the context length that is left "
-                f"for it: {self.widest}"
+                f"for it: {self.widest + begun}"
             )
 
     def _settled(
@@ -263,12 +286,23 @@ def _until(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
         yield waiting
 
 
-def apart(text: str) -> tuple[str, str | None]:
-    """What a text says, and what it thinks; None where it doesn't."""
+def _open_thought(text: str) -> str:
+    """The tag of a thought that isn't closed; empty where there is none."""
+    tags = (opening for opening, closing in TAGGED if text.rfind(opening) > text.rfind(closing))
+    return next(tags, "")
+
+
+def apart(text: str, goes_on: bool) -> tuple[str, str | None]:
+    """What a text says, and what it thinks; None where it doesn't.
+
+    Args:
+        goes_on: whether it goes on with one, so that white space before it is part of it.
+    """
     told: dict[bool, list[str]] = {False: [], True: []}
     for thinking, piece in parted([text]):
         told[thinking].append(piece)
-    return "".join(told[False]).lstrip(), "".join(told[True]) or None
+    said = "".join(told[False])
+    return said if goes_on else said.lstrip(), "".join(told[True]) or None
 
 
 def finished(completion: Completion) -> Finish:

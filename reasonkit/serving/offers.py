@@ -106,8 +106,7 @@ def _can_be_had(strategy: Strategy, respondent: Respondent) -> bool:
     if strategy.searches:
         return source.scores_steps and not source.config.endpoint
     if strategy.watches:
-        # Samples that are drawn together with others' are not looked at meanwhile.
-        return False
+        return source.watches
     if strategy.name == "budget":
         return not source.config.endpoint
     if strategy.name == "auto":

@@ -103,6 +103,9 @@ class ChatRequest(Request):
     reasoning_effort: Effort | None = Field(
         None, description="Of a plain model its thought's share of the tokens, else more samples."
     )
+    continue_final_message: bool | None = Field(
+        None, description="Goes on with the assistant's last message; of a plain model alone."
+    )
     logprobs: Literal[False] | None = None
     tools: Nothing | None = None
     functions: Nothing | None = None

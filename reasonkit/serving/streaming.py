@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -48,7 +49,7 @@ async def events(
     Args:
         done: told what the answer took.
     """
-    told = _chat if is_chat else _text
+    told = partial(_chat, asked) if is_chat else _text
     kind, prefix = ("chat.completion.chunk", "chatcmpl") if is_chat else ("text_completion", "cmpl")
     same = {"id": f"{prefix}-{uuid4().hex}", "object": kind, "created": int(time.time())}
     same["model"] = asked.offer.id
@@ -93,7 +94,7 @@ async def _pieces(
     def work(gone: threading.Event) -> None:
         last: Exception | None = None
         try:
-            for piece in _spoken(backend.stream(asked, gone), is_chat):
+            for piece in _spoken(backend.stream(asked, gone), is_chat, asked.begun is not None):
                 loop.call_soon_threadsafe(arrived.put_nowait, piece)
         except Exception as error:
             last = error
@@ -114,7 +115,7 @@ async def _pieces(
         yield piece
 
 
-def _spoken(pieces: Iterator[str | Answered], is_chat: bool) -> Iterator[Piece]:
+def _spoken(pieces: Iterator[str | Answered], is_chat: bool, begun: bool) -> Iterator[Piece]:
     """Pieces of a text with thoughts told apart, where it is one of a conversation."""
     whole: list[Answered] = []
 
@@ -125,7 +126,6 @@ def _spoken(pieces: Iterator[str | Answered], is_chat: bool) -> Iterator[Piece]:
             else:
                 yield piece
 
-    begun = False
     for thinking, text in parted(texts()) if is_chat else ((False, text) for text in texts()):
         if is_chat and not thinking and not begun:
             text = text.lstrip()
@@ -139,13 +139,13 @@ def _delta(index: int, finish: str | None = None, **delta: str) -> Chunk:
     return {"index": index, "delta": delta, "finish_reason": finish}
 
 
-def _chat(piece: Piece, streamed: bool) -> Iterator[Chunk]:
+def _chat(asked: Asked, piece: Piece, streamed: bool) -> Iterator[Chunk]:
     if not isinstance(piece, Answered):
         thinking, text = piece
         yield _delta(0, **{"reasoning_content" if thinking else "content": text})
         return
     for index, completion in enumerate(piece.completions):
-        said, thought = apart(completion.text)
+        said, thought = apart(completion.text, asked.begun is not None)
         if thought and not streamed:
             yield _delta(index, reasoning_content=thought)
         if said and not streamed:

@@ -11,12 +11,12 @@ from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import (
     Engine,
     Sampling,
-    ServerEngine,
     TokenEngine,
     drawn_by,
     open_engine,
     open_server,
 )
+from reasonkit.generation.paid import ServerEngine
 from reasonkit.models import DEFAULT_TEACHER, Model, entry_for
 from reasonkit.models.loading import NOWHERE, load_model, load_tokenizer, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve

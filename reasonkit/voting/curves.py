@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reasonkit.statistics import Accuracy, interval_of_means, wilson_of_means
+from reasonkit.types import Weighing
 from reasonkit.voting.ballots import BLANK, Ballots, Floats, Ints, is_right
-from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, Weighing, lengths
+from reasonkit.voting.strategies import STRATEGIES, Rules, Strategy, lengths
 
 MOST_SUBSETS = 512
 """All subsets of a size are taken where there are no more than this, else so many random ones."""

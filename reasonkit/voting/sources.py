@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
@@ -20,13 +20,14 @@ from reasonkit.generation.budget import BudgetEngine
 from reasonkit.generation.engine import (
     Engine,
     Sampling,
-    ServerEngine,
+    TokenEngine,
     TokenSampler,
     drawn_by,
     open_engine,
     open_replay,
     open_server,
 )
+from reasonkit.generation.paid import ServerEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.replay import Recorded
 from reasonkit.generation.selecting import SelectingEngine
@@ -40,10 +41,10 @@ from reasonkit.prompts import THINK_FIRST, ask
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.tasks import Splits
-from reasonkit.types import Example
+from reasonkit.types import Example, Weighing
 from reasonkit.voting import routing
 from reasonkit.voting.drawing import Asking, Score
-from reasonkit.voting.strategies import Rules, Way, Weighing
+from reasonkit.voting.strategies import Rules, Way
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Searches, which are strategies and ways of sampling."""
@@ -51,12 +52,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 GREEDY = ("greedy", "step-by-step")
 """Strategies that take one greedy completion; measured beside every other as baselines."""
 
-
-TOLD: dict[str, frozenset[Weighing]] = {
-    "local": frozenset({"confidence", "steady", "certainty"}),
-    "vllm": frozenset({"confidence", "steady"}),
-}
-"""What votes can weigh that an engine here samples."""
 
 LACKS: dict[Weighing, str] = {
     "scores": "log-probabilities and scores: pass --reward, --verifier or --fields scores=FIELD",
@@ -91,7 +86,7 @@ class Source:
     @property
     def watches(self) -> bool:
         """Whether completions can be looked at while they are drawn."""
-        return getattr(self.engine, "name", "") == "local"
+        return isinstance(self.engine, TokenEngine) and self.engine.watches
 
 
 def open_source(plan: VotePlan) -> Source:
@@ -132,7 +127,7 @@ def _from_model(plan: VotePlan) -> Source:
     )
     engine = open_engine(loaded.config, weights, tokenizer, sure=True, columns=loaded.columns)
     origin = {"model": config.model, **engine.origin}
-    return Source(loaded.config, loaded.splits, engine, origin, TOLD[engine.name])
+    return Source(loaded.config, loaded.splits, engine, origin, engine.tells)
 
 
 def _from_server(plan: VotePlan) -> Source:
@@ -141,17 +136,14 @@ def _from_server(plan: VotePlan) -> Source:
     engine = open_server(config, model, sure=any(s.weighing == "steady" for s in named(config)))
     config = dataclasses.replace(config, model=engine.model)
     engine.require(drawn_by(config))
+    if any(strategy.name == "budget" for strategy in named(config)):
+        engine.require_continuing()
     origin = {"endpoint": config.endpoint, "model": engine.model}
     splits = Splits([], plan.splits.validation if config.tune else [], plan.splits.test)
     count = _counter(config, engine, splits.test[0])
     limit = config.max_prompt_tokens
     fitting = policy.drop_overlong(splits, config.system_prompt, config.task, limit, count)
-    gives: dict[Weighing, bool] = {
-        "confidence": engine.gives_logprobs(),
-        "steady": engine.gives_confidences(),
-    }
-    known = frozenset(weighing for weighing, given in gives.items() if given)
-    return Source(_without_greedy(config, engine), fitting, engine, origin, known)
+    return Source(_without_greedy(config, engine), fitting, engine, origin, engine.tells)
 
 
 def _counter(
@@ -182,7 +174,7 @@ def _without_greedy(config: VoteConfig, engine: ServerEngine) -> VoteConfig:
     Raises:
         RefusedError: the strategies themselves need some.
     """
-    names = {config.strategy, *(config.also or [])} & set(GREEDY)
+    names = {config.strategy, *(config.also or [])} & {*GREEDY, "budget"}
     if not (names or config.baselines) or engine.takes(_greedy(config)):
         return config
     why = f"{config.endpoint} takes no temperature 0"
@@ -270,12 +262,11 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
 
 
 def _budget(source: Source, store: Store) -> Pool:
-    config = source.config
-    assert isinstance(source.engine, TokenSampler)
+    config, engine = source.config, cast(TokenSampler | ServerEngine, source.engine)
     assert config.thought_tokens and config.wait_text is not None
-    engine = BudgetEngine(source.engine, config.thought_tokens, config.waits, config.wait_text)
+    forced = BudgetEngine(engine, config.thought_tokens, config.waits, config.wait_text)
     settled_by = ("thought_tokens", "waits", "wait_text")
-    return _beside(source, store, "samples-budget.jsonl", settled_by, engine)
+    return _beside(source, store, "samples-budget.jsonl", settled_by, forced)
 
 
 def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
@@ -285,9 +276,8 @@ def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> P
 
 
 def _watched(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
-    assert source.config.window
-    engine: Any = source.engine
-    watching = WatchingEngine(pool, engine, source.config.window, drawn)
+    assert source.config.window and isinstance(source.engine, TokenSampler)
+    watching = WatchingEngine(pool, source.engine, source.config.window, drawn)
     settled_by = ("n", "window", "temperature", "top_p")
     return _beside(source, store, "samples-watched.jsonl", settled_by, watching)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from reasonkit.types import Weighing
 from reasonkit.voting import selection
 from reasonkit.voting.ballots import BLANK, Ballots, Floats, Ints
 from reasonkit.voting.stopping import front_runners, stops, sureness
@@ -36,9 +37,6 @@ Way = Literal[
     "watched",
 ]
 """How a sample comes about: which prompt, drawn or greedy, its thought forced or searched for."""
-
-Weighing = Literal["confidence", "scores", "steady", "certainty"]
-"""What votes may weigh, each an array of `Ballots`."""
 
 Select = Callable[[Ints, Floats, "Rules"], Ints]
 

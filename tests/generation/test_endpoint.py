@@ -18,7 +18,8 @@ import pytest
 
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.endpoint import EndpointEngine
-from reasonkit.generation.engine import Drawn, Sampling, Wish
+from reasonkit.generation.engine import Sampling
+from reasonkit.generation.paid import Drawn, Wish
 from reasonkit.servers import Limits, read_key
 from reasonkit.servers.client import FEW, TRIES
 from reasonkit.types import Example
@@ -102,7 +103,7 @@ def test_what_a_server_refuses_is_left_out(chat: SimpleNamespace, unknown: tuple
         assert texts(client, 2, 2) == {"e0": ["4", "4"], "e1": ["4", "4"]}
         found = client.connect()
     assert found.n == ("n" not in unknown)
-    assert client.gives_logprobs() == found.logprobs == ("logprobs" not in unknown)
+    assert ("confidence" in client.tells) == found.logprobs == ("logprobs" not in unknown)
     assert (found.limit == "max_tokens") == ("max_tokens" not in unknown)
     assert all(body[found.limit] == 50 for body in server.bodies)
 
@@ -122,14 +123,13 @@ def test_the_likeliest_tokens_are_asked_for_where_they_are_wanted(
     with chat.serving(reply, probe=reply) as server:
         client = engine(server.url, sure=True)
         (group,) = client.sample(examples(1), 1, Sampling(50))
-        assert client.gives_logprobs()
-        assert client.gives_confidences() == (most == 20)
+        assert client.tells == ({"confidence", "steady"} if most == 20 else {"confidence"})
     assert group.completions[0].confidences == ((9.5,) if most == 20 else ())
 
 
 def test_a_server_that_overlooks_logprobs_is_known_to_give_none(chat: SimpleNamespace) -> None:
     with chat.serving(lambda *_: None) as server:
-        assert not engine(server.url).gives_logprobs()
+        assert not engine(server.url).tells
     assert server.probes[0]["logprobs"] is True
     assert not server.bodies
 

@@ -13,8 +13,9 @@ import pytest
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation import fleet
 from reasonkit.generation.endpoint import EndpointEngine
-from reasonkit.generation.engine import Drawn, Sampling, Wish
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.fleet import urls_of
+from reasonkit.generation.paid import Drawn, Wish
 from reasonkit.servers import Limits
 from reasonkit.types import Example
 

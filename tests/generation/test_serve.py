@@ -61,7 +61,12 @@ def test_it_takes_neither_n_nor_logprobs_and_its_only_model_is_found(url: str) -
     assert engine.connect() == Abilities(n=False, logprobs=False, limit="max_tokens")
     assert str(engine.connect()) == "one sample a request, no log-probabilities"
     assert engine.model == resolve("abacus").source
-    assert not engine.gives_logprobs()
+    assert not engine.tells
+
+
+def test_it_begins_anew_where_an_answer_is_begun_and_is_told_apart_by_that(url: str) -> None:
+    with pytest.raises(RefusedError, match="begins anew, or leaves out a part"):
+        EndpointEngine(url).require_continuing()
 
 
 def test_its_greedy_completions_are_those_of_our_sampler(url: str) -> None:

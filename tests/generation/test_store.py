@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonkit.errors import DataError, RefusedError, RunError
-from reasonkit.generation.engine import Drawn, Sampling
+from reasonkit.generation.engine import Sampling
+from reasonkit.generation.paid import Drawn
 from reasonkit.generation.store import Store, count_failures, key_of
 from reasonkit.types import Completion, Example
 

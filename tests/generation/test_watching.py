@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from statistics import fmean
 
 import pytest
 
-from reasonkit.generation.engine import Sampling
+from reasonkit.generation.engine import Floor, Sampling
 from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.together import Shared, Worker
 from reasonkit.generation.watching import WatchingEngine, group_confidences
 from reasonkit.models.chat import encode_prompts
 from reasonkit.models.loading import load_model, load_tokenizer
@@ -32,8 +34,15 @@ def test_a_completion_ends_at_the_first_window_below_its_prompts_floor(engine: L
     whole = dict(engine.sample_ids(*how))
     lows = [min(group_confidences(c.confidences, WINDOW)) for c in whole[1]]
     floors = [-1.0, sorted(lows)[4], 1e9]
-    stopped = 0
-    for i, completions in engine.sample_ids(*how, floors, WINDOW):
+    watched = [Floor(least, WINDOW) for least in floors]
+    worker, stopped = Worker(engine, 200, 60, 10), 0
+    shared = Shared(worker, threading.Event())
+    together = dict(shared.sample_ids(*how, [*watched[:2], None]))
+    worker.close()
+    made = dict(engine.sample_ids(*how, watched))
+    for i, expected in {**made, 2: whole[2]}.items():
+        assert [c.token_ids for c in together[i]] == [c.token_ids for c in expected]
+    for i, completions in made.items():
         for completion, full in zip(completions, whole[i], strict=True):
             assert completion.token_ids == full.token_ids[: completion.tokens]
             known = full.confidences

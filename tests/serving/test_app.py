@@ -17,7 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reasonkit.generation.budget import BudgetEngine
+from reasonkit.generation.endpoint import EndpointEngine
+from reasonkit.generation.engine import Sampling
+from reasonkit.generation.local import LocalEngine
+from reasonkit.models.loading import load_model, load_tokenizer
+from reasonkit.models.resolving import resolve
 from reasonkit.serving.offers import THOUGHTS
+from reasonkit.tasks import load
 
 NAME = "abacus-reasoner"
 QUESTION = "What is (1+5)*3+6?"
@@ -74,6 +81,7 @@ def test_models_begin_with_the_plain_one_and_each_of_them_answers(client: openai
     ids = [model.id for model in client.models.list()]
     assert ids[0] == NAME
     assert {f"{NAME}:{s}" for s in ("majority@8", "adaptive@16", "best-of-n@8", "budget")} < {*ids}
+    assert f"{NAME}:deepconf-online@8" in ids
     assert client.models.retrieve(f"{NAME}:majority@5").id == f"{NAME}:majority@5"
     for id in ids[1:]:
         made = ask(client, id, temperature=0)
@@ -112,6 +120,53 @@ def test_effort_is_a_budget_of_a_thought_and_more_samples_of_a_vote(client: open
         for effort in THOUGHTS
     ]
     assert samples == [2, 2, 4, 8, 16, 32]
+
+
+def test_an_answer_that_is_begun_is_gone_on_with(client: openai.OpenAI) -> None:
+    def after(begun: str, **more: Any) -> Any:
+        turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": begun}]
+        body = {"continue_final_message": True, **more.pop("extra_body", {})}
+        return client.chat.completions.create(
+            model=more.pop("model", NAME), messages=turns, temperature=0, extra_body=body, **more
+        )
+
+    whole = ask(client, temperature=0)
+    thought = whole.choices[0].message.reasoning_content
+    made = after("<think>" + thought[:6])
+    said = made.choices[0].message
+    assert (said.reasoning_content, said.content) == (thought[6:], "24")
+    assert made.usage.total_tokens == whole.usage.total_tokens
+    pieces = [piece.choices[0].delta for piece in after("<think>" + thought[:6], stream=True)]
+    told = "".join(getattr(piece, "reasoning_content", None) or "" for piece in pieces)
+    assert (told, "".join(piece.content or "" for piece in pieces)) == (thought[6:], "24")
+    closed = after(f"<think>{thought}</think>").choices[0].message
+    assert (closed.reasoning_content, closed.content) == (None, "24")
+    for refused in ({"model": f"{NAME}:majority@4"}, {"reasoning_effort": "low"}):
+        with pytest.raises(openai.BadRequestError, match="a plain model goes on"):
+            after("<think>", **refused)
+    with pytest.raises(openai.BadRequestError, match="the last one must be the assistant's"):
+        ask(client, extra_body={"continue_final_message": True})
+
+
+def test_a_budget_through_the_server_is_the_one_of_the_model_here(url: str) -> None:
+    resolved = resolve(NAME)
+    local = LocalEngine(load_model(resolved, "cpu", "float32"), load_tokenizer(resolved)[0])
+    served = EndpointEngine(url, NAME)
+    served.require_continuing()
+    examples = load("arithmetic").test[:4]
+    for most, waits in ((12, 0), (90, 1)):
+        here, there = (
+            {
+                group.example.id: (re.sub("</?answer>", "", c.text), c.tokens, c.finish_reason)
+                for group in BudgetEngine(engine, most, waits, " wait, ").sample(
+                    examples, 1, Sampling(120, temperature=0)
+                )
+                for c in group.completions
+            }
+            for engine in (local, served)
+        )
+        assert there == here
+        assert any(" wait, " in text for text, _, _ in there.values()) == bool(waits)
 
 
 def test_choices_stops_and_limits_are_kept(client: openai.OpenAI) -> None:

@@ -10,19 +10,18 @@ device.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from reasonkit.generation.engine import Named, Sampling, TokenEngine
+from reasonkit.generation.engine import Floor, Named, Sampling, TokenEngine
 from reasonkit.generation.local.batch import Batch, Prompt, Row
 from reasonkit.generation.local.flow import LocalFlow
 from reasonkit.generation.local.forward import evaluating
 from reasonkit.models.chat import text_of
-from reasonkit.types import Completion
+from reasonkit.types import Completion, Weighing
 
 __all__ = ["ROWS", "LocalEngine", "evaluating"]
 
@@ -44,6 +43,7 @@ class LocalEngine(TokenEngine):
     """
 
     name = "local"
+    watches = True
 
     def __init__(
         self,
@@ -62,6 +62,11 @@ class LocalEngine(TokenEngine):
         self.trains = trains
         self.sure = sure
         self.columns = columns
+
+    @property
+    def tells(self) -> frozenset[Weighing]:  # type: ignore[override]
+        """As of `TokenEngine`."""
+        return frozenset({"confidence", "steady", "certainty"} if self.sure else {"confidence"})
 
     @property
     def origin(self) -> dict[str, str]:
@@ -83,24 +88,18 @@ class LocalEngine(TokenEngine):
         n: int,
         sampling: Sampling,
         seeds: Sequence[int],
-        floors: Sequence[float] = (),
-        window: int = 0,
+        floors: Sequence[Floor | None] = (),
     ) -> Iterator[tuple[int, list[Completion]]]:
-        """As of `TokenEngine`.
-
-        Args:
-            floors: of each prompt; a completion ends where the mean confidence of its last
-                ``window`` tokens is below.
-        """
-        lowest = floors or [-math.inf] * len(prompts)
+        """As of `TokenEngine`."""
+        held = floors or [None] * len(prompts)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        asked = [Prompt(prompts[i], seeds[i], floor=lowest[i]) for i in order]
+        asked = [Prompt(prompts[i], seeds[i], floor=held[i]) for i in order]
         widest = max(map(len, prompts), default=0) + sampling.max_tokens
         rows = self.rows
         if self.columns and widest > self.columns:
             rows = max(1, rows * self.columns // widest)
         how = rows, self.products, self.trains, self.sure
-        batch = Batch(self.model, self.tokenizer, asked, n, sampling, *how, window=window)
+        batch = Batch(self.model, self.tokenizer, asked, n, sampling, *how)
         for number, drawn in batch:
             yield order[number], [self._completion(row) for row in drawn]
 

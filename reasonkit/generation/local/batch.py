@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reasonkit.errors import NotFiniteError, RunError
-from reasonkit.generation.engine import Sampling
+from reasonkit.generation.engine import Floor, Sampling
 from reasonkit.generation.local.drawing import Drawing, uniforms
 from reasonkit.generation.local.forward import Forward, evaluating
 from reasonkit.generation.local.stopping import Ending
@@ -45,15 +44,14 @@ class Row:
 class Prompt:
     """Token ids to continue, and the seed of what is drawn for them.
 
-    ``n`` completions of at most ``most`` tokens; the batch's own numbers where None. ``floor`` is
-    the confidence below which they end.
+    ``n`` completions of at most ``most`` tokens; the batch's own numbers where None.
     """
 
     ids: Sequence[int]
     seed: int
     n: int | None = None
     most: int | None = None
-    floor: float = -math.inf
+    floor: Floor | None = None
 
 
 class Batch:
@@ -63,7 +61,6 @@ class Batch:
         prompts: in the order in which they are let in; more can be added.
         products, heated, sure: as of `reasonkit.generation.local.LocalEngine` and its ``trains``.
         widest: tokens of the longest prompt that will be added.
-        window: tokens whose confidence has to be above a prompt's floor in the mean; 0 for none.
 
     A row ends where the model can read no more, if that is before ``sampling.max_tokens``.
 
@@ -83,10 +80,9 @@ class Batch:
         heated: bool = False,
         sure: bool = False,
         widest: int = 0,
-        window: int = 0,
     ) -> None:
         self.model, self.n = model, n
-        self.products, self.window = products, window
+        self.products = products
         self.longest = sampling.max_tokens
         widest = max((len(p.ids) for p in prompts), default=widest)
         self.readable = readable(model.config) or widest + self.longest
@@ -108,7 +104,9 @@ class Batch:
         self.sureness = self.logprobs.new_zeros((self.rows, self.longest if sure else 0, 2))
         self.u = torch.zeros_like(self.logprobs)
         self.most = self.tokens.new_zeros(self.rows)
-        self.floor = self.logprobs.new_zeros(self.rows)
+        # Of a row's floor; 0 tokens where it has none, and how far back is looked in any of them.
+        self.least, self.window = self.logprobs.new_zeros(self.rows), torch.zeros_like(self.most)
+        self.back = 0
         # What follows is in the order of the slots.
         self.place, self.count, self.last = self.tokens.new_zeros((3, 0))
         for number, prompt in enumerate(prompts):
@@ -123,6 +121,7 @@ class Batch:
         if (width := len(prompt.ids)) > self.readable:
             raise RunError(f"a prompt has {width} tokens, and the model can read {self.readable}")
         self.prompts[number], self.sampled[number] = prompt, {}
+        self.back = max(self.back, prompt.floor.window if prompt.floor else 0)
         self.waiting.extend((number, j) for j in range(self._n(number)))
 
     def drop(self, number: int) -> None:
@@ -204,7 +203,9 @@ class Batch:
         rooms = [max(1, self.readable - len(self.prompts[i].ids)) for i, _ in rows]
         limits = [min(longest[i], room) for (i, _), room in zip(rows, rooms, strict=True)]
         self.most[places] = self.most.new_tensor(limits)
-        self.floor[places] = self.floor.new_tensor([self.prompts[i].floor for i, _ in rows])
+        floors = [self.prompts[i].floor or Floor(0.0, 0) for i, _ in rows]
+        self.least[places] = self.least.new_tensor([floor.least for floor in floors])
+        self.window[places] = self.window.new_tensor([floor.window for floor in floors])
         if not self.draw.greedy:
             drawn = {i: uniforms(self.prompts[i].seed, self._n(i), longest[i]) for i in numbers}
             u = pad_sequence([drawn[i][j] for i, j in rows], batch_first=True)
@@ -231,18 +232,20 @@ class Batch:
         self.last[first:] = drawn
         stopped = self.ending(drawn, self.tokens, place, count)
         ended = stopped | (count == self.most[place])
-        if self.window:
+        if self.back:
             ended |= self._unsure(place, count)
         if ended.any():
             self._let_go(ended, stopped, first)
 
     def _unsure(self, place: Tensor, count: Tensor) -> Tensor:
         """Which rows have fallen below their floor."""
-        back = torch.arange(self.window, device=count.device)
-        window = (count[:, None] - 1 - back).clamp(min=0)
-        mean = self.sureness[place[:, None], window, 0].mean(1)
+        window = self.window[place]
+        back = torch.arange(self.back, device=count.device)
+        looked_at = (count[:, None] - 1 - back).clamp(min=0)
+        sure = self.sureness[place[:, None], looked_at, 0] * (back < window[:, None])
         # Whoever looks at the completion has its confidences rounded, and is to see it too.
-        return (count >= self.window) & (mean < self.floor[place] - 1e-3)
+        low = sure.sum(1) < (self.least[place] - 1e-3) * window
+        return (window > 0) & (count >= window) & low
 
     def _let_go(self, ended: Tensor, stopped: Tensor, first: int) -> None:
         gone = ended.nonzero()[:, 0]

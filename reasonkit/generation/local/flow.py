@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from reasonkit.generation.engine import Sampling
+from reasonkit.generation.engine import Floor, Sampling
 from reasonkit.generation.local.batch import Batch, Prompt, Row
 from reasonkit.types import Completion
 
@@ -41,10 +41,18 @@ class LocalFlow:
         self.batches: dict[Sampling, Batch] = {}
         self.waiting: dict[int, tuple[Sampling, Prompt]] = {}
 
-    def add(self, number: int, ids: Sequence[int], n: int, sampling: Sampling, seed: int) -> None:
+    def add(
+        self,
+        number: int,
+        ids: Sequence[int],
+        n: int,
+        sampling: Sampling,
+        seed: int,
+        floor: Floor | None = None,
+    ) -> None:
         """As of `Flow`."""
         way = replace(sampling, max_tokens=self.longest, seed=0)
-        self.waiting[number] = way, Prompt(ids, seed, n, sampling.max_tokens)
+        self.waiting[number] = way, Prompt(ids, seed, n, sampling.max_tokens, floor)
 
     def step(self) -> Iterator[tuple[int, list[Completion]]]:
         """As of `Flow`."""
