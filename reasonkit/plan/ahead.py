@@ -161,8 +161,6 @@ def _laid(
         room,
         process=round(gpu * NOT_OURS) or GIB // 2,
         there=device.memory if gpu else device.memory // on.each,
-        # Of a model that is cut, whole rows are read.
-        shares=shard == Shard.none,
         parts=on.count,
         gpu=gpu,
     )

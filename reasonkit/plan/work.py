@@ -134,7 +134,7 @@ def one_work(config: Any, name: str, measured: bool) -> Work:
         config = dataclasses.replace(config, max_prompt_tokens=min(config.max_prompt_tokens, most))
     shape = _shape(config.model, precision.products(config))
     config, sampled, updated, beside = _kinds(config, model, shape)
-    room = fitting.Room(shape, 0, 0, config.max_prompt_tokens, shares=False, beside=beside)
+    room = fitting.Room(shape, 0, 0, config.max_prompt_tokens, shares=True, beside=beside)
     plan = Plan(config, model, Splits([], [], []), [], room=room)
     if measured and not isinstance(config, VerifierConfig):
         asked = Sampled(shape, config.test_size, 1, times(plan), measures=True)
