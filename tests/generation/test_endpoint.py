@@ -127,6 +127,34 @@ def test_the_likeliest_tokens_are_asked_for_where_they_are_wanted(
     assert group.completions[0].confidences == ((9.5,) if most == 20 else ())
 
 
+@pytest.mark.parametrize(
+    ("goes_on", "read"),
+    {
+        "goes on": (True, len),
+        "ends the turn, and begins another": (False, lambda begun: len(begun) + 5),
+        "overlooks it": (False, lambda begun: 0),
+        "leaves a thought out": (False, lambda begun: len(begun.rpartition("</think>")[2])),
+        "puts a thought before it": (False, lambda begun: len("<think></think>" + begun)),
+    }.values(),
+)  # fmt: skip
+def test_what_prompts_weigh_tells_whether_a_server_goes_on_with_what_is_begun(
+    chat: SimpleNamespace, goes_on: bool, read: Any
+) -> None:
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        last = body["messages"][-1]
+        begun = last["content"] if last["role"] == "assistant" else ""
+        usage = {"prompt_tokens": 20 + (read(begun) if begun else 0), "completion_tokens": 1}
+        chat.send(to, {**chat.answer(chat.choice("4")), "usage": usage})
+
+    with chat.serving(reply, probe=reply) as server:
+        client = engine(server.url)
+        if goes_on:
+            client.require_continuing()
+        else:
+            with pytest.raises(RefusedError, match="begins anew, or leaves out a part"):
+                client.require_continuing()
+
+
 def test_a_server_that_overlooks_logprobs_is_known_to_give_none(chat: SimpleNamespace) -> None:
     with chat.serving(lambda *_: None) as server:
         assert not engine(server.url).tells
