@@ -41,7 +41,7 @@ def available(device: str) -> int:
         return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved()
     free = [psutil.virtual_memory().available, *_free_in_groups()]
     own = psutil.Process().memory_info()
-    return own.rss - getattr(own, "shared", 0) + min(free)
+    return own.rss - int(getattr(own, "shared", 0)) + min(free)
 
 
 def _free_in_groups() -> Iterator[int]:
