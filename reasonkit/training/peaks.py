@@ -33,11 +33,15 @@ is less, and giving it back at each turn took a tenth of their time."""
 
 
 def available(device: str) -> int:
-    """Bytes that this process may hold in all: what it holds and what is free."""
+    """Bytes that this process may hold in all: what it holds and what is free.
+
+    Pages of files, as of weights that are mapped, are free ones: the system drops them at need.
+    """
     if device == "cuda":
         return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved()
     free = [psutil.virtual_memory().available, *_free_in_groups()]
-    return held(device) + min(free)
+    own = psutil.Process().memory_info()
+    return own.rss - int(getattr(own, "shared", 0)) + min(free)
 
 
 def _free_in_groups() -> Iterator[int]:
@@ -51,9 +55,9 @@ def _free_in_groups() -> Iterator[int]:
         if controllers not in ("", "memory"):
             continue
         root = GROUPS / controllers
-        names = ("memory.max", "memory.current", "inactive_file")
+        names = ("memory.max", "memory.current", "")
         if controllers:
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
         within = root / inside.lstrip("/")
         # A container often sees its own group as the root.
         for group in {within, *within.parents, root}:
@@ -61,7 +65,7 @@ def _free_in_groups() -> Iterator[int]:
                 yield from _free_in(group, *names)
 
 
-def _free_in(group: Path, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
+def _free_in(group: Path, limit: str, usage: str, prefix: str) -> Iterator[int]:
     try:
         most = (group / limit).read_text().strip()
         used = int((group / usage).read_text())
@@ -69,7 +73,8 @@ def _free_in(group: Path, limit: str, usage: str, reclaimable: str) -> Iterator[
     except (OSError, ValueError):
         return
     if most != "max":
-        yield max(0, int(most) - used + int(counts.get(reclaimable, 0)))
+        files = (int(counts.get(f"{prefix}{age}_file", 0)) for age in ("active", "inactive"))
+        yield max(0, int(most) - used + sum(files))
 
 
 class _Heap(ctypes.Structure):
