@@ -37,7 +37,7 @@ def work(shape: ModelShape = SMALL, prompts: int = 64) -> Work:
         max_prompt_tokens=200, max_completion_tokens=300, learning_rate=1e-6, kl_coefficient=0.0,
         reward=["answer=1"],
     )  # fmt: skip
-    room = Room(shape, 0, 0, config.max_prompt_tokens, shares=False)
+    room = Room(shape, 0, 0, config.max_prompt_tokens, shares=True)
     model = ResolvedModel(MODELS["qwen2.5-7b"], "a/model")
     plan = Plan(config, model, Splits([], [], []), [], room=room)
     return Work(plan, (Sampled(shape, prompts, 8, 10),), Updated(prompts, 8, 10))
