@@ -78,7 +78,7 @@ _ONE_WORD = re.compile(r"[\s*_]*([^\W\d_]+)[\s.*_]*")
 _WORDS_ALONE = re.compile(r"\A\$?\s*\\(?:text|mbox|textbf)\s*\{([^{}]*)\}\s*\$?\Z")
 _CHECKED = re.compile(r"\b(?:check|verify|confirm)\w*\b[^.\n]*\Z", re.IGNORECASE)
 _AND_OR = re.compile(r"\b(?:and|or)\b|[,;]")
-_WORD = re.compile(r"\\?[A-Za-z]{2,}")
+_WORD = re.compile(r"\\?[^\W\d_]{2,}")
 _JUDGEMENT = frozenset(
     (
         *("correct", "right", "wrong", "incorrect", "reasonable", "valid", "consistent", "unique"),
@@ -157,10 +157,14 @@ def _last_box(text: str) -> tuple[str, int] | None:
 
 
 def _joined(gap: str) -> bool:
-    """Whether what stands between two boxes lists them; any word may take the first one back."""
+    """Whether what stands between two boxes lists them; any word may take the first one back.
+
+    A word may stand with the first one before "and" or "or", as a unit does.
+    """
     if len(gap) > LONGEST or len(sentences(f"a{gap}a")) > 1:
         return False
-    return all(word.startswith("\\") or word in ("and", "or") for word in _WORD.findall(gap))
+    said = [word for word in _WORD.findall(gap) if not word.startswith("\\")]
+    return not said or (said[-1] in ("and", "or") and len(said) <= 2)
 
 
 def _inside(text: str) -> str:

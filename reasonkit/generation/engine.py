@@ -254,8 +254,8 @@ def open_engine(
         return VllmEngine(config, model, tokenizer, trains, sure)
     from reasonkit.generation.local import ROWS, LocalEngine
 
-    how = config.rows or ROWS, products, trains, sure, columns
-    return LocalEngine(model, tokenizer, *how)
+    rows = config.rows or ROWS
+    return LocalEngine(model, tokenizer, rows, products, trains, sure, columns)
 
 
 def open_server(

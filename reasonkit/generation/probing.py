@@ -66,12 +66,14 @@ class Chat:
 
     Attributes:
         abilities: once `connect` has found them out.
+        goes_on: whether `require_continuing` has seen that the server does.
     """
 
     def __init__(self, server: Server, model: str | None, logprobs: bool, likeliest: bool) -> None:
         self.server = server
         self.model = model
         self.abilities: Abilities | None = None
+        self.goes_on = False
         self._extra: dict[str, Any] = {}
         wants = [(True, True)] * likeliest + [(True, False)] * logprobs + [(False, False)]
         self._wants = wants
@@ -129,6 +131,8 @@ class Chat:
             UnansweredError: it doesn't take such a message, or can't be asked.
         """
         assert self.abilities is not None
+        if self.goes_on:
+            return
         thought = f"{THINK[0]}{2 * BEGUN}{THINK[1]}{BEGUN}"
         counts = []
         for text in ("", BEGUN, 2 * BEGUN, thought):
@@ -150,6 +154,7 @@ class Chat:
                 f"{whole} with more and more begun): a budget needs a server, and a chat template, "
                 "that goes on with it, as vLLM and `reasonkit serve` do with most"
             )
+        self.goes_on = True
 
     async def _greet(self, abilities: Abilities, fields: Mapping[str, float]) -> list[Completion]:
         n = 2 if abilities.n else 1

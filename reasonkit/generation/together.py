@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from reasonkit.errors import RunError
 from reasonkit.generation.engine import Floor, Sampling, TokenEngine, TokenSampler
@@ -26,23 +26,21 @@ class GoneError(RunError):
     """Whoever asked has gone, or the engine is closing."""
 
 
-Asked = tuple[Sequence[int], int, Sampling, int, Floor | None]
-"""Arguments of `Flow.add` but for the number."""
+class Request(NamedTuple):
+    """``n`` completions that are wanted of a prompt, as of `TokenSampler.sample_ids`."""
+
+    ids: Sequence[int]
+    n: int
+    sampling: Sampling
+    seed: int
+    floor: Floor | None = None
 
 
 class Flow(Protocol):
     """Samples of prompts that come one by one, for one thread."""
 
-    def add(
-        self,
-        number: int,
-        ids: Sequence[int],
-        n: int,
-        sampling: Sampling,
-        seed: int,
-        floor: Floor | None = None,
-    ) -> None:
-        """Asks for ``n`` completions of a prompt; arguments as of `TokenSampler.sample_ids`."""
+    def add(self, number: int, asked: Request) -> None:
+        """Asks for the completions of a prompt."""
 
     def step(self) -> Iterator[tuple[int, list[Completion]]]:
         """Goes on by a token a completion; yields what is finished. To be iterated to its end."""
@@ -57,7 +55,7 @@ class Flow(Protocol):
 def alone(flow: Flow, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
     """The tokens of the only completion of a flow, as they are drawn."""
     given, ended = 0, False
-    flow.add(0, ids, 1, sampling, seed)
+    flow.add(0, Request(ids, 1, sampling, seed))
     try:
         while not ended:
             made = [completions[0].token_ids for _, completions in flow.step()]
@@ -77,7 +75,7 @@ class _Job:
     """
 
     place: int
-    asked: Asked
+    asked: Request
     arrived: queue.SimpleQueue[tuple[int, Any]]
     gone: threading.Event
     watched: bool = False
@@ -155,7 +153,7 @@ class Worker:
                 if job is not None:
                     number = next(self._numbers)
                     try:
-                        flow.add(number, *job.asked)
+                        flow.add(number, job.asked)
                     except RunError as error:
                         job.arrived.put((job.place, error))
                     else:
@@ -209,21 +207,22 @@ class Shared(TokenSampler):
         """
         asked = zip(prompts, seeds, floors or [None] * len(prompts), strict=True)
         left = len(prompts)
-        for place, completions in self._asked([(p, n, sampling, s, f) for p, s, f in asked]):
+        wanted = [Request(ids, n, sampling, seed, floor) for ids, seed, floor in asked]
+        for place, completions in self._asked(wanted):
             yield place, completions
             if (left := left - 1) == 0:
                 return
 
     def stream_ids(self, ids: Sequence[int], sampling: Sampling, seed: int) -> Iterator[int]:
         """As of `TokenSampler`; errors as of `sample_ids`."""
-        for _, made in self._asked([(ids, 1, sampling, seed, None)], watched=True):
+        for _, made in self._asked([Request(ids, 1, sampling, seed)], watched=True):
             if isinstance(made[0], Completion):
                 self.streamed = made[0]
                 return
             yield from made
 
     def _asked(
-        self, asked: Sequence[Asked], watched: bool = False
+        self, asked: Sequence[Request], watched: bool = False
     ) -> Iterator[tuple[int, list[Any]]]:
         """What arrives of these prompts, by their number, for as long as it is wanted."""
         arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()

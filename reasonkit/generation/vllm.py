@@ -24,6 +24,7 @@ from packaging.version import Version
 from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import Floor, Named, Sampling, TokenEngine
+from reasonkit.generation.together import Request
 from reasonkit.generation.vllm_flow import VllmFlow
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
@@ -259,7 +260,7 @@ class VllmEngine(TokenEngine):
         flow = self.flow()
         try:
             for i, (ids, seed) in enumerate(zip(prompts, seeds, strict=True)):
-                flow.add(i, ids, n, sampling, seed)
+                flow.add(i, Request(ids, n, sampling, seed))
             while flow.asked:
                 yield from flow.step()
         finally:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reasonkit.generation.engine import Floor, Sampling
+from reasonkit.generation.together import Request
 from reasonkit.types import Completion
 
 if TYPE_CHECKING:
@@ -24,23 +24,15 @@ class VllmFlow:
         self.asked: dict[int, int] = {}
         self._drawn: dict[int, list[int]] = {}
 
-    def add(
-        self,
-        number: int,
-        ids: Sequence[int],
-        n: int,
-        sampling: Sampling,
-        seed: int,
-        floor: Floor | None = None,
-    ) -> None:
+    def add(self, number: int, asked: Request) -> None:
         """As of `Flow`; watches none."""
-        assert floor is None
-        params = self.engine.params(n, sampling, seed)
+        assert asked.floor is None
+        params = self.engine.params(asked.n, asked.sampling, asked.seed)
         with self.engine.answering():
             self.engine.llm.llm_engine.add_request(
-                str(number), {"prompt_token_ids": list(ids)}, params
+                str(number), {"prompt_token_ids": list(asked.ids)}, params
             )
-        self.asked[number] = n
+        self.asked[number] = asked.n
 
     def step(self) -> Iterator[tuple[int, list[Completion]]]:
         """As of `Flow`."""

@@ -81,7 +81,7 @@ def learn_through(cache: Cache, model: torch.nn.Module) -> None:
     _, *layers = (module for module in model.modules() if isinstance(module, FSDPModule))
     for layer, kept in zip(layers, cache.layers, strict=True):
         for tensor in (kept.keys, kept.values):
-            if tensor is not None and tensor.requires_grad:
+            if tensor.requires_grad:
                 tensor.register_hook(partial(_put_together, layer))
 
 

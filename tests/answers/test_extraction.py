@@ -29,6 +29,8 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data"
         ("so \\boxed{1} or rather \\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
         (r"First I thought \boxed{3}, but it is \boxed{4}.", "4"),
         (r"\boxed{3} becomes \boxed{4} after a check", "4"),
+        (r"\boxed{3}，不对，\boxed{4}", "4"),
+        (r"The sides are \boxed{3} cm and \boxed{4} cm", "3, 4"),
         (r"Thus $x = -2$ or $x = 5$.", "x = -2 or x = 5"),
         ("I get n = -2 or n = 5.", "n = -2 or n = 5"),
         ("2x = 8, so x = 4", "4"),

@@ -39,6 +39,12 @@ STEPS = 4
 UPDATE_COST = 3
 """Forward and backward pass, in forward passes."""
 
+REWARD = """
+def spread(group):
+    return [sum(made.token_ids) % 7 / 7 for made in group.completions]
+"""
+"""Differs within every group, as rows of a group of equal rewards aren't computed."""
+
 TOGETHER = {
     "whole copies": ("--processes=2",),
     "parts": ("--processes=2", "--shard=fsdp"),
@@ -129,9 +135,11 @@ def measure(case: Case, folder: Path, shared: Sequence[str] = ()) -> Measured:
     """A short run; ``shared`` are the flags of several processes."""
     model = saved(case, folder)
     run = Path(tempfile.mkdtemp(dir=folder))
+    (run / "reward.py").write_text(REWARD)
     flags = {
         "model": model,
         "run-dir": run / "run",
+        "reward": f"{run / 'reward.py'}:spread",
         "steps": STEPS,
         "group-size": case.group,
         "prompts-per-step": case.prompts,

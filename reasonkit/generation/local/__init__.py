@@ -61,12 +61,9 @@ class LocalEngine(TokenEngine):
         self.products = products
         self.trains = trains
         self.sure = sure
+        known: set[Weighing] = {"confidence"}
+        self.tells = frozenset(known | {"steady", "certainty"} if sure else known)
         self.columns = columns
-
-    @property
-    def tells(self) -> frozenset[Weighing]:  # type: ignore[override]
-        """As of `TokenEngine`."""
-        return frozenset({"confidence", "steady", "certainty"} if self.sure else {"confidence"})
 
     @property
     def origin(self) -> dict[str, str]:

@@ -6,11 +6,12 @@ Few ways are under way at a time, since each has memory of its own; others wait 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from reasonkit.generation.engine import Floor, Sampling
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local.batch import Batch, Prompt, Row
+from reasonkit.generation.together import Request
 from reasonkit.types import Completion
 
 GATHER = 4
@@ -41,18 +42,11 @@ class LocalFlow:
         self.batches: dict[Sampling, Batch] = {}
         self.waiting: dict[int, tuple[Sampling, Prompt]] = {}
 
-    def add(
-        self,
-        number: int,
-        ids: Sequence[int],
-        n: int,
-        sampling: Sampling,
-        seed: int,
-        floor: Floor | None = None,
-    ) -> None:
+    def add(self, number: int, asked: Request) -> None:
         """As of `Flow`."""
-        way = replace(sampling, max_tokens=self.longest, seed=0)
-        self.waiting[number] = way, Prompt(ids, seed, n, sampling.max_tokens, floor)
+        way = replace(asked.sampling, max_tokens=self.longest, seed=0)
+        most = asked.sampling.max_tokens
+        self.waiting[number] = way, Prompt(asked.ids, asked.seed, asked.n, most, asked.floor)
 
     def step(self) -> Iterator[tuple[int, list[Completion]]]:
         """As of `Flow`."""
