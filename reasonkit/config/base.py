@@ -131,6 +131,11 @@ class SharedConfig(CommonConfig):
         Shard.none,
     )
 
+    @property
+    def by_layer(self) -> bool:
+        """Whether a layer is whole only while it computes: nothing samples from the policy here."""
+        return self.shard != Shard.none and self.engine == EngineName.vllm
+
 
 @dataclass(frozen=True)
 class UpdatesConfig(SharedConfig):

@@ -173,9 +173,9 @@ def _updates(work: Work, device: Device, on: Cluster, reached: Reached) -> Spent
     across = FLOAT32 * (busy - 1) / busy / link
     told = 2 * across * trained
     if cut:
-        # In each pass weights come together twice and gradients are shared out; then what samples
-        # gets the weights.
-        passed = made * (2 * shape.parameters + trained)
+        # In each pass gradients are shared out, and by layer weights come together twice; then what
+        # samples gets the weights.
+        passed = made * (2 * shape.parameters * config.by_layer + trained)
         told = max(0.0, across * passed - computing) + across * shape.parameters
     # AdamW reads weight, gradient and two moments, and writes all but the gradient.
     moved = 7 * FLOAT32 * trained / (busy if cut else 1)

@@ -158,13 +158,14 @@ def plan(
     parts = load.parts if sharded else 1
     return MemoryPlan(
         process=process,
-        # What samples is whole.
-        engine=engine + (policy + adapters if sharded else 0),
+        # What samples from the policy itself has it whole, and so has the update after it.
+        engine=engine + (policy + adapters if sharded and not apart else 0),
         policy=policy // parts,
         adapters=adapters // parts,
         optimiser=optimiser // parts,
         reference=(reference + load.beside * number) // parts,
-        gradients=gradients // parts,
+        # Over a CPU's links they go once an update, and are whole till then.
+        gradients=gradients if precision.device(config.device) == "cpu" else gradients // parts,
         activations=_activations(shape, config, load, computed) if updates else 0,
         keys_and_values=0 if apart else load.rows * _row(shape, load.columns, computed) + copied,
     )

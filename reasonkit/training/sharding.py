@@ -1,9 +1,9 @@
 """Models that are cut into parts, one for each process: FSDP2 of torch, through accelerate.
 
 Weights, gradients and optimizer states are shared out (ZeRO, Rajbhandari et al., arXiv:1910.02054,
-stage 3); a layer is whole only while it computes. What samples has a whole model of its own, which
-gets the weights tensor by tensor. Leaves out DeepSpeed, offloading to the CPU, and samplers that
-are cut as well.
+stage 3). Where what samples has the weights of the policy itself, they are whole from a rollout to
+the end of its update, for the one needs as much room for them as the other; else a layer is whole
+only while it computes. Leaves out DeepSpeed, offloading to the CPU, and samplers that are cut too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch.distributed.tensor import DTensor
 from transformers import Cache, PreTrainedModel
 
 from reasonkit.config import Shard, SharedConfig
+from reasonkit.models import precision
 
 
 def arguments(config: SharedConfig) -> dict[str, Any]:
@@ -27,7 +28,14 @@ def arguments(config: SharedConfig) -> dict[str, Any]:
     if config.shard == Shard.none:
         return {}
     parts = {"state_dict_type": "SHARDED_STATE_DICT", "auto_wrap_policy": "NO_WRAP"}
-    return {"fsdp": True, "fsdp_config": {"version": 2, **parts}}
+    # Whole gradients, added up until an update's last micro-batch, spare a CPU's slow links; those
+    # of GPUs are quick, and their memory is short.
+    each = {"sync_each_batch": precision.device(config.device) != "cpu"}
+    return {
+        "fsdp": True,
+        "fsdp_config": {"version": 2, **parts},
+        "accelerator_config": {"gradient_accumulation_kwargs": each},
+    }
 
 
 def turn_on(trainer: Any) -> None:
@@ -45,26 +53,51 @@ def turn_on(trainer: Any) -> None:
         trainer.is_fsdp_enabled = True
 
 
-def cut(model: Any) -> None:
+def cut(model: Any, by_layer: bool) -> None:
     """Cuts a model in place: by its layers, and the rest together.
 
     By itself accelerate puts embeddings and head into a part of their own, which doesn't come
     together again where one of them is used without being called, as TRL uses the head.
+
+    Args:
+        by_layer: whether a layer is whole only while it computes, and not until `part`.
     """
     layers = set(model._no_split_modules or ())
     for module in list(model.modules()):
         if type(module).__name__ in layers:
             fully_shard(module)
     fully_shard(model)
+    if not by_layer:
+        model.set_reshard_after_forward(False)
+        model.set_reshard_after_backward(False)
 
 
-def whole_copy(model: PreTrainedModel) -> PreTrainedModel:
-    """A model to `gather` one in that is going to be cut."""
-    made = copy.deepcopy(model)
+def hollow_copy(model: PreTrainedModel) -> PreTrainedModel:
+    """A model without weights of its own, for those of one that is going to be cut: `gather`."""
+    hollow = {
+        id(p): torch.nn.Parameter(p.data.new_empty(0), p.requires_grad) for p in model.parameters()
+    }
+    made = copy.deepcopy(model, dict(hollow))
     for module in made.modules():
         # What TRL has put in its place is the other model's.
         module.__dict__.pop("forward", None)
     return made
+
+
+def gather(parts: torch.nn.Module, whole: torch.nn.Module) -> None:
+    """Makes a model that is cut whole; a `hollow_copy` has its weights until they are cut again."""
+    for module in parts.modules():
+        if isinstance(module, FSDPModule):
+            module.unshard()
+    for part, there in zip(parts.parameters(), whole.parameters(), strict=True):
+        there.data = part.data
+
+
+def part(model: torch.nn.Module) -> None:
+    """Each process keeps its part of the weights."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def is_cut(model: object) -> bool:
@@ -94,9 +127,6 @@ def own(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def gather(parts: torch.nn.Module, whole: torch.nn.Module) -> None:
-    """Puts what was learned of a model that is cut into one that isn't."""
-    with torch.no_grad():
-        for part, there in zip(parts.parameters(), whole.parameters(), strict=True):
-            if isinstance(part, DTensor) and part.requires_grad:
-                there.copy_(part.full_tensor())
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """All of it, by all processes together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

@@ -128,10 +128,10 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
         if self.is_fsdp_enabled and self._whole is None:
-            self._whole = sharding.whole_copy(self.model)
-            for model in (self.model, getattr(self, "teacher_model", None)):
-                if model is not None:
-                    sharding.cut(model)
+            self._whole = sharding.hollow_copy(self.model)
+            sharding.cut(self.model, config.by_layer)
+            if (teacher := getattr(self, "teacher_model", None)) is not None:
+                sharding.cut(teacher, by_layer=True)
         trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = memory.tile_words(self.args.device.type)
         keep_apart()
         give_back()
@@ -180,6 +180,16 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                 if not checkpoints.verify(path):
                     raise RunError(f"{path}, the best checkpoint, is damaged")
                 self._load_from_checkpoint(str(path))
+        self._part()
+        held = memory.measured(
+            self.model,
+            self.optimizer,
+            getattr(self, "ref_model", None) or getattr(self, "teacher_model", None),
+            watch.gradients,
+            (self.engine.own_bytes if hasattr(self, "engine") else 0)
+            + sum(p.nbytes for p in (self._whole.parameters() if self._whole else ())),
+            watch.peaks,
+        )
         return Trained(
             # Without accelerate's autocast: what is measured may be computed in another format.
             policy=self._policy(keep_fp32_wrapper=False),
@@ -189,22 +199,15 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             interrupted=interrupted,
             stopped=run.record.get("stopped_at"),
             rollbacks=rollback.history(run),
-            memory=memory.measured(
-                self.model,
-                self.optimizer,
-                getattr(self, "ref_model", None) or getattr(self, "teacher_model", None),
-                watch.gradients,
-                (self.engine.own_bytes if hasattr(self, "engine") else 0)
-                + sum(p.nbytes for p in (self._whole.parameters() if self._whole else ())),
-                watch.peaks,
-            ),
+            memory=held,
         )
 
     def sampler(self) -> TokenEngine:
         """The engine, over the policy as it is now."""
         if self._sampled != self.state.global_step:
             assert not isinstance(self.config, VerifierConfig)
-            self.engine.use(self._policy(), precision.products(self.config), weights.named)
+            policy = self.model if self.config.by_layer else self._policy()
+            self.engine.use(policy, precision.products(self.config), weights.named)
             self._sampled = self.state.global_step
         return self.engine
 
@@ -214,6 +217,19 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             return self.accelerator.unwrap_model(self.model, **unwrapped)
         sharding.gather(self.model, self._whole)
         return self._whole
+
+    def _part(self) -> None:
+        """What is cut is no longer whole, nor what samples from it."""
+        if self._whole is not None:
+            sharding.part(self.model)
+            self._sampled = None
+
+    def training_step(self, *inputs: Any, **more: Any) -> torch.Tensor:
+        """As TRL has it; the last of an update is followed by the optimizer."""
+        loss: torch.Tensor = super().training_step(*inputs, **more)
+        if self.accelerator.sync_gradients:
+            self._part()
+        return loss
 
     def create_accelerator_and_postprocess(self) -> None:
         """As transformers has it."""
@@ -254,6 +270,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         return norm
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        self._part()
         require_finite(model)
         with console.doing("saving a checkpoint"):
             with checkpoints.writing(self.run.checkpoints):

@@ -2,7 +2,7 @@
 
 Adapters are added to what they adapt, in float32 and without touching the policy: merged in place
 in a narrow format, they would lose most of what they have learned and leave the base changed.
-Leaves out models that are cut into parts.
+Those of a model that is cut into parts are put together one by one, by all processes in step.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from reasonkit.training.sharding import whole
+
 BASE = ".base_layer"
 """What PEFT puts behind the name of a module that it adapts."""
 
@@ -22,7 +24,7 @@ BASE = ".base_layer"
 def named(policy: PreTrainedModel | PeftModel) -> Iterator[tuple[str, Tensor]]:
     """Each parameter's name and what it comes to, adapters included."""
     if not isinstance(policy, PeftModel):
-        yield from ((name, weight.data) for name, weight in policy.named_parameters())
+        yield from ((name, whole(weight.data)) for name, weight in policy.named_parameters())
         return
     base = policy.get_base_model()
     adapted = {name: m for name, m in base.named_modules() if isinstance(m, BaseTunerLayer)}
@@ -32,10 +34,11 @@ def named(policy: PreTrainedModel | PeftModel) -> Iterator[tuple[str, Tensor]]:
         if owner == module:
             # What is left of an adapted module is its adapters.
             if not any(module.startswith(f"{other}.") for other in adapted):
-                yield name, weight.data
+                yield name, whole(weight.data)
         elif kind == "weight":
             with torch.no_grad():
                 deltas = [adapted[owner].get_delta_weight(a) for a in policy.active_adapters]
-                yield f"{owner}.weight", weight.data.float() + sum(d.float() for d in deltas)
+                merged = weight.data.float() + sum(d.float() for d in deltas)
+                yield f"{owner}.weight", whole(merged)
         else:
-            yield f"{owner}.{kind}", weight.data
+            yield f"{owner}.{kind}", whole(weight.data)
