@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.distributed.tensor import DTensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
 from trl.trainer.utils import add_fused_lm_head
@@ -42,15 +43,15 @@ def made() -> Qwen3ForCausalLM:
     return model
 
 
-def learn(rank: int, folder: str, by_layer: bool) -> None:
-    dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
+def learn(folder: str, by_layer: bool) -> None:
+    dist.init_process_group("gloo")
     model = made()
     sharding.cut(model, by_layer)
     learned = {
         name: grad.full_tensor() if isinstance(grad, DTensor) else grad
         for name, grad in gradients(model).items()
     }
-    torch.save(learned, f"{folder}/{rank}.pt")
+    torch.save(learned, f"{folder}/{dist.get_rank()}.pt")
     dist.destroy_process_group()
 
 
@@ -58,10 +59,17 @@ def learn(rank: int, folder: str, by_layer: bool) -> None:
 def test_gradients_flow_back_through_prompts_that_are_read_once(
     tmp_path: Path, by_layer: bool
 ) -> None:
-    mp.spawn(learn, (str(tmp_path), by_layer), nprocs=2)
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+    argv = [*launcher, "--nproc-per-node", "2", __file__, tmp_path, "by layer" * by_layer]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
     expected = gradients(made())
     for rank in range(2):
         learned = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert learned.keys() == expected.keys()
         for name, grad in expected.items():
             assert (learned[name] - grad).norm() <= 1e-5 * grad.norm(), name
+
+
+if __name__ == "__main__":
+    learn(sys.argv[1], bool(sys.argv[2]))
