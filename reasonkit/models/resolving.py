@@ -105,7 +105,7 @@ def _from_gguf(entry: Model, path: Path) -> ResolvedModel:
     from reasonkit.models.gguf import converted
 
     folder, made_from = converted(path)
-    console.note(f"{entry.name}: {made_from}")
+    console.note_once(f"{entry.name}: {made_from}")
     return ResolvedModel(entry, str(folder), made_from)
 
 
