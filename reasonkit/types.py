@@ -46,6 +46,8 @@ class Example:
         setup: Python that runs before a program: what the question shows of imports and functions.
         where: ``file:line`` or the like of the row that it was read from, for messages; empty where
             there is none.
+        thinks: whether a chat template or a server that has a switch for thoughts is told to think,
+            or not to; None leaves it as it is.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Example:
     entry_point: str | None = None
     setup: str = ""
     where: str = field(default="", compare=False)
+    thinks: bool | None = field(default=None, compare=False)
 
     @property
     def question(self) -> str:

@@ -279,6 +279,8 @@ class EndpointEngine:
         await chat.connect()
         abilities, left = chat.abilities, list(wish.places)
         fields: dict[str, Any] = {**await chat.fields(sampling)}
+        if (thinks := wish.example.thinks) is not None:
+            fields |= await chat.switch(thinks)
         assert abilities is not None
         alone, most = id(wish.example), wish.most or sampling.max_tokens
         if sampling.stop:

@@ -17,6 +17,7 @@ from reasonkit.answers.reading import THINK
 from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation.engine import Sampling
+from reasonkit.models.chat import SWITCHES
 from reasonkit.servers.chat import CHAT, completions
 from reasonkit.servers.errors import UnansweredError, first_taken
 from reasonkit.types import LIKELIEST, Completion, Message
@@ -34,6 +35,9 @@ BEGUN = "1+1=2."
 
 GOING_ON = {"continue_final_message": True, "add_generation_prompt": False}
 """What makes a server go on with it that doesn't by itself; the words of vLLM and SGLang."""
+
+EFFORTS = ("none", "minimal", "low")
+"""The least that providers let a model think, by the names that some of them know."""
 
 HELLO: list[Message] = [{"role": "user", "content": "What is 2+2*6?"}]
 
@@ -78,6 +82,7 @@ class Chat:
         wants = [(True, True)] * likeliest + [(True, False)] * logprobs + [(False, False)]
         self._wants = wants
         self._fields: dict[Sampling, dict[str, float]] = {}
+        self._switches: dict[bool, dict[str, Any]] = {}
 
     def with_fields(self, extra: Mapping[str, Any]) -> Chat:
         """The same with further fields in each request."""
@@ -156,7 +161,7 @@ class Chat:
             )
         self.goes_on = True
 
-    async def _greet(self, abilities: Abilities, fields: Mapping[str, float]) -> list[Completion]:
+    async def _greet(self, abilities: Abilities, fields: Mapping[str, Any]) -> list[Completion]:
         n = 2 if abilities.n else 1
         return await self.ask(HELLO, abilities.tokens, n, abilities, fields)
 
@@ -222,6 +227,26 @@ class Chat:
                 error.line = f"it can't be sampled with {said}: {error.line}"
             raise
         return self._fields[way]
+
+    async def switch(self, thinks: bool) -> dict[str, Any]:
+        """The fields that tell the server's model to think, or not to; the first time it is asked.
+
+        Chat templates have a switch, which servers of open weights pass on; providers have an
+        effort. One that takes neither is left as it is, and so is one that passes them over.
+
+        Raises:
+            UnansweredError: it can't be asked.
+        """
+        assert self.abilities is not None
+        if thinks not in self._switches:
+            template: dict[str, Any] = {"chat_template_kwargs": dict.fromkeys(SWITCHES, thinks)}
+            efforts: list[dict[str, Any]] = [
+                {} if thinks else {"reasoning_effort": effort} for effort in EFFORTS
+            ]
+            one = replace(self.abilities, n=False, logprobs=False, likeliest=False)
+            ways = [{**template, **efforts[0]}, template, *efforts, {}]
+            self._switches[thinks], _ = await first_taken(ways, lambda way: self._greet(one, way))
+        return self._switches[thinks]
 
     async def _only_model(self) -> str:
         served = await self.server.ask(

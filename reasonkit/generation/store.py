@@ -28,7 +28,9 @@ from reasonkit.types import Completion, Example
 
 def key_of(example: Example, sampling: Sampling) -> str:
     """Tells the samples of one prompt, sampled in one way, from all others."""
-    described = [example.id, list(example.messages), asdict(sampling)]
+    described: list[object] = [example.id, list(example.messages), asdict(sampling)]
+    # What is called to think is asked in other words too, and was before it was called to.
+    described += [False] if example.thinks is False else []
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 

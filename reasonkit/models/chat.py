@@ -64,6 +64,9 @@ MEANING = re.compile(r"think|thought|reason|reflect|answer|solution", re.IGNOREC
 
 OPENED_THOUGHT = re.compile(rf"(?:{'|'.join(re.escape(opening) for opening, _ in THOUGHTS)})\s*\Z")
 
+SWITCHES = ("enable_thinking", "thinking")
+"""What templates of models that think or don't call it to."""
+
 NAMED = ("bos", "eos", "pad", "unk", "sep", "cls", "mask")
 
 POSITIONS = (
@@ -113,17 +116,16 @@ def _written(
     chat: Sequence[Message],
     template: str | None = None,
     opened: bool = False,
+    thinks: bool | None = None,
 ) -> tuple[str, str]:
     """A chat as a template, by default the tokenizer's, writes it; and why it can't, or nothing.
 
     Thoughts of turns that are over may be left out, and nothing else.
     """
+    options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": opened}
+    options |= {} if thinks is None else dict.fromkeys(SWITCHES, thinks)
     try:
-        text = str(
-            tokenizer.apply_chat_template(
-                list(chat), chat_template=template, tokenize=False, add_generation_prompt=opened
-            )
-        )
+        text = str(tokenizer.apply_chat_template(list(chat), chat_template=template, **options))
     except Exception as error:
         return "", " ".join(str(error).split())[:200] or type(error).__name__
     for message in chat:
@@ -157,7 +159,7 @@ def encode_prompts(
         last = example.messages[-1]
         begun = last["content"] if last["role"] == "assistant" else ""
         asked = example.messages[:-1] if begun else example.messages
-        text, fault = _written(tokenizer, asked, opened=True)
+        text, fault = _written(tokenizer, asked, opened=True, thinks=example.thinks)
         if fault:
             raise RefusedError(
                 f"{example.task}: {example.id}: the model's chat template can't write this prompt: "

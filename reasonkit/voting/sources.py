@@ -240,7 +240,7 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
     config = source.config
     drawn, greedy = drawn_by(config), _greedy(config)
     pool = source.engine if config.completions else Pool(store, source.engine)
-    worded = partial(ask, wording=config.wording)
+    worded = partial(_worded, wording=config.wording)
     made: dict[Way, Asking] = {
         "asked": Asking(pool, drawn, worded if config.step_by_step else _as_it_is),
         "thinking": Asking(pool, drawn, worded),
@@ -314,8 +314,12 @@ def _as_it_is(example: Example) -> Example:
     return example
 
 
+def _worded(example: Example, wording: str) -> Example:
+    return dataclasses.replace(ask(example, wording), thinks=True)
+
+
 def _at_once(example: Example, words: str) -> Example:
     """The question without the registry's call for thoughts, and with words that do without."""
     *before, last = (m for m in example.messages if m["content"] != THINK_FIRST)
     asked = {**last, "content": f"{last['content']} {words}".strip()}
-    return dataclasses.replace(example, messages=(*before, asked))
+    return dataclasses.replace(example, messages=(*before, asked), thinks=False)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -183,6 +184,51 @@ def test_requests_say_how_to_sample(chat: SimpleNamespace) -> None:
         "service_tier": "flex",
     }
     assert server.headers[-1]["Authorization"] == "Bearer secret"
+
+
+LEAST = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
+MOST = {"chat_template_kwargs": {"enable_thinking": True, "thinking": True}}
+
+
+@pytest.mark.parametrize(
+    ("known", "off", "on"),
+    [
+        (
+            ("chat_template_kwargs", "reasoning_effort=none"),
+            LEAST | {"reasoning_effort": "none"},
+            MOST,
+        ),
+        (("chat_template_kwargs",), LEAST, MOST),
+        (("reasoning_effort=minimal", "reasoning_effort=low"), {"reasoning_effort": "minimal"}, {}),
+        (("reasoning_effort=low",), {"reasoning_effort": "low"}, {}),
+        ((), {}, {}),
+    ],
+)
+def test_a_server_is_told_to_think_or_not_by_the_switches_that_it_takes(
+    chat: SimpleNamespace, known: tuple[str, ...], off: dict, on: dict
+) -> None:
+    def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+        said = {name for name in ("chat_template_kwargs",) if name in body}
+        said |= {f"reasoning_effort={e}" for e in [body.get("reasoning_effort")] if e}
+        if said - set(known):
+            chat.send(to, {"error": {"message": f"I know no {said}", "code": 400}}, 400)
+        else:
+            chat.send(to, chat.answer(chat.choice("4")))
+
+    with chat.serving(reply, probe=reply) as server:
+        client = engine(server.url, logprobs=False)
+        for thinks in (False, True, None):
+            asking = [replace(example, thinks=thinks) for example in examples(3)]
+            assert len(list(client.sample(asking, 1, SAMPLING))) == 3
+        sent = [
+            {
+                name: body[name]
+                for name in ("chat_template_kwargs", "reasoning_effort")
+                if name in body
+            }
+            for body in server.bodies
+        ]
+    assert sent == [off] * 3 + [on] * 3 + [{}] * 3
 
 
 def test_any_prompt_can_be_sent(chat: SimpleNamespace) -> None:

@@ -79,6 +79,7 @@ def test_prompts_and_ways_of_sampling_are_told_apart(tmp_path: Path) -> None:
     others = [
         (OTHER, SAMPLING),
         (asked, SAMPLING),
+        (replace(EXAMPLE, thinks=False), SAMPLING),
         (EXAMPLE, replace(SAMPLING, temperature=0)),
         (EXAMPLE, replace(SAMPLING, seed=1)),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ DROPS_SYSTEM = (
     "{%- for m in messages if m.role != 'system' -%}{{ '<|' + m.role + '|>' + m.content }}"
     "{{ '<|end|>' }}{%- endfor -%}{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
 )
+HYBRID = CHATML.replace(
+    "assistant\n' }}",
+    "assistant\n' }}{%- if enable_thinking is false -%}<think></think>{%- endif -%}",
+)
+"""As Qwen3's: it thinks unless it is told not to."""
+
 ONLY_THE_LAST = "<|user|>{{ messages[-1].content }}<|end|><|assistant|>"
 
 
@@ -230,6 +237,16 @@ def test_a_prompt_that_a_template_does_not_write_whole_is_refused_by_name(tmp_pa
     strict = with_template(tmp_path / "strict", STRICT)
     with pytest.raises(RefusedError, match=r"t: e1: .*roles must alternate"):
         chat.encode_prompts(strict, [spoken(("assistant", "Hi."), ("user", "2+2?"))])
+
+
+@pytest.mark.parametrize("template", [HYBRID, HYBRID.replace("enable_thinking", "thinking")])
+def test_a_template_with_a_switch_for_thoughts_is_told_to_think_or_not(
+    tmp_path: Path, template: str
+) -> None:
+    tokenizer = with_template(tmp_path / "m", template)
+    asked = [replace(spoken(("user", "Hi?")), thinks=thinks) for thinks in (None, True, False)]
+    texts = [tokenizer.decode(ids) for ids in chat.encode_prompts(tokenizer, asked)[0]]
+    assert [text.endswith("<think></think>") for text in texts] == [False, False, True]
 
 
 def test_what_ends_a_turn_under_the_template_ends_a_completion_and_is_learned(
