@@ -15,7 +15,7 @@ from reasonkit.answers.reading import THINK
 from reasonkit.errors import RunError
 from reasonkit.generation.drafts import Draft, continued
 from reasonkit.generation.engine import Sampling, TokenSampler, seed_of
-from reasonkit.generation.paid import ServerEngine, Wish
+from reasonkit.generation.paid import PaidEngine, Wish
 from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group, Message
 
@@ -50,7 +50,7 @@ class BudgetEngine:
     """
 
     def __init__(
-        self, engine: TokenSampler | ServerEngine, most: int, waits: int, wait_text: str
+        self, engine: TokenSampler | PaidEngine, most: int, waits: int, wait_text: str
     ) -> None:
         self.engine = engine
         self.most = most
@@ -117,7 +117,7 @@ class BudgetEngine:
 
     def _asked(
         self,
-        engine: ServerEngine,
+        engine: PaidEngine,
         thoughts: Sequence[_Thought],
         left: Sequence[int],
         sampling: Sampling,

@@ -12,7 +12,7 @@ the main one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -58,7 +58,7 @@ class Pool:
             RunError: the engine left samples out, too many failed, or they can't be written.
         """
         if isinstance(self.engine, PaidEngine):
-            paid = partial(self._singly, self.engine, examples, n, sampling)
+            paid = partial(self._singly, examples, n, sampling)
             if processes.size() == 1:
                 return paid()
             return iter(processes.from_main(lambda: list(paid())))
@@ -97,37 +97,47 @@ class Pool:
             raise RunError(f"the engine gave {len(block)} of {len(examples) * (n - have)} samples")
         self.store.add(block, sampling)
 
-    def _singly(
-        self, engine: PaidEngine, examples: Sequence[Example], n: int, sampling: Sampling
-    ) -> Iterator[Group]:
-        wishes, awaited = [], {}
-        for example in examples:
-            key = key_of(example, sampling)
-            held = self.store.held(key)
-            places = [place for place in range(n) if place not in held]
-            if places:
-                wishes.append(Wish(example, places))
-                awaited[key] = len(places)
-            else:
-                yield self._group(key, example, n)
-        if not wishes:
-            return
-        why = ""
+    def _singly(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
+        awaited = {key_of(example, sampling): n for example in examples}
+        for drawn in self.draw([Wish(example, range(n)) for example in examples], sampling):
+            key = key_of(drawn.example, sampling)
+            awaited[key] -= 1
+            if awaited[key] == 0:
+                yield self._group(key, drawn.example, n)
 
-        def keep(drawn: Drawn) -> None:
+    def draw(
+        self,
+        wishes: Iterable[Wish],
+        sampling: Sampling,
+        keep: Callable[[Drawn], None] = lambda drawn: None,
+    ) -> Iterator[Drawn]:
+        """Yields every sample that is wished for of a `PaidEngine`: those that are held first.
+
+        Raises:
+            ReasonkitError: see `sample`.
+        """
+        assert isinstance(self.engine, PaidEngine)
+        missing, why = [], ""
+        for wish in wishes:
+            held = self.store.held(key_of(wish.example, sampling))
+            there = [place for place in wish.places if place in held]
+            yield from (Drawn(wish.example, place, held[place]) for place in there)
+            if len(there) < len(wish.places):
+                left = [place for place in wish.places if place not in held]
+                missing.append(replace(wish, places=left))
+
+        def store(drawn: Drawn) -> None:
             nonlocal why
             self.store.add([drawn], sampling)
+            keep(drawn)
             if drawn.completion.failure:
                 why = drawn.completion.failure
                 if len(self.store.failed) >= FAILED:
                     self._require_few_failed(why)
 
-        for drawn in engine.draw(wishes, sampling, keep):
-            key = key_of(drawn.example, sampling)
-            awaited[key] -= 1
-            if awaited[key] == 0:
-                yield self._group(key, drawn.example, n)
-        self._require_few_failed(why)
+        if missing:
+            yield from self.engine.draw(missing, sampling, store)
+            self._require_few_failed(why)
 
     def _require_few_failed(self, why: str) -> None:
         share = self.store.failed_share

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from reasonkit import console
 from reasonkit.config import VoteConfig
@@ -27,7 +27,7 @@ from reasonkit.generation.engine import (
     open_replay,
     open_server,
 )
-from reasonkit.generation.paid import ServerEngine
+from reasonkit.generation.paid import PaidEngine, ServerEngine
 from reasonkit.generation.pool import Pool
 from reasonkit.generation.replay import Recorded
 from reasonkit.generation.selecting import SelectingEngine
@@ -262,8 +262,9 @@ def askings(source: Source, store: Store) -> dict[Way, Asking]:
 
 
 def _budget(source: Source, store: Store) -> Pool:
-    config, engine = source.config, cast(TokenSampler | ServerEngine, source.engine)
+    config, engine = source.config, _kept(source, store, "samples-thoughts.jsonl")
     assert config.thought_tokens and config.wait_text is not None
+    assert isinstance(engine, TokenSampler | PaidEngine)
     forced = BudgetEngine(engine, config.thought_tokens, config.waits, config.wait_text)
     settled_by = ("thought_tokens", "waits", "wait_text")
     return _beside(source, store, "samples-budget.jsonl", settled_by, forced)
@@ -271,7 +272,8 @@ def _budget(source: Source, store: Store) -> Pool:
 
 def _selecting(source: Source, store: Store, pool: Engine, drawn: Sampling) -> Pool:
     assert source.config.n
-    engine = SelectingEngine(pool, source.engine, source.config.n, drawn)
+    choosing = _kept(source, store, "samples-choices.jsonl")
+    engine = SelectingEngine(pool, choosing, source.config.n, drawn)
     return _beside(source, store, "samples-chosen.jsonl", ("n", "temperature", "top_p"), engine)
 
 
@@ -289,6 +291,13 @@ def _search(source: Source, store: Store, kind: Kind) -> Pool:
     engine = BeamEngine(source.engine, source.score, *how)
     settled_by = ("verifier", "beam_width", "step_ends")
     return _beside(source, store, f"samples-{kind}.jsonl", settled_by, engine)
+
+
+def _kept(source: Source, store: Store, name: str) -> Engine:
+    """The source's engine; where it is paid for, what it gives is kept as it arrives."""
+    if isinstance(source.engine, PaidEngine):
+        return Pool(store.beside(name, source.origin), source.engine)
+    return source.engine
 
 
 def _beside(

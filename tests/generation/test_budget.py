@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from reasonkit.answers import extract_answer
+from reasonkit.errors import RunError
 from reasonkit.generation.budget import CLOSE, OPEN, BudgetEngine
+from reasonkit.generation.endpoint import EndpointEngine
 from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import LocalEngine
+from reasonkit.generation.pool import Pool
+from reasonkit.generation.store import Store
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.prompts import ask
+from reasonkit.servers import Limits
 from reasonkit.tasks import load
-from reasonkit.types import Completion
+from reasonkit.types import Completion, Example
 
 GREEDY = Sampling(160, temperature=0)
 QUESTIONS = [ask(e, "step-by-step") for e in load("arithmetic", train=1, test=8).test]
@@ -75,3 +86,33 @@ def test_samples_of_one_question_differ_and_repeat_with_their_seed(local: LocalE
     first, again = forced(local, 60, waits=1, n=2), forced(local, 60, waits=1, n=2)
     assert first == again
     assert len({c.text for c in first}) > len(QUESTIONS)
+
+
+def test_of_a_server_that_gives_up_midway_nothing_is_asked_for_twice(
+    chat: SimpleNamespace, tmp_path: Path
+) -> None:
+    asked = [Example(f"e{i}", "t", ({"role": "user", "content": f"{i}?"},), "0") for i in range(6)]
+    answered: list[str] = []
+
+    def reply(number_of_answers: int) -> Callable[[dict, int, BaseHTTPRequestHandler], None]:
+        def answer(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+            if number >= number_of_answers:
+                chat.send(to, {"error": "the account is used up"}, 402)
+                return
+            answered.append(json.dumps(body["messages"]))
+            chat.send(to, chat.answer(chat.choice("so")))
+
+        return answer
+
+    def sampled(url: str) -> list[str]:
+        server = EndpointEngine(url, "m", limits=Limits(concurrency=2))
+        paid = Pool(Store(tmp_path / "thoughts", {}), server)
+        engine = BudgetEngine(paid, 40, 1, " wait, ")
+        groups = Pool(Store(tmp_path / "samples", {}), engine).sample(asked, 1, Sampling(50))
+        return [group.completions[0].text for group in groups]
+
+    with chat.serving(reply(8)) as server, pytest.raises(RunError, match="account is used up"):
+        sampled(server.url)
+    with chat.serving(reply(99)) as server:
+        assert sampled(server.url) == [f"{OPEN}so wait, so{CLOSE}so"] * 6
+    assert len(answered) == len(set(answered)) == 3 * 6
