@@ -36,8 +36,8 @@ from reasonkit.voting.strategies import (
 FILE = "policy.json"
 """Its name in a run."""
 
-LOOKS = (1, 2, 4)
-"""Samples of a first look."""
+LOOKS = (0, 1, 2, 4)
+"""Samples of a first look; without one all questions are of one level."""
 
 ORDERS = 4
 """Orders in which a question's samples are taken, so that each is as good as several questions."""
@@ -154,6 +154,7 @@ def in_words(policy: Policy) -> list[tuple[str, str]]:
     """What is done at each level of agreement."""
     look = policy.look
     levels = [f"{level} of {look.count} agree ({look.way})" for level in range(look.count + 1)]
+    levels = levels if look.count else ["every question"]
     spent = [str(option) if option else "that is the answer" for option in policy.options]
     return list(zip(levels, spent, strict=True))
 
@@ -178,6 +179,8 @@ def read(path: Path) -> Policy:
             one and Option(one["name"], int(one["n"]), one["way"]) for one in told["options"]
         )
         if len(options) != look.count + 1 or not {o.name for o in options if o} <= {*STRATEGIES}:
+            raise ValueError
+        if not look.count and options[0] is None:
             raise ValueError
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file: learn one by --strategy auto on a task") from error
@@ -215,10 +218,13 @@ def _by_price(
 ) -> list[Spent[Policy]]:
     """The policies that begin with a look, one a price."""
     first = [case[look.way].first(look.count) for case in cases]
-    outright = _play(Option("majority", look.count, look.way), cases, rules)
     rows, looked = np.arange(len(cases)), prefix[look.way][:, look.count]
-    right, tokens = [outright.right], [looked]
+    options, right, tokens = list[Option | None](), list[Floats](), list[Floats]()
+    if look.count:
+        outright = _play(Option("majority", look.count, look.way), cases, rules)
+        options, right, tokens = [None], [outright.right], [looked]
     for one in played:
+        options.append(one.option)
         right.append(one.right)
         if one.option.way == look.way:
             tokens.append(prefix[look.way][rows, np.maximum(one.count, look.count)])
@@ -234,8 +240,8 @@ def _by_price(
             best = _best(rights, costs, levels * (fold != held)[:, None], price)
             taken = best[levels[fold == held].argmax(1)], rows[fold == held]
             accuracy, spent = accuracy + rights[taken].sum(), spent + costs[taken].sum()
-        options = [played[i - 1].option if i else None for i in _best(rights, costs, levels, price)]
-        policy = Policy(look, tuple(options))
+        taken_at = _best(rights, costs, levels, price)
+        policy = Policy(look, tuple(options[i] for i in taken_at))
         found.append(Spent(policy, float(accuracy) / len(cases), float(spent) / len(cases)))
     return found
 

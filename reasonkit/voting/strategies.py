@@ -58,7 +58,8 @@ class Option:
     way: Way
 
     def __str__(self) -> str:
-        return self.name if self.n == 1 else f"{self.name}@{self.n}, {self.way}"
+        alone = STRATEGIES[self.name].single
+        return self.name if alone else f"{self.name}@{self.n}, {self.way}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Policy:
     """What is spent on which question.
 
     Attributes:
-        look: what is drawn first, of every question.
+        look: what is drawn first, of every question; nothing where all are treated alike.
         options: what follows, by how many of those samples agree, from none to all; None to leave
             it at their majority.
     """
@@ -201,10 +202,14 @@ def _self_select(rules: Rules, way: Way) -> Procedure:
 def _auto(rules: Rules, way: Way) -> Procedure:
     """What the policy says: see `reasonkit.voting.routing`."""
     assert rules.policy is not None
-    first = yield rules.policy.look
-    option = rules.policy.options[agreement(first)]
+    look = rules.policy.look
+    agreed = 0
+    if look.count:
+        first = yield look
+        agreed = agreement(first)
+    option = rules.policy.options[agreed]
     if option is None:
-        return elect(rules.policy.look.way, first, _MAJORITY, rules)
+        return elect(look.way, first, _MAJORITY, rules)
     spent = replace(rules, n=option.n)
     return (yield from STRATEGIES[option.name].procedure(spent, option.way))
 

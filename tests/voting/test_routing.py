@@ -80,6 +80,17 @@ def test_what_a_policy_does_is_told_of_questions_that_it_was_not_learned_from() 
     assert all(abs(spent.accuracy - 0.5) < 0.08 for spent in learned.policies)
 
 
+def test_without_a_first_look_all_questions_are_given_the_same() -> None:
+    """Guesses that agree whether they are right or not, so that a look at them tells nothing."""
+    vain = {"asked": pool([1] * 8, 10), "thinking": pool([0] * 8, 100)}
+    chosen = routing.choose(routing.learn([vain] * 20, OPTIONS, RULES), None)
+    assert chosen.on == Policy(Draw("asked", 0), (Option("majority", 1, "thinking"),))
+    assert (chosen.accuracy, chosen.tokens) == (1, 100)
+    played = play(routing.begin(chosen.on, RULES), vain)
+    assert (played.elected.right, played.tokens) == (True, 100)
+    assert routing.in_words(chosen.on) == [("every question", "majority@1, thinking")]
+
+
 def test_a_policy_is_read_as_it_was_saved(tmp_path: Path) -> None:
     policy = Policy(Draw("asked", 1), (Option("adaptive", 8, "thinking"), None))
     routing.save(policy, tmp_path / routing.FILE)
@@ -93,6 +104,7 @@ def test_a_policy_is_read_as_it_was_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "{}", "[]", '{"look": {"way": "asked", "count": 2}, "options": [null]}',
+     '{"look": {"way": "asked", "count": 0}, "options": [null]}',
      '{"look": {"way": "asked", "count": 0}, "options": [{"name": "luck", "n": 1, "way": "x"}]}'],
 )  # fmt: skip
 def test_what_is_no_policy_is_refused(tmp_path: Path, text: str) -> None:
