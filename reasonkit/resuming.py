@@ -42,7 +42,8 @@ def is_done(config: CommonConfig, invocation: Invocation) -> bool:
     assert invocation.run_dir is not None
     opened = runs.open_run(invocation.run_dir)
     held = from_mapping(type(config), opened.config, str(opened.path / "config.yaml"))
-    if opened.status != "finished" or held != config:
+    finished = opened.status == "finished" and (opened.path / "summary.json").exists()
+    if not finished or held != config:
         return False
     console.note(f"{opened.path} is finished")
     terminal.show(opened, opened.summary(), invocation.json)

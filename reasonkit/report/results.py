@@ -119,7 +119,8 @@ def stages(rows: Sequence[Record], whole: bool = False) -> Table:
         ),
         "format": form("format"),
         "language": form("language"),
-        "readable": form("readability"),
+        # A terminal of 80 columns has no room for both.
+        **({"readable": form("readability")} if whole else {}),
         **{name: reward(name) for name in rows[0]["general"]},
     }
     if whole:
