@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -226,12 +227,24 @@ SHARED = {
 }
 """Ten updates or so of each."""
 
-OFTEN = {("traces", "fsdp", ("--lora",)), ("verifier", "none", ())}
+OFTEN = {
+    *(("traces", "fsdp", ("--lora",)), ("verifier", "none", ())),
+    *(("grpo", "zero2", ()), ("traces", "zero3", ("--lora",))),
+}
+ZEROS = ("zero2", "zero3")
+DEEPSPEED = (
+    pytest.mark.deepspeed,
+    pytest.mark.skipif(not find_spec("deepspeed"), reason="needs the extra deepspeed"),
+)
 CASES = [
-    pytest.param(name, shard, more, marks=() if (name, shard, more) in OFTEN else pytest.mark.slow)
+    pytest.param(
+        *case,
+        marks=(() if case in OFTEN else (pytest.mark.slow,)) + DEEPSPEED * (case[1] in ZEROS),
+    )
     for name in SHARED
-    for shard in ("none", "fsdp")
+    for shard in ("none", "fsdp", *ZEROS)
     for more in ((), ("--lora",))
+    for case in [(name, shard, more)]
     if not (name == "verifier" and more)
 ]
 
@@ -327,9 +340,14 @@ def test_all_end_with_what_has_started_them(launch: Callable, number: int, code:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [2, 3])
-def test_parts_of_a_model_are_taken_up(made: Callable, launch: Callable, size: int) -> None:
-    settings = (*STARTED[:1], *SMALL, "--prompts-per-step", 6, "--save-every", 1, "--shard", "fsdp")
+@pytest.mark.parametrize(
+    ("shard", "size"),
+    [("fsdp", 2), ("fsdp", 3), *(pytest.param(zero, 2, marks=DEEPSPEED) for zero in ZEROS)],
+)
+def test_parts_of_a_model_are_taken_up(
+    made: Callable, launch: Callable, shard: str, size: int
+) -> None:
+    settings = (*STARTED[:1], *SMALL, "--prompts-per-step", 6, "--save-every", 1, "--shard", shard)
     whole = made(*settings, "--processes", 2)
     agent = launch(*settings, "--run-dir", "run", "--processes", 2)
     agent.until(lambda: len(rows(Path("run/metrics.jsonl"))) >= 3)
@@ -393,6 +411,27 @@ def test_a_port_that_is_taken_is_a_line(launch: Callable) -> None:
         ).ended()
     assert ended.code == 2
     assert f"error: 127.0.0.1:{port} can't be listened at" in ended.err
+
+
+@pytest.mark.parametrize("shard", ZEROS)
+def test_parts_of_deepspeed_are_read_by_as_many_as_wrote_them(
+    reasonkit: Callable, whole: Path, stopped: Callable, shard: str
+) -> None:
+    run = stopped(whole, "final")
+    settings = (run / "config.yaml").read_text().replace("shard: none", f"shard: {shard}")
+    (run / "config.yaml").write_text(settings)
+    ended = reasonkit("grpo", "--run-dir", run, "--resume")
+    assert ended.code == 2
+    assert "pass --processes 2" in ended.err or "go on with 2" in ended.err
+
+
+@pytest.mark.skipif(find_spec("deepspeed") is not None, reason="it is there")
+def test_without_deepspeed_its_ways_are_refused(two: Callable, tmp_path: Path) -> None:
+    codes, heard = said(two(*STARTED, "--shard", "zero2"))
+    assert codes == [2, 2]
+    assert heard.count("error:") == 1
+    assert "--no-build-isolation deepspeed" in heard
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_process_holds_no_parts(reasonkit: Callable, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ model's or the task's registry entry, so that what a run records is fully resolv
 
 from reasonkit.config.base import (
     TRACKERS,
+    ZERO,
     Attention,
     CommonConfig,
     Device,

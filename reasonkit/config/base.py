@@ -27,8 +27,12 @@ LrSchedule = enum.StrEnum("LrSchedule", ["linear", "constant"])
 """
 
 
-Shard = enum.StrEnum("Shard", ["none", "fsdp"])
-"""What of a model each of several processes holds: all of it, or a part (FSDP2)."""
+Shard = enum.StrEnum("Shard", ["none", "fsdp", "zero2", "zero3"])
+"""What of a model each of several processes holds: all of it, a part by FSDP2, or by DeepSpeed a
+part of all but the weights (zero2) or of those too (zero3)."""
+
+ZERO = {Shard.zero2: 2, Shard.zero3: 3}
+"""Stages of DeepSpeed's ZeRO."""
 
 
 class More(int):
@@ -127,14 +131,15 @@ class SharedConfig(CommonConfig):
 
     shard: Shard = flag(
         MACHINE,
-        "Cut weights, gradients and the optimizer's states into a part for each process.",
+        "Cut weights, gradients and the optimizer's states into a part for each process: by FSDP2 "
+        "of torch, or by DeepSpeed (zero2 leaves the weights whole).",
         Shard.none,
     )
 
     @property
     def by_layer(self) -> bool:
         """Whether a layer is whole only while it computes: nothing samples from the policy here."""
-        return self.shard != Shard.none and self.engine == EngineName.vllm
+        return self.shard == Shard.fsdp and self.engine == EngineName.vllm
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from reasonkit.config import CommonConfig, Config, EngineName, ServerConfig
+from reasonkit.config import CommonConfig, Config, EngineName, ServerConfig, Shard
 from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group, Weighing
 
@@ -213,7 +213,8 @@ def settle(config: Config, model: PreTrainedConfig, parameters: int) -> tuple[Co
         return config, "asked for"
     chosen, why = EngineName.local, f"{parameters / 1e6:,.0f}M parameters on {where}"
     if where == "cuda" and config.engine == EngineName.auto:
-        lack = vllm.lack(model)
+        cut = getattr(config, "shard", Shard.none) == Shard.zero3
+        lack = "--shard zero3 has its weights for local" if cut else vllm.lack(model)
         chosen = EngineName.local if lack else EngineName.vllm
         why += f"; {lack}" if lack else ", and vllm is here"
     return dataclasses.replace(config, engine=chosen), why

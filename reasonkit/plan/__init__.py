@@ -16,11 +16,13 @@ from reasonkit import console, processes
 from reasonkit.answers.comparison import check_reference
 from reasonkit.config import (
     TRACKERS,
+    ZERO,
     Attention,
     CommonConfig,
     Config,
     DistillConfig,
     DType,
+    EngineName,
     Optimizer,
     Shard,
     SharedConfig,
@@ -44,6 +46,7 @@ FEW = 20
 """Validation questions, below which a model is hardly told from a better one."""
 
 QUANTIZED = "pip install 'reasonkit[quantized]'"
+DEEPSPEED = "pip install wheel && pip install --no-build-isolation deepspeed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +304,10 @@ def _require_cuttable(config: SharedConfig) -> None:
             f"--shard {config.shard}: there is one process to hold all parts: pass --processes 2 "
             "or more, or use a launcher"
         )
+    if config.shard in ZERO and not installed("deepspeed"):
+        raise RefusedError(f"--shard {config.shard}: {DEEPSPEED}")
+    if config.shard == Shard.zero3 and config.engine == EngineName.vllm:
+        raise RefusedError("--shard zero3: its weights are for --engine local; vLLM takes fsdp's")
     if getattr(config, "optimizer", Optimizer.adamw) != Optimizer.adamw:
         raise RefusedError(f"--shard {config.shard}: it takes --optimizer adamw")
     if getattr(config, "load_in_4bit", False):

@@ -7,7 +7,7 @@ link in a ring (Patarasuk and Yuan, JPDC 69(2), 2009): those after a pass, these
 as FSDP2 fetches a layer ahead. `REACHED` has what share of each peak counts.
 
 Leaves out start-up, loading and checkpoints, completions of unequal length, groups that are sampled
-again, and what reasonkit hasn't: ZeRO, tensor parallelism, samplers on devices of their own.
+again, and what reasonkit hasn't: tensor parallelism, samplers on devices of their own.
 """
 
 from __future__ import annotations

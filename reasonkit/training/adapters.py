@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from reasonkit.config import TrainingConfig
 from reasonkit.errors import RefusedError
@@ -56,7 +56,7 @@ def _usable(model: PreTrainedModel, targets: Targets) -> list[str] | str:
 def _fits(model: PreTrainedModel, targets: list[str] | str) -> bool:
     """Whether PEFT takes them, tried on a skeleton: what it has begun it doesn't undo."""
     with torch.device("meta"):
-        skeleton = AutoModelForCausalLM.from_config(model.config)
+        skeleton = type(model)(model.config)
     try:
         get_peft_model(skeleton, LoraConfig(r=1, target_modules=targets))
     except ValueError:

@@ -20,7 +20,14 @@ from typing import Any
 
 import torch
 
-from reasonkit.config import CommonConfig, EngineName, Shard, TrainingConfig, UpdatesConfig
+from reasonkit.config import (
+    ZERO,
+    CommonConfig,
+    EngineName,
+    Shard,
+    TrainingConfig,
+    UpdatesConfig,
+)
 from reasonkit.generation import vllm
 from reasonkit.generation.local import quick
 from reasonkit.models import precision
@@ -152,20 +159,25 @@ def plan(
         reference = shape.parameters * number
     apart = config.engine == EngineName.vllm
     copied = shape.copied if load.rows >= quick.MANY and not adapted else 0
-    sharded = getattr(config, "shard", Shard.none) != Shard.none
+    shard = getattr(config, "shard", Shard.none)
+    # DeepSpeed's optimizer has weights of its own, in parts; zero2 leaves the others whole.
+    cut, masters = shard in (Shard.fsdp, Shard.zero3), shard in ZERO
     weights = shape.parameters * computed
     engine = vllm.share(weights, config, updates, load.gpu) if apart else 0
-    parts = load.parts if sharded else 1
+    parts = load.parts if shard != Shard.none else 1
+    of_weights = parts if cut else 1
     return MemoryPlan(
         process=process,
         # What samples from the policy itself has it whole, and so has the update after it.
-        engine=engine + (policy + adapters if sharded and not apart else 0),
-        policy=policy // parts,
-        adapters=adapters // parts,
-        optimiser=optimiser // parts,
-        reference=(reference + load.beside * number) // parts,
-        # Over a CPU's links they go once an update, and are whole till then.
-        gradients=gradients if precision.device(config.device) == "cpu" else gradients // parts,
+        engine=engine + (policy + adapters if cut and not apart else 0),
+        policy=policy // of_weights,
+        adapters=adapters // of_weights,
+        optimiser=(optimiser + FLOAT32 * sum(trained) * masters) // parts,
+        reference=(reference + load.beside * number) // of_weights,
+        # Over a CPU's links FSDP's go once an update, and are whole till then.
+        gradients=gradients
+        if shard == Shard.fsdp and precision.device(config.device) == "cpu"
+        else gradients // parts,
         activations=_activations(shape, config, load, computed) if updates else 0,
         keys_and_values=0 if apart else load.rows * _row(shape, load.columns, computed) + copied,
     )

@@ -3,7 +3,8 @@
 Weights, gradients and optimizer states are shared out (ZeRO, Rajbhandari et al., arXiv:1910.02054,
 stage 3). Where what samples has the weights of the policy itself, they are whole from a rollout to
 the end of its update, for the one needs as much room for them as the other; else a layer is whole
-only while it computes. Leaves out DeepSpeed, offloading to the CPU, and samplers that are cut too.
+only while it computes. Leaves out offloading to the CPU, and samplers that are cut too; DeepSpeed's
+ways are in `reasonkit.training.zero`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from transformers import Cache, PreTrainedModel
 
-from reasonkit.config import Shard, SharedConfig
+from reasonkit.config import ZERO, Shard, SharedConfig
 from reasonkit.models import precision
+from reasonkit.training import zero
 
 
 def arguments(config: SharedConfig) -> dict[str, Any]:
     """Keywords of ``TrainingArguments``."""
     if config.shard == Shard.none:
         return {}
+    if config.shard in ZERO:
+        return zero.arguments(config)
     parts = {"state_dict_type": "SHARDED_STATE_DICT", "auto_wrap_policy": "NO_WRAP"}
     # Whole gradients, added up until an update's last micro-batch, spare a CPU's slow links; those
     # of GPUs are quick, and their memory is short.
@@ -39,11 +43,12 @@ def arguments(config: SharedConfig) -> dict[str, Any]:
 
 
 def turn_on(trainer: Any) -> None:
-    """Has a trainer's accelerator use FSDP on CPUs too.
+    """Has a trainer's accelerator use FSDP, or DeepSpeed, on CPUs too.
 
     ``AcceleratorState.__init__`` of accelerate does so where processes have accelerators alone, and
     nothing else of it asks for them.
     """
+    zero.turn_on(trainer)
     state = trainer.accelerator.state
     if trainer.args.fsdp_plugin_args and state.distributed_type == DistributedType.MULTI_CPU:
         state.fsdp_plugin = FullyShardedDataParallelPlugin(**trainer.args.fsdp_plugin_args)
@@ -89,15 +94,22 @@ def gather(parts: torch.nn.Module, whole: torch.nn.Module) -> None:
     for module in parts.modules():
         if isinstance(module, FSDPModule):
             module.unshard()
-    for part, there in zip(parts.parameters(), whole.parameters(), strict=True):
-        there.data = part.data
+    with zero.put_together(parts.parameters()):
+        for part, there in zip(parts.parameters(), whole.parameters(), strict=True):
+            there.data = part.data
 
 
-def part(model: torch.nn.Module) -> None:
-    """Each process keeps its part of the weights."""
+def part(model: torch.nn.Module, whole: PreTrainedModel | None = None) -> None:
+    """Each process keeps its part of the weights.
+
+    Args:
+        whole: what has been made so by `gather`.
+    """
     for module in model.modules():
         if isinstance(module, FSDPModule):
             module.reshard()
+    if whole is not None and any(map(zero.is_cut, model.parameters())):
+        zero.empty(whole)
 
 
 def is_cut(model: object) -> bool:
@@ -124,6 +136,8 @@ def _put_together(layer: FSDPModule, _: torch.Tensor) -> None:
 
 def own(tensor: torch.Tensor) -> torch.Tensor:
     """What this process holds of it."""
+    if zero.is_cut(tensor):
+        tensor = tensor.ds_tensor  # type: ignore[attr-defined]
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 

@@ -24,13 +24,13 @@ from transformers import PreTrainedModel, PrinterCallback
 from transformers.integrations import TensorBoardCallback
 
 from reasonkit import console, processes
-from reasonkit.config import LrSchedule, Optimizer, TrainingConfig, VerifierConfig
+from reasonkit.config import LrSchedule, Optimizer, Shard, TrainingConfig, VerifierConfig
 from reasonkit.errors import NotFiniteError, RunError
 from reasonkit.generation.engine import TokenEngine
 from reasonkit.interruption import Stop
 from reasonkit.models import precision
 from reasonkit.runs import Run
-from reasonkit.training import checkpoints, memory, optimizers, rollback, sharding, weights
+from reasonkit.training import checkpoints, memory, optimizers, rollback, sharding, weights, zero
 from reasonkit.training.callbacks import Counters, Watch, require_finite
 from reasonkit.training.peaks import Peaks, give_back, keep_apart
 
@@ -127,11 +127,12 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             # TRL puts adapters on weights of 4 bits into bfloat16.
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
-        if self.is_fsdp_enabled and self._whole is None:
+        if config.shard in (Shard.fsdp, Shard.zero3) and self._whole is None:
             self._whole = sharding.hollow_copy(self.model)
-            sharding.cut(self.model, config.by_layer)
-            if (teacher := getattr(self, "teacher_model", None)) is not None:
-                sharding.cut(teacher, by_layer=True)
+            if config.shard == Shard.fsdp:
+                sharding.cut(self.model, config.by_layer)
+                if (teacher := getattr(self, "teacher_model", None)) is not None:
+                    sharding.cut(teacher, by_layer=True)
         trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = memory.tile_words(self.args.device.type)
         keep_apart()
         give_back()
@@ -153,6 +154,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                 if begin is not None:
                     begin()
                 back: Callable[[Watch, int], None] = rollback.after_collapse
+                zero.let_go(self)
                 try:
                     with watch.peaks.watched("update"):
                         self.train(resume_from_checkpoint=str(newest) if newest else None)
@@ -221,7 +223,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
     def _part(self) -> None:
         """What is cut is no longer whole, nor what samples from it."""
         if self._whole is not None:
-            sharding.part(self.model)
+            sharding.part(self.model, self._whole)
             self._sampled = None
 
     def training_step(self, *inputs: Any, **more: Any) -> torch.Tensor:
