@@ -136,6 +136,12 @@ class SharedConfig(CommonConfig):
         Shard.none,
     )
 
+    offload: bool = flag(
+        MACHINE,
+        "zero2, zero3: keep the optimizer's states in main memory, and take updates there.",
+        False,
+    )
+
     @property
     def by_layer(self) -> bool:
         """Whether a layer is whole only while it computes: nothing samples from the policy here."""

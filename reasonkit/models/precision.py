@@ -99,8 +99,9 @@ def table(config: TrainingConfig, source: str) -> list[tuple[str, str]]:
     adapters = ", adapters in float32" if config.lora else ""
     if config.shard != Shard.none:
         adapters += f", a part in each of {processes.size()} processes; what samples is whole"
+    offloaded = ", in main memory" if config.offload else ""
     return [
-        ("weights", f"{kept.weights}{adapters}; optimiser: {config.optimizer}"),
+        ("weights", f"{kept.weights}{adapters}; optimiser: {config.optimizer}{offloaded}"),
         ("matmuls", f"{kept.products}; before and after are measured in {kept.measured}"),
         ("final/", kept.saved),
     ]

@@ -113,6 +113,8 @@ def choose(
     engines = [EngineName.local] if on.name == CPU else [EngineName.vllm, EngineName.local]
     asked = [config.engine] if config.engine != EngineName.auto else engines
     for engine, shard in product(asked, shards(on, config)):
+        if (engine, shard) == (EngineName.vllm, Shard.zero3):
+            continue
         laid = [_laid(work, device, on, shard, engine) for work in works]
         try:
             fits = [_fitted(work, device) for work in laid]

@@ -161,18 +161,21 @@ def plan(
     copied = shape.copied if load.rows >= quick.MANY and not adapted else 0
     shard = getattr(config, "shard", Shard.none)
     # DeepSpeed's optimizer has weights of its own, in parts; zero2 leaves the others whole.
-    cut, masters = shard in (Shard.fsdp, Shard.zero3), shard in ZERO
+    cut = shard in (Shard.fsdp, Shard.zero3)
+    masters = FLOAT32 * sum(trained) if shard in ZERO else 0
     weights = shape.parameters * computed
     engine = vllm.share(weights, config, updates, load.gpu) if apart else 0
     parts = load.parts if shard != Shard.none else 1
     of_weights = parts if cut else 1
+    if precision.device(config.device) != "cpu" and getattr(config, "offload", False):
+        optimiser = masters = 0
     return MemoryPlan(
         process=process,
         # What samples from the policy itself has it whole, and so has the update after it.
         engine=engine + (policy + adapters if cut and not apart else 0),
         policy=policy // of_weights,
         adapters=adapters // of_weights,
-        optimiser=(optimiser + FLOAT32 * sum(trained) * masters) // parts,
+        optimiser=(optimiser + masters) // parts,
         reference=(reference + load.beside * number) // of_weights,
         # Over a CPU's links FSDP's go once an update, and are whole till then.
         gradients=gradients

@@ -1,8 +1,8 @@
 """Models that DeepSpeed cuts: ZeRO (Rajbhandari et al., arXiv:1910.02054), stages 2 and 3.
 
 In stage 2 each process has all weights and a part of the rest, in stage 3 a part of the weights
-too, which come together layer by layer. Leaves out offloading, DeepSpeed's own optimizers, and
-its checkpoints in another number of processes than wrote them.
+too, which come together layer by layer. Leaves out weights that are offloaded, DeepSpeed's own
+optimizers, and its checkpoints in another number of processes than wrote them.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ def arguments(config: SharedConfig) -> dict[str, Any]:
         vars(deepspeed.ops)["__compatible_ops__"] = {}
     told = ("train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping")
     narrow = precision.products(config)
+    offloaded = {"offload_optimizer": {"device": "cpu"}} if config.offload else {}
     # Weights stay in float32: what is computed in a narrower format is so by autocast.
     computed = {"enabled": narrow is not None, "dtype": str(narrow or torch.float32)}
     return {
         "deepspeed": {
             **dict.fromkeys(told, "auto"),
-            "zero_optimization": {"stage": ZERO[config.shard]},
+            "zero_optimization": {"stage": ZERO[config.shard], **offloaded},
+            "zero_force_ds_cpu_optimizer": False,
             "torch_autocast": computed,
         }
     }
