@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +29,11 @@ hypothesis.settings.load_profile("quick")
 
 
 pytest_plugins = ["commands"]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("deepspeed") and not find_spec("deepspeed"):
+        pytest.skip("needs the extra deepspeed")
 
 
 def pytest_collection_finish() -> None:

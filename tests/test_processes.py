@@ -20,8 +20,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from reasonkit import processes
-from reasonkit.config import VerifierConfig
+from reasonkit import plan, processes
+from reasonkit.config import (
+    DistillConfig,
+    Distillation,
+    EngineName,
+    GrpoConfig,
+    Shard,
+    SharedConfig,
+    VerifierConfig,
+)
 from reasonkit.errors import RefusedError
 from reasonkit.plan import verifier
 
@@ -232,20 +240,20 @@ OFTEN = {
     *(("grpo", "zero2", ("--offload",)), ("traces", "zero3", ("--lora",))),
 }
 ZEROS = ("zero2", "zero3")
-DEEPSPEED = (
-    pytest.mark.deepspeed,
-    pytest.mark.skipif(not find_spec("deepspeed"), reason="needs the extra deepspeed"),
-)
+
+
+def marks(*case: object) -> list[pytest.MarkDecorator]:
+    own = [pytest.mark.deepspeed] if case[1] in ZEROS else []
+    return own if case in OFTEN else [*own, pytest.mark.slow]
+
+
 CASES = [
-    pytest.param(
-        *case,
-        marks=(() if case in OFTEN else (pytest.mark.slow,)) + DEEPSPEED * (case[1] in ZEROS),
-    )
+    pytest.param(name, shard, more, marks=marks(name, shard, more))
     for name in SHARED
     for shard in ("none", "fsdp", *ZEROS)
     for more in ((), ("--lora",), *([("--offload",)] if shard in ZEROS else []))
-    for case in [(name, shard, more)]
     if not (name == "verifier" and "--lora" in more)
+    if not (name in ("verifier", "on-policy") and shard == "zero3")
 ]
 
 
@@ -342,7 +350,11 @@ def test_all_end_with_what_has_started_them(launch: Callable, number: int, code:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("shard", "size"),
-    [("fsdp", 2), ("fsdp", 3), *(pytest.param(zero, 2, marks=DEEPSPEED) for zero in ZEROS)],
+    [
+        ("fsdp", 2),
+        ("fsdp", 3),
+        *(pytest.param(zero, 2, marks=pytest.mark.deepspeed) for zero in ZEROS),
+    ],
 )
 def test_parts_of_a_model_are_taken_up(
     made: Callable, launch: Callable, shard: str, size: int
@@ -423,6 +435,28 @@ def test_parts_of_deepspeed_are_read_by_as_many_as_wrote_them(
     ended = reasonkit("grpo", "--run-dir", run, "--resume")
     assert ended.code == 2
     assert "pass --processes 2" in ended.err or "go on with 2" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (VerifierConfig(shard=Shard.zero3), "pass zero2 or fsdp"),
+        (
+            DistillConfig(shard=Shard.zero3, objective=Distillation.on_policy),
+            "pass zero2 or fsdp",
+        ),
+        (GrpoConfig(shard=Shard.zero3, engine=EngineName.vllm), "vLLM takes fsdp's"),
+        (GrpoConfig(offload=True), "pass --shard zero2 or zero3"),
+        (GrpoConfig(offload=True, shard=Shard.fsdp), "pass --shard zero2 or zero3"),
+    ],
+)
+def test_what_deepspeed_does_not_do_is_refused(
+    monkeypatch: pytest.MonkeyPatch, config: SharedConfig, line: str
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("reasonkit.plan.installed", lambda package: True)
+    with pytest.raises(RefusedError, match=line):
+        plan.require_packages(config)
 
 
 @pytest.mark.skipif(find_spec("deepspeed") is not None, reason="it is there")

@@ -20,6 +20,7 @@ from reasonkit.config import (
     Attention,
     CommonConfig,
     Config,
+    Distillation,
     DistillConfig,
     DType,
     EngineName,
@@ -28,6 +29,7 @@ from reasonkit.config import (
     SharedConfig,
     TrainingConfig,
     UpdatesConfig,
+    VerifierConfig,
 )
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.models import Model
@@ -308,6 +310,12 @@ def _require_cuttable(config: SharedConfig) -> None:
         )
     if config.shard in ZERO and not installed("deepspeed"):
         raise RefusedError(f"--shard {config.shard}: {DEEPSPEED}")
+    apart = getattr(config, "objective", None) == Distillation.on_policy
+    if config.shard == Shard.zero3 and (apart or isinstance(config, VerifierConfig)):
+        raise RefusedError(
+            "--shard zero3: the loss of a verifier and that of on-policy distillation read weights "
+            "apart from their layers: pass zero2 or fsdp"
+        )
     if config.shard == Shard.zero3 and config.engine == EngineName.vllm:
         raise RefusedError("--shard zero3: its weights are for --engine local; vLLM takes fsdp's")
     if getattr(config, "optimizer", Optimizer.adamw) != Optimizer.adamw:

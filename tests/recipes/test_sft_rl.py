@@ -55,10 +55,11 @@ def seen(run: Path) -> dict[str, tuple[str, bytes]]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shard", ["fsdp", pytest.param("zero3", marks=pytest.mark.deepspeed)])
 def test_two_processes_that_hold_parts_reach_what_one_reaches(
-    whole: Path, launch: Callable
+    whole: Path, launch: Callable, shard: str
 ) -> None:
-    shared = ("--processes", 2, "--shard", "fsdp", "--run-dir", "run")
+    shared = ("--processes", 2, "--shard", shard, "--run-dir", "run")
     ended = launch("sft-rl", *SMALL, *with_settings(), *shared).ended()
     assert ended.code == 0, ended.err
     both, one = (json.loads((run / "summary.json").read_text()) for run in (Path("run"), whole))
