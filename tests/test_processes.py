@@ -22,8 +22,8 @@ from safetensors.torch import load_file
 
 from reasonkit import plan, processes
 from reasonkit.config import (
-    DistillConfig,
     Distillation,
+    DistillConfig,
     EngineName,
     GrpoConfig,
     Shard,
