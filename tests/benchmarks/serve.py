@@ -90,7 +90,7 @@ async def run(load: Load, clients: int, seconds: float, server: psutil.Process) 
 
     watching = asyncio.create_task(watch())
     limits = httpx2.Limits(max_connections=clients)
-    async with httpx2.AsyncClient(timeout=120, limits=limits, trust_env=False) as http:
+    async with httpx2.AsyncClient(timeout=600, limits=limits, trust_env=False) as http:
         until = started + seconds
         await asyncio.gather(*(load.client(http, until, number) for number in range(clients)))
     watching.cancel()
