@@ -17,6 +17,7 @@ import shutil
 
 from reasonkit import console, processes, runs
 from reasonkit.config import (
+    ZERO,
     CommonConfig,
     GrpoConfig,
     Invocation,
@@ -97,18 +98,25 @@ def extend(run: runs.Run, config: CommonConfig) -> None:
 
 
 def require_usable(invocation: Invocation, data: str) -> None:
-    """Refuses to go on with a run whose data has changed.
+    """Refuses to go on with a run whose data has changed, or in too many or too few processes.
 
     Args:
         data: a hash of all that the run reads beside models (`reasonkit.provenance.fingerprint`).
 
     Raises:
-        RefusedError: it has, or ``--resume`` names no run.
+        RefusedError: it has, they are, or ``--resume`` names no run.
     """
     if not invocation.resume:
         return
     assert invocation.run_dir is not None
-    held = runs.open_run(invocation.run_dir).record.get("data")
+    opened = runs.open_run(invocation.run_dir)
+    begun_by, shard = opened.record.get("processes", 1), opened.config.get("shard")
+    if shard in ZERO and begun_by != processes.size():
+        raise RefusedError(
+            f"{opened.path}: checkpoints of --shard {shard} are read by as many processes as wrote "
+            f"them: go on with {begun_by}"
+        )
+    held = opened.record.get("data")
     if held is not None and held != data:
         raise RefusedError(
             f"{invocation.run_dir} has begun with other data than there is now: put the files "

@@ -290,18 +290,9 @@ def resume(path: Path) -> Run:
     """A run to go on with: locked and marked as running.
 
     Raises:
-        RefusedError: as `open_run`, another process is working on it, or it takes as many processes
-            as have begun it.
+        RefusedError: as `open_run`, or another process is working on it.
     """
-    from reasonkit.config import ZERO
-
-    held = open_run(path)
-    begun_by, shard = held.record.get("processes", 1), held.config.get("shard")
-    if shard in ZERO and begun_by != processes.size():
-        raise RefusedError(
-            f"{path}: checkpoints of --shard {shard} are read by as many processes as wrote them: "
-            f"go on with {begun_by}"
-        )
+    begun_by = open_run(path).record.get("processes", 1)
     try:
         run = Run(path, _lock=_lock(path))
         run.mark("running")

@@ -20,12 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from reasonkit import plan, processes
+from reasonkit import plan, processes, resuming
 from reasonkit.config import (
     Distillation,
     DistillConfig,
     EngineName,
     GrpoConfig,
+    Invocation,
     Shard,
     SharedConfig,
     VerifierConfig,
@@ -427,14 +428,18 @@ def test_a_port_that_is_taken_is_a_line(launch: Callable) -> None:
 
 @pytest.mark.parametrize("shard", ZEROS)
 def test_parts_of_deepspeed_are_read_by_as_many_as_wrote_them(
-    reasonkit: Callable, whole: Path, stopped: Callable, shard: str
+    whole: Path, stopped: Callable, monkeypatch: pytest.MonkeyPatch, shard: str
 ) -> None:
     run = stopped(whole, "final")
     settings = (run / "config.yaml").read_text().replace("shard: none", f"shard: {shard}")
     (run / "config.yaml").write_text(settings)
-    ended = reasonkit("grpo", "--run-dir", run, "--resume")
-    assert ended.code == 2
-    assert "pass --processes 2" in ended.err or "go on with 2" in ended.err
+    data = json.loads((run / "run.json").read_text())["data"]
+    going_on = Invocation(run_dir=run, resume=True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    resuming.require_usable(going_on, data)
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(RefusedError, match="go on with 2"):
+        resuming.require_usable(going_on, data)
 
 
 @pytest.mark.parametrize(
