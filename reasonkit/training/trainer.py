@@ -181,7 +181,10 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             if done != best * watch.updates_a_step and not interrupted:
                 if not checkpoints.verify(path):
                     raise RunError(f"{path}, the best checkpoint, is damaged")
-                self._load_from_checkpoint(str(path))
+                if self.is_deepspeed_enabled:
+                    zero.load(self, path)
+                else:
+                    self._load_from_checkpoint(str(path))
         self._part()
         held = memory.measured(
             self.model,

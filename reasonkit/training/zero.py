@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -72,6 +73,16 @@ def let_go(trainer: Any) -> None:
         trainer.deepspeed.destroy()
         trainer.deepspeed = trainer.optimizer = trainer.lr_scheduler = None
         trainer.model_wrapped = trainer.model
+
+
+def load(trainer: Any, checkpoint: Path) -> None:
+    """Gives a trainer that has trained the weights of a checkpoint; all processes do so."""
+    from transformers.integrations.deepspeed import deepspeed_load_checkpoint
+
+    adapted = hasattr(trainer.model, "peft_config")
+    deepspeed_load_checkpoint(
+        trainer.model_wrapped, str(checkpoint), load_module_strict=not adapted
+    )
 
 
 def is_cut(tensor: torch.Tensor) -> bool:
