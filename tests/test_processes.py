@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -32,6 +33,7 @@ from reasonkit.config import (
     VerifierConfig,
 )
 from reasonkit.errors import RefusedError
+from reasonkit.models.resolving import PACKAGED
 from reasonkit.plan import verifier
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
@@ -374,6 +376,54 @@ def test_parts_of_a_model_are_taken_up(
     pairs = zip(rows(Path("run/metrics.jsonl")), rows(whole / "metrics.jsonl"), strict=True)
     for one, other in list(pairs)[1:]:
         assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-5)
+
+
+BROKEN = """
+import sys
+from reasonkit import cli
+from reasonkit.errors import NotFiniteError
+from reasonkit.training.trainer import RunTrainer
+kept, told = RunTrainer._get_grad_norm, []
+def broken(self, model, grad_norm=None):
+    if self.state.global_step == 3 and not told:
+        told.append(1)
+        raise NotFiniteError("the norm of the gradient is nan")
+    return kept(self, model, grad_norm=grad_norm)
+RunTrainer._get_grad_norm = broken
+sys.argv = ["reasonkit", *sys.argv[1:]]
+cli.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shard", [pytest.param(zero, marks=pytest.mark.deepspeed) for zero in ZEROS]
+)
+def test_training_goes_back_and_on_under_deepspeed(launch: Callable, shard: str) -> None:
+    def weights(shard: str) -> dict[str, torch.Tensor]:
+        told = meeting(2)
+        argv = ("-c", BROKEN, *STARTED[:1], *SMALL, "--shard", shard, "--run-dir", shard)
+        both = [launch(*argv, RANK=rank, LOCAL_RANK=rank, **told) for rank in "01"]
+        codes, heard = said(both)
+        assert codes == [0, 0] and "back to step" in heard, heard
+        return load_file(f"{shard}/final/model.safetensors")
+
+    expected, parts = weights("none"), weights(shard)
+    for weight, there in expected.items():
+        assert (parts[weight] - there).norm() <= 1e-5 * there.norm(), weight
+
+
+@pytest.mark.slow
+@pytest.mark.deepspeed
+def test_the_best_weights_are_taken_though_they_are_cut(
+    reasonkit: Callable, launch: Callable
+) -> None:
+    spoilt = ("--learning-rate", 1, "--max-grad-norm", 1e9, "--shard", "zero3", "--processes", 2)
+    ended = launch(*STARTED, *spoilt).ended()
+    assert ended.code == 0, ended.err
+    ours = load_file("run/final/model.safetensors")
+    there = load_file(PACKAGED / "abacus/model.safetensors")
+    assert all(torch.equal(ours[name], there[name].float()) for name in ours)
 
 
 def test_processes_of_srun_meet(launch: Callable) -> None:
