@@ -75,7 +75,8 @@ class _CommonConfig(TypedDict, total=False):
     on_step: Callable[[dict[str, Any]], object] | None
 
 class _SharedConfig(_CommonConfig, total=False):
-    shard: Literal["none", "fsdp"]
+    shard: Literal["none", "fsdp", "zero2", "zero3"]
+    offload: bool
 
 class _UpdatesConfig(_SharedConfig, total=False):
     learning_rate: float | None

@@ -21,6 +21,7 @@ from reasonkit import console
 from reasonkit.errors import ReasonkitError, RefusedError, RunError
 
 EXTRAS = {
+    "deepspeed": "--shard zero2 and zero3",
     "docs": "builds the documentation as a site",
     "gguf": "reads .gguf files",
     "gym": "tasks named gym:NAME",
