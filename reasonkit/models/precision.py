@@ -97,9 +97,12 @@ def table(config: TrainingConfig, source: str) -> list[tuple[str, str]]:
     """The formats as rows of a plan."""
     kept = formats(config, source)
     adapters = ", adapters in float32" if config.lora else ""
-    if config.shard != Shard.none:
-        adapters += f", a part in each of {processes.size()} processes; what samples is whole"
     offloaded = ", in main memory" if config.offload else ""
+    part = f", a part in each of {processes.size()} processes"
+    if config.shard == Shard.zero2:
+        offloaded += part
+    elif config.shard != Shard.none:
+        adapters += f"{part}; what samples is whole"
     return [
         ("weights", f"{kept.weights}{adapters}; optimiser: {config.optimizer}{offloaded}"),
         ("matmuls", f"{kept.products}; before and after are measured in {kept.measured}"),

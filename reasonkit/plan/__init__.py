@@ -48,7 +48,7 @@ FEW = 20
 """Validation questions, below which a model is hardly told from a better one."""
 
 QUANTIZED = "pip install 'reasonkit[quantized]'"
-DEEPSPEED = "pip install wheel && pip install --no-build-isolation deepspeed"
+DEEPSPEED = "pip install wheel && DS_BUILD_OPS=0 pip install --no-build-isolation deepspeed"
 
 
 @dataclass(frozen=True, slots=True)

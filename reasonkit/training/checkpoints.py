@@ -3,9 +3,10 @@
 A checkpoint is written into a staging folder, hashed, flushed to the disk and renamed. Whatever
 interrupts that, the newest checkpoint that verifies is what ``--resume`` reads.
 
-transformers' Trainer pickles ``optimizer.pt`` and ``rng_state.pth``. Only checkpoints of the run
-that is being resumed are ever loaded, and only once `verify` has found every file as this program
-wrote it; that guards against damage, not against someone who can write to the run directory.
+transformers' Trainer pickles ``optimizer.pt`` and ``rng_state.pth``, and DeepSpeed its parts. Only
+checkpoints of the run that is being resumed are ever loaded, and only once `verify` has found every
+file as this program wrote it; that guards against damage, not against someone who can write to the
+run directory.
 """
 
 from __future__ import annotations
