@@ -20,7 +20,7 @@ from reasonkit.generation.engine import Sampling
 from reasonkit.generation.store import Store
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import filled
-from reasonkit.plan.vote import settle
+from reasonkit.plan.vote import as_learned, settle
 from reasonkit.runs import Run
 from reasonkit.types import Example, Group, Message
 from reasonkit.voting.drawing import Outcome, Poll, Score
@@ -83,7 +83,7 @@ def open_respondent(config: VoteConfig, system: str | None) -> Respondent:
     Raises:
         RefusedError: it isn't there, or can't be used.
     """
-    remembers = True
+    remembers, config = True, as_learned(config)
     if not config.endpoint:
         resolved, path = resolve(config.model), Path(config.model)
         if (path / "run.json").exists():
@@ -94,8 +94,6 @@ def open_respondent(config: VoteConfig, system: str | None) -> Respondent:
     rest = {"question": "Hello", "system_prompt": asked, "policy": None}
     source = open_source(settle(dataclasses.replace(config, **rest)))  # type: ignore[arg-type]
     kept = dataclasses.replace(source.config, policy=config.policy)
-    # A policy that isn't one is found out before anybody asks.
-    rules_of(kept)
     source = dataclasses.replace(source, config=kept)
     if not remembers:
         console.note(f"{config.model} has learned single questions: each stands for itself")

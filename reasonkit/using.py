@@ -71,6 +71,9 @@ def serve(
     policy: str | None = typer.Option(
         None, help="A run of vote --strategy auto, or its policy: offers NAME:auto."
     ),
+    route: bool = typer.Option(
+        False, "--route", help="NAME itself answers by --policy; NAME:plain is the model alone."
+    ),
     temperature: float | None = typer.Option(
         None, help="Where a request names none. (default: by model)", min=0.0, max=5.0
     ),
@@ -100,10 +103,12 @@ def serve(
     with console.results_alone(), console.doing("loading libraries"):
         from reasonkit.answering import open_respondent
         from reasonkit.servers import read_key
-        from reasonkit.serving import running
+        from reasonkit.serving import offers, running
 
         key = None if require_key is None else read_key(require_key)
         running.require_guarded(host, key)
+        if route:
+            offers.require_routing(policy)
         listening = running.listen(host, port)
         config = VoteConfig(
             model=model,
@@ -130,7 +135,7 @@ def serve(
         console.note("Ctrl-C ends it")
         console.write(f"http://{shown}:{number}/v1")
 
-    running.run(respondent, served, listening, limits, key, ready)
+    running.run(respondent, served, route, listening, limits, key, ready)
 
 
 def push(

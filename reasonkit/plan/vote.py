@@ -58,6 +58,7 @@ def settle(config: VoteConfig) -> VotePlan:
         RefusedError: for whatever can't be used or meant, by name.
     """
     _require_possible(config)
+    config = as_learned(config)
     plan = _recorded(config) if config.completions is not None else _asked(config)
     config = plan.config
     sampled = [strategy.name for strategy in named(config) if not strategy.single]
@@ -75,6 +76,23 @@ def settle(config: VoteConfig) -> VotePlan:
 def learns_policy(config: VoteConfig) -> bool:
     """Whether there is a policy to learn before anything is measured."""
     return not config.policy and any(strategy.name == "auto" for strategy in named(config))
+
+
+def as_learned(config: VoteConfig) -> VoteConfig:
+    """The settings with questions put as they were when the policy was learned, if there is one.
+
+    Raises:
+        RefusedError: the settings put them otherwise.
+        DataError: it is no policy.
+    """
+    words = dict(routing.read(Path(config.policy)).words) if config.policy else {}
+    for name, learned in words.items():
+        if getattr(config, name) not in (getattr(VoteConfig, name), learned):
+            flag = f"--{name.replace('_', '-')}"
+            raise RefusedError(
+                f"{flag}: {config.policy} was learned with {learned!r}: leave it out"
+            )
+    return dataclasses.replace(config, **words)  # type: ignore[arg-type]
 
 
 def named(config: VoteConfig) -> list[Strategy]:
@@ -120,8 +138,6 @@ def _require_possible(config: VoteConfig) -> None:
         raise RefusedError("--policy and --budget are for --strategy auto: pass that, or neither")
     if config.policy and config.budget:
         raise RefusedError("--policy is learned already, for its own budget: leave out --budget")
-    if config.policy:
-        routing.read(Path(config.policy))
     if auto and config.question is not None and not config.policy:
         raise RefusedError(
             "--strategy auto learns on a task what to spend: run it with --task first, then pass "

@@ -124,8 +124,10 @@ def _evaluate(made: Run, source: Source) -> dict[str, Any]:
     if learns_policy(config):
         learned = _learn(_poll(source, source.splits.validation, ways), source, rules)
         chosen = routing.choose(learned, config.budget)
-        routing.save(chosen.on, made.path / routing.FILE)
-        rules = dataclasses.replace(rules, policy=chosen.on)
+        words = tuple((name, str(getattr(config, name))) for name in routing.WORDS)
+        policy = dataclasses.replace(chosen.on, words=words)
+        routing.save(policy, made.path / routing.FILE)
+        rules = dataclasses.replace(rules, policy=policy)
     poll = _poll(source, source.splits.test, ways)
     names = [strategy.name for strategy in named(config)]
     if config.baselines:
@@ -193,24 +195,30 @@ def _routed(poll: Poll, learned: Learned, chosen: Spent[Policy], rules: Rules) -
     """The policies on the test's questions, and what the chosen one is to beat: the best fixed
     strategy that costs no more, and the best of all, by what was learned."""
 
-    def measured(on: Policy | Option) -> Evaluation:
-        return evaluation_of(poll.carry_out(partial(routing.begin, on, rules)))
+    def measured(on: Policy | Option) -> tuple[list[Outcome], Evaluation]:
+        outcomes = poll.carry_out(partial(routing.begin, on, rules))
+        return outcomes, evaluation_of(outcomes)
 
-    after, rows, rivals = measured(chosen.on), [], {}
+    (outcomes, after), rows, rivals = measured(chosen.on), [], {}
+    look = chosen.on.look.count
+    skipped = [after.verdicts[i] for i, one in enumerate(outcomes) if one.samples <= look]
     for policy in learned.policies:
-        done = measured(policy.on)
+        _, done = measured(policy.on)
         told = row("auto", BY_DIFFICULTY, rules.n, done.accuracy, done.mean_tokens)
         rows.append(dataclasses.asdict(told))
     for fixed in (routing.affordable(learned.fixed, chosen.tokens), learned.fixed[-1]):
-        done = measured(fixed.on)
+        _, done = measured(fixed.on)
+        right = {verdict.id for verdict in done.verdicts if verdict.correct}
         rivals[str(fixed.on)] = {
             **done.to_summary(),
+            "wrongly_skipped": sum(not one.correct and one.id in right for one in skipped),
             "paired": dataclasses.asdict(paired(done.verdicts, after.verdicts)),
         }
     return {
         "questions": learned.questions,
         "policy": dataclasses.asdict(chosen),
         "words": routing.in_words(chosen.on),
+        "skipped": len(skipped),
         "rivals": rivals,
         "rows": rows,
     }

@@ -272,6 +272,11 @@ def _routed(after: Record, routed: Record) -> list[str]:
     for name, rival in routed["rivals"].items():
         tokens = f"{after['mean_tokens'] / rival['mean_tokens']:.0%} of its tokens"
         lines.append(f"{_pair('auto', name, rival['paired'])}, with {tokens}")
+        if skipped := routed.get("skipped"):
+            lines.append(
+                f"auto leaves {skipped} of {after['n']} at its first look, wrongly "
+                f"{rival['wrongly_skipped']} of them: there {name} is right and the look isn't"
+            )
     return lines
 
 

@@ -18,8 +18,8 @@ from reasonkit.serving import ServingLimits
 from reasonkit.serving.backend import Answered, Asked, Backend, apart, finished
 from reasonkit.serving.desk import Desk, Gate
 from reasonkit.serving.faults import answer_errors
-from reasonkit.serving.metrics import PLAIN, Metrics
-from reasonkit.serving.offers import Menu, Offer
+from reasonkit.serving.metrics import Metrics
+from reasonkit.serving.offers import PLAIN, Menu, Offer
 from reasonkit.serving.schema import (
     ChatAnswer,
     ChatRequest,
@@ -111,7 +111,7 @@ def make(backend: Backend, menu: Menu, limits: ServingLimits, key: str | None) -
 
     @app.get("/v1/models")
     async def models() -> ModelList:
-        """The plain model, then each strategy before it."""
+        """The model, then each strategy before it."""
         return ModelList(data=[card(offer) for offer in menu])
 
     @app.get("/v1/models/{id:path}")
@@ -136,7 +136,7 @@ def make(backend: Backend, menu: Menu, limits: ServingLimits, key: str | None) -
                 reasonkit=found.extra,
             )
 
-        offer = menu.find(body.model)
+        offer = menu.find(body.model, body.open)
         return await answered(request, lambda: backend.chat(body, offer), whole, body)
 
     @app.post(
@@ -160,7 +160,7 @@ def make(backend: Backend, menu: Menu, limits: ServingLimits, key: str | None) -
                 reasonkit=found.extra,
             )
 
-        offer = menu.find(body.model)
+        offer = menu.find(body.model, open=False)
         return await answered(request, lambda: backend.texts(body, offer), whole, body)
 
     return app

@@ -197,7 +197,7 @@ class Backend:
         outcome = self.respondent.vote(asked.prompts, strategy.name, source)
         told = record(outcome)
         heat = 0.0 if strategy.single else asked.config.temperature or 0.0
-        kept = ("elected", "sureness", "answers", "others", "blank", "samples")
+        kept = ("way", "elected", "sureness", "answers", "others", "blank", "samples")
         extra = Extra(
             strategy=strategy.name,
             temperature=heat,

@@ -1,17 +1,23 @@
 """Models by name: the plain one, and a strategy of `vote` before it as ``NAME:STRATEGY@SAMPLES``.
 
 A strategy that is new in the table is offered here by itself. What chooses one for each question
-(`auto`, by a policy that was learned) is one of them.
+(`auto`, by a policy that was learned) is one of them, and answers under the plain name where
+requests are routed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from reasonkit.answering import Respondent
-from reasonkit.errors import UnknownNameError
+from reasonkit.errors import RefusedError, UnknownNameError
+from reasonkit.voting import routing
 from reasonkit.voting.strategies import STRATEGIES, Strategy
+
+PLAIN = "plain"
+"""The model itself, where its name stands for something else, and in what is counted."""
 
 USUAL = {"adaptive": 16, "cascade": 16}
 SAMPLES = 8
@@ -56,26 +62,36 @@ class Menu:
     Args:
         name: of the plain model.
         most: samples of a request, at most.
+        route: whether the plain name stands for what the policy chooses.
     """
 
-    def __init__(self, respondent: Respondent, name: str, most: int) -> None:
+    def __init__(self, respondent: Respondent, name: str, most: int, route: bool = False) -> None:
         self.name, self.most = name, most
+        self.plain = f"{name}:{PLAIN}" if route else name
         self.strategies = {s.name: s for s in STRATEGIES.values() if _can_be_had(s, respondent)}
 
     def __iter__(self) -> Iterator[Offer]:
-        """The plain one, then each strategy with its usual number of samples."""
-        yield Offer(self.name)
+        """What the name stands for, the plain one if that is another, then each strategy with its
+        usual number of samples."""
+        for id in dict.fromkeys((self.name, self.plain)):
+            yield self.find(id)
         for strategy in sorted(self.strategies.values(), key=lambda s: not _counts(s)):
             yield self._offer(strategy)
 
-    def find(self, id: str) -> Offer:
+    def find(self, id: str, open: bool = True) -> Offer:
         """What a name stands for.
+
+        Args:
+            open: whether a request leaves to the server how it is answered. One that doesn't isn't
+                routed.
 
         Raises:
             UnknownNameError: nothing, or for more samples than a request may have.
         """
-        if id == self.name:
+        if id == self.plain or (id == self.name and not open):
             return Offer(id)
+        if id == self.name:
+            return Offer(id, self.strategies["auto"])
         start, colon, wanted = id[: len(self.name)], *id[len(self.name) :].partition(":")[1:]
         strategy_name, at, count = wanted.partition("@")
         strategy = self.strategies.get(strategy_name) if start == self.name and colon else None
@@ -94,6 +110,22 @@ class Menu:
             return Offer(id or f"{self.name}:{strategy.name}", strategy)
         n = min(self.most, USUAL.get(strategy.name, SAMPLES))
         return Offer(id or f"{self.name}:{strategy.name}@{n}", strategy, n)
+
+
+def require_routing(policy: str | None) -> None:
+    """Refuses to route by what looks at no question.
+
+    Raises:
+        RefusedError: there is no policy, or it spends the same on all.
+        DataError: it can't be read.
+    """
+    if policy is None:
+        raise RefusedError("--route needs --policy: a run of `reasonkit vote --strategy auto`")
+    if not routing.read(Path(policy)).look.count:
+        raise RefusedError(
+            f"--route: {policy} spends the same on every question: learn a policy on questions of "
+            "the kinds that will be asked, easy ones too"
+        )
 
 
 def _counts(strategy: Strategy) -> bool:

@@ -48,6 +48,7 @@ def listen(host: str, port: int) -> socket.socket:
 def run(
     respondent: Respondent,
     name: str,
+    route: bool,
     listening: socket.socket,
     limits: ServingLimits,
     key: str | None,
@@ -57,11 +58,12 @@ def run(
 
     Args:
         name: of the plain model.
+        route: as of `reasonkit.serving.offers.Menu`.
         key: as of `reasonkit.serving.desk.Gate`.
         ready: called before the first request is answered.
     """
     backend = Backend(respondent, limits.samples)
-    menu = Menu(respondent, name, limits.samples)
+    menu = Menu(respondent, name, limits.samples, route)
     app = make(backend, menu, limits, key)
     config = uvicorn.Config(
         app,

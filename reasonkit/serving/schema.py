@@ -112,6 +112,12 @@ class ChatRequest(Request):
     response_format: Text | None = None
 
     @property
+    def open(self) -> bool:
+        """Whether it leaves to the server how it is answered, be it by a thought or votes."""
+        said = self.reasoning_effort or self.continue_final_message or self.stops
+        return not said and self.n in (None, 1)
+
+    @property
     def limit(self) -> int | None:
         """As of `Request`."""
         return self.max_completion_tokens or self.max_tokens
@@ -154,6 +160,7 @@ class Extra(BaseModel):
     """What OpenAI's API has no place for.
 
     Attributes:
+        way: how the samples came about that it was elected among: as asked, thinking, at once ….
         elected: the answer that won, out of the text that gives it.
         sureness: the posterior probability that it is the likelier of the two first.
         confidence: the geometric mean of the token probabilities of what is said.
@@ -161,6 +168,7 @@ class Extra(BaseModel):
     """
 
     strategy: str | None = None
+    way: str | None = None
     samples: int
     temperature: float
     confidence: float | None = None
@@ -232,7 +240,7 @@ class ModelCard(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All of them, the plain one first."""
+    """All of them, the model's own name first."""
 
     object: Literal["list"] = "list"
     data: list[ModelCard]

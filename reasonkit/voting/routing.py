@@ -36,6 +36,9 @@ from reasonkit.voting.strategies import (
 FILE = "policy.json"
 """Its name in a run."""
 
+WORDS = ("at_once", "wording")
+"""Settings that tell how questions are put: what was learned with some holds for no others."""
+
 LOOKS = (0, 1, 2, 4)
 """Samples of a first look; without one all questions are of one level."""
 
@@ -161,7 +164,8 @@ def in_words(policy: Policy) -> list[tuple[str, str]]:
 
 def save(policy: Policy, path: Path) -> None:
     """Writes a policy."""
-    path.write_text(json.dumps(asdict(policy), indent=2) + "\n", encoding="utf-8")
+    told = asdict(policy) | {"words": dict(policy.words)}
+    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def read(path: Path) -> Policy:
@@ -182,11 +186,12 @@ def read(path: Path) -> Policy:
             raise ValueError
         if not look.count and options[0] is None:
             raise ValueError
+        words = tuple((name, str(told["words"][name])) for name in WORDS if "words" in told)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file: learn one by --strategy auto on a task") from error
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise DataError(f"{path} is no policy: learn one by --strategy auto on a task") from error
-    return Policy(look, options)
+    return Policy(look, options, words)
 
 
 def _turned(held: Pools, turn: int) -> dict[Way, Ballots]:
@@ -249,13 +254,20 @@ def _by_price(
 def _best(rights: Floats, costs: Floats, levels: Floats, price: float) -> Ints:
     """The option that is worth most at each level; a rare level has that of all together.
 
+    But where no sample has an answer, as none has to a greeting, there is nothing to vote on: while
+    that is rare, it is left at the first look.
+
     Args:
         rights, costs: of each option, (options, cases).
         levels: (cases, levels) 1 where a case is of a level.
     """
     worth = (rights - price * costs) @ levels
-    worth[:, levels.sum(0) < FEWEST] = worth.sum(1, keepdims=True)
-    return np.asarray(worth.argmax(0))
+    rare = levels.sum(0) < FEWEST
+    worth[:, rare] = worth.sum(1, keepdims=True)
+    best = np.asarray(worth.argmax(0))
+    if len(rare) > 1 and rare[0]:
+        best[0] = 0
+    return best
 
 
 def _frontier(spent: Sequence[Spent[T]]) -> list[Spent[T]]:

@@ -70,10 +70,13 @@ class Policy:
         look: what is drawn first, of every question; nothing where all are treated alike.
         options: what follows, by how many of those samples agree, from none to all; None to leave
             it at their majority.
+        words: how questions were put when it was learned, by setting of
+            `reasonkit.config.VoteConfig`.
     """
 
     look: Draw
     options: tuple[Option | None, ...]
+    words: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -417,3 +417,6 @@ def test_what_to_spend_is_learned_apart_from_the_test_and_used_for_a_question(
     )
     assert asked.code == 0, asked.err
     assert "answer:" in asked.out
+    otherwise = ("--strategy", "auto", "--policy", learned, "--at-once", "Quickly.")
+    refused = reasonkit("vote", "2+3*4?", *otherwise)
+    assert (refused.code, "was learned with" in refused.err) == (2, True), refused.err

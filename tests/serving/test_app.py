@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.serving.offers import THOUGHTS
 from reasonkit.tasks import load
+from reasonkit.voting import routing
+from reasonkit.voting.strategies import Draw, Option, Policy
 
 NAME = "abacus-reasoner"
 QUESTION = "What is (1+5)*3+6?"
@@ -92,6 +95,27 @@ def test_models_begin_with_the_plain_one_and_each_of_them_answers(client: openai
         assert (
             sum(found["votes"] for found in votes["answers"]) + votes["blank"] <= votes["samples"]
         )
+
+
+def test_a_routed_model_votes_where_the_first_look_has_answers(
+    serve: Callable, tmp_path: Path
+) -> None:
+    votes = Option("majority", 6, "asked")
+    routing.save(Policy(Draw("asked", 2), (None, votes, votes)), tmp_path / routing.FILE)
+    started, url = serve(NAME, "--port", 0, "--policy", tmp_path, "--route")
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client:
+        assert [model.id for model in client.models.list()][:2] == [NAME, f"{NAME}:plain"]
+        hard, silent = ask(client), ask(client, max_tokens=2)
+        assert (hard.model, hard.choices[0].message.content) == (NAME, "24")
+        told = [(made.reasonkit["strategy"], made.reasonkit["samples"]) for made in (hard, silent)]
+        assert told == [("auto", 6), ("auto", 2)]
+        assert (silent.reasonkit["way"], silent.reasonkit["blank"]) == ("asked", 2)
+        # Who says how it is to be answered gets it so.
+        for more in ({"n": 2}, {"stop": "4"}, {"reasoning_effort": "low"}):
+            assert ask(client, **more).reasonkit["strategy"] is None
+        assert ask(client, f"{NAME}:plain").reasonkit["strategy"] is None
+        assert client.completions.create(model=NAME, prompt="1+").choices
+    assert started.signalled(15).code == 0
 
 
 def test_usage_counts_all_samples_and_votes_are_told(client: openai.OpenAI) -> None:

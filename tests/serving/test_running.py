@@ -25,6 +25,8 @@ from reasonkit.serving.desk import Gate
 from reasonkit.serving.metrics import Metrics
 from reasonkit.serving.offers import Menu
 from reasonkit.serving.schema import ChatRequest
+from reasonkit.voting import routing
+from reasonkit.voting.strategies import Draw, Option, Policy
 
 ASKED: Any = [{"role": "user", "content": "What is (1+5)*3+6?"}]
 NAME = "abacus-reasoner"
@@ -76,6 +78,11 @@ def test_what_cant_be_served_is_refused(reasonkit: Callable, tmp_path: Path) -> 
         port = taken.getsockname()[1]
         assert reasonkit("serve", "abacus", "--port", port).code == 2
     assert "holds no model" in reasonkit("serve", tmp_path, "--port", 0).err
+    assert "needs --policy" in reasonkit("serve", "abacus", "--route").err
+    alike = Policy(Draw("asked", 0), (Option("majority", 8, "asked"),))
+    routing.save(alike, tmp_path / routing.FILE)
+    blind = reasonkit("serve", "abacus", "--route", "--policy", tmp_path)
+    assert (blind.code, "spends the same on every question" in blind.err) == (2, True)
     (tmp_path / "key").write_text("two words")
     assert reasonkit("serve", "--require-key", tmp_path / "key").code == 2
 

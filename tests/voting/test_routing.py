@@ -9,7 +9,7 @@ import pytest
 
 from reasonkit.errors import DataError
 from reasonkit.voting import routing
-from reasonkit.voting.ballots import Ballots
+from reasonkit.voting.ballots import BLANK, Ballots
 from reasonkit.voting.playing import play
 from reasonkit.voting.strategies import Draw, Option, Policy, Rules
 
@@ -58,6 +58,15 @@ def test_thoughts_are_spent_where_guesses_differ_and_nowhere_else() -> None:
     assert [(p.elected.right, p.tokens) for p in played] == [(True, 20), (True, 120), (False, 20)]
 
 
+def test_what_has_no_answer_to_vote_on_is_left_at_the_first_look_unless_thoughts_pay() -> None:
+    silent = {"asked": pool([BLANK] * 8, 10), "thinking": pool([0] * 8, 100)}
+    rare = routing.learn([easy(), hard()] * 10 + [silent] * 2, OPTIONS, RULES)
+    often = routing.learn([easy(), hard()] * 10 + [silent] * 10, OPTIONS, RULES)
+    for learned, expected in ((rare, None), (often, Option("majority", 1, "thinking"))):
+        policies = [spent.on for spent in learned.policies if spent.on.look == Draw("asked", 2)]
+        assert policies[-1].options == (expected, Option("majority", 1, "thinking"), None)
+
+
 def test_a_budget_is_kept_and_buys_the_most_of_what_it_affords() -> None:
     learned = routing.learn([easy(), hard()] * 10, OPTIONS, RULES)
     tokens = [spent.tokens for spent in learned.policies]
@@ -92,7 +101,8 @@ def test_without_a_first_look_all_questions_are_given_the_same() -> None:
 
 
 def test_a_policy_is_read_as_it_was_saved(tmp_path: Path) -> None:
-    policy = Policy(Draw("asked", 1), (Option("adaptive", 8, "thinking"), None))
+    words = (("at_once", "Quickly."), ("wording", "show-work"))
+    policy = Policy(Draw("asked", 1), (Option("adaptive", 8, "thinking"), None), words)
     routing.save(policy, tmp_path / routing.FILE)
     assert routing.read(tmp_path) == routing.read(tmp_path / routing.FILE) == policy
     assert routing.in_words(policy) == [
