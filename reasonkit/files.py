@@ -6,19 +6,23 @@ import difflib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces a file so that even a crash leaves the old or the new one, whole."""
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Replaces a file so that even a crash leaves the old or the new one, whole.
+
+    Args:
+        content: all of it, or one piece after the other.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with aside.open("wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)

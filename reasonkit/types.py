@@ -153,7 +153,17 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A teacher's accepted completion of an example."""
+    """A teacher's accepted completion of an example: the one at a place of a group."""
 
-    example: Example
-    completion: Completion
+    group: Group
+    place: int = 0
+
+    @property
+    def example(self) -> Example:
+        """What it is a completion of."""
+        return self.group.example
+
+    @property
+    def completion(self) -> Completion:
+        """The completion, looked up; those of a long run are on disk."""
+        return self.group.completions[self.place]

@@ -138,7 +138,8 @@ class SharedConfig(CommonConfig):
 
     offload: bool = flag(
         MACHINE,
-        "zero2, zero3: keep the optimizer's states in main memory, and take updates there.",
+        "With --shard: keep the optimizer's states in main memory, and take updates there; under "
+        "fsdp the parts of weights and gradients too.",
         False,
     )
 

@@ -59,9 +59,7 @@ class Pool:
         """
         if isinstance(self.engine, PaidEngine):
             paid = partial(self._singly, examples, n, sampling)
-            if processes.size() == 1:
-                return paid()
-            return iter(processes.from_main(lambda: list(paid())))
+            return paid() if processes.size() == 1 else self._by_main(paid, sampling)
         return self._in_blocks(examples, n, sampling)
 
     def _in_blocks(
@@ -105,6 +103,13 @@ class Pool:
             if awaited[key] == 0:
                 yield self._group(key, drawn.example, n)
 
+    def _by_main(self, paid: Callable[[], Iterator[Group]], sampling: Sampling) -> Iterator[Group]:
+        for group in processes.from_main(lambda: list(paid())):
+            if not processes.is_main():
+                completions = enumerate(group.completions)
+                self.store.add([Drawn(group.example, i, c) for i, c in completions], sampling)
+            yield group
+
     def draw(
         self,
         wishes: Iterable[Wish],
@@ -119,9 +124,11 @@ class Pool:
         assert isinstance(self.engine, PaidEngine)
         missing, why = [], ""
         for wish in wishes:
-            held = self.store.held(key_of(wish.example, sampling))
+            key = key_of(wish.example, sampling)
+            held = self.store.held(key)
             there = [place for place in wish.places if place in held]
-            yield from (Drawn(wish.example, place, held[place]) for place in there)
+            given = zip(there, self.store.completions(key, there), strict=True)
+            yield from (Drawn(wish.example, place, completion) for place, completion in given)
             if len(there) < len(wish.places):
                 left = [place for place in wish.places if place not in held]
                 missing.append(replace(wish, places=left))
@@ -148,8 +155,7 @@ class Pool:
             )
 
     def _group(self, key: str, example: Example, n: int) -> Group:
-        held = self.store.held(key)
-        return Group(example, [held[place] for place in range(n)])
+        return Group(example, list(self.store.completions(key, range(n))))
 
 
 def _seed(keys: Iterable[str], have: int, n: int) -> int:

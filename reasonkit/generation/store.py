@@ -3,7 +3,9 @@
 ``samples.jsonl`` begins with a line on where its samples are from; each further line is one sample.
 The lines of a block, all but its last marked ``more``, are written together: an unfinished block
 at the end of the file is dropped when it is opened again. A sample that failed has a line too, and
-is wished for again when the file is opened again. Leaves out deleting and replacing.
+is wished for again when the file is opened again. In memory is where each sample stands; the text
+is read when it is looked at, so that memory hardly grows with what is sampled. Leaves out deleting
+and replacing.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +37,53 @@ def key_of(example: Example, sampling: Sampling) -> str:
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 
+Place = tuple[int, int]
+"""Where the line of a sample begins, in bytes, and how many tokens it has; `ABSENT` of them where
+there is none."""
+
+ABSENT = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept(Sequence[Completion]):
+    """Completions that are read each time that they are looked at; pickled, they are a list.
+
+    Attributes:
+        read: the line that begins so many bytes after the beginning.
+        starts: where the lines of the completions begin.
+    """
+
+    read: Callable[[int], bytes]
+    starts: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return Kept(self.read, self.starts[place])
+        return _completion(json.loads(self.read(self.starts[place])))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __reduce__(self) -> tuple[type, tuple[list[Completion]]]:
+        return list, (list(self),)
+
+
 @dataclass(slots=True)
 class Content:
     """What the file of a store holds.
 
     Attributes:
         origin: where its samples are from; None where its first line isn't whole.
-        held: the completions under each key, by place.
-        failures: why there is none, by key and place.
+        held: where the samples under each key are, by their number.
+        failures: why there is none, by key and number.
         size: bytes of the whole blocks, the first line included.
     """
 
     origin: Mapping[str, object] | None = None
-    held: dict[str, dict[int, Completion]] = field(default_factory=dict)
+    held: dict[str, dict[int, Place]] = field(default_factory=dict)
     failures: dict[tuple[str, int], str] = field(default_factory=dict)
     size: int = 0
 
@@ -57,33 +94,45 @@ def read(path: Path) -> Content:
     Raises:
         DataError: it is broken, elsewhere than at its end.
     """
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     content = Content()
     size = 0
-    block: list[tuple[str, int, Completion]] = []
-    for number, line in enumerate(lines, 1):
+    block: list[tuple[str, int, int, Completion]] = []
+    for number, line in enumerate(_lines(path), 1):
         if not line.endswith(b"\n"):
             break
-        size += len(line)
+        start, size = size, size + len(line)
         try:
             record = json.loads(line)
             if number == 1:
                 content.origin, content.size = dict(record["origin"]), size
                 continue
-            block.append((record["key"], record["place"], _completion(record)))
+            block.append((record["key"], record["place"], start, _completion(record)))
         except (ValueError, TypeError, LookupError) as error:
             raise DataError(
                 f"{path}:{number}: no sample of ours: take the line out, or pass another --run-dir"
             ) from error
         if not record.get("more"):
-            for key, place, completion in block:
+            for key, place, start, completion in block:
                 if completion.finish_reason == "failed":
                     content.failures[key, place] = completion.failure
                 else:
-                    content.held.setdefault(key, {})[place] = completion
+                    content.held.setdefault(key, {})[place] = start, completion.tokens
                     content.failures.pop((key, place), None)
             block, content.size = [], size
     return content
+
+
+def line_at(path: Path, start: int) -> bytes:
+    """The line of a file that begins so many bytes after its beginning."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.readline()
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    if path.exists():
+        with path.open("rb") as file:
+            yield from file
 
 
 def count_failures(path: Path) -> dict[str, int]:
@@ -103,7 +152,8 @@ class Store:
         path: made where there is none; None keeps the samples in memory alone.
         origin: plain values that settle what is sampled: the model and where it runs. Another
             prompt or way of sampling is told apart anyway.
-        leads: whether this process writes the file; where another does, it is read once.
+        leads: whether this process writes the file; where another does, it is read once, and what
+            is added is kept in memory.
 
     Raises:
         RefusedError: the file is of another origin.
@@ -115,8 +165,9 @@ class Store:
         self.path, self._leads = path, leads
         self._lock = threading.Lock()
         self._failed: dict[str, int] = {}
+        self._size, self._memory = 0, bytearray()
         if path is None:
-            self._held: dict[str, dict[int, Completion]] = {}
+            self._held: dict[str, dict[int, Place]] = {}
             return
         header: dict[str, Any] = {"origin": json.loads(json.dumps(dict(origin)))}
         content = read(path)
@@ -134,17 +185,27 @@ class Store:
         if not self._size:
             self._append(to_line(header))
 
-    def held(self, key: str) -> Mapping[int, Completion]:
-        """The completions that are there under a key, by place."""
+    def held(self, key: str) -> Mapping[int, Place]:
+        """Where the samples under a key are, by their number."""
         return self._held.get(key, {})
+
+    def completions(self, key: str, numbers: Iterable[int]) -> Kept:
+        """Samples under a key, all of which are there."""
+        held = self.held(key)
+        return Kept(self._line, [held[number][0] for number in numbers])
+
+    def given(self, key: str, n: int) -> Kept:
+        """Those of the first ``n`` samples under a key that didn't fail."""
+        held = self.held(key)
+        return self.completions(key, [i for i in range(n) if held[i][1] != ABSENT])
 
     def tokens_from(self, first: Callable[[int], int]) -> int:
         """Of the samples that are there, but for the ``first`` of so many under a key."""
         return sum(
-            completion.tokens
+            max(0, tokens)
             for held in self._held.values()
-            for place, completion in held.items()
-            if place >= first(len(held))
+            for number, (_, tokens) in held.items()
+            if number >= first(len(held))
         )
 
     @property
@@ -170,18 +231,29 @@ class Store:
             records = [_record(key, drawn) for key, drawn in new]
             for record in records[:-1]:
                 record["more"] = True
-            self._append(b"".join(map(to_line, records)))
-            for key, drawn in new:
-                self._held.setdefault(key, {})[drawn.place] = drawn.completion
-                if drawn.completion.finish_reason == "failed":
+            lines = [to_line(record) for record in records]
+            starts = accumulate(map(len, lines), initial=self._size + len(self._memory))
+            self._append(b"".join(lines))
+            for (key, drawn), start in zip(new, starts, strict=False):
+                failed = drawn.completion.finish_reason == "failed"
+                tokens = ABSENT if failed else drawn.completion.tokens
+                self._held.setdefault(key, {})[drawn.place] = start, tokens
+                if failed:
                     self._failed[key] = self._failed.get(key, 0) + 1
 
     def beside(self, name: str, origin: Mapping[str, object]) -> Store:
         """Another store, in the same folder; in memory where this is."""
         return Store(self.path and self.path.with_name(name), origin)
 
+    def _line(self, start: int) -> bytes:
+        if self.path is not None and start < self._size:
+            return line_at(self.path, start)
+        start -= self._size
+        return bytes(self._memory[start : self._memory.index(b"\n", start)])
+
     def _append(self, content: bytes) -> None:
         if self.path is None or not self._leads:
+            self._memory += content
             return
         try:
             with self.path.open("ab") as file:

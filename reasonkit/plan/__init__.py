@@ -281,10 +281,10 @@ def require_packages(config: CommonConfig) -> None:
     package, mend = needed.get(config.attention, ("", ""))
     if package and not installed(package):
         raise RefusedError(f"--attention {config.attention}: {mend}")
-    if isinstance(config, SharedConfig) and config.offload and config.shard not in ZERO:
-        raise RefusedError("--offload: DeepSpeed does that: pass --shard zero2 or zero3 with it")
     if isinstance(config, SharedConfig) and config.shard != Shard.none:
         _require_cuttable(config)
+    elif isinstance(config, SharedConfig) and config.offload:
+        raise RefusedError("--offload: it is for parts: pass --shard fsdp, zero2 or zero3 with it")
     if not isinstance(config, UpdatesConfig):
         return
     _require_a_gpu(config)

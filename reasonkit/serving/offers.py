@@ -8,11 +8,14 @@ requests are routed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from reasonkit.answering import Respondent
 from reasonkit.errors import RefusedError, UnknownNameError
+from reasonkit.generation.paid import ServerEngine
 from reasonkit.voting import routing
 from reasonkit.voting.strategies import STRATEGIES, Strategy
 
@@ -139,8 +142,11 @@ def _can_be_had(strategy: Strategy, respondent: Respondent) -> bool:
         return source.scores_steps and not source.config.endpoint
     if strategy.watches:
         return source.watches
-    if strategy.name == "budget":
-        return not source.config.endpoint
+    if strategy.name == "budget" and source.config.endpoint:
+        with suppress(RefusedError):
+            cast(ServerEngine, source.engine).require_continuing()
+            return True
+        return False
     if strategy.name == "auto":
         return source.config.policy is not None
     return strategy.weighing in {"confidence", *source.known}

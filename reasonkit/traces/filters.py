@@ -173,11 +173,12 @@ def _candidates(groups: Sequence[Group], guard: Guard) -> list[Candidate]:
     edges = quantiles(lengths, n=QUARTERS, method="inclusive") if len(lengths) > 1 else []
     made = []
     for group, length in zip(groups, lengths, strict=True):
-        scores = guard.score(group)
+        # Rewards look at a completion more than once, and it may be on disk.
+        scores = guard.score(Group(group.example, list(group.completions)))
         quarter = sum(length > edge for edge in edges)
-        for i, completion in enumerate(group.completions):
+        for i in range(len(group.completions)):
             own = {name: values[i] for name, values in scores.items()}
-            made.append(Candidate(Trace(group.example, completion), own, quarter))
+            made.append(Candidate(Trace(group, i), own, quarter))
     return made
 
 

@@ -6,7 +6,7 @@ Leaves out training.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +109,7 @@ def general(path: str, plan: Plan[DistillConfig], tokenizer: PreTrainedTokenizer
         DataError: the file can't be read, or one of its chats can't be learned whole.
     """
     groups = recorded.read(Path(path), (), [end_of_turn(tokenizer)])
-    chats = [Trace(group.example, c) for group in groups for c in group.completions]
+    chats = [Trace(group, i) for group in groups for i in range(len(group.completions))]
     rows = []
     for chat, row in zip(chats, _encoded(chats, plan, tokenizer), strict=True):
         if row is None or not _fits(row, plan):
@@ -154,7 +154,10 @@ def _encoded(
     from reasonkit.training import encoding
 
     examples = _under(plan.config.system_prompt, [trace.example for trace in traces])
-    asked = [Trace(e, trace.completion) for e, trace in zip(examples, traces, strict=True)]
+    asked = [
+        replace(trace, group=Group(example, trace.group.completions))
+        for example, trace in zip(examples, traces, strict=True)
+    ]
     return encoding.encode(tokenizer, asked)
 
 

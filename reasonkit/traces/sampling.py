@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from reasonkit import console
@@ -48,37 +49,39 @@ def sample(
 
     Returns:
         The groups in the order of the examples, without the samples that failed and without the
-        examples that have no other; and the seconds of the sampling, in all sessions.
+        examples that have no other; and the seconds of the sampling, in all sessions. Completions
+        stay on disk until they are looked at.
 
     Raises:
         ReasonkitError: the engine gives no more; what it gave is kept.
     """
-    lines = [
+    keys = [key_of(question, sampling) for question in asked]
+    lines = (
         {
-            "key": key_of(question, sampling),
+            "key": key,
             "n": n,
             "id": example.id,
             "task": example.task,
             "messages": list(example.messages),
             "answer": example.answer,
         }
-        for example, question in zip(examples, asked, strict=True)
-    ]
+        for example, key in zip(examples, keys, strict=True)
+    )
     if run.leads:
         write_lines(run.path / QUESTIONS, lines)
-    given: dict[str, Group] = {}
-    started = time.perf_counter()
+    answered, started = 0, time.perf_counter()
     try:
         sampled = engine.sample(asked, n, sampling)
-        for group in console.counted(sampled, len(examples), "sampling traces"):
-            given[group.example.id] = group
+        for _ in console.counted(sampled, len(examples), "sampling traces"):
+            answered += 1
     except ReasonkitError:
-        console.note(f"{len(given)} of {len(examples)} questions are answered in full, and kept")
+        console.note(f"{answered} of {len(examples)} questions are answered in full, and kept")
         raise
     finally:
         spent = float(run.record.get("sampling_seconds", 0.0)) + time.perf_counter() - started
         run.update(sampling_seconds=spent)
-    return given_ones([Group(e, given[e.id].completions) for e in examples]), spent
+    given = (engine.store.given(key, n) for key in keys)
+    return [Group(e, kept) for e, kept in zip(examples, given, strict=True) if kept], spent
 
 
 def given_ones(groups: Sequence[Group]) -> list[Group]:
@@ -106,9 +109,9 @@ def of_run(path: Path) -> list[Group]:
         record = json.loads(line)
         held = stored.held.get(record["key"], {})
         example = Example(record["id"], record["task"], tuple(record["messages"]), record["answer"])
-        places = [place for place in range(record["n"]) if place in held]
-        if places:
-            groups.append(Group(example, [held[place] for place in places]))
+        starts = [held[number][0] for number in range(record["n"]) if number in held]
+        if starts:
+            groups.append(Group(example, store.Kept(partial(store.line_at, samples), starts)))
     if not groups:
         raise DataError(f"{path}: this run has sampled no traces")
     return groups
@@ -116,7 +119,7 @@ def of_run(path: Path) -> list[Group]:
 
 def write_kept(run: Run, traces: Sequence[Trace]) -> None:
     """Writes the traces that are learned as chats, one a line, for people and other programs."""
-    lines = [
+    lines = (
         {
             "messages": [
                 *trace.example.messages,
@@ -125,12 +128,12 @@ def write_kept(run: Run, traces: Sequence[Trace]) -> None:
             "answer": trace.example.answer,
         }
         for trace in traces
-    ]
+    )
     if run.leads:
         write_lines(run.path / TRACES, lines)
 
 
-def write_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
+def write_lines(path: Path, lines: Iterable[Mapping[str, object]]) -> None:
     """Writes JSON objects, one a line, whole or not at all."""
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    write_atomically(path, text.encode())
+    texts = (json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_atomically(path, map(str.encode, texts))

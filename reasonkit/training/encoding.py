@@ -8,6 +8,7 @@ same tokens as sampling.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ from reasonkit.types import Trace
 IGNORED = -100
 """The label of a token that is read and not learned."""
 
+TOGETHER = 1024
+"""Prompts that are held as lists at once; as arrays they take a ninth of that."""
+
 SHOWN = 200
 """Tokens of a row that are shown of its prompt, and of its trace."""
 
@@ -30,14 +34,21 @@ class Row:
     """A trace as it is learned.
 
     Attributes:
-        text: of the trace, without a tag that the prompt has opened already.
+        trace: that it is.
+        opened: the tag of a thought that the prompt has opened already.
         ids: prompt, trace and end of sequence.
         prompt: how many of them are the prompt's, which is not learned.
     """
 
-    text: str
-    ids: tuple[int, ...]
+    trace: Trace
+    opened: str
+    ids: array[int]
     prompt: int
+
+    @property
+    def text(self) -> str:
+        """Of the trace, without what the prompt has opened."""
+        return _behind(self.opened, self.trace.completion.text)
 
     @property
     def labels(self) -> list[int]:
@@ -45,7 +56,7 @@ class Row:
         return [IGNORED] * self.prompt + list(self.ids[self.prompt :])
 
     @property
-    def learned(self) -> tuple[int, ...]:
+    def learned(self) -> array[int]:
         """The ids that are learned."""
         return self.ids[self.prompt :]
 
@@ -57,21 +68,26 @@ def encode(tokenizer: PreTrainedTokenizerBase, traces: Sequence[Trace]) -> list[
     text, and one without a thought where the template has opened one.
     """
 
-    def row(text: str, prompt: list[int], opened: str) -> Row | None:
-        if opened:
-            if not text.lstrip().startswith(opened):
-                return None
-            text = text.lstrip().removeprefix(opened).lstrip()
-        ids = tokenizer(text, add_special_tokens=False).input_ids
+    def row(trace: Trace, prompt: list[int], opened: str) -> Row | None:
+        text = trace.completion.text
+        if not text.lstrip().startswith(opened):
+            return None
+        ids = tokenizer(_behind(opened, text), add_special_tokens=False).input_ids
         if not ids or not controls(tokenizer).isdisjoint(ids):
             return None
-        return Row(text, (*prompt, *ids, turn_end(tokenizer)), len(prompt))
+        return Row(trace, opened, array("i", (*prompt, *ids, turn_end(tokenizer))), len(prompt))
 
-    prompts, opened = encode_prompts(tokenizer, [trace.example for trace in traces])
-    return [
-        row(trace.completion.text, prompt, tag.strip())
-        for trace, prompt, tag in zip(traces, prompts, opened, strict=True)
-    ]
+    made = []
+    for start in range(0, len(traces), TOGETHER):
+        part = traces[start : start + TOGETHER]
+        prompts, opened = encode_prompts(tokenizer, [trace.example for trace in part])
+        tags = (tag.strip() for tag in opened)
+        made += [row(*one) for one in zip(part, prompts, tags, strict=True)]
+    return made
+
+
+def _behind(opened: str, text: str) -> str:
+    return text.lstrip().removeprefix(opened).lstrip() if opened else text
 
 
 def check(tokenizer: PreTrainedTokenizerBase, row: Row, labels: Sequence[int]) -> None:
@@ -104,10 +120,10 @@ def coloured(tokenizer: PreTrainedTokenizerBase, row: Row) -> Text:
 
     def text(ids: Sequence[int]) -> str:
         if len(ids) <= SHOWN:
-            return str(tokenizer.decode(ids))
+            return str(tokenizer.decode(list(ids)))
         half = SHOWN // 2
         left_out = len(ids) - 2 * half
-        head, tail = tokenizer.decode(ids[:half]), tokenizer.decode(ids[-half:])
+        head, tail = tokenizer.decode(list(ids[:half])), tokenizer.decode(list(ids[-half:]))
         return f"{head} … {left_out} tokens … {tail}"
 
     return Text.assemble((text(row.ids[: row.prompt]), "dim"), (text(row.learned), "green"))

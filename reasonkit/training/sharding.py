@@ -3,8 +3,8 @@
 Weights, gradients and optimizer states are shared out (ZeRO, Rajbhandari et al., arXiv:1910.02054,
 stage 3). Where what samples has the weights of the policy itself, they are whole from a rollout to
 the end of its update, for the one needs as much room for them as the other; else a layer is whole
-only while it computes. Leaves out offloading to the CPU, and samplers that are cut too; DeepSpeed's
-ways are in `reasonkit.training.zero`.
+only while it computes. Leaves out samplers that are cut too; DeepSpeed's ways are in
+`reasonkit.training.zero`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, OffloadPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from transformers import Cache, PreTrainedModel
 
@@ -58,7 +58,7 @@ def turn_on(trainer: Any) -> None:
         trainer.is_fsdp_enabled = True
 
 
-def cut(model: Any, by_layer: bool) -> None:
+def cut(model: Any, by_layer: bool, offload: bool = False) -> None:
     """Cuts a model in place: by its layers, and the rest together.
 
     By itself accelerate puts embeddings and head into a part of their own, which doesn't come
@@ -66,12 +66,15 @@ def cut(model: Any, by_layer: bool) -> None:
 
     Args:
         by_layer: whether a layer is whole only while it computes, and not until `part`.
+        offload: whether the parts, their gradients and updates stay in main memory.
     """
+    pinned = model.device.type != "cpu"
+    policy = CPUOffloadPolicy(pin_memory=pinned) if offload else OffloadPolicy()
     layers = set(model._no_split_modules or ())
     for module in list(model.modules()):
         if type(module).__name__ in layers:
-            fully_shard(module)
-    fully_shard(model)
+            fully_shard(module, offload_policy=policy)
+    fully_shard(model, offload_policy=policy)
     if not by_layer:
         model.set_reshard_after_forward(False)
         model.set_reshard_after_backward(False)

@@ -130,7 +130,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         if config.shard in (Shard.fsdp, Shard.zero3) and self._whole is None:
             self._whole = sharding.hollow_copy(self.model)
             if config.shard == Shard.fsdp:
-                sharding.cut(self.model, config.by_layer)
+                sharding.cut(self.model, config.by_layer, config.offload)
                 if (teacher := getattr(self, "teacher_model", None)) is not None:
                     sharding.cut(teacher, by_layer=True)
         trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = memory.tile_words(self.args.device.type)

@@ -186,7 +186,8 @@ def read(path: Path) -> Policy:
             raise ValueError
         if not look.count and options[0] is None:
             raise ValueError
-        words = tuple((name, str(told["words"][name])) for name in WORDS if "words" in told)
+        put = dict(told.get("words", {}))
+        words = tuple((name, str(put[name])) for name in WORDS if name in put)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file: learn one by --strategy auto on a task") from error
     except (OSError, ValueError, TypeError, LookupError) as error:

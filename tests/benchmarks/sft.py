@@ -96,7 +96,10 @@ def main(traces: Path, count: int, rounds: int, output: Path | None) -> None:
     tokenizer, _ = load_tokenizer(resolved)
     groups = recorded.read(traces, [])
     chosen = [
-        Trace(g.example, c) for g in groups for c in g.completions if c.finish_reason == "stop"
+        Trace(group, i)
+        for group in groups
+        for i, completion in enumerate(group.completions)
+        if completion.finish_reason == "stop"
     ]
     encoded = [(t, row) for t, row in zip(chosen, encode(tokenizer, chosen), strict=True) if row]
     kept, rows = [t for t, _ in encoded[:count]], [row for _, row in encoded[:count]]

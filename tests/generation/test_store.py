@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import resource
 from dataclasses import replace
 from pathlib import Path
@@ -44,11 +45,16 @@ def test_what_was_stored_is_read_again(
     path = tmp_path_factory.mktemp("store") / "samples.jsonl"
     counted = [c if c.token_ids else replace(c, count=3) for c in completions]
     Store(path, ORIGIN).add([Drawn(EXAMPLE, i, c) for i, c in enumerate(counted)], SAMPLING)
-    held = Store(path, ORIGIN).held(key_of(EXAMPLE, SAMPLING))
-    assert held == dict(enumerate(counted))
-    # Which comparing leaves out.
-    assert [c.confidences for c in held.values()] == [c.confidences for c in counted]
-    assert [c.certainty for c in held.values()] == [c.certainty for c in counted]
+    key, everywhere = key_of(EXAMPLE, SAMPLING), range(len(counted))
+    again, alone = Store(path, ORIGIN), Store(None, ORIGIN)
+    alone.add([Drawn(EXAMPLE, i, c) for i, c in enumerate(counted)], SAMPLING)
+    assert list(again.held(key)) == list(everywhere)
+    for kept in (again.completions(key, everywhere), alone.completions(key, everywhere)):
+        assert list(kept) == list(pickle.loads(pickle.dumps(kept))) == counted
+        assert list(kept[1:]) == counted[1:]
+        # Which comparing leaves out.
+        assert [c.confidences for c in kept] == [c.confidences for c in counted]
+        assert [c.certainty for c in kept] == [c.certainty for c in counted]
 
 
 def failed(place: int, failure: str) -> Drawn:
@@ -64,7 +70,8 @@ def test_a_sample_that_failed_is_counted_and_wished_for_again(tmp_path: Path) ->
     assert (store.failed, store.failed_share) == ({key: 3}, 0.75)
     store.add([drawn(0, example=OTHER)], SAMPLING)
     assert store.failed_share == 0.375
-    assert store.held(key)[1].failure == "500: a: b"
+    assert store.completions(key, [1])[0].failure == "500: a: b"
+    assert [c.finish_reason for c in store.given(key, 2)] == ["stop"]
     again = Store(path, ORIGIN)
     assert (list(again.held(key)), again.failed) == ([0], {})
     assert count_failures(path) == {"500": 2, "content filter": 1}
@@ -96,7 +103,7 @@ def test_a_place_is_taken_once(tmp_path: Path) -> None:
     before = path.read_bytes()
     store.add([drawn(0, "second")], SAMPLING)
     assert path.read_bytes() == before
-    assert store.held(key_of(EXAMPLE, SAMPLING))[0].text == "first"
+    assert store.completions(key_of(EXAMPLE, SAMPLING), [0])[0].text == "first"
 
 
 @pytest.mark.parametrize("lost", [1, 20, 70, 200])

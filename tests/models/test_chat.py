@@ -253,7 +253,7 @@ def test_what_ends_a_turn_under_the_template_ends_a_completion_and_is_learned(
     random_qwen3: Path, tmp_path: Path
 ) -> None:
     from reasonkit.training.encoding import check, encode
-    from reasonkit.types import Completion, Trace
+    from reasonkit.types import Completion, Group, Trace
 
     folder = with_tokens(tmp_path / "m", random_qwen3, ["<|im_start|>", "<|im_end|>"], CHATML)
     resolved = resolve(str(folder))
@@ -265,7 +265,8 @@ def test_what_ends_a_turn_under_the_template_ends_a_completion_and_is_learned(
     assert chat.end_tokens(model, tokenizer) == {7, 8, end, turn}
     chat.save_ends(model, tokenizer)
     assert model.generation_config.eos_token_id == [turn, 7, 8, end]
-    (row,) = encode(tokenizer, [Trace(spoken(("user", "12?")), Completion("12", (), "stop"))])
+    asked = Group(spoken(("user", "12?")), [Completion("12", (), "stop")])
+    (row,) = encode(tokenizer, [Trace(asked)])
     assert row is not None and tokenizer.decode(row.learned) == "12<|im_end|>"
     check(tokenizer, row, row.labels)
 

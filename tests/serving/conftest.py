@@ -19,6 +19,7 @@ def serve(launch: Callable) -> Callable[..., tuple[Launched, str]]:
     def serve(*argv: object, cwd: Path | None = None) -> tuple[Launched, str]:
         started = launch("serve", *argv, cwd=cwd)
         started.until(lambda: "http://" in started.said())
+        assert started.said(), started.ended().err
         return started, started.said().strip()
 
     return serve

@@ -193,6 +193,17 @@ def test_a_budget_through_the_server_is_the_one_of_the_model_here(url: str) -> N
         assert any(" wait, " in text for text, _, _ in there.values()) == bool(waits)
 
 
+def test_a_server_before_another_offers_budgets_if_that_one_goes_on_with_answers(
+    serve: Callable, client: openai.OpenAI, url: str
+) -> None:
+    started, before = serve(NAME, "--endpoint", url, "--port", 0)
+    with openai.OpenAI(base_url=before, api_key="none", max_retries=0) as asked:
+        assert f"{NAME}:budget" in [model.id for model in asked.models.list()]
+        here, there = (ask(one, f"{NAME}:budget", temperature=0) for one in (client, asked))
+    assert here.choices[0].message == there.choices[0].message
+    assert started.signalled(15).code == 0
+
+
 def test_choices_stops_and_limits_are_kept(client: openai.OpenAI) -> None:
     made = ask(client, n=3, seed=2, max_tokens=4)
     assert [choice.finish_reason for choice in made.choices] == ["length"] * 3

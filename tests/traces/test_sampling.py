@@ -121,7 +121,7 @@ def test_a_run_that_has_sampled_nothing_says_so(tmp_path: Path) -> None:
 def test_what_is_learned_is_written_as_chats(tmp_path: Path, engine: LocalEngine) -> None:
     run = a_run(tmp_path / "run")
     groups = sampled(run, engine, 3)
-    sampling.write_kept(run, [Trace(g.example, g.completions[0]) for g in groups])
+    sampling.write_kept(run, [Trace(g) for g in groups])
     path = run.path / sampling.TRACES
     first = json.loads(path.read_text().splitlines()[0])
     assert [m["role"] for m in first["messages"]] == ["user", "assistant"]

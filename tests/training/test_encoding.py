@@ -11,7 +11,7 @@ from reasonkit.errors import RunError
 from reasonkit.models.loading import load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.training.encoding import IGNORED, Row, check, coloured, encode
-from reasonkit.types import Completion, Example, Trace
+from reasonkit.types import Completion, Example, Group, Trace
 
 TEXT = "<think>2+3=5</think><answer>5</answer>"
 DROPS_THOUGHTS = (
@@ -28,7 +28,8 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 def trace(text: str) -> Trace:
     asked = {"role": "user", "content": "What is 2+3?"}
-    return Trace(Example("2+3", "arithmetic", (asked,), "5"), Completion(text, (), "stop"))
+    example = Example("2+3", "arithmetic", (asked,), "5")
+    return Trace(Group(example, [Completion(text, (), "stop")]))
 
 
 def encoded(tokenizer: PreTrainedTokenizerBase, text: str) -> Row:

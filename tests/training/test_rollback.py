@@ -26,7 +26,7 @@ from reasonkit.training.encoding import encode
 from reasonkit.training.rollback import Standing, standing
 from reasonkit.training.solutions import Solution
 from reasonkit.training.trainer import RunTrainer
-from reasonkit.types import Completion, Example, Trace
+from reasonkit.types import Completion, Example, Group, Trace
 
 SHIPPED = resolve("abacus-mini")
 TOKENIZER = load_tokenizer(SHIPPED)[0]
@@ -64,7 +64,8 @@ def by_grpo(run: runs.Run, **more: Any) -> object:
 
 def by_sft(run: runs.Run, **more: Any) -> object:
     config = DistillConfig(epochs=4, batch_tokens=256, micro_batch_tokens=256, **COMMON)
-    traces = [Trace(e, Completion(f"<think>{e.answer}</think>", (), "stop")) for e in EXAMPLES]
+    said = [(e, Completion(f"<think>{e.answer}</think>", (), "stop")) for e in EXAMPLES]
+    traces = [Trace(Group(example, [completion])) for example, completion in said]
     rows = [row for row in encode(TOKENIZER, traces) if row is not None]
     model = load_model(SHIPPED, "cpu", "float32")
     return sft.train(

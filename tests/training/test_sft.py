@@ -16,7 +16,7 @@ from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import resolve
 from reasonkit.training import sft
 from reasonkit.training.encoding import IGNORED, Row, encode
-from reasonkit.types import Completion, Example, Trace
+from reasonkit.types import Completion, Example, Group, Trace
 
 TEXTS = (
     "<think>2+3=5</think><answer>5</answer>",
@@ -28,8 +28,10 @@ TEXTS = (
 def rows(tokenizer: object) -> list[Row]:
     traces = [
         Trace(
-            Example(str(i), "t", ({"role": "user", "content": f"What is {i}?"},), "5"),
-            Completion(text, (), "stop"),
+            Group(
+                Example(str(i), "t", ({"role": "user", "content": f"What is {i}?"},), "5"),
+                [Completion(text, (), "stop")],
+            )
         )
         for i, text in enumerate(TEXTS * 3)
     ]
