@@ -62,7 +62,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "set": [
             "cold-start.questions=300",
             "rl.steps=24",
-            "rejection.questions=500",
+            "rejection.questions=200",
             "final-rl.steps=12",
         ]
     },

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reasonkit.answers.reading import THOUGHTS
@@ -63,6 +63,9 @@ MEANING = re.compile(r"think|thought|reason|reflect|answer|solution", re.IGNOREC
 """Tokens of a template that say something wherever they stand."""
 
 OPENED_THOUGHT = re.compile(rf"(?:{'|'.join(re.escape(opening) for opening, _ in THOUGHTS)})\s*\Z")
+
+TOGETHER = 1024
+"""Prompts that are written at once."""
 
 SWITCHES = ("enable_thinking", "thinking")
 """What templates of models that think or don't call it to."""
@@ -172,6 +175,14 @@ def encode_prompts(
     # What begins every sequence is a part of the template, and would stand there twice.
     ids = tokenizer(texts, add_special_tokens=False).input_ids if texts else []
     return ids, opened
+
+
+def each_prompt(
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
+) -> Iterator[tuple[list[int], str]]:
+    """What `encode_prompts` gives, one by one: of a long list a part is in memory at a time."""
+    for start in range(0, len(examples), TOGETHER):
+        yield from zip(*encode_prompts(tokenizer, examples[start : start + TOGETHER]), strict=True)
 
 
 def text_of(tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> str:

@@ -145,7 +145,7 @@ def longest_of(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) 
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[int]:
     """How many tokens each prompt has."""
-    return [len(ids) for ids in chat.encode_prompts(tokenizer, examples)[0]]
+    return [len(ids) for ids, _ in chat.each_prompt(tokenizer, examples)]
 
 
 def drop_overlong(

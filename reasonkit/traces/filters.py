@@ -244,15 +244,18 @@ def _grams(question: str) -> Iterable[tuple[str, ...]]:
 
 def _distinct(candidates: Sequence[Candidate], similar: float) -> list[Candidate]:
     """The first of each set of near-duplicates: alike by normalised indel similarity of words."""
-    kept: dict[str, list[list[str]]] = defaultdict(list)
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, candidate in enumerate(candidates):
+        places[candidate.trace.example.id].append(place)
     chosen = []
-    for candidate in candidates:
-        tokens = re.findall(r"\w+|\W", candidate.trace.completion.text)
-        others = kept[candidate.trace.example.id]
-        if all(Indel.normalized_similarity(tokens, other) < similar for other in others):
-            others.append(tokens)
-            chosen.append(candidate)
-    return chosen
+    for own in places.values():
+        kept: list[list[str]] = []
+        for place in own:
+            words = re.findall(r"\w+|\W", candidates[place].trace.completion.text)
+            if all(Indel.normalized_similarity(words, other) < similar for other in kept):
+                kept.append(words)
+                chosen.append(place)
+    return [candidates[place] for place in sorted(chosen)]
 
 
 def _first(

@@ -16,14 +16,11 @@ from rich.text import Text
 from transformers import PreTrainedTokenizerBase
 
 from reasonkit.errors import RunError
-from reasonkit.models.chat import controls, encode_prompts, turn_end
+from reasonkit.models.chat import controls, each_prompt, turn_end
 from reasonkit.types import Trace
 
 IGNORED = -100
 """The label of a token that is read and not learned."""
-
-TOGETHER = 1024
-"""Prompts that are held as lists at once; as arrays they take a ninth of that."""
 
 SHOWN = 200
 """Tokens of a row that are shown of its prompt, and of its trace."""
@@ -77,13 +74,11 @@ def encode(tokenizer: PreTrainedTokenizerBase, traces: Sequence[Trace]) -> list[
             return None
         return Row(trace, opened, array("i", (*prompt, *ids, turn_end(tokenizer))), len(prompt))
 
-    made = []
-    for start in range(0, len(traces), TOGETHER):
-        part = traces[start : start + TOGETHER]
-        prompts, opened = encode_prompts(tokenizer, [trace.example for trace in part])
-        tags = (tag.strip() for tag in opened)
-        made += [row(*one) for one in zip(part, prompts, tags, strict=True)]
-    return made
+    prompts = each_prompt(tokenizer, [trace.example for trace in traces])
+    return [
+        row(trace, ids, opened.strip())
+        for trace, (ids, opened) in zip(traces, prompts, strict=True)
+    ]
 
 
 def _behind(opened: str, text: str) -> str:

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,9 @@ from pathlib import Path
 import psutil
 
 WORK = "First the one number, then the other; together they are what is asked for. "
+
+
+FLAGS = ["--model=smollm2", "--max-completion-tokens=1024", "--concurrency=64", "--test-size=50"]
 
 
 def write_task(path: Path, questions: int) -> None:
@@ -39,7 +43,7 @@ def reply(body: bytes, length: int) -> bytes:
     else:
         asked = json.loads(body)
         words = asked["messages"][-1]["content"]
-        total = sum(map(int, words.rpartition("What is ")[2].partition("?")[0].split("+") or [0]))
+        total = sum(map(int, re.findall(r"\d+", words.rpartition("What is ")[2])))
         work = (WORK * (length // len(WORK) + 1))[:length]
         text = f"<think>{words}: {work}</think>\n<answer>{total}</answer>"
         message = {"role": "assistant", "content": text}
@@ -83,7 +87,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=2000, help="characters of a trace")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two looks")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--flags", nargs="*", default=["--concurrency=64"], help="of the run")
+    parser.add_argument("--flags", nargs="*", default=FLAGS, help="of the run")
     arguments = parser.parse_args()
     if arguments.serve:
         asyncio.run(serve(arguments.length))
