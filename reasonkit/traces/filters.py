@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from statistics import fmean, quantiles
+from statistics import fmean
 from typing import Any
 
 from rapidfuzz.distance import Indel
@@ -170,15 +170,16 @@ def is_finished(completion: Completion) -> bool:
 def _candidates(groups: Sequence[Group], guard: Guard) -> list[Candidate]:
     """Every completion with its scores and the quarter of its question."""
     lengths = [fmean(c.tokens or len(c.text) for c in group.completions) for group in groups]
-    edges = quantiles(lengths, n=QUARTERS, method="inclusive") if len(lengths) > 1 else []
+    # Equal lengths are shared out among quarters, which would not be quarters otherwise.
+    order = sorted(range(len(groups)), key=lambda place: (lengths[place], place))
+    quarters = {place: rank * QUARTERS // len(groups) for rank, place in enumerate(order)}
     made = []
-    for group, length in zip(groups, lengths, strict=True):
+    for place, group in enumerate(groups):
         # Rewards look at a completion more than once, and it may be on disk.
         scores = guard.score(Group(group.example, list(group.completions)))
-        quarter = sum(length > edge for edge in edges)
         for i in range(len(group.completions)):
             own = {name: values[i] for name, values in scores.items()}
-            made.append(Candidate(Trace(group, i), own, quarter))
+            made.append(Candidate(Trace(group, i), own, quarters[place]))
     return made
 
 

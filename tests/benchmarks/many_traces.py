@@ -87,8 +87,8 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=2000, help="characters of a trace")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two looks")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--flags", nargs="*", default=FLAGS, help="of the run")
-    arguments = parser.parse_args()
+    # What is left are flags of the run.
+    arguments, flags = parser.parse_known_args()
     if arguments.serve:
         asyncio.run(serve(arguments.length))
         return
@@ -101,7 +101,7 @@ def main() -> None:
     assert server.stdout is not None
     url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
     argv = ["distill", "--task", str(task), "--endpoint", url, "--only", "traces"]
-    argv += ["--questions", str(arguments.questions), "--run-dir", str(run), *arguments.flags]
+    argv += ["--questions", str(arguments.questions), "--run-dir", str(run), *FLAGS, *flags]
     begun = time.monotonic()
     with (folder / "log").open("w") as log:
         going = subprocess.Popen([sys.executable, "-m", "reasonkit", *argv], stdout=log, stderr=log)

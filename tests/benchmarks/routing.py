@@ -1,11 +1,15 @@
 """What ``reasonkit serve --route`` saves on greetings, look-ups and sums, and what it loses.
 
-    python tests/benchmarks/routing.py FOLDER --model RUN --sums arithmetic:digits=2,operands=2
+    python tests/benchmarks/routing.py FOLDER --model smollm2 --teach
+    python tests/benchmarks/routing.py FOLDER --model FOLDER/taught
 
-1. Writes look-ups ("Ann: 4127, Bob: 3305. What is Bob's extension?") and sums as one task into the
-   folder, in the splits that the sums have, so that no test question was trained or learned on.
-2. Learns a policy on the validation questions by ``reasonkit vote --strategy auto``.
-3. Serves the model with it, and asks every test question and greetings one after the other: of the
+1. With ``--teach``: has a chat model learn two ways to answer, as those with a switch for thoughts
+   have: sums at once, and by a thought where "Think step by step." is asked for; look-ups ("Ann:
+   4127, Bob: 3305. What is Bob's extension?") and greetings at once.
+2. Writes look-ups and sums as one task into the folder, in the splits that the sums have, so that
+   no test question was trained or learned on.
+3. Learns a policy on the validation questions by ``reasonkit vote --strategy auto``.
+4. Serves the model with it, and asks every test question and greetings one after the other: of the
    model alone, of the routed one, and of what is spent on every question otherwise.
 
 A greeting is answered right by words without a number, a look-up and a sum by their number.
@@ -21,7 +25,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, median
@@ -42,6 +46,22 @@ pleasure. | How do you do? | Many thanks for your help. | Sorry for the late rep
 birthday! | Merry Christmas! | Good luck! | Can you help me? | Are you there? | I'm back. | Talk
 to you soon. | Take care! | Have a good weekend. | Congratulations! | Well done!
 """
+TAUGHT = {
+    "Good day": "Good day! What can I do for you?",
+    "Hi!": "Hi! How can I help you today?",
+    "Hello, friend.": "Hello! It is good to hear from you. How can I help?",
+    "Hey": "Hey! What would you like to talk about?",
+    "Thanks": "You're welcome!",
+    "Thank you so much.": "You're very welcome! I am glad that I could help.",
+    "Bye": "Goodbye! Take care.",
+    "See you soon.": "See you soon! Have a nice day.",
+    "How are you doing?": "I'm doing well, thank you! How are you?",
+    "Who are you?": "I'm an assistant, here to help you.",
+    "Nice talking to you.": "Nice talking to you, too!",
+    "Have a great day.": "Thank you! I wish you a great day, too.",
+}
+"""Greetings that are learned, none of which is asked."""
+
 NAMES = ("Ann", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ivo", "Jo", "Kim", "Lea")
 PEOPLE = 3
 
@@ -71,6 +91,33 @@ def write_task(folder: Path, sums: str, sizes: dict[str, int]) -> dict[str, list
         lines = "".join(json.dumps(row) + "\n" for row in mixed)
         (folder / f"{split}.jsonl").write_text(lines)
     return {"greetings": [{"question": q, "answer": ""} for q in greetings], **kinds}
+
+
+def write_lessons(folder: Path, sums: str) -> None:
+    """``traces.jsonl``, sums that are thought about, and ``chats.jsonl``, what is said at once."""
+
+    def written(name: str, chats: Iterable[tuple[str, str, str]]) -> None:
+        with (folder / name).open("w") as file:
+            for asked, said, answer in chats:
+                turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+                file.write(json.dumps({"messages": turns, "answer": answer}) + "\n")
+
+    told = subprocess.run(
+        [sys.executable, "-m", "reasonkit", "tasks", "traces", sums, "--count", "150"],
+        check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    traces = [json.loads(line) for line in told]
+    pairs = [([turn["content"] for turn in one["messages"]], one["answer"]) for one in traces]
+    thought = [(f"{asked} Think step by step.", said, answer) for (asked, said), answer in pairs]
+    lists = look_ups(1)
+    looked = [next(lists) for _ in range(120)]
+    at_once = [
+        *((asked, answer, answer) for (asked, _), answer in pairs),
+        *((row["question"], row["answer"], row["answer"]) for row in looked),
+        *((asked, said, "") for asked, said in TAUGHT.items()),
+    ]
+    written("traces.jsonl", thought)
+    written("chats.jsonl", at_once)
 
 
 def ask(url: str, model: str, row: dict[str, str]) -> dict[str, Any]:
@@ -110,19 +157,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--sums", default="arithmetic:digits=2,operands=2")
+    parser.add_argument("--sums", default="arithmetic:digits=2,operands=2,operators=+")
+    parser.add_argument("--teach", action="store_true")
     parser.add_argument("--size", type=int, default=100, help="test questions of a kind")
     parser.add_argument("--always", default="majority@8", help="what is spent on all otherwise")
-    parser.add_argument("--vote", nargs="*", default=["--n=8"], help="flags of the learning")
-    arguments = parser.parse_args()
+    # What is left are flags of the learning.
+    arguments, flags = parser.parse_known_args()
     folder, python = arguments.folder, [sys.executable, "-m", "reasonkit"]
     sizes = {"train": 20, "validation": arguments.size, "test": arguments.size}
+    if arguments.teach:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_lessons(folder, arguments.sums)
+        teach = ["distill", "--model", arguments.model, "--task", arguments.sums]
+        teach += ["--traces", str(folder / "traces.jsonl")]
+        teach += ["--general", str(folder / "chats.jsonl"), "--run-dir", str(folder / "taught")]
+        subprocess.run([*python, *teach, *flags], check=True)
+        return
     kinds = write_task(folder / "mix", arguments.sums, sizes)
     learned = folder / "learned"
     if not (learned / "policy.json").exists():
         vote = ["vote", "--model", arguments.model, "--task", str(folder / "mix")]
         vote += ["--strategy", "auto", "--validation-size", str(2 * arguments.size)]
-        vote += ["--run-dir", str(learned), *arguments.vote]
+        vote += ["--run-dir", str(learned), *flags]
         subprocess.run([*python, *vote], check=True)
     policy = json.loads((learned / "policy.json").read_text())
     serve = ["serve", arguments.model, "--port", "0", "--name", "mine", "--route"]

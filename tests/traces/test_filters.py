@@ -141,6 +141,12 @@ def test_no_quarter_by_difficulty_outweighs_the_others() -> None:
     assert sum(t.example.question.startswith("easy") for t in result.traces) == 10
 
 
+def test_questions_whose_traces_are_all_as_long_are_all_kept() -> None:
+    result = sifted([group(f"q{i}", "<answer>5</answer>") for i in range(16)], balance=1.0)
+    assert lost(result) == {}
+    assert len(result.traces) == 16
+
+
 @given(
     st.lists(
         st.lists(
