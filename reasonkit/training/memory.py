@@ -57,10 +57,6 @@ place, and the rest is too small for the next one. Forward and backward passes o
 abacus, glibc 2.36, 2026-11-30: 1.24 to 1.31, and 1.60 to 1.96 with adapters; 1.0 to 1.1 where each
 tensor has pages of its own, which took a third more time."""
 
-OWN_PAGES = 32 * 2**20
-"""Bytes from which a tensor always has pages of its own and leaves no hole: glibc's threshold grows
-to no more (``DEFAULT_MMAP_THRESHOLD_MAX``)."""
-
 NF4 = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
 """Bytes of a 4-bit weight, with scales in 8 bits for each 64 and scales of those."""
 
@@ -201,9 +197,7 @@ def _activations(shape: ModelShape, config: CommonConfig, load: Load, number: in
         kept = tokens * shape.hidden * shape.layers * number + inside
     device = precision.device(config.device)
     if device == "cpu":
-        holes = HOLES_OF_ADAPTERS if getattr(config, "lora", False) else HOLES
-        apart = sum(w for w in shape.widths if tokens // load.passes * w > OWN_PAGES)
-        kept = int(kept * (holes + (1 - holes) * apart / max(1, shape.kept)))
+        kept = int(kept * (HOLES_OF_ADAPTERS if getattr(config, "lora", False) else HOLES))
     words = min(shape.vocab, tile_words(device))
     tile = min(load.scored, TILE_TOKENS) * words * FLOAT32 * TILES
     learned = not getattr(config, "lora", False)

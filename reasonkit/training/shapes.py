@@ -31,7 +31,7 @@ class ModelShape:
         parameters: all of them; ``embeddings`` are those of the input and an untied head.
         hidden: width of the residual stream; ``heads_width`` and ``kv_width`` those of all queries
             and all keys.
-        kept: bytes for the backward pass, for each token; ``widths`` are those of each tensor.
+        kept: bytes for the backward pass, for each token.
         once: the same, whatever the number of tokens: casts of the weights.
         copied: bytes of weights that sampling many rows copies.
     """
@@ -46,7 +46,6 @@ class ModelShape:
     kept: int = 0
     once: int = 0
     copied: int = 0
-    widths: tuple[int, ...] = ()
 
 
 def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> ModelShape:
@@ -64,7 +63,7 @@ def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> Mod
     if head is not None:
         tables[id(head.weight)] = head.weight.numel()
     few, more = (_kept(model, tokens, products) for tokens in (PROBE, 2 * PROBE))
-    kept = (sum(more) - sum(few)) // PROBE
+    kept = (more - few) // PROBE
     return ModelShape(
         parameters=model.num_parameters(),
         embeddings=sum(tables.values()),
@@ -74,9 +73,8 @@ def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> Mod
         kv_width=(getattr(config, "num_key_value_heads", None) or heads) * width,
         vocab=config.vocab_size,
         kept=kept,
-        once=max(0, sum(few) - PROBE * kept),
+        once=max(0, few - PROBE * kept),
         copied=quick.copied(model),
-        widths=tuple((b - a) // PROBE for a, b in zip(few, more, strict=False) if b > a),
     )
 
 
@@ -88,9 +86,8 @@ def shape_by(config: PreTrainedConfig, products: torch.dtype | None = None) -> M
         return shape_of(AutoModelForCausalLM.from_config(config), products)
 
 
-def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> list[int]:
-    """Bytes of each tensor that autograd keeps of a forward pass without its head, but for the
-    weights."""
+def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> int:
+    """Bytes that autograd keeps of a forward pass without its head, but for the weights."""
     # One that holds nothing has no address.
     weights = {p.untyped_storage()._cdata for p in model.parameters()}
     kept: dict[int, torch.UntypedStorage] = {}
@@ -111,7 +108,7 @@ def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> 
     ):
         # It has to be held until it is counted: freed storages' places are given out again.
         output = model.base_model(input_ids=ids, use_cache=False)
-        counted = [storage.nbytes() for storage in kept.values()]
+        counted = sum(storage.nbytes() for storage in kept.values())
     del output
     return counted
 

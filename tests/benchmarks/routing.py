@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--sums", default="arithmetic:digits=2,operands=2,operators=+")
     parser.add_argument("--teach", action="store_true")
     parser.add_argument("--size", type=int, default=100, help="test questions of a kind")
-    parser.add_argument("--always", default="majority@8", help="what is spent on all otherwise")
+    parser.add_argument("--always", default="step-by-step", help="what is spent on all otherwise")
     # What is left are flags of the learning.
     arguments, flags = parser.parse_known_args()
     folder, python = arguments.folder, [sys.executable, "-m", "reasonkit"]
