@@ -50,6 +50,11 @@ def metric(url: str, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+def rounded(told: Any) -> Any:
+    """What else is sampled at the same time changes the last digits."""
+    return json.loads(json.dumps(told), parse_float=lambda text: round(float(text), 5))
+
+
 def until(happened: Any) -> None:
     for _ in range(600):
         if happened():
@@ -125,9 +130,9 @@ def test_usage_counts_all_samples_and_votes_are_told(client: openai.OpenAI) -> N
     assert (told["samples"], told["temperature"]) == (8, 1.0)
     assert sum(found["votes"] for found in told["answers"]) + told["blank"] == 8
     again = ask(client, f"{NAME}:majority@8", LONG, seed=1)
-    assert again.reasonkit == told
+    assert rounded(again.reasonkit) == rounded(told)
     streamed = list(ask(client, f"{NAME}:majority@8", LONG, seed=1, stream=True))
-    assert streamed[-1].reasonkit == told
+    assert rounded(streamed[-1].reasonkit) == rounded(told)
     text = "".join(event.choices[0].delta.content or "" for event in streamed)
     assert text == made.choices[0].message.content
 
