@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reasonkit.errors import DataError, RefusedError, RunError
 from reasonkit.files import to_line
@@ -37,11 +37,15 @@ def key_of(example: Example, sampling: Sampling) -> str:
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 
-Place = tuple[int, int]
-"""Where the line of a sample begins, in bytes, and how many tokens it has; `ABSENT` of them where
-there is none."""
-
 ABSENT = -1
+
+
+class Line(NamedTuple):
+    """Where the line of a sample begins, in bytes, and how many tokens it has; `ABSENT` of them
+    where there is none."""
+
+    start: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +87,7 @@ class Content:
     """
 
     origin: Mapping[str, object] | None = None
-    held: dict[str, dict[int, Place]] = field(default_factory=dict)
+    held: dict[str, dict[int, Line]] = field(default_factory=dict)
     failures: dict[tuple[str, int], str] = field(default_factory=dict)
     size: int = 0
 
@@ -116,7 +120,7 @@ def read(path: Path) -> Content:
                 if completion.finish_reason == "failed":
                     content.failures[key, place] = completion.failure
                 else:
-                    content.held.setdefault(key, {})[place] = start, completion.tokens
+                    content.held.setdefault(key, {})[place] = Line(start, completion.tokens)
                     content.failures.pop((key, place), None)
             block, content.size = [], size
     return content
@@ -167,7 +171,7 @@ class Store:
         self._failed: dict[str, int] = {}
         self._size, self._memory = 0, bytearray()
         if path is None:
-            self._held: dict[str, dict[int, Place]] = {}
+            self._held: dict[str, dict[int, Line]] = {}
             return
         header: dict[str, Any] = {"origin": json.loads(json.dumps(dict(origin)))}
         content = read(path)
@@ -185,26 +189,26 @@ class Store:
         if not self._size:
             self._append(to_line(header))
 
-    def held(self, key: str) -> Mapping[int, Place]:
+    def held(self, key: str) -> Mapping[int, Line]:
         """Where the samples under a key are, by their number."""
         return self._held.get(key, {})
 
     def completions(self, key: str, numbers: Iterable[int]) -> Kept:
         """Samples under a key, all of which are there."""
         held = self.held(key)
-        return Kept(self._line, [held[number][0] for number in numbers])
+        return Kept(self._line, [held[number].start for number in numbers])
 
     def given(self, key: str, n: int) -> Kept:
         """Those of the first ``n`` samples under a key that didn't fail."""
         held = self.held(key)
-        return self.completions(key, [i for i in range(n) if held[i][1] != ABSENT])
+        return self.completions(key, [i for i in range(n) if held[i].tokens != ABSENT])
 
     def tokens_from(self, first: Callable[[int], int]) -> int:
         """Of the samples that are there, but for the ``first`` of so many under a key."""
         return sum(
-            max(0, tokens)
+            max(0, line.tokens)
             for held in self._held.values()
-            for number, (_, tokens) in held.items()
+            for number, line in held.items()
             if number >= first(len(held))
         )
 
@@ -237,7 +241,7 @@ class Store:
             for (key, drawn), start in zip(new, starts, strict=False):
                 failed = drawn.completion.finish_reason == "failed"
                 tokens = ABSENT if failed else drawn.completion.tokens
-                self._held.setdefault(key, {})[drawn.place] = start, tokens
+                self._held.setdefault(key, {})[drawn.place] = Line(start, tokens)
                 if failed:
                     self._failed[key] = self._failed.get(key, 0) + 1
 

@@ -83,6 +83,7 @@ def as_learned(config: VoteConfig) -> VoteConfig:
 
     Raises:
         RefusedError: the settings put them otherwise.
+        UnknownNameError: it has a wording that there isn't.
         DataError: it is no policy.
     """
     words = dict(routing.read(Path(config.policy)).words) if config.policy else {}
@@ -92,6 +93,7 @@ def as_learned(config: VoteConfig) -> VoteConfig:
             raise RefusedError(
                 f"{flag}: {config.policy} was learned with {learned!r}: leave it out"
             )
+    require_known(words.get("wording"))
     return dataclasses.replace(config, **words)  # type: ignore[arg-type]
 
 

@@ -177,7 +177,7 @@ def _is_longer(config: VoteConfig) -> bool:
 def _learn(poll: Poll, source: Source, rules: Rules) -> Learned:
     """What to spend on which question, on those of the poll."""
     config = source.config
-    names = ["majority", "adaptive", *(["weighted", "best-of-n"] if source.score else [])]
+    names = routing.VOTES if source.score else routing.VOTES[:2]
     kinds: list[Way] = ["asked", "thinking"] if _is_longer(config) else ["asked"]
     options = routing.votes(names, kinds, rules)
     needed = dict.fromkeys(kinds, rules.n)

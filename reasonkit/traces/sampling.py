@@ -109,7 +109,7 @@ def of_run(path: Path) -> list[Group]:
         record = json.loads(line)
         held = stored.held.get(record["key"], {})
         example = Example(record["id"], record["task"], tuple(record["messages"]), record["answer"])
-        starts = [held[number][0] for number in range(record["n"]) if number in held]
+        starts = [held[number].start for number in range(record["n"]) if number in held]
         if starts:
             groups.append(Group(example, store.Kept(partial(store.line_at, samples), starts)))
     if not groups:

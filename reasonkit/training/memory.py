@@ -166,17 +166,18 @@ def plan(
     weights = shape.parameters * computed
     engine = vllm.share(weights, config, updates, load.gpu) if apart else 0
     parts = load.parts if shard != Shard.none else 1
-    of_weights, held = parts if cut else 1, 1
+    of_weights = parts if cut else 1
+    # What samples from the policy itself has it whole, and so has the update after it.
+    engine += policy + adapters if cut and not apart else 0
     if precision.device(config.device) != "cpu" and getattr(config, "offload", False):
         optimiser = masters = 0
         if shard == Shard.fsdp:
-            held = gradients = 0
+            policy = adapters = gradients = 0
     return MemoryPlan(
         process=process,
-        # What samples from the policy itself has it whole, and so has the update after it.
-        engine=engine + (policy + adapters if cut and not apart else 0),
-        policy=held * policy // of_weights,
-        adapters=held * adapters // of_weights,
+        engine=engine,
+        policy=policy // of_weights,
+        adapters=adapters // of_weights,
         optimiser=(optimiser + masters) // parts,
         reference=(reference + load.beside * number) // of_weights,
         # Over a CPU's links FSDP's go once an update, and are whole till then.

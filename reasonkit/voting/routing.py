@@ -57,6 +57,9 @@ PRICES = np.geomspace(1e-7, 1e-2, 41)
 ALONE = (Option("greedy", 1, "greedy"), Option("step-by-step", 1, "greedy-thinking"))
 """What can be spent beside votes."""
 
+VOTES = ("majority", "adaptive", "weighted", "best-of-n")
+WAYS: tuple[Way, ...] = ("asked", "thinking", "at-once", "greedy", "greedy-thinking")
+
 Pools = Mapping[Way, Ballots]
 
 
@@ -182,7 +185,11 @@ def read(path: Path) -> Policy:
         options = tuple(
             one and Option(one["name"], int(one["n"]), one["way"]) for one in told["options"]
         )
-        if len(options) != look.count + 1 or not {o.name for o in options if o} <= {*STRATEGIES}:
+        spent = [option for option in options if option]
+        known = {o.name for o in spent} <= {*VOTES, *(o.name for o in ALONE)}
+        if len(options) != look.count + 1 or not known or not all(o.n > 0 for o in spent):
+            raise ValueError
+        if not {look.way, *(o.way for o in spent)} <= {*WAYS}:
             raise ValueError
         if not look.count and options[0] is None:
             raise ValueError

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reasonkit.errors import DataError
+from reasonkit.config import VoteConfig
+from reasonkit.errors import DataError, UnknownNameError
+from reasonkit.plan.vote import as_learned
 from reasonkit.voting import routing
 from reasonkit.voting.ballots import BLANK, Ballots
 from reasonkit.voting.playing import play
@@ -115,7 +117,12 @@ def test_a_policy_is_read_as_it_was_saved(tmp_path: Path) -> None:
     "text",
     ["", "{}", "[]", '{"look": {"way": "asked", "count": 2}, "options": [null]}',
      '{"look": {"way": "asked", "count": 0}, "options": [null]}',
-     '{"look": {"way": "asked", "count": 0}, "options": [{"name": "luck", "n": 1, "way": "x"}]}'],
+     *(f'{{"look": {{"way": "asked", "count": 0}}, "options": [{option}]}}' for option in (
+         '{"name": "luck", "n": 1, "way": "asked"}', '{"name": "beam", "n": 1, "way": "asked"}',
+         '{"name": "majority", "n": 0, "way": "asked"}',
+         '{"name": "majority", "n": 1, "way": "x"}')),
+     '{"look": {"way": "x", "count": 1}, "options": [null, null]}',
+     '{"look": {"way": "asked", "count": 1}, "options": [null, null], "words": "x"}'],
 )  # fmt: skip
 def test_what_is_no_policy_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "p.json").write_text(text)
@@ -123,3 +130,10 @@ def test_what_is_no_policy_is_refused(tmp_path: Path, text: str) -> None:
         routing.read(tmp_path / "p.json")
     with pytest.raises(DataError, match="no such file"):
         routing.read(tmp_path)
+
+
+def test_a_policy_whose_wording_is_none_of_ours_is_refused(tmp_path: Path) -> None:
+    policy = Policy(Draw("asked", 0), (Option("majority", 1, "asked"),), (("wording", "sing"),))
+    routing.save(policy, tmp_path / routing.FILE)
+    with pytest.raises(UnknownNameError, match="sing"):
+        as_learned(VoteConfig(strategy="auto", policy=str(tmp_path)))
