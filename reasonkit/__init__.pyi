@@ -77,6 +77,7 @@ class _CommonConfig(TypedDict, total=False):
 class _SharedConfig(_CommonConfig, total=False):
     shard: Literal["none", "fsdp", "zero2", "zero3"]
     offload: bool
+    tensor_parallel: int
 
 class _UpdatesConfig(_SharedConfig, total=False):
     learning_rate: float | None

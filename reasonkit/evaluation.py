@@ -19,7 +19,7 @@ import numpy as np
 from reasonkit import statistics
 from reasonkit.answers.reading import is_well_formed
 from reasonkit.answers.work import shows_work
-from reasonkit.errors import DataError, RunError
+from reasonkit.errors import RunError
 from reasonkit.files import write_json
 from reasonkit.generation.engine import Engine, Sampling
 from reasonkit.judging import judge
@@ -130,11 +130,8 @@ def evaluate(
         progress: called with the number of examples done.
 
     Raises:
-        DataError: there are no examples.
         RunError: the engine left examples out.
     """
-    if not examples:
-        raise DataError("there are no examples to evaluate on: choose a split that has some")
     started = time.perf_counter()
     verdicts: dict[str, Verdict] = {}
     for group in engine.sample(examples, 1, sampling):

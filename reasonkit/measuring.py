@@ -15,6 +15,7 @@ from typing import Any, Literal
 from reasonkit import console, processes
 from reasonkit.answers.reading import answer_part
 from reasonkit.answers.work import declines
+from reasonkit.errors import DataError
 from reasonkit.evaluation import Evaluation, evaluate, paired
 from reasonkit.generation.engine import Engine, Sampling, TokenEngine
 from reasonkit.generation.pool import Pool
@@ -44,7 +45,12 @@ def measure(
 
     Args:
         temperature: 0 for greedy completions.
+
+    Raises:
+        DataError: there are no examples.
     """
+    if not examples:
+        raise DataError("there are no examples to evaluate on: choose a split that has some")
     path = run.evaluations / f"{name}.json"
     if processes.from_main(path.exists):
         return Evaluation.load(path)
@@ -54,16 +60,8 @@ def measure(
     # It shares out by itself what it samples.
     pooled = isinstance(engine, Pool)
     own = examples if pooled else processes.share(examples)
-    answered = Evaluation(())
     with console.progress(len(own), f"evaluating {name}") as reached:
-        if own or not examples:
-            answered = evaluate(
-                engine,
-                own,
-                sampling,
-                allow_weaker=plan.allow_weaker,
-                progress=reached,
-            )
+        answered = evaluate(engine, own, sampling, plan.allow_weaker, reached)
     parts = [answered] if pooled else processes.gathered(answered)
     verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
     done = Evaluation(verdicts, max(part.seconds for part in parts))

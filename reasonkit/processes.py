@@ -94,6 +94,19 @@ def from_main(make: Callable[[], T]) -> T:
     return made[0]  # type: ignore[no-any-return]
 
 
+def handed_out(tensor: Any, device: Any) -> Any:
+    """What the main process has, in all of them, on this device; the others know its shape."""
+    import torch
+    from torch import distributed
+
+    given = tensor.detach()
+    made = torch.empty(given.shape, dtype=given.dtype, device=device)
+    if is_main():
+        made.copy_(given)
+    distributed.broadcast(made, 0)
+    return made
+
+
 @contextmanager
 def joined() -> Iterator[Any]:
     """Connects the processes of a launcher. The main one speaks; of errors, the first to fail.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reasonkit.errors import DataError, RunError
+from reasonkit.errors import RunError
 from reasonkit.evaluation import Evaluation, Verdict, evaluate, gap_closed, paired
 from reasonkit.generation.engine import Sampling
 from reasonkit.statistics import paired_counts, wilson
@@ -120,8 +120,10 @@ def test_a_model_that_never_thinks_has_no_accuracy_when_thinking() -> None:
 def test_examples_that_are_missing_are_an_error_and_not_a_smaller_n() -> None:
     with pytest.raises(RunError, match="no answer to 1 examples, 1 first"):
         evaluate(Scripted({"0": "1", "2": "3"}), EXAMPLES, GREEDY)
-    with pytest.raises(DataError, match="no examples"):
-        evaluate(Scripted({}), [], GREEDY)
+
+
+def test_a_process_that_has_no_share_of_the_questions_answers_none() -> None:
+    assert evaluate(Scripted({}), [], GREEDY).verdicts == ()
 
 
 def test_a_saved_evaluation_is_loaded_as_it_was(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from reasonkit import plan, processes, resuming
+from reasonkit import processes, resuming
 from reasonkit.config import (
     Distillation,
     DistillConfig,
@@ -34,7 +34,7 @@ from reasonkit.config import (
 )
 from reasonkit.errors import RefusedError
 from reasonkit.models.resolving import PACKAGED
-from reasonkit.plan import verifier
+from reasonkit.plan import machine, verifier
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -502,15 +502,18 @@ def test_parts_of_deepspeed_are_read_by_as_many_as_wrote_them(
         ),
         (GrpoConfig(shard=Shard.zero3, engine=EngineName.vllm), "vLLM takes fsdp's"),
         (GrpoConfig(offload=True), "pass --shard fsdp, zero2 or zero3"),
+        (GrpoConfig(tensor_parallel=2), "it is vLLM that samples so"),
+        (GrpoConfig(tensor_parallel=3, engine=EngineName.vllm), "the 2 processes of this machine"),
     ],
 )
-def test_what_deepspeed_does_not_do_is_refused(
+def test_what_several_processes_do_not_do_is_refused(
     monkeypatch: pytest.MonkeyPatch, config: SharedConfig, line: str
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr("reasonkit.plan.installed", lambda package: True)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr("reasonkit.plan.machine.installed", lambda package: True)
     with pytest.raises(RefusedError, match=line):
-        plan.require_packages(config)
+        machine.require_packages(config)
 
 
 @pytest.mark.skipif(find_spec("deepspeed") is not None, reason="it is there")

@@ -143,10 +143,24 @@ class SharedConfig(CommonConfig):
         False,
     )
 
+    tensor_parallel: int = flag(
+        MACHINE,
+        "With --engine vllm: processes of a machine that sample together, each with a part of "
+        "every layer.",
+        1,
+        min=1,
+    )
+
     @property
     def by_layer(self) -> bool:
         """Whether a layer is whole only while it computes: nothing samples from the policy here."""
         return self.shard == Shard.fsdp and self.engine == EngineName.vllm
+
+    @property
+    def on_first(self) -> bool:
+        """Whether outside of training the first process alone has weights, in main memory."""
+        # Flash attention can't be tried out there.
+        return self.by_layer and not self.attention.startswith("flash")
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,10 @@ CALLED: dict[str, tuple[str, ...]] = {
     "lora": ("use_peft", "use_lora"),
     "lora_rank": ("lora_r", "peft_rank", "r", "actor_rollout_ref.model.lora_rank"),
     "engine": ("use_vllm", "backend", "actor_rollout_ref.rollout.name"),
+    "tensor_parallel": (
+        *("vllm_tensor_parallel_size", "tensor_parallel_size", "tensor_model_parallel_size"),
+        *("actor_rollout_ref.rollout.tensor_model_parallel_size", "vllm_tensor_parallel"),
+    ),
     "dtype": ("bf16", "fp16", "torch_dtype", "precision", "param_dtype"),
     "attention": ("attn_implementation", "flash_attn"),
     "seed": ("data_seed", "random_seed"),

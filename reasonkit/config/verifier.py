@@ -16,6 +16,8 @@ Aggregate = enum.StrEnum("Aggregate", ["last", "lowest", "mean", "product"])
 class VerifierConfig(UpdatesConfig):
     """Settings of training a verifier."""
 
+    on_first: ClassVar[bool] = False  # type: ignore[misc]
+
     FIRST: ClassVar[tuple[str, ...]] = (
         *("model", "task", "questions", "samples", "epochs"),
         *("batch", "learning_rate", "max_completion_tokens", "aggregate", "seed"),

@@ -81,7 +81,7 @@ class Pool:
         seeded = replace(sampling, seed=_seed(examples, have, n))
         order = {key: i for i, key in enumerate(examples)}
         own = processes.share(list(examples.values()))
-        drawn = list(self.engine.sample(own, n - have, seeded)) if own else []
+        drawn = list(self.engine.sample(own, n - have, seeded))
         groups = sorted(
             chain(*processes.gathered(drawn)),
             key=lambda group: order[key_of(group.example, sampling)],

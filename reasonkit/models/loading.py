@@ -120,6 +120,24 @@ def outline(entry: Model) -> PreTrainedConfig:
     return config
 
 
+def require_device(name: str) -> None:
+    """Refuses a device that this process hasn't.
+
+    Raises:
+        RefusedError: there is none, or not one for each process.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(name, True):
+        raise RefusedError(f"--device {name}: there is none on this machine; try --device cpu")
+    if name == "cuda" and processes.local_rank() >= torch.cuda.device_count():
+        raise RefusedError(
+            f"--device cuda: there are more processes than GPUs, {torch.cuda.device_count()}: "
+            "start as many as there are, or try --device cpu"
+        )
+
+
 def load_model(
     resolved: ResolvedModel,
     device: str,
@@ -151,15 +169,8 @@ def load_model(
             f"{resolved.entry.name} is no language model but {written}: it scores texts and writes "
             "none"
         )
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     device = precision.device(device)
-    if not there.get(device, True):
-        raise RefusedError(f"--device {device}: there is none on this machine; try --device cpu")
-    if device == "cuda" and processes.local_rank() >= torch.cuda.device_count():
-        raise RefusedError(
-            f"--device cuda: there are more processes than GPUs, {torch.cuda.device_count()}: "
-            "start as many as there are, or try --device cpu"
-        )
+    require_device(device)
     options: dict[str, Any] = {}
     if kind == "CausalLM":
         options["generation_config"] = _generation_config(resolved)

@@ -106,21 +106,26 @@ def choose(
 ) -> tuple[list[str], list[Work]]:
     """Flags, and the works as they'd be laid out by them on devices; nothing where nothing fits.
 
-    What is asked for stays. Else vLLM is taken before the local engine, and whole copies before
-    parts; but whatever leaves weights and optimizer as they are comes first.
+    What is asked for stays. Else vLLM is taken before the local engine, whole copies before parts,
+    and devices that sample alone before those that sample together; but whatever leaves weights and
+    optimizer as they are comes first.
     """
     found = []
     engines = [EngineName.local] if on.name == CPU else [EngineName.vllm, EngineName.local]
     asked = [config.engine] if config.engine != EngineName.auto else engines
-    for engine, shard in product(asked, shards(on, config)):
+    ways = product(asked, shards(on, config), together(works, on, config))
+    for engine, shard, parts in ways:
+        if engine != EngineName.vllm and parts > 1:
+            continue
         if (engine, shard) == (EngineName.vllm, Shard.zero3):
             continue
-        laid = [_laid(work, device, on, shard, engine) for work in works]
+        laid = [_laid(work, device, on, shard, engine, parts) for work in works]
         try:
             fits = [_fitted(work, device) for work in laid]
         except RefusedError:
             continue
-        flags = [f"--shard {shard}", f"--engine {engine}", *_changed(laid, fits, config)]
+        flags = [f"--shard {shard}", f"--engine {engine}"]
+        flags += [f"--tensor-parallel {parts}"] * (parts > 1) + _changed(laid, fits, config)
         heavy = any(name in flag for name in HEAVY for flag in flags)
         found.append(((heavy, asked.index(engine), len(flags)), (flags, fits)))
     return min(found, key=lambda one: one[0])[1] if found else ([], [])
@@ -147,13 +152,27 @@ def shards(on: Cluster, config: Any) -> list[Shard]:
     return [config.shard] if config.shard != Shard.none else [Shard.none, Shard.fsdp]
 
 
+def together(works: Sequence[Work], on: Cluster, config: Any) -> list[int]:
+    """How many devices of a machine may sample together: each has as many heads of the model."""
+    if config.tensor_parallel > 1:
+        return [config.tensor_parallel]
+    heads = math.gcd(*(one.shape.heads for work in works for one in work.sampled))
+    most = math.gcd(on.each, heads)
+    return [2**n for n in range(most.bit_length()) if most % 2**n == 0]
+
+
 def _laid(
-    work: Work, device: devices.Device, on: Cluster, shard: Shard, engine: EngineName
+    work: Work,
+    device: devices.Device,
+    on: Cluster,
+    shard: Shard,
+    engine: EngineName,
+    parts: int = 1,
 ) -> Work:
     """Work as one of several devices has it."""
     config, room = work.plan.config, work.plan.room
     assert room is not None
-    config = dataclasses.replace(config, shard=shard, engine=engine)
+    config = dataclasses.replace(config, shard=shard, engine=engine, tensor_parallel=parts)
     if not isinstance(config, DistillConfig):
         own = work.updated.rows * math.ceil(work.updated.parts / on.count)
         fits = max(d for d in range(1, min(config.micro_batch, own) + 1) if own % d == 0)
@@ -192,9 +211,11 @@ def _memory(
     best: Sequence[Work],
 ) -> Any:
     """A table of the memory of one device: as set, under each sharding, and as chosen."""
-    engine = best[0].plan.config.engine if best else EngineName.local
+    chosen = best[0].plan.config if best else works[0].plan.config
+    engine = chosen.engine if best else EngineName.local
+    parts = chosen.tensor_parallel
     ways = {
-        f"--shard {shard}": [_laid(work, device, on, shard, engine) for work in works]
+        f"--shard {shard}": [_laid(work, device, on, shard, engine, parts) for work in works]
         for shard in shards(on, config)
     }
     if best and all(best != laid for laid in ways.values()):

@@ -8,8 +8,9 @@ from reasonkit.config import Distillation, DistillConfig, Only
 from reasonkit.errors import RefusedError
 from reasonkit.models import DEFAULT_TEACHER, Model, entry_for
 from reasonkit.models.resolving import resolve
-from reasonkit.plan import Plan, filled, require_trackers
+from reasonkit.plan import Plan, filled
 from reasonkit.plan import settle as settle_names
+from reasonkit.plan.machine import require_trackers
 from reasonkit.prompts import require_known
 from reasonkit.tasks import half
 

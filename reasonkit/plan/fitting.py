@@ -27,7 +27,8 @@ from reasonkit.config import (
     VerifierConfig,
 )
 from reasonkit.errors import RefusedError
-from reasonkit.plan import QUANTIZED, Plan, installed
+from reasonkit.plan import Plan
+from reasonkit.plan.machine import QUANTIZED, installed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -168,9 +169,14 @@ def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int)
     from reasonkit.models import precision
     from reasonkit.training import memory, peaks, scoring, shapes
 
-    config, device = plan.config, model.device.type
+    config, device = plan.config, precision.device(plan.config.device)
+    products = precision.products(config)
+    if getattr(config, "on_first", False):
+        shape = shapes.shape_by(model.config, products)
+    else:
+        shape = shapes.shape_of(model, products)
     room = Room(
-        shape=shapes.shape_of(model, precision.products(config)),
+        shape=shape,
         process=max(processes.gathered(before)) + (memory.LIBRARIES if device == "cpu" else 0),
         there=min(processes.gathered(peaks.available(device)))
         // (processes.local_size() if device == "cpu" else 1),

@@ -8,8 +8,9 @@ from reasonkit.config import Config, GrpoConfig
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.models import Model
 from reasonkit.objectives import PRESETS
-from reasonkit.plan import Plan, check_examples, divisor, evenly, filled, require_trackers
+from reasonkit.plan import Plan, check_examples, divisor, evenly, filled
 from reasonkit.plan import settle as settle_names
+from reasonkit.plan.machine import require_trackers
 from reasonkit.rewards import parse
 from reasonkit.tasks import describe, half, load, require_trainable, usual_rewards
 

@@ -11,11 +11,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reasonkit import console, processes
-from reasonkit.config import CommonConfig, Config, DType, EngineName
+from reasonkit.config import CommonConfig, Config, DType, EngineName, Shard
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation import engine
 from reasonkit.models import chat
-from reasonkit.models.loading import NOWHERE, load_model, load_tokenizer, read_config
+from reasonkit.models.loading import (
+    NOWHERE,
+    load_model,
+    load_tokenizer,
+    read_config,
+    require_device,
+)
 from reasonkit.models.resolving import ResolvedModel
 from reasonkit.objectives import Importance
 from reasonkit.plan import Plan, filled, fitting
@@ -42,19 +48,23 @@ def load(
     """
     from reasonkit.models import precision
 
-    own = not trains and engine.may_keep_weights(plan.config)
+    kept = engine.may_keep_weights(plan.config)
+    own = not trains and kept
+    # Whose weights go where, the engine settles.
+    later = own or (kept and getattr(plan.config, "shard", Shard.none) == Shard.fsdp)
     before = processes.held(precision.device(plan.config.device))
     tokenizer = _tokenizer(plan)
-    model = _weights(plan, tokenizer, dtype, NOWHERE if own else None)
+    model = _weights(plan, tokenizer, dtype, NOWHERE if later else None)
     config, why = engine.settle(plan.config, model.config, model.num_parameters())
     console.note(f"{config.engine} samples: {why}")
-    if own and config.engine == EngineName.local:
-        model = _weights(plan, tokenizer, dtype)
+    own = own and config.engine != EngineName.local
+    if later and not own:
+        model = _weights(dataclasses.replace(plan, config=config), tokenizer, dtype)
     if hasattr(config, "importance"):
         same = config.engine == EngineName.local and precision.products(config) is None
         config = filled(config, importance=Importance.off if same else Importance.token_truncate)
     plan = without_overlong(dataclasses.replace(plan, config=config), tokenizer)
-    if model.device.type == NOWHERE:
+    if own:
         return plan, tokenizer, model
     fitted = fitting.settle(plan, model, longest_prompt(plan, tokenizer), before)
     formats = [precision.formats(one.config, plan.model.source).weights for one in (plan, fitted)]
@@ -96,10 +106,23 @@ def _weights(
 
     config = plan.config
     kept = str(dtype) if dtype else precision.formats(config, plan.model.source).weights
-    where = device or str(config.device)
-    model = load_model(plan.model, where, kept, attention=str(config.attention))
+    model = load_model(plan.model, device or place(config), kept, attention=str(config.attention))
     chat.save_ends(model, tokenizer)
     return model
+
+
+def place(config: CommonConfig) -> str:
+    """Where this process has the weights of a policy, outside of training.
+
+    Raises:
+        RefusedError: the device that it is to be trained on isn't there.
+    """
+    if not getattr(config, "on_first", False):
+        return str(config.device)
+    from reasonkit.models import precision
+
+    require_device(precision.device(config.device))
+    return "cpu" if processes.is_main() else NOWHERE
 
 
 def size_of(name: str, model: PreTrainedModel) -> str:

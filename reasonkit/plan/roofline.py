@@ -4,10 +4,11 @@ A decoding step reads the weights once and all keys and values, or is bound by t
 token (Pope et al., arXiv:2211.05102, section 2). An update takes 6·P a token (Kaplan et al.,
 arXiv:2001.08361, section 2.1) and attention. Gradients, and weights that are cut, cross the slowest
 link in a ring (Patarasuk and Yuan, JPDC 69(2), 2009): those after a pass, these while it computes,
-as FSDP2 fetches a layer ahead. `REACHED` has what share of each peak counts.
+as FSDP2 fetches a layer ahead. Devices that sample together add up two results in each layer
+(Shoeybi et al., arXiv:1909.08053, section 3). `REACHED` has what share of each peak counts.
 
 Leaves out start-up, loading and checkpoints, completions of unequal length, groups that are sampled
-again, and what reasonkit hasn't: tensor parallelism, samplers on devices of their own.
+again, and what reasonkit hasn't: samplers on devices of their own.
 """
 
 from __future__ import annotations
@@ -120,19 +121,23 @@ def rollout(work: Work, one: Sampled, device: Device, count: int, reached: Reach
     """Seconds in which so many devices sample their parts, once."""
     shape, longest = one.shape, work.plan.longest
     number = FLOAT32 if work.plan.config.device == CPU else BFLOAT16
-    prompts = math.ceil(one.prompts / count)
+    parts: int = work.plan.config.tensor_parallel
+    prompts = math.ceil(one.prompts * parts / count)
     at_once = min(prompts * one.n, max(1, in_flight(work, one, device)))
-    flops, weights = reached.sample * device.flops, used(shape)
+    flops, weights = reached.sample * device.flops * parts, used(shape)
     read = weights * number + at_once * (work.columns - longest / 2) * kept(shape, number)
-    bound = max(read / (reached.read * device.bandwidth), 2 * weights * at_once / flops)
+    bound = max(read / (reached.read * device.bandwidth * parts), 2 * weights * at_once / flops)
+    added = 2 * shape.layers * shape.hidden * number * 2 * (parts - 1) / parts
+    told = added / (reached.link * device.inside)
     steps = float(prompts * one.n / at_once * longest)
     prompt_tokens: int = prompts * (work.columns - longest)
-    reading = prompt_tokens * 2 * weights / flops
-    return reading + steps * (reached.layer * shape.layers + bound)
+    reading = prompt_tokens * (2 * weights / flops + told)
+    return reading + steps * (reached.layer * shape.layers + bound + at_once * told)
 
 
 def in_flight(work: Work, one: Sampled, device: Device) -> int:
-    """Completions that a device samples at once; 0 where its sampler has no room for any."""
+    """Completions that a device, or those that sample together, have under way at once; 0 where
+    there is no room for any."""
     from reasonkit.generation import vllm
     from reasonkit.training import memory
 
@@ -142,9 +147,11 @@ def in_flight(work: Work, one: Sampled, device: Device) -> int:
         load, left = room.load(config), room.there - room.process
         most = memory.rows_that_fit(room.shape, config, load, left, plan.model.source)
         return max(1, min(load.rows, most))
-    weights = BFLOAT16 * one.shape.parameters
+    parts = config.tensor_parallel
+    weights = BFLOAT16 * one.shape.parameters // parts
     left = vllm.share(weights, config, not one.alone, device.memory) - weights
-    return max(0, min(IN_FLIGHT, int(left // (work.columns * kept(one.shape, BFLOAT16)))))
+    row = work.columns * kept(one.shape, BFLOAT16) / parts
+    return max(0, min(IN_FLIGHT, int(left // row)))
 
 
 def _updates(work: Work, device: Device, on: Cluster, reached: Reached) -> Spent:

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, learning, measuring, processes, resuming, running
+from reasonkit import console, learning, measuring, resuming, running
 from reasonkit.config import Distillation, DistillConfig, Invocation, Only
 from reasonkit.errors import DataError
 from reasonkit.evaluation import Evaluation, gap_closed, paired
@@ -65,7 +65,7 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
     if resuming.is_done(config, invocation):
         return
     prepared = _prepare(config, invocation)
-    if processes.is_main() and not invocation.resume:
+    if running.looks_ahead(prepared.plan.config, invocation):
         _look_ahead(prepared)
     if invocation.dry_run:
         return

@@ -47,7 +47,7 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     products = precision.products(plan.config)
     engine = open_engine(plan.config, model, tokenizer, products, trains=True, columns=plan.columns)
     predicted = None
-    if processes.is_main() and not invocation.resume:
+    if running.looks_ahead(plan.config, invocation):
         predicted = _look_ahead(plan, engine, model)
     if invocation.dry_run:
         return

@@ -106,7 +106,7 @@ def _make(
         manifest = made.stages / stage.name / "final" / MANIFEST
         last = hashlib.sha256(processes.from_main(manifest.read_bytes)).hexdigest()
     processes.from_main(lambda: _forget_another_end(made, last))
-    model = load_model(resolve(start), str(config.device), str(DType.float32))
+    model = load_model(resolve(start), policy.place(config), str(DType.float32))
     engine.use(model, _products(plan))
     after = measuring.measure(made, "after", engine, plan, plan.splits.test)
     general["after"] = measuring.general(made, "general-after", engine, plan, "test")

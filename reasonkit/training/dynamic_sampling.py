@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from reasonkit import processes
 from reasonkit.types import Example
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def with_spread(
     groups = list(drawn)
     for attempt in range(1, rounds + 1):
         lacking = [i for i, d in enumerate(groups) if d.spreadless and is_own(d)]
-        if not lacking:
+        # Processes that sample together all have to ask, be it for nothing.
+        if not any(processes.gathered(bool(lacking))):
             break
         rng = random.Random(f"{name} {attempt}")
         fresh = draw(rng.choices(examples, k=len(lacking)), attempt)

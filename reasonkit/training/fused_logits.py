@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from trl.trainer.utils import FusedCausalLMOutput, add_fused_lm_head
 
-from reasonkit import console
+from reasonkit import console, processes
 from reasonkit.errors import RefusedError
 from reasonkit.generation.local import evaluating
 
@@ -115,7 +115,7 @@ def require_fused_right(model: PreTrainedModel, name: str) -> None:
     Raises:
         RefusedError: it would learn from other logits than the model's.
     """
-    if not is_fused_right(model):
+    if not processes.from_main(lambda: is_fused_right(model)):
         raise RefusedError(
             f"{name} ({type(model).__name__}) caps or scales its logits in a way of its own, which "
             "on-policy distillation would leave out: pass --objective traces"

@@ -103,7 +103,7 @@ def train(
     """
     laid = mixed(examples, general, config)
     rollout = Rollout(examples, laid, config, guard, run)
-    right = fused_logits.is_fused_right(model)
+    right = processes.from_main(lambda: fused_logits.is_fused_right(model))
 
     def sampled(prompts: list[Any], trainer: Trainer) -> dict[str, Any]:
         with watch.peaks.during("rollout"):

@@ -47,6 +47,9 @@ transform, logarithm and exponential, the gradient, the target's place and two p
 DRAWN = 4
 """The same of logits while a token is drawn: they, their exponentials, sums and one more."""
 
+AHEAD = 2
+"""Layers that FSDP2 has whole at once: the one that computes, and the one it fetches."""
+
 LIBRARIES = 250_000_000
 """Bytes of a process that come with its first update and rollout: TRL, kernels' work space. Seen on
 Linux, torch 2.13, 2026-11-29: 110 to 240 MB."""
@@ -203,7 +206,12 @@ def _activations(shape: ModelShape, config: CommonConfig, load: Load, number: in
     tile = min(load.scored, TILE_TOKENS) * words * FLOAT32 * TILES
     learned = not getattr(config, "lora", False)
     head = shape.vocab * shape.hidden * FLOAT32 * min(2, load.passes) if learned else 0
-    return kept + shape.once + tile + head
+    casts = shape.once
+    if isinstance(config, UpdatesConfig) and config.by_layer:
+        # Casts of weights that come and go with their layer go too, where nothing keeps them.
+        layer = (shape.parameters - shape.embeddings) // max(1, shape.layers)
+        casts = AHEAD * layer * FLOAT32 + (0 if config.gradient_checkpointing else casts)
+    return kept + casts + tile + head
 
 
 def _row(shape: ModelShape, columns: int, number: int) -> int:

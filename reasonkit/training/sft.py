@@ -93,7 +93,7 @@ def train(
     assert config.epochs and config.batch_tokens and config.micro_batch_tokens
     tokenizer = engine.tokenizer
     collator = Collator(rows, tokenizer.pad_token_id)
-    apart = keeps_apart(model, collator)
+    apart = processes.from_main(lambda: keeps_apart(model, collator))
     if not apart:
         console.note("this model doesn't keep packed traces apart: each has a line of its own")
     layout = lay_out(
@@ -105,7 +105,7 @@ def train(
         packed=apart,
         processes=processes.size(),
     )
-    right = fused_logits.is_fused_right(model)
+    right = processes.from_main(lambda: fused_logits.is_fused_right(model))
     trainer = Trainer(
         model=model,
         args=SFTConfig(

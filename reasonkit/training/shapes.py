@@ -34,6 +34,7 @@ class ModelShape:
         kept: bytes for the backward pass, for each token.
         once: the same, whatever the number of tokens: casts of the weights.
         copied: bytes of weights that sampling many rows copies.
+        heads: of queries; 0 in a model without attention.
     """
 
     parameters: int
@@ -46,6 +47,7 @@ class ModelShape:
     kept: int = 0
     once: int = 0
     copied: int = 0
+    heads: int = 0
 
 
 def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> ModelShape:
@@ -75,6 +77,7 @@ def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> Mod
         kept=kept,
         once=max(0, few - PROBE * kept),
         copied=quick.copied(model),
+        heads=heads,
     )
 
 

@@ -20,6 +20,7 @@ from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, OffloadPolicy, 
 from torch.distributed.tensor import DTensor
 from transformers import Cache, PreTrainedModel
 
+from reasonkit import processes
 from reasonkit.config import ZERO, Shard, SharedConfig
 from reasonkit.models import precision
 from reasonkit.training import zero
@@ -58,7 +59,12 @@ def turn_on(trainer: Any) -> None:
         trainer.is_fsdp_enabled = True
 
 
-def cut(model: Any, by_layer: bool, offload: bool = False) -> None:
+def cut(
+    model: Any,
+    by_layer: bool,
+    offload: bool = False,
+    handed_out: torch.device | None = None,
+) -> None:
     """Cuts a model in place: by its layers, and the rest together.
 
     By itself accelerate puts embeddings and head into a part of their own, which doesn't come
@@ -67,24 +73,56 @@ def cut(model: Any, by_layer: bool, offload: bool = False) -> None:
     Args:
         by_layer: whether a layer is whole only while it computes, and not until `part`.
         offload: whether the parts, their gradients and updates stay in main memory.
+        handed_out: where the parts go if the first process alone has weights: a layer at a time.
     """
+    given: dict[int, torch.Tensor] = {}
     pinned = model.device.type != "cpu"
     policy = CPUOffloadPolicy(pin_memory=pinned) if offload else OffloadPolicy()
     layers = set(model._no_split_modules or ())
     for module in list(model.modules()):
         if type(module).__name__ in layers:
+            if handed_out:
+                _hand_out(module, handed_out, given)
             fully_shard(module, offload_policy=policy)
+    if handed_out:
+        _hand_out(model, handed_out, given)
     fully_shard(model, offload_policy=policy)
     if not by_layer:
         model.set_reshard_after_forward(False)
         model.set_reshard_after_backward(False)
 
 
-def hollow_copy(model: PreTrainedModel) -> PreTrainedModel:
-    """A model without weights of its own, for those of one that is going to be cut: `gather`."""
-    hollow = {
-        id(p): torch.nn.Parameter(p.data.new_empty(0), p.requires_grad) for p in model.parameters()
-    }
+def _hand_out(module: torch.nn.Module, device: torch.device, given: dict[int, Any]) -> None:
+    """Puts on a device what isn't cut yet, as the first process has it.
+
+    Args:
+        given: by the identity of what was replaced, which layers may share.
+    """
+    for part in module.modules():
+        for tensors in (part._parameters, part._buffers):
+            for name, tensor in tensors.items():
+                if tensor is None or isinstance(tensor, DTensor):
+                    continue
+                if id(tensor) not in given:
+                    made: Any = processes.handed_out(tensor, device)
+                    if tensors is part._parameters:
+                        made = torch.nn.Parameter(made, tensor.requires_grad)
+                    # What is held keeps its identity from being given to another.
+                    given |= {id(tensor): made, id(made): made}
+                tensors[name] = given[id(tensor)]
+
+
+def hollow_copy(model: PreTrainedModel, nowhere: bool = False) -> PreTrainedModel:
+    """A model without weights of its own, for those of one that is going to be cut: `gather`.
+
+    Args:
+        nowhere: whether it gets none, and has the shape of them alone.
+    """
+
+    def empty(data: torch.Tensor) -> torch.Tensor:
+        return data.to("meta") if nowhere else data.new_empty(0)
+
+    hollow = {id(p): torch.nn.Parameter(empty(p.data), p.requires_grad) for p in model.parameters()}
     made = copy.deepcopy(model, dict(hollow))
     for module in made.modules():
         # What TRL has put in its place is the other model's.
@@ -100,6 +138,18 @@ def gather(parts: torch.nn.Module, whole: torch.nn.Module) -> None:
     with zero.put_together(parts.parameters()):
         for part, there in zip(parts.parameters(), whole.parameters(), strict=True):
             there.data = part.data
+
+
+def collect(parts: torch.nn.Module, hollow: torch.nn.Module) -> None:
+    """Puts the weights of a model that is cut into main memory, in the first process alone.
+
+    Args:
+        hollow: the `hollow_copy` that gets them there; elsewhere it has none.
+    """
+    for part, there in zip(parts.parameters(), hollow.parameters(), strict=True):
+        made = whole(part.data)
+        if not there.is_meta:
+            there.data = made.cpu()
 
 
 def part(model: torch.nn.Module, whole: PreTrainedModel | None = None) -> None:

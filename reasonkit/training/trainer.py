@@ -128,9 +128,12 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
         if config.shard in (Shard.fsdp, Shard.zero3) and self._whole is None:
-            self._whole = sharding.hollow_copy(self.model)
+            self._whole = sharding.hollow_copy(
+                self.model, nowhere=config.on_first and not processes.is_main()
+            )
             if config.shard == Shard.fsdp:
-                sharding.cut(self.model, config.by_layer, config.offload)
+                where = self.args.device if config.on_first else None
+                sharding.cut(self.model, config.by_layer, config.offload, where)
                 if (teacher := getattr(self, "teacher_model", None)) is not None:
                     sharding.cut(teacher, by_layer=True)
         trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = memory.tile_words(self.args.device.type)
@@ -186,13 +189,14 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
                 else:
                     self._load_from_checkpoint(str(path))
         self._part()
+        copied = self._whole.parameters() if self._whole else ()
         held = memory.measured(
             self.model,
             self.optimizer,
             getattr(self, "ref_model", None) or getattr(self, "teacher_model", None),
             watch.gradients,
             (self.engine.own_bytes if hasattr(self, "engine") else 0)
-            + sum(p.nbytes for p in (self._whole.parameters() if self._whole else ())),
+            + sum(p.nbytes for p in copied if not p.is_meta),
             watch.peaks,
         )
         return Trained(
@@ -217,10 +221,13 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         return self.engine
 
     def _policy(self, **unwrapped: bool) -> PreTrainedModel:
-        """As it is now, and whole."""
+        """As it is now, and whole, be it in the first process alone."""
         if self._whole is None:
             return self.accelerator.unwrap_model(self.model, **unwrapped)
-        sharding.gather(self.model, self._whole)
+        if self.config.on_first:
+            sharding.collect(self.model, self._whole)
+        else:
+            sharding.gather(self.model, self._whole)
         return self._whole
 
     def _part(self) -> None:

@@ -107,6 +107,32 @@ def test_parts_are_chosen_only_where_copies_have_no_room_and_nothing_where_nothi
     assert ahead.choose([work()], H100, on(8), asked)[0][:2] == ["--shard fsdp", "--engine local"]
 
 
+def test_devices_sample_together_only_where_one_has_no_room_for_the_model() -> None:
+    config, heads = work().plan.config, dataclasses.replace(LARGE, heads=28)
+    wide = dataclasses.replace(heads, parameters=30 * 10**9)
+    alone, together = (
+        ahead.choose([work(shape)], DEVICES["H200"], on(16, "H200"), config)[0]
+        for shape in (heads, wide)
+    )
+    assert not any("tensor" in flag for flag in alone)
+    assert "--tensor-parallel 2" in together
+    # 28 heads can't be shared out among 8.
+    assert ahead.together([work(heads)], on(8), config) == [1, 2, 4]
+    asked = dataclasses.replace(config, tensor_parallel=4, engine=EngineName.vllm)
+    assert ahead.together([work(heads)], on(8), asked) == [4]
+
+
+@given(COUNTS, NAMES)
+def test_sampling_together_takes_longer_by_what_is_told(count: int, name: str) -> None:
+    device = DEVICES[name]
+    links = (device, dataclasses.replace(device, inside=1e30))
+    seconds = []
+    for one in links:
+        laid = ahead._laid(work(), one, on(8 * count, name), Shard.fsdp, EngineName.vllm, 8)
+        seconds.append(spent([laid], one, on(8 * count, name)).rollout)
+    assert seconds[0] > seconds[1]
+
+
 def test_a_command_is_planned_for_devices_and_a_model_that_are_not_here(
     reasonkit: Callable, in_an_empty_folder: None
 ) -> None:

@@ -10,8 +10,9 @@ from reasonkit.config import Attention, DType, GrpoConfig, Optimizer
 from reasonkit.errors import RefusedError
 from reasonkit.models import MODELS
 from reasonkit.models.resolving import ResolvedModel
-from reasonkit.plan import Plan, fitting, require_packages
+from reasonkit.plan import Plan, fitting
 from reasonkit.plan.fitting import Room
+from reasonkit.plan.machine import require_packages
 from reasonkit.tasks import Splits
 from reasonkit.training.shapes import ModelShape
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 pytest.importorskip("vllm")
 pytestmark = [pytest.mark.vllm, pytest.mark.usefixtures("in_an_empty_folder")]
@@ -55,6 +56,25 @@ def test_a_run_that_is_killed_goes_on(launch: Callable, tmp_path: Path, lora: tu
     assert ended.code == 0, ended.err
     records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
     assert sorted({record["step"] for record in records}) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_processes_that_hold_parts_and_sample_together_learn_what_one_learns(
+    launch: Callable, tmp_path: Path
+) -> None:
+    ways = {
+        "one": (),
+        "two": ("--processes", 2, "--shard", "fsdp", "--tensor-parallel", 2, "--resample", 1),
+    }
+    learned = {}
+    for name, flags in ways.items():
+        told = ("--steps", 2, "--micro-batch", 8, "--run-dir", name)
+        ended = launch("grpo", *VLLM, *FEW, *told, *flags, cwd=tmp_path).ended()
+        assert ended.code == 0, ended.err
+        learned[name] = load_file(tmp_path / name / "final/model.safetensors")
+    for name, weight in learned["one"].items():
+        assert (learned["two"][name] - weight).norm() <= 1e-6 * weight.norm(), name
+    for record in [json.loads(line) for line in (tmp_path / "two/metrics.jsonl").open()][1:]:
+        assert 0 < record["mismatch/mean"] < 1e-5
 
 
 def test_a_vote_and_a_search_are_sampled(launch: Callable, tmp_path: Path) -> None:

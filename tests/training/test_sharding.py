@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -34,11 +35,12 @@ def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-def made() -> Qwen3ForCausalLM:
+def made(tied: bool = False) -> Qwen3ForCausalLM:
     torch.manual_seed(0)
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3, "head_dim": 8}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 40}
-    model = Qwen3ForCausalLM(Qwen3Config(**shape, **heads, use_cache=False))
+    config = Qwen3Config(**shape, **heads, use_cache=False, tie_word_embeddings=tied)
+    model = Qwen3ForCausalLM(config)
     add_fused_lm_head(model)
     return model
 
@@ -71,5 +73,49 @@ def test_gradients_flow_back_through_prompts_that_are_read_once(
             assert (learned[name] - grad).norm() <= 1e-5 * grad.norm(), name
 
 
+def hand_out(folder: str) -> None:
+    dist.init_process_group("gloo")
+    os.environ["WORLD_SIZE"] = "2"
+    main = dist.get_rank() == 0
+    model = made(tied=True)
+    if not main:
+        with torch.device("meta"):
+            model = made(tied=True)
+    hollow = sharding.hollow_copy(model, nowhere=not main)
+    sharding.cut(model, by_layer=True, handed_out=torch.device("cpu"))
+    held = sum(sharding.own(p).nbytes for p in model.parameters())
+    learned = {name: sharding.whole(grad) for name, grad in gradients(model).items()}
+    sharding.collect(model, hollow)
+    there = {name: p.data for name, p in hollow.named_parameters()} if main else {}
+    assert main or all(p.is_meta for p in hollow.parameters())
+    torch.save((learned, there, held), f"{folder}/{dist.get_rank()}.pt")
+    dist.destroy_process_group()
+
+
+def test_weights_that_the_first_process_alone_has_are_handed_out_and_collected(
+    tmp_path: Path,
+) -> None:
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+    argv = [*launcher, "--nproc-per-node", "2", __file__, tmp_path]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    model = made(tied=True)
+    weights = {name: p.data for name, p in model.named_parameters()}
+    whole = sum(p.nbytes for p in model.parameters())
+    expected = gradients(model)
+    for rank in range(2):
+        learned, there, held = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert held < 0.6 * whole
+        assert learned.keys() == expected.keys()
+        for name, grad in expected.items():
+            assert (learned[name] - grad).norm() <= 1e-5 * grad.norm(), name
+        if rank == 0:
+            assert there.keys() == weights.keys()
+            assert all(torch.equal(there[name], weights[name]) for name in weights)
+
+
 if __name__ == "__main__":
-    learn(sys.argv[1], bool(sys.argv[2]))
+    if len(sys.argv) == 2:
+        hand_out(sys.argv[1])
+    else:
+        learn(sys.argv[1], bool(sys.argv[2]))

