@@ -27,7 +27,7 @@ from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.sandbox import isolation
 from reasonkit.statistics import Mean, interval_of_means
-from reasonkit.types import Example
+from reasonkit.types import Example, Group
 
 
 def measure(
@@ -180,15 +180,14 @@ def general(
         return {}
     path = run.evaluations / f"{name}.json"
     prompts: list[Example] = getattr(plan.general, split)
+    if not processes.from_main(path.exists):
+        groups = answered(engine, prompts, plan.longest)
 
-    def kept() -> list[dict[str, Any]]:
-        if not path.exists():
-            completions = _answered(prompts, engine, plan)
-            run.write_json(f"evaluations/{name}.json", {"completions": completions})
-        saved: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["completions"]
-        return saved
+        def keep() -> None:
+            run.write_json(f"evaluations/{name}.json", {"completions": _scored(groups, plan)})
 
-    saved = processes.from_main(kept)
+        processes.from_main(keep)
+    saved: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["completions"]
     columns = {reward: [c["rewards"][reward] for c in saved] for reward in saved[0]["rewards"]}
     return {
         reward: interval_of_means([value for value in column if value is not None])
@@ -214,12 +213,17 @@ def manner(run: Run, name: str) -> dict[str, Any]:
     return {what: asdict(interval_of_means(found)) for what, found in values.items()}
 
 
-def _answered(prompts: list[Example], engine: Engine, plan: Plan[Any]) -> list[dict[str, Any]]:
-    """A greedy answer to each general prompt, with its rewards."""
-    weighted = [w for w in plan.rewards if w.task == prompts[0].task]
-    sampling = Sampling(plan.longest, temperature=0)
-    sampled = {group.example.id: group for group in engine.sample(prompts, 1, sampling)}
-    groups = [sampled[prompt.id] for prompt in prompts]
+def answered(engine: Engine, prompts: Sequence[Example], longest: int) -> list[Group]:
+    """A greedy answer to each prompt; each process gives those to its share of them."""
+    sampling = Sampling(longest, temperature=0)
+    own = list(engine.sample(processes.share(prompts), 1, sampling))
+    sampled = {group.example.id: group for part in processes.gathered(own) for group in part}
+    return [sampled[prompt.id] for prompt in prompts]
+
+
+def _scored(groups: Sequence[Group], plan: Plan[Any]) -> list[dict[str, Any]]:
+    """Answers to general prompts, with their rewards."""
+    weighted = [w for w in plan.rewards if w.task == groups[0].example.task]
     scored = Guard(weighted, plan.config.reward_timeout).score_all(groups)
     return [
         {

@@ -31,15 +31,6 @@ RESUMED = {
 """How a run that was stopped is gone on with, by its engine, as ``run.json`` has it."""
 
 
-def looks_ahead(config: CommonConfig, invocation: Invocation) -> bool:
-    """Whether this process samples a little before a run is made, for its plan.
-
-    The main one does; processes that sample together all do.
-    """
-    together = getattr(config, "tensor_parallel", 1) > 1
-    return not invocation.resume and (processes.is_main() or together)
-
-
 def begin(
     command: str, config: CommonConfig, invocation: Invocation, data: str, made_from: str = ""
 ) -> runs.Run:

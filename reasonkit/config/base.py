@@ -159,8 +159,8 @@ class SharedConfig(CommonConfig):
     @property
     def on_first(self) -> bool:
         """Whether outside of training the first process alone has weights, in main memory."""
-        # Flash attention can't be tried out there.
-        return self.by_layer and not self.attention.startswith("flash")
+        # Flash and flex attention can't be tried out there.
+        return self.by_layer and not self.attention.startswith("fl")
 
 
 @dataclass(frozen=True)

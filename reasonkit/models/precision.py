@@ -102,7 +102,7 @@ def table(config: TrainingConfig, source: str) -> list[tuple[str, str]]:
     if config.shard == Shard.zero2:
         offloaded += part
     elif config.shard != Shard.none:
-        adapters += f"{part}; what samples is whole"
+        adapters += part if config.on_first else f"{part}; what samples is whole"
     return [
         ("weights", f"{kept.weights}{adapters}; optimiser: {config.optimizer}{offloaded}"),
         ("matmuls", f"{kept.products}; before and after are measured in {kept.measured}"),

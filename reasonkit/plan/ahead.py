@@ -42,6 +42,8 @@ def show(config: Any, text: str) -> None:
         RefusedError: it can't be read, the model is unknown here, or nothing fits.
     """
     asked = devices.parse(text)
+    if config.tensor_parallel > 1 and config.engine == EngineName.local:
+        raise RefusedError(f"--tensor-parallel {config.tensor_parallel}: it is for --engine vllm")
     device = here() if asked.name == CPU else DEVICES[asked.name]
     works = list(works_of(config, asked.name))
     counts = [asked.of(count) for count in sorted({*COUNTS, asked.count})]
@@ -113,7 +115,7 @@ def choose(
     found = []
     engines = [EngineName.local] if on.name == CPU else [EngineName.vllm, EngineName.local]
     asked = [config.engine] if config.engine != EngineName.auto else engines
-    ways = product(asked, shards(on, config), together(works, on, config))
+    ways = product(asked, shards(on, config), sampled_by(works, on, config))
     for engine, shard, parts in ways:
         if engine != EngineName.vllm and parts > 1:
             continue
@@ -152,12 +154,13 @@ def shards(on: Cluster, config: Any) -> list[Shard]:
     return [config.shard] if config.shard != Shard.none else [Shard.none, Shard.fsdp]
 
 
-def together(works: Sequence[Work], on: Cluster, config: Any) -> list[int]:
-    """How many devices of a machine may sample together: each has as many heads of the model."""
-    if config.tensor_parallel > 1:
-        return [config.tensor_parallel]
-    heads = math.gcd(*(one.shape.heads for work in works for one in work.sampled))
-    most = math.gcd(on.each, heads)
+def sampled_by(works: Sequence[Work], on: Cluster, config: Any) -> list[int]:
+    """How many devices of a machine may sample together: numbers that share out all its heads."""
+    asked = config.tensor_parallel
+    if asked > 1:
+        return [] if on.each % asked else [asked]
+    shapes = [one.shape for work in works for one in work.sampled]
+    most = math.gcd(on.each, *(number for shape in shapes for number in shape.heads))
     return [2**n for n in range(most.bit_length()) if most % 2**n == 0]
 
 
@@ -240,6 +243,9 @@ def _row(
     took = spent(laid, device, on)
     config, learning = laid[0].plan.config, took.update + took.communication
     marks = [name for name in HEAVY if any(name in flag for flag in flags)]
+    together = config.tensor_parallel > 1
+    sampler = f"{config.engine} by {config.tensor_parallel}" if together else str(config.engine)
+    changed = len(flags) > 2 + together
     few = any(work.updated.parts < on.count and work.updated.times for work in laid)
     return (
         f"{on.count:,}",
@@ -247,7 +253,7 @@ def _row(
         f"{took.learned / learning:,.0f}" if learning else "-",
         _two(took.seconds / 3600),
         _two(took.seconds / 3600 * on.count),
-        ", ".join([str(config.shard), str(config.engine), *marks]) + "*" * (len(flags) > 2),
+        ", ".join([str(config.shard), sampler, *marks]) + "*" * changed,
         "batch" if few else took.bottleneck,
     )
 

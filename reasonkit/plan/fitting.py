@@ -8,6 +8,8 @@ what costs least to what costs most; what is not needed in the end is left as it
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from reasonkit.training.memory import Load, MemoryPlan
+    from reasonkit.training.micro_batches import Lengths
     from reasonkit.training.shapes import ModelShape
 
 Change = Callable[[Any], Any]
@@ -66,7 +69,8 @@ class Room:
         """The memory that a run takes, with these settings and completions of these lengths.
 
         Args:
-            lengths: in tokens, as seen; empty for completions that are all as long as they may be.
+            lengths: in tokens, as seen, group by group; empty for completions that are all as long
+                as they may be.
         """
         from reasonkit.training import memory
 
@@ -81,7 +85,7 @@ class Room:
         """What a run does at once; arguments are those of `needs`."""
         from reasonkit.generation.local import ROWS
         from reasonkit.training.memory import Load
-        from reasonkit.training.micro_batches import PASS_ROWS
+        from reasonkit.training.micro_batches import PASS_ROWS, computed
 
         assert config.max_completion_tokens
         seen = sorted(lengths or [config.max_completion_tokens], reverse=True)
@@ -92,22 +96,17 @@ class Room:
         if isinstance(config, GrpoConfig):
             assert config.micro_batch and config.prompts_per_step and config.group_size
             batch, prompts = config.micro_batch, config.prompts_per_step
-            # Longest first, as they go through the model.
-            widths = [
-                (seen[first * len(seen) // batch], min(PASS_ROWS, batch - first))
-                for first in range(0, batch, PASS_ROWS)
-            ]
             shared = self.shares and not (config.lora or config.gradient_checkpointing)
-            read = min(batch, prompts) * self.prompt if shared else batch * self.prompt
+            rows = self._together(config, lengths, shared)
             at_once = max(config.group_size * prompts, config.validation_size)
             return dataclasses.replace(
                 load,
                 rows=min(load.rows, at_once) if lengths else load.rows,
-                tokens=read + sum(width * rows for width, rows in widths),
+                tokens=computed(rows, batch, shared),
                 # Of whole rows TRL scores the prompts too, but where Triton is.
-                scored=(widths[0][0] + (0 if shared else self.prompt)) * widths[0][1],
+                scored=(seen[0] + (0 if shared else self.prompt)) * min(PASS_ROWS, batch),
                 reused=batch * self.prompt if shared else 0,
-                passes=len(widths),
+                passes=math.ceil(batch / PASS_ROWS),
             )
         if isinstance(config, VerifierConfig):
             assert config.micro_batch
@@ -120,6 +119,30 @@ class Room:
                 tokens = max(1, tokens // seen[0]) * columns
             return dataclasses.replace(load, tokens=tokens, scored=tokens)
         return load
+
+    def _together(
+        self, config: GrpoConfig, lengths: Sequence[int], shared: bool
+    ) -> Sequence[Lengths]:
+        """The largest micro-batch of a rollout whose completions have these lengths, by group.
+
+        Where none are known: one of the longest completions, of as many prompts as there can be.
+        """
+        from reasonkit.training.micro_batches import Lengths, arranged, computed
+
+        assert config.micro_batch and config.prompts_per_step and config.group_size
+        assert config.max_completion_tokens
+        size, group, prompts = config.micro_batch, config.group_size, config.prompts_per_step
+        if not lengths:
+            longest = config.max_completion_tokens
+            return [Lengths(i % prompts, self.prompt, longest) for i in range(size)]
+        count = max(size, group * prompts // self.parts)
+        rows = [
+            Lengths(i // group, self.prompt, length)
+            for i, length in zip(range(count), itertools.cycle(lengths), strict=False)
+        ]
+        order = arranged(rows, size, shared)
+        batches = [[rows[i] for i in order[at : at + size]] for at in range(0, count, size)]
+        return max(batches, key=lambda batch: computed(batch, size, shared))
 
 
 def _smaller_batches(config: Any) -> Any:

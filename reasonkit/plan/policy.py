@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reasonkit import console, processes
 from reasonkit.config import CommonConfig, Config, DType, EngineName, Shard
-from reasonkit.errors import DataError, RefusedError
+from reasonkit.errors import DataError, RefusedError, RunError
 from reasonkit.generation import engine
 from reasonkit.models import chat
 from reasonkit.models.loading import (
@@ -107,8 +107,25 @@ def _weights(
     config = plan.config
     kept = str(dtype) if dtype else precision.formats(config, plan.model.source).weights
     model = load_model(plan.model, device or place(config), kept, attention=str(config.attention))
+    if not device and getattr(config, "on_first", False):
+        tie_as_first(model)
     chat.save_ends(model, tokenizer)
     return model
+
+
+def tie_as_first(model: PreTrainedModel) -> None:
+    """Ties what the first process has tied, whose files may have both, with the same values.
+
+    Raises:
+        RunError: the processes have other weights even so.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    first = processes.from_main(lambda: names)
+    if names != first:
+        model.tie_weights()
+        names = [name for name, _ in model.named_parameters()]
+    if not all(processes.gathered(names == first)):
+        raise RunError("process 0 has loaded other weights than the others: pass --engine local")
 
 
 def place(config: CommonConfig) -> str:
@@ -125,9 +142,12 @@ def place(config: CommonConfig) -> str:
     return "cpu" if processes.is_main() else NOWHERE
 
 
-def size_of(name: str, model: PreTrainedModel) -> str:
+def size_of(config: CommonConfig, model: PreTrainedModel) -> str:
     """A loaded model in words."""
-    return f"{name}, {model.num_parameters() / 1e6:,.1f}M parameters on {model.device}"
+    from reasonkit.models import precision
+
+    where = precision.device(config.device) if getattr(config, "on_first", False) else model.device
+    return f"{config.model}, {model.num_parameters() / 1e6:,.1f}M parameters on {where}"
 
 
 def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> Plan[Config]:

@@ -127,8 +127,9 @@ def rollout(work: Work, one: Sampled, device: Device, count: int, reached: Reach
     flops, weights = reached.sample * device.flops * parts, used(shape)
     read = weights * number + at_once * (work.columns - longest / 2) * kept(shape, number)
     bound = max(read / (reached.read * device.bandwidth * parts), 2 * weights * at_once / flops)
-    added = 2 * shape.layers * shape.hidden * number * 2 * (parts - 1) / parts
-    told = added / (reached.link * device.inside)
+    # Bytes that cross a device's link for each token: twice a layer, in a ring.
+    crossing = 2 * shape.layers * shape.hidden * number * 2 * (parts - 1) / parts
+    told = crossing / (reached.link * device.inside)
     steps = float(prompts * one.n / at_once * longest)
     prompt_tokens: int = prompts * (work.columns - longest)
     reading = prompt_tokens * (2 * weights / flops + told)
@@ -147,9 +148,8 @@ def in_flight(work: Work, one: Sampled, device: Device) -> int:
         load, left = room.load(config), room.there - room.process
         most = memory.rows_that_fit(room.shape, config, load, left, plan.model.source)
         return max(1, min(load.rows, most))
-    parts = config.tensor_parallel
-    weights = BFLOAT16 * one.shape.parameters // parts
-    left = vllm.share(weights, config, not one.alone, device.memory) - weights
+    parts, weights = config.tensor_parallel, BFLOAT16 * one.shape.parameters
+    left = vllm.share(weights, config, not one.alone, device.memory) - weights // parts
     row = work.columns * kept(one.shape, BFLOAT16) / parts
     return max(0, min(IN_FLIGHT, int(left // row)))
 

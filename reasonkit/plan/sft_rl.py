@@ -41,6 +41,9 @@ WORDING = "step-by-step"
 SPENT = {StageName.rl: 0.5, StageName.final_rl: 0.5}
 """How the steps that the registry gives to reinforcement learning are shared out."""
 
+ONE = ("engine", "tensor_parallel")
+"""Settings that no stage can have of its own."""
+
 COMMANDS: dict[str, type[DistillConfig] | type[GrpoConfig]] = {
     "distill": DistillConfig,
     "grpo": GrpoConfig,
@@ -206,6 +209,9 @@ def _set(config: SftRlConfig, stage: Stage) -> dict[str, Any]:
         commands = [STAGES[StageName(at)].command] if at else list(COMMANDS)
         known = {name for command in commands for name in field_types(COMMANDS[command])}
         require_known({setting: value}, known, f"--set {spec}")
+        if setting in ONE:
+            flag = setting.replace("_", "-")
+            raise RefusedError(f"--set {spec}: all stages are sampled alike: pass --{flag} {value}")
         if at == stage.name:
             own[setting] = value
         elif not at and setting in field_types(COMMANDS[stage.command]):

@@ -8,11 +8,12 @@ filtered, the student trained on them, and measured again on the same test quest
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reasonkit import console, learning, measuring, resuming, running
-from reasonkit.config import Distillation, DistillConfig, Invocation, Only
+from reasonkit import console, learning, measuring, processes, resuming, running
+from reasonkit.config import Distillation, DistillConfig, EngineName, Invocation, Only
 from reasonkit.errors import DataError
 from reasonkit.evaluation import Evaluation, gap_closed, paired
 from reasonkit.generation.engine import Engine, TokenEngine, open_engine
@@ -65,8 +66,10 @@ def run(config: DistillConfig, invocation: Invocation) -> None:
     if resuming.is_done(config, invocation):
         return
     prepared = _prepare(config, invocation)
-    if running.looks_ahead(prepared.plan.config, invocation):
-        _look_ahead(prepared)
+    if not invocation.resume:
+        groups = _first_traces(prepared)
+        if processes.is_main():
+            _look_ahead(prepared, groups)
     if invocation.dry_run:
         return
     made = running.begin(
@@ -116,14 +119,27 @@ def _usual_filters(plan: Plan[DistillConfig], found: Teacher | None) -> list[str
     return [f"{name}=1" for name in (*rewards, *(["format"] if asked else []))]
 
 
-def _look_ahead(prepared: Prepared) -> None:
-    """Asks the teacher a few questions, or sifts what is given, and shows the plan."""
+def _first_traces(prepared: Prepared) -> list[Group]:
+    """The teacher's answers to a few questions; none where it isn't asked, or not by this process.
+
+    A server is asked by the first process alone; vLLM is opened by all together.
+    """
+    config, found = prepared.plan.config, prepared.teacher
+    if found is None or prepared.groups is not None or config.objective != Distillation.traces:
+        return []
+    if not processes.is_main() and (found.server or config.engine != EngineName.vllm):
+        return []
+    return teacher.look_ahead(found, prepared.plan.splits.train, config)
+
+
+def _look_ahead(prepared: Prepared, groups: Sequence[Group]) -> None:
+    """Sifts the first traces, or those that are given, and shows the plan."""
     from reasonkit.models import precision
 
     plan, found = prepared.plan, prepared.teacher
     config = plan.config
     rows = [
-        ("student", policy.size_of(config.model, prepared.model)),
+        ("student", policy.size_of(config, prepared.model)),
         ("teacher", found.name if found else "none is named, so none is measured"),
         plan.rows()[0],
         ("kept", ", ".join(config.keep or [])),
@@ -137,7 +153,7 @@ def _look_ahead(prepared: Prepared) -> None:
             raise DataError(f"{config.traces}: {seen.complaint}")
     elif config.objective == Distillation.traces:
         assert found is not None and config.questions
-        seen = sift(plan, teacher.look_ahead(found, plan.splits.train, config))
+        seen = sift(plan, groups)
         asked = f"{min(config.questions, len(plan.splits.train))} questions × {config.samples}"
         first = f"{len(seen.traces)} of the first {seen.steps[0].left} would be kept"
         rows.append(("traces", f"{asked}; {first}"))

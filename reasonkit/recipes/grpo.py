@@ -22,6 +22,8 @@ from reasonkit.runs import Run
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from reasonkit.training.preflight import Sampled
+
 COMMAND = "grpo"
 
 
@@ -40,15 +42,17 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     resuming.require_usable(invocation, data)
     # What takes long to import comes once names and data are known to be good.
     from reasonkit.models import precision
-    from reasonkit.training import adapters
+    from reasonkit.training import adapters, preflight
 
     plan, tokenizer, model = policy.load(plan)
     adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     products = precision.products(plan.config)
     engine = open_engine(plan.config, model, tokenizer, products, trains=True, columns=plan.columns)
     predicted = None
-    if running.looks_ahead(plan.config, invocation):
-        predicted = _look_ahead(plan, engine, model)
+    # Processes that sample together all have to.
+    if not invocation.resume and (processes.is_main() or plan.config.tensor_parallel > 1):
+        seen = preflight.sampled(engine, plan.splits.train, plan.config)
+        predicted = _look_ahead(plan, seen, model) if processes.is_main() else None
     if invocation.dry_run:
         return
     made = running.begin(COMMAND, plan.config, invocation, data, plan.model.made_from)
@@ -57,10 +61,8 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     running.carry_out(made, lambda: _measure_and_train(made, plan, engine, model), invocation.json)
 
 
-def _look_ahead(
-    plan: Plan[GrpoConfig], engine: TokenEngine, model: PreTrainedModel
-) -> dict[str, int]:
-    """Samples and scores a few groups, and shows the plan and the memory that it takes.
+def _look_ahead(plan: Plan[GrpoConfig], sampled: Sampled, model: PreTrainedModel) -> dict[str, int]:
+    """Scores a few groups, and shows the plan and the memory that it takes.
 
     Returns:
         What it takes by part, of completions as they are now.
@@ -70,12 +72,12 @@ def _look_ahead(
 
     config = plan.config
     guard = Guard(plan.rewards, config.reward_timeout)
-    seen = preflight.look_ahead(engine, plan.splits.train, config, guard)
+    seen = preflight.look_ahead(sampled, config, guard)
     assert config.steps and config.group_size and config.prompts_per_step
     per_step = config.group_size * config.prompts_per_step
     step = f"{config.prompts_per_step} prompts × {config.group_size} completions = {per_step}"
     rows = [
-        ("model", policy.size_of(config.model, model)),
+        ("model", policy.size_of(config, model)),
         *plan.rows(),
         ("a step", f"{step}, then {config.updates_per_rollout} update(s)"),
         ("objective", f"{config.preset}: {PRESETS[config.preset].summary}"),

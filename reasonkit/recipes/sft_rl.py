@@ -26,7 +26,7 @@ from reasonkit.config import (
     TrainingConfig,
     to_mapping,
 )
-from reasonkit.generation.engine import Sampling, TokenEngine, open_engine
+from reasonkit.generation.engine import TokenEngine, open_engine
 from reasonkit.models.loading import load_model
 from reasonkit.models.resolving import resolve
 from reasonkit.plan import Plan, distill, fitting, grpo, policy
@@ -95,7 +95,7 @@ def _make(
     before = measuring.measure_before(made, engine, plan)
     general = {"before": measuring.general(made, "general-before", engine, plan, "test")}
     rows = [{"name": "base", **measuring.appraise(made, "base", engine, plan)}]
-    written = processes.from_main(lambda: _write_chats(made, plan, engine))
+    written = _write_chats(made, plan, engine)
     # The stages load what they begin with; whoever still holds this one holds no weights.
     base.to("meta")
     start, last = config.model, ""
@@ -149,15 +149,21 @@ def _write_chats(made: Run, plan: Plan[SftRlConfig], engine: TokenEngine) -> str
     config, path = plan.config, made.path / "chats.jsonl"
     if config.general_chats or plan.general is None:
         return config.general_chats
+    chats: list[list[dict[str, Any]]] = []
     if config.general_task == GENERAL:
-        write_lines(path, [{"messages": chat} for chat in generated.chats(CHATS)])
-    elif not path.exists():
-        groups = engine.sample(plan.general.train, 1, Sampling(plan.longest, temperature=0))
-        said = {g.example.id: g.completions[0] for g in groups}
-        ended = [e for e in plan.general.train if said[e.id].finish_reason == "stop"]
-        answers = [{"role": "assistant", "content": said[e.id].text} for e in ended]
-        chats = zip(ended, answers, strict=True)
-        write_lines(path, [{"messages": [*e.messages, answer]} for e, answer in chats])
+        chats = generated.chats(CHATS)
+    elif not processes.from_main(path.exists):
+        for group in measuring.answered(engine, plan.general.train, plan.longest):
+            said = group.completions[0]
+            if said.finish_reason == "stop":
+                answer = {"role": "assistant", "content": said.text}
+                chats.append([*group.example.messages, answer])
+
+    def keep() -> None:
+        if chats or not path.exists():
+            write_lines(path, [{"messages": chat} for chat in chats])
+
+    processes.from_main(keep)
     return str(path) if path.read_bytes() else None
 
 

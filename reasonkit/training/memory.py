@@ -32,7 +32,7 @@ from reasonkit.generation import vllm
 from reasonkit.generation.local import quick
 from reasonkit.models import precision
 from reasonkit.training.optimizers import BYTES
-from reasonkit.training.peaks import Peaks
+from reasonkit.training.peaks import LARGE, Peaks
 from reasonkit.training.shapes import ModelShape, lora_parameters
 from reasonkit.training.sharding import own
 
@@ -201,7 +201,12 @@ def _activations(shape: ModelShape, config: CommonConfig, load: Load, number: in
         kept = tokens * shape.hidden * shape.layers * number + inside
     device = precision.device(config.device)
     if device == "cpu":
-        kept = int(kept * (HOLES_OF_ADAPTERS if getattr(config, "lora", False) else HOLES))
+        holes = HOLES_OF_ADAPTERS if getattr(config, "lora", False) else HOLES
+        # Large tensors have pages of their own.
+        wide = tokens // load.passes
+        small = sum(piece for piece in shape.pieces if piece * wide < LARGE)
+        share = small / sum(shape.pieces) if any(shape.pieces) else 1
+        kept = int(kept * (1 + (holes - 1) * share))
     words = min(shape.vocab, tile_words(device))
     tile = min(load.scored, TILE_TOKENS) * words * FLOAT32 * TILES
     learned = not getattr(config, "lora", False)
@@ -210,7 +215,9 @@ def _activations(shape: ModelShape, config: CommonConfig, load: Load, number: in
     if isinstance(config, UpdatesConfig) and config.by_layer:
         # Casts of weights that come and go with their layer go too, where nothing keeps them.
         layer = (shape.parameters - shape.embeddings) // max(1, shape.layers)
-        casts = AHEAD * layer * FLOAT32 + (0 if config.gradient_checkpointing else casts)
+        casts = 0 if config.gradient_checkpointing else casts
+        # What belongs to no layer stays whole from forward to backward.
+        casts += (AHEAD * layer + shape.embeddings) * FLOAT32
     return kept + casts + tile + head
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 from reasonkit import console
 from reasonkit.answers.reading import is_well_formed
@@ -17,7 +18,7 @@ from reasonkit.config import GrpoConfig
 from reasonkit.generation.engine import Engine, drawn_by
 from reasonkit.rewards.guard import Guard
 from reasonkit.training.rollouts import ScoredGroup, scored
-from reasonkit.types import Example
+from reasonkit.types import Example, Group
 
 GROUPS = 8
 UPDATE_COST, ROLLOUT_COST = 6, 2
@@ -100,16 +101,27 @@ class Preflight:
         return [line for line, holds in lines.items() if holds] + same
 
 
-def look_ahead(
-    engine: Engine, examples: Sequence[Example], config: GrpoConfig, guard: Guard
-) -> Preflight:
-    """Samples and scores `GROUPS` groups (or as many as there are examples)."""
-    assert config.group_size and config.prompts_per_step
+class Sampled(NamedTuple):
+    """Groups, and the seconds that they took."""
+
+    groups: list[Group]
+    seconds: float
+
+
+def sampled(engine: Engine, examples: Sequence[Example], config: GrpoConfig) -> Sampled:
+    """Samples `GROUPS` groups (or as many as there are examples)."""
+    assert config.group_size
     started = time.perf_counter()
     asked = examples[:GROUPS]
-    sampled = engine.sample(asked, config.group_size, drawn_by(config))
-    groups = list(console.counted(sampled, len(asked), "looking ahead, groups"))
-    seconds = time.perf_counter() - started
+    drawn = engine.sample(asked, config.group_size, drawn_by(config))
+    groups = list(console.counted(drawn, len(asked), "looking ahead, groups"))
+    return Sampled(groups, time.perf_counter() - started)
+
+
+def look_ahead(sampled: Sampled, config: GrpoConfig, guard: Guard) -> Preflight:
+    """Scores what was sampled."""
+    assert config.prompts_per_step
+    groups, seconds = sampled
     with console.doing("scoring them"):
         drawn = scored(guard, groups)
     completions = [c for group in groups for c in group.completions]

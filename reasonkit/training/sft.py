@@ -9,7 +9,7 @@ processes share out the micro-batches of an update.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from datasets import Dataset
@@ -31,6 +31,9 @@ from reasonkit.training.packing import Layout, Pack, lay_out
 from reasonkit.training.trainer import RunTrainer, Trained, shared
 
 Batch = dict[str, torch.Tensor]
+
+TRIED = 64
+"""Tokens of a row on which a model is tried."""
 
 SAME = 0.03
 """Logits that differ by less than this share of the largest are the same, in bfloat16 too."""
@@ -149,6 +152,8 @@ def keeps_apart(model: PreTrainedModel, collator: Collator) -> bool:
     """Whether a row's logits are the same behind another row of its pack as by themselves."""
     if len(collator.rows) < 2:
         return True
+    rows = [replace(row, ids=row.ids[:TRIED]) for row in collator.rows[:2]]
+    collator = Collator(rows, collator.pad)
     with evaluating(model):
         behind, alone = (
             model(

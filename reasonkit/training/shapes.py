@@ -34,7 +34,8 @@ class ModelShape:
         kept: bytes for the backward pass, for each token.
         once: the same, whatever the number of tokens: casts of the weights.
         copied: bytes of weights that sampling many rows copies.
-        heads: of queries; 0 in a model without attention.
+        heads: of queries, and of keys and values; 0 in a model without attention.
+        pieces: bytes of each tensor that is kept, for each token; none where their number varies.
     """
 
     parameters: int
@@ -47,7 +48,8 @@ class ModelShape:
     kept: int = 0
     once: int = 0
     copied: int = 0
-    heads: int = 0
+    heads: tuple[int, int] = (0, 0)
+    pieces: tuple[int, ...] = ()
 
 
 def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> ModelShape:
@@ -60,24 +62,27 @@ def shape_of(model: PreTrainedModel, products: torch.dtype | None = None) -> Mod
     # A model without attention keeps no keys and values.
     heads = getattr(config, "num_attention_heads", None) or 0
     width = getattr(config, "head_dim", None) or config.hidden_size // max(1, heads)
+    kv_heads = getattr(config, "num_key_value_heads", None) or heads
     words, head = model.get_input_embeddings().weight, model.get_output_embeddings()
     tables = {id(words): words.numel()}
     if head is not None:
         tables[id(head.weight)] = head.weight.numel()
     few, more = (_kept(model, tokens, products) for tokens in (PROBE, 2 * PROBE))
-    kept = (more - few) // PROBE
+    kept = (sum(more) - sum(few)) // PROBE
+    pairs = zip(few, more, strict=True) if len(few) == len(more) else ()
     return ModelShape(
         parameters=model.num_parameters(),
         embeddings=sum(tables.values()),
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
         heads_width=heads * width,
-        kv_width=(getattr(config, "num_key_value_heads", None) or heads) * width,
+        kv_width=kv_heads * width,
         vocab=config.vocab_size,
         kept=kept,
-        once=max(0, few - PROBE * kept),
+        once=max(0, sum(few) - PROBE * kept),
         copied=quick.copied(model),
-        heads=heads,
+        heads=(heads, kv_heads),
+        pieces=tuple(sorted((b - a) // PROBE for a, b in pairs)),
     )
 
 
@@ -89,8 +94,8 @@ def shape_by(config: PreTrainedConfig, products: torch.dtype | None = None) -> M
         return shape_of(AutoModelForCausalLM.from_config(config), products)
 
 
-def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> int:
-    """Bytes that autograd keeps of a forward pass without its head, but for the weights."""
+def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> list[int]:
+    """Bytes of each tensor that autograd keeps of a forward pass without its head, but weights."""
     # One that holds nothing has no address.
     weights = {p.untyped_storage()._cdata for p in model.parameters()}
     kept: dict[int, torch.UntypedStorage] = {}
@@ -111,7 +116,7 @@ def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> 
     ):
         # It has to be held until it is counted: freed storages' places are given out again.
         output = model.base_model(input_ids=ids, use_cache=False)
-        counted = sum(storage.nbytes() for storage in kept.values())
+        counted = [storage.nbytes() for storage in kept.values()]
     del output
     return counted
 

@@ -3,8 +3,8 @@
 Weights, gradients and optimizer states are shared out (ZeRO, Rajbhandari et al., arXiv:1910.02054,
 stage 3). Where what samples has the weights of the policy itself, they are whole from a rollout to
 the end of its update, for the one needs as much room for them as the other; else a layer is whole
-only while it computes. Leaves out samplers that are cut too; DeepSpeed's ways are in
-`reasonkit.training.zero`.
+only while it computes, and outside of training the first process alone has weights. Leaves out
+DeepSpeed's ways, which are in `reasonkit.training.zero`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def cut(
     model: Any,
     by_layer: bool,
     offload: bool = False,
-    handed_out: torch.device | None = None,
+    onto: torch.device | None = None,
 ) -> None:
     """Cuts a model in place: by its layers, and the rest together.
 
@@ -73,31 +73,28 @@ def cut(
     Args:
         by_layer: whether a layer is whole only while it computes, and not until `part`.
         offload: whether the parts, their gradients and updates stay in main memory.
-        handed_out: where the parts go if the first process alone has weights: a layer at a time.
+        onto: where the parts go if the first process alone has weights: a layer at a time.
     """
-    given: dict[int, torch.Tensor] = {}
-    pinned = model.device.type != "cpu"
+    pinned = (onto or model.device).type != "cpu"
     policy = CPUOffloadPolicy(pin_memory=pinned) if offload else OffloadPolicy()
     layers = set(model._no_split_modules or ())
     for module in list(model.modules()):
         if type(module).__name__ in layers:
-            if handed_out:
-                _hand_out(module, handed_out, given)
+            _hand_out(module, onto)
             fully_shard(module, offload_policy=policy)
-    if handed_out:
-        _hand_out(model, handed_out, given)
+    _hand_out(model, onto)
     fully_shard(model, offload_policy=policy)
     if not by_layer:
         model.set_reshard_after_forward(False)
         model.set_reshard_after_backward(False)
 
 
-def _hand_out(module: torch.nn.Module, device: torch.device, given: dict[int, Any]) -> None:
-    """Puts on a device what isn't cut yet, as the first process has it.
-
-    Args:
-        given: by the identity of what was replaced, which layers may share.
-    """
+def _hand_out(module: torch.nn.Module, device: torch.device | None) -> None:
+    """Puts on a device, if any, what isn't cut yet, as the first process has it."""
+    if device is None:
+        return
+    # By what was replaced, which may stand in several places; held no longer than until it is cut.
+    given: dict[int, Any] = {}
     for part in module.modules():
         for tensors in (part._parameters, part._buffers):
             for name, tensor in tensors.items():
@@ -107,7 +104,6 @@ def _hand_out(module: torch.nn.Module, device: torch.device, given: dict[int, An
                     made: Any = processes.handed_out(tensor, device)
                     if tensors is part._parameters:
                         made = torch.nn.Parameter(made, tensor.requires_grad)
-                    # What is held keeps its identity from being given to another.
                     given |= {id(tensor): made, id(made): made}
                 tensors[name] = given[id(tensor)]
 

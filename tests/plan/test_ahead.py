@@ -108,7 +108,7 @@ def test_parts_are_chosen_only_where_copies_have_no_room_and_nothing_where_nothi
 
 
 def test_devices_sample_together_only_where_one_has_no_room_for_the_model() -> None:
-    config, heads = work().plan.config, dataclasses.replace(LARGE, heads=28)
+    config, heads = work().plan.config, dataclasses.replace(LARGE, heads=(28, 4))
     wide = dataclasses.replace(heads, parameters=30 * 10**9)
     alone, together = (
         ahead.choose([work(shape)], DEVICES["H200"], on(16, "H200"), config)[0]
@@ -117,9 +117,10 @@ def test_devices_sample_together_only_where_one_has_no_room_for_the_model() -> N
     assert not any("tensor" in flag for flag in alone)
     assert "--tensor-parallel 2" in together
     # 28 heads can't be shared out among 8.
-    assert ahead.together([work(heads)], on(8), config) == [1, 2, 4]
+    assert ahead.sampled_by([work(heads)], on(8), config) == [1, 2, 4]
     asked = dataclasses.replace(config, tensor_parallel=4, engine=EngineName.vllm)
-    assert ahead.together([work(heads)], on(8), asked) == [4]
+    assert ahead.sampled_by([work(heads)], on(8), asked) == [4]
+    assert ahead.sampled_by([work(heads)], on(1), asked) == []
 
 
 @given(COUNTS, NAMES)

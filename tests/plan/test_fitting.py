@@ -40,7 +40,7 @@ def needs(config: GrpoConfig) -> int:
 @pytest.fixture
 def bitsandbytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     there = bool(request.param)
-    for module in ("reasonkit.plan", "reasonkit.plan.fitting"):
+    for module in ("reasonkit.plan.machine", "reasonkit.plan.fitting"):
         monkeypatch.setattr(f"{module}.installed", lambda package: there)
     return there
 

@@ -151,4 +151,7 @@ def test_a_model_that_is_nowhere_has_the_shape_of_one_that_is_here(
     here, nowhere = shape_of(model, products), shape_by(model.config, products)
     assert nowhere.kept == pytest.approx(here.kept, rel=0.12)
     assert nowhere.once == pytest.approx(here.once, rel=0.05)
-    assert replace(nowhere, kept=here.kept, once=here.once) == here
+    assert sum(nowhere.pieces) == pytest.approx(nowhere.kept, rel=0.01)
+    assert sum(here.pieces) == pytest.approx(here.kept, rel=0.01)
+    alike = {"kept": here.kept, "once": here.once, "pieces": here.pieces}
+    assert replace(nowhere, **alike) == here

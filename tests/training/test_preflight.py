@@ -9,7 +9,7 @@ import pytest
 from reasonkit.config import GrpoConfig
 from reasonkit.rewards import parse
 from reasonkit.rewards.guard import Guard
-from reasonkit.training.preflight import look_ahead
+from reasonkit.training.preflight import look_ahead, sampled
 from reasonkit.types import Completion, Example, Group
 
 OWN = """
@@ -45,7 +45,7 @@ def test_a_reward_that_tells_no_completion_from_another_is_told(
     config = GrpoConfig(group_size=2, prompts_per_step=1, max_completion_tokens=60)
     asked = [Example(str(i), "t", ({"role": "user", "content": "2+2*6?"},), "14") for i in range(2)]
     name = reward if reward == "answer" else f"{tmp_path}/own.py:{reward}"
-    seen = look_ahead(Said(), asked, config, Guard(parse([f"{name}=1"])))
+    seen = look_ahead(sampled(Said(), asked, config), config, Guard(parse([f"{name}=1"])))
     assert list(seen.constant) == ([reward] if told else [])
     lines = [line for line in seen.warnings() if "teaches nothing" in line]
     assert len(lines) == bool(told)
@@ -55,6 +55,7 @@ def test_a_reward_that_tells_no_completion_from_another_is_told(
 def test_the_plan_tells_steps_and_what_measuring_takes() -> None:
     config = GrpoConfig(group_size=2, prompts_per_step=1, max_completion_tokens=60)
     asked = [Example("0", "t", ({"role": "user", "content": "2+2*6?"},), "14")]
-    rows = dict(look_ahead(Said(), asked, config, Guard(parse(["answer=1"]))).rows(40, 500, 11))
+    seen = look_ahead(sampled(Said(), asked, config), config, Guard(parse(["answer=1"])))
+    rows = dict(seen.rows(40, 500, 11))
     assert rows["training"].startswith("40 steps, about ")
     assert rows["measuring"].startswith("500 test questions, 11 times")

@@ -82,7 +82,7 @@ def hand_out(folder: str) -> None:
         with torch.device("meta"):
             model = made(tied=True)
     hollow = sharding.hollow_copy(model, nowhere=not main)
-    sharding.cut(model, by_layer=True, handed_out=torch.device("cpu"))
+    sharding.cut(model, by_layer=True, onto=torch.device("cpu"))
     held = sum(sharding.own(p).nbytes for p in model.parameters())
     learned = {name: sharding.whole(grad) for name, grad in gradients(model).items()}
     sharding.collect(model, hollow)

@@ -88,6 +88,8 @@ class LocalEngine(TokenEngine):
         floors: Sequence[Floor | None] = (),
     ) -> Iterator[tuple[int, list[Completion]]]:
         """As of `TokenEngine`."""
+        if not prompts:
+            return
         held = floors or [None] * len(prompts)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         asked = [Prompt(prompts[i], seeds[i], floor=held[i]) for i in order]

@@ -30,6 +30,7 @@ from reasonkit.generation.vllm.flow import VllmFlow
 from reasonkit.generation.vllm.presence import QUIET, lack, quiet, require
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
+from reasonkit.models.loading import NOWHERE
 from reasonkit.types import LIKELIEST, Completion, token_confidence
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ class VllmEngine(TokenEngine):
         self.dtype = str(precision.products(config) or model.dtype).removeprefix("torch.")
         self.on_gpu = precision.device(config.device) == "cuda"
         self.trains, self.seed, self.source = trains, config.seed, model.name_or_path
-        self.parts = getattr(config, "tensor_parallel", 1)
-        self.on_first = getattr(config, "on_first", False)
+        self.tensor_parallel = getattr(config, "tensor_parallel", 1)
         assert config.max_completion_tokens
         longest = max(USUAL, config.max_prompt_tokens + 4 * config.max_completion_tokens)
         self.longest = min(longest, positions(model.config) or longest)
@@ -146,7 +146,7 @@ class VllmEngine(TokenEngine):
         if processes.size() > 1:
             # Each process is one of vLLM's workers, on the device that is its own.
             options["distributed_executor_backend"] = "external_launcher"
-            options["tensor_parallel_size"] = self.parts
+            options["tensor_parallel_size"] = self.tensor_parallel
         device = "cuda" if self.on_gpu else "cpu"
         before = processes.held(device)
         from vllm import LLM
@@ -186,7 +186,7 @@ class VllmEngine(TokenEngine):
     def _load(self, model: PreTrainedModel, named: Named | None) -> None:
         if named:
             weights = named(model)
-        elif self.on_first:
+        elif any(processes.gathered(model.device.type == NOWHERE)):
             device = "cuda" if self.on_gpu else "cpu"
             weights = ((n, processes.handed_out(p, device)) for n, p in model.named_parameters())
         else:
@@ -229,12 +229,12 @@ class VllmEngine(TokenEngine):
 
     def _of_peers(self, asked: list[Request]) -> tuple[list[Request], int]:
         """What all that sample together ask for, and where of it this process's begins."""
-        if self.parts == 1:
+        if self.tensor_parallel == 1:
             return asked, 0
         from torch import distributed
         from vllm.distributed import get_tp_group
 
-        group, every = get_tp_group(), [asked] * self.parts
+        group, every = get_tp_group(), [asked] * self.tensor_parallel
         distributed.all_gather_object(every, asked, group=group.cpu_group)
         return [*chain(*every)], sum(map(len, every[: group.rank_in_group]))
 
