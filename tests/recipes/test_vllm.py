@@ -63,7 +63,7 @@ def test_processes_that_hold_parts_and_sample_together_learn_what_one_learns(
 ) -> None:
     ways = {
         "one": (),
-        "two": ("--processes", 2, "--shard", "fsdp", "--tensor-parallel", 2, "--resample", 1),
+        "two": ("--processes", 2, "--shard", "fsdp", "--tensor-parallel", 2),
     }
     learned = {}
     for name, flags in ways.items():

@@ -145,7 +145,8 @@ class VllmEngine(TokenEngine):
             }
         if processes.size() > 1:
             # Each process is one of vLLM's workers, on the device that is its own.
-            options["distributed_executor_backend"] = "external_launcher"
+            executor = "external_launcher" if self.on_gpu else f"{__name__}.executor.Executor"
+            options["distributed_executor_backend"] = executor
             options["tensor_parallel_size"] = self.tensor_parallel
         device = "cuda" if self.on_gpu else "cpu"
         before = processes.held(device)
