@@ -144,6 +144,9 @@ class VllmEngine(TokenEngine):
                 "max_num_batched_tokens": self.longest,
             }
         if processes.size() > 1:
+            from reasonkit.generation.vllm.executor import keep_group
+
+            keep_group()
             # Each process is one of vLLM's workers, on the device that is its own.
             executor = "external_launcher" if self.on_gpu else f"{__name__}.executor.Executor"
             options["distributed_executor_backend"] = executor

@@ -1,17 +1,23 @@
-"""What makes each process of a launcher one of vLLM's workers, on a CPU."""
+"""vLLM in several processes of a launcher, each of which is one of its workers."""
 
 from __future__ import annotations
 
 import secrets
 from pathlib import Path
 
+from vllm.distributed import parallel_state
 from vllm.v1.executor.uniproc_executor import ExecutorWithExternalLauncher
 
 from reasonkit import processes
 
 
+def keep_group() -> None:
+    """Has the processes' group outlive vLLM, which would take it down with itself."""
+    parallel_state.destroy_distributed_environment = lambda: None
+
+
 class Executor(ExecutorWithExternalLauncher):  # type: ignore[misc]
-    """vLLM's own, whose workers share memory under a name that no other run has.
+    """vLLM's own on a CPU, whose workers share memory under a name that no other run has.
 
     By itself it takes one name for all runs of a machine, also of those that were killed.
     """
