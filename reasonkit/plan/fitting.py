@@ -51,7 +51,7 @@ class Room:
     Attributes:
         process: bytes that are held without the model.
         there: bytes that this process may hold in all.
-        prompt: tokens of the longest prompt.
+        prompt: tokens of the longest prompt; ``usual`` are those of most.
         shares: whether a group's prompt goes through the model once (`training.scoring`).
         parts, gpu, beside: as of `reasonkit.training.memory.Load`.
     """
@@ -64,6 +64,7 @@ class Room:
     parts: int = 1
     gpu: int = 0
     beside: int = 0
+    usual: int = 0
 
     def needs(self, plan: Plan[Any], config: CommonConfig, lengths: Sequence[int]) -> MemoryPlan:
         """The memory that a run takes, with these settings and completions of these lengths.
@@ -105,7 +106,7 @@ class Room:
                 tokens=computed(rows, batch, shared),
                 # Of whole rows TRL scores the prompts too, but where Triton is.
                 scored=(seen[0] + (0 if shared else self.prompt)) * min(PASS_ROWS, batch),
-                reused=batch * self.prompt if shared else 0,
+                reused=sum(row.prompt_tokens for row in rows) if shared else 0,
                 passes=math.ceil(batch / PASS_ROWS),
             )
         if isinstance(config, VerifierConfig):
@@ -137,7 +138,7 @@ class Room:
             return [Lengths(i % prompts, self.prompt, longest) for i in range(size)]
         count = max(size, group * prompts // self.parts)
         rows = [
-            Lengths(i // group, self.prompt, length)
+            Lengths(i // group, self.usual or self.prompt, length)
             for i, length in zip(range(count), itertools.cycle(lengths), strict=False)
         ]
         order = arranged(rows, size, shared)
@@ -178,12 +179,14 @@ CHANGES: tuple[tuple[Change, bool], ...] = (
 """What ``--fit`` may do, the cheapest first, and whether it takes bitsandbytes."""
 
 
-def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int) -> Plan[Config]:
+def settle(
+    plan: Plan[Config], model: PreTrainedModel, prompts: tuple[int, int], before: int
+) -> Plan[Config]:
     """The plan with its rows settled, and what ``--fit`` changes.
 
     Args:
         model: loaded.
-        prompt: tokens of the longest prompt.
+        prompts: tokens of the longest, and of most.
         before: bytes that were held before it was loaded.
 
     Raises:
@@ -203,7 +206,8 @@ def settle(plan: Plan[Config], model: PreTrainedModel, prompt: int, before: int)
         process=max(processes.gathered(before)) + (memory.LIBRARIES if device == "cpu" else 0),
         there=min(processes.gathered(peaks.available(device)))
         // (processes.local_size() if device == "cpu" else 1),
-        prompt=prompt,
+        prompt=prompts[0],
+        usual=prompts[1],
         shares=scoring.can_share(model, model),
         parts=processes.size(),
     )

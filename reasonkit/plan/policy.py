@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from reasonkit import console, processes
@@ -31,6 +32,9 @@ from reasonkit.types import Example
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+LOOKED_AT = 64
+"""Prompts whose tokens are counted, of those that are alike, or that have the most characters."""
 
 
 def load(
@@ -66,7 +70,8 @@ def load(
     plan = without_overlong(dataclasses.replace(plan, config=config), tokenizer)
     if own:
         return plan, tokenizer, model
-    fitted = fitting.settle(plan, model, longest_prompt(plan, tokenizer), before)
+    most = round(fmean(prompt_tokens(tokenizer, plan.splits.train[:LOOKED_AT]) or [0]))
+    fitted = fitting.settle(plan, model, (longest_prompt(plan, tokenizer), most), before)
     formats = [precision.formats(one.config, plan.model.source).weights for one in (plan, fitted)]
     if formats[0] != formats[1]:
         del model
@@ -183,7 +188,7 @@ def longest_of(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) 
     def brevity(example: Example) -> int:
         return -sum(len(str(message["content"])) for message in example.messages)
 
-    return max(prompt_tokens(tokenizer, sorted(examples, key=brevity)[:64]))
+    return max(prompt_tokens(tokenizer, sorted(examples, key=brevity)[:LOOKED_AT]))
 
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[int]:

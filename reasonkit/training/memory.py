@@ -50,14 +50,15 @@ DRAWN = 4
 AHEAD = 2
 """Layers that FSDP2 has whole at once: the one that computes, and the one it fetches."""
 
-LIBRARIES = 250_000_000
+LIBRARIES = 190_000_000
 """Bytes of a process that come with its first update and rollout: TRL, kernels' work space. Seen on
-Linux, torch 2.13, 2026-11-29: 110 to 240 MB."""
+Linux, torch 2.13, 2026-11-29 and 2026-11-30: 110 to 240 MB."""
 
-HOLES, HOLES_OF_ADAPTERS = 1.25, 1.75
-"""Memory on a CPU over what a layer keeps: a small tensor that stays takes a part of a large one's
-place, and the rest is too small for the next one. Forward and backward passes of SmolLM2-135M and
-abacus, glibc 2.36, 2026-11-30: 1.24 to 1.31, and 1.60 to 1.96 with adapters; 1.0 to 1.1 where each
+HOLES, HOLES_OF_ADAPTERS = 0.25, 0.75
+"""Of what an update holds on a CPU, what lies free in between: a small tensor that stays takes a
+part of a large one's place, and the rest is too small for the next one. Updates of random models of
+20M and 100M parameters, glibc 2.36, 2026-11-30: 0.27 of gradients, optimizer's states and what
+layers keep; with adapters, of what layers keep in small tensors, 0.6 to 1. There is none where each
 tensor has pages of its own, which took a third more time."""
 
 NF4 = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
@@ -187,12 +188,16 @@ def plan(
         gradients=gradients
         if shard == Shard.fsdp and precision.device(config.device) == "cpu"
         else gradients // parts,
-        activations=_activations(shape, config, load, computed) if updates else 0,
+        activations=_activations(shape, config, load, computed, optimiser + gradients)
+        if updates
+        else 0,
         keys_and_values=0 if apart else load.rows * _row(shape, load.columns, computed) + copied,
     )
 
 
-def _activations(shape: ModelShape, config: CommonConfig, load: Load, number: int) -> int:
+def _activations(
+    shape: ModelShape, config: CommonConfig, load: Load, number: int, states: int
+) -> int:
     tokens = load.tokens
     kept = tokens * shape.kept + load.reused * shape.layers * 2 * shape.heads_width * number
     if getattr(config, "gradient_checkpointing", False):
@@ -200,13 +205,14 @@ def _activations(shape: ModelShape, config: CommonConfig, load: Load, number: in
         inside = tokens * shape.kept // (max(1, shape.layers) * load.passes)
         kept = tokens * shape.hidden * shape.layers * number + inside
     device = precision.device(config.device)
-    if device == "cpu":
-        holes = HOLES_OF_ADAPTERS if getattr(config, "lora", False) else HOLES
+    if device == "cpu" and getattr(config, "lora", False):
         # Large tensors have pages of their own.
         wide = tokens // load.passes
         small = sum(piece for piece in shape.pieces if piece * wide < LARGE)
         share = small / sum(shape.pieces) if any(shape.pieces) else 1
-        kept = int(kept * (1 + (holes - 1) * share))
+        kept += int(kept * HOLES_OF_ADAPTERS * share)
+    elif device == "cpu":
+        kept += int((kept + states) * HOLES)
     words = min(shape.vocab, tile_words(device))
     tile = min(load.scored, TILE_TOKENS) * words * FLOAT32 * TILES
     learned = not getattr(config, "lora", False)

@@ -111,3 +111,20 @@ def test_what_is_missing_is_named_with_what_mends_it(
 ) -> None:
     with pytest.raises(RefusedError, match=mend):
         require_packages(config)
+
+
+def test_a_micro_batch_is_as_large_as_rollouts_of_the_lengths_seen_make_it() -> None:
+    room = planned(PLENTY).room
+    assert room
+    config = dataclasses.replace(CONFIG, micro_batch=8)
+    longest, prompt = 256, room.prompt - 1
+    assert room.load(config).tokens == 8 * prompt + 8 * longest
+    # Groups of one length are read together, and their prompt once.
+    alike = room.load(config, [longest] * 64)
+    assert alike.tokens == prompt + 8 * longest
+    assert alike.reused == 8 * room.prompt
+    # What is read together is as wide as the longest of it.
+    assert room.load(config, [longest, *[4] * 63]).tokens == alike.tokens
+    short = dataclasses.replace(room, usual=10)
+    assert short.load(config, [longest] * 64).tokens == 9 + 8 * longest
+    assert short.load(config).tokens == room.load(config).tokens
