@@ -108,6 +108,7 @@ class Room:
                 scored=(seen[0] + (0 if shared else self.prompt)) * min(PASS_ROWS, batch),
                 reused=sum(row.prompt_tokens for row in rows) if shared else 0,
                 passes=math.ceil(batch / PASS_ROWS),
+                several=config.group_size * prompts > batch * self.parts,
             )
         if isinstance(config, VerifierConfig):
             assert config.micro_batch

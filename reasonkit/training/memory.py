@@ -54,12 +54,12 @@ LIBRARIES = 190_000_000
 """Bytes of a process that come with its first update and rollout: TRL, kernels' work space. Seen on
 Linux, torch 2.13, 2026-11-29 and 2026-11-30: 110 to 240 MB."""
 
-HOLES, HOLES_OF_ADAPTERS = 0.25, 0.75
+HOLES, HOLES_OF_ADAPTERS = 0.25, 1.3
 """Of what an update holds on a CPU, what lies free in between: a small tensor that stays takes a
 part of a large one's place, and the rest is too small for the next one. Updates of random models of
 20M and 100M parameters, glibc 2.36, 2026-11-30: 0.27 of gradients, optimizer's states and what
-layers keep; with adapters, of what layers keep in small tensors, 0.6 to 1. There is none where each
-tensor has pages of its own, which took a third more time."""
+layers keep; with adapters and several micro-batches an update, of what layers keep in small
+tensors, 0.7 to 1.5. None where each has pages of its own, which took a third more time."""
 
 NF4 = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
 """Bytes of a 4-bit weight, with scales in 8 bits for each 64 and scales of those."""
@@ -84,7 +84,8 @@ class Load:
         tokens: that go through the model in a forward and backward pass; ``reused`` are those of
             prompts besides whose keys and values each completion has a copy of.
         scored: tokens whose logits are worked out together.
-        passes: in which a micro-batch goes through the model.
+        passes: in which a micro-batch goes through the model; ``several`` tells whether an update
+            adds up those of several.
         beside: parameters of another model that is held: a teacher.
         parts: into which ``--shard`` cuts the model.
         gpu: bytes of a GPU that isn't this one; 0 where it is.
@@ -99,6 +100,7 @@ class Load:
     beside: int = 0
     parts: int = 1
     gpu: int = 0
+    several: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ def _activations(
         inside = tokens * shape.kept // (max(1, shape.layers) * load.passes)
         kept = tokens * shape.hidden * shape.layers * number + inside
     device = precision.device(config.device)
-    if device == "cpu" and getattr(config, "lora", False):
+    if device == "cpu" and getattr(config, "lora", False) and load.several:
         # Large tensors have pages of their own.
         wide = tokens // load.passes
         small = sum(piece for piece in shape.pieces if piece * wide < LARGE)
