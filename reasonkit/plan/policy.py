@@ -52,23 +52,22 @@ def load(
     """
     from reasonkit.models import precision
 
-    kept = engine.may_keep_weights(plan.config)
-    own = not trains and kept
-    # Whose weights go where, the engine settles.
-    later = own or (kept and getattr(plan.config, "shard", Shard.none) == Shard.fsdp)
+    # Which weights this process needs the engine settles, and that is chosen by the model.
+    cut = getattr(plan.config, "shard", Shard.none) == Shard.fsdp
+    later = engine.may_keep_weights(plan.config) and (cut or not trains)
     before = processes.held(precision.device(plan.config.device))
     tokenizer = _tokenizer(plan)
     model = _weights(plan, tokenizer, dtype, NOWHERE if later else None)
     config, why = engine.settle(plan.config, model.config, model.num_parameters())
     console.note(f"{config.engine} samples: {why}")
-    own = own and config.engine != EngineName.local
-    if later and not own:
+    spared = later and not trains and config.engine != EngineName.local
+    if later and not spared:
         model = _weights(dataclasses.replace(plan, config=config), tokenizer, dtype)
     if hasattr(config, "importance"):
         same = config.engine == EngineName.local and precision.products(config) is None
         config = filled(config, importance=Importance.off if same else Importance.token_truncate)
     plan = without_overlong(dataclasses.replace(plan, config=config), tokenizer)
-    if own:
+    if spared:
         return plan, tokenizer, model
     most = round(fmean(prompt_tokens(tokenizer, plan.splits.train[:LOOKED_AT]) or [0]))
     fitted = fitting.settle(plan, model, (longest_prompt(plan, tokenizer), most), before)
@@ -113,12 +112,12 @@ def _weights(
     kept = str(dtype) if dtype else precision.formats(config, plan.model.source).weights
     model = load_model(plan.model, device or place(config), kept, attention=str(config.attention))
     if not device and getattr(config, "on_first", False):
-        tie_as_first(model)
+        _tie_as_first(model)
     chat.save_ends(model, tokenizer)
     return model
 
 
-def tie_as_first(model: PreTrainedModel) -> None:
+def _tie_as_first(model: PreTrainedModel) -> None:
     """Ties what the first process has tied, whose files may have both, with the same values.
 
     Raises:

@@ -179,20 +179,20 @@ def plan(
         optimiser = masters = 0
         if shard == Shard.fsdp:
             policy = adapters = gradients = 0
+    optimiser = (optimiser + masters) // parts
+    # Over a CPU's links FSDP's go once an update, and are whole till then.
+    if shard != Shard.fsdp or precision.device(config.device) != "cpu":
+        gradients //= parts
+    states = optimiser + gradients
     return MemoryPlan(
         process=process,
         engine=engine,
         policy=policy // of_weights,
         adapters=adapters // of_weights,
-        optimiser=(optimiser + masters) // parts,
+        optimiser=optimiser,
         reference=(reference + load.beside * number) // of_weights,
-        # Over a CPU's links FSDP's go once an update, and are whole till then.
-        gradients=gradients
-        if shard == Shard.fsdp and precision.device(config.device) == "cpu"
-        else gradients // parts,
-        activations=_activations(shape, config, load, computed, optimiser + gradients)
-        if updates
-        else 0,
+        gradients=gradients,
+        activations=_activations(shape, config, load, computed, states) if updates else 0,
         keys_and_values=0 if apart else load.rows * _row(shape, load.columns, computed) + copied,
     )
 
