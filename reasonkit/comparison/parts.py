@@ -56,14 +56,14 @@ USUAL: dict[str, dict[str, Any]] = {
 """Settings of a command in a comparison: a base and its wordings are measured once, by a part."""
 
 QUICK: dict[str, dict[str, Any]] = {
-    "grpo": {"steps": 40},
+    "grpo": {"steps": 30},
     "distill": {"questions": 1000},
     "sft-rl": {
         "set": [
             "cold-start.questions=300",
-            "rl.steps=24",
+            "rl.steps=16",
             "rejection.questions=200",
-            "final-rl.steps=12",
+            "final-rl.steps=8",
         ]
     },
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import socket
@@ -356,21 +357,27 @@ def test_clients_that_send_slowly_keep_nobody_waiting(url: str) -> None:
 
 
 def test_more_than_may_wait_are_told_when_to_come_again(url: str) -> None:
-    body = {"model": f"{NAME}:majority@32", "messages": [{"role": "user", "content": LONG}]}
-    begin = threading.Barrier(24)
-
-    def one(_: int) -> httpx2.Response:
-        begin.wait()
-        return post(url, body)
-
-    with ThreadPoolExecutor(24) as threads:
-        answers = list(threads.map(one, range(24)))
-    codes = [answer.status_code for answer in answers]
+    messages = [{"role": "user", "content": LONG}]
+    body = json.dumps({"model": f"{NAME}:majority@64", "messages": messages}).encode()
+    address = url.removeprefix("http://").removesuffix("/v1")
+    clients = [http.client.HTTPConnection(address, timeout=60) for _ in range(24)]
+    # All have sent all but a byte, so that none is answered before the last one has come.
+    for client in clients:
+        client.putrequest("POST", "/v1/chat/completions")
+        client.putheader("Content-Type", "application/json")
+        client.putheader("Content-Length", str(len(body)))
+        client.endheaders(body[:-1])
+    for client in clients:
+        client.send(body[-1:])
+    answers = [client.getresponse() for client in clients]
+    codes = [answer.status for answer in answers]
     assert codes.count(200) >= 10 and codes.count(429) >= 4
     assert codes.count(200) + codes.count(429) == 24
     turned_away = answers[codes.index(429)]
     assert 1 <= int(turned_away.headers["retry-after"]) <= 60
-    assert turned_away.json()["error"]["code"] == "rate_limit_exceeded"
+    assert json.load(turned_away)["error"]["code"] == "rate_limit_exceeded"
+    for client in clients:
+        client.close()
 
 
 def test_many_at_once_get_what_one_alone_gets(client: openai.OpenAI) -> None:
