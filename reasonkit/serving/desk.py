@@ -37,12 +37,13 @@ class Desk:
     """The places there are.
 
     Attributes:
+        inside: requests that are answered or wait.
         seconds: that an answer takes, of late.
     """
 
     def __init__(self, limits: ServingLimits, metrics: Metrics) -> None:
         self.limits, self.metrics = limits, metrics
-        self.waiting = 0
+        self.inside = 0
         self.seconds = 1.0
         self._places = asyncio.Semaphore(limits.concurrency)
         self._threads = ThreadPoolExecutor(limits.concurrency, thread_name_prefix="answering")
@@ -54,18 +55,17 @@ class Desk:
         Raises:
             BusyError: too many wait already.
         """
-        if self._places.locked() and self.waiting >= self.limits.queue:
-            ahead = self.seconds * (self.waiting + 1) / self.limits.concurrency
+        # Counted here and not asked of the semaphore, whose places are taken by tasks that have yet
+        # to begin where many requests come in one turn of the loop.
+        waiting = self.inside - self.limits.concurrency
+        if waiting >= self.limits.queue:
+            ahead = self.seconds * (waiting + 1) / self.limits.concurrency
             raise BusyError(min(MOST_WAIT, max(1, math.ceil(ahead))))
-        self.waiting += 1
-        self.metrics.waiting.set(self.waiting)
+        self.inside += 1
         visit = Visit(self, receive)
         try:
-            try:
+            with self.metrics.waiting.track_inprogress():
                 await visit.unless_left(self._places.acquire())
-            finally:
-                self.waiting -= 1
-                self.metrics.waiting.set(self.waiting)
             started = time.monotonic()
             self.metrics.running.inc()
             try:
@@ -75,6 +75,7 @@ class Desk:
                 self._places.release()
                 self.seconds += 0.1 * (time.monotonic() - started - self.seconds)
         finally:
+            self.inside -= 1
             visit.end()
 
     def start(self, work: Callable[[], T]) -> asyncio.Future[T]:

@@ -52,7 +52,7 @@ def test_quick_leaves_parts_out_and_asks_fewer_questions() -> None:
     assert "verifier" in left_out(quick, programs=False)
     assert {job.settings["test_size"] for job in jobs(quick)} == {200}
     steps = {job.name: job.settings.get("steps") for job in jobs(quick)}
-    assert steps["grpo"] == 40
+    assert steps["grpo"] == 30
 
 
 def test_every_part_is_run_with_every_seed_on_the_same_questions() -> None:
