@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -181,6 +182,35 @@ def test_one_that_hangs_is_named_and_ends_with_the_other(
     assert f"error: process {hung} of 2 (pid {both[hung].pid} on " in heard
     assert not any(psutil.pid_exists(process.pid) for process in both)
     assert_goes_on_to(whole, two(*RESUMED))
+
+
+WAITING = """
+import sys, time, torch
+from reasonkit import cli, hanging, processes
+hanging.BEAT, hanging.STUCK = 0.2, 10
+def run(**_):
+    if processes.is_main():
+        if sys.argv[1] == "busy":
+            time.sleep(5)
+        processes.gathered(1)
+    elif sys.argv[1] == "busy":
+        processes.gathered(1)
+    else:
+        processes.handed_out(torch.zeros(1), "cpu")
+cli.app = run
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("main", ["busy", "elsewhere"])
+def test_those_that_wait_for_each_other_end_and_say_where(two: Callable, main: str) -> None:
+    codes, heard = said(two("-c", WAITING, main))
+    if main == "busy":
+        assert (codes, heard) == ([0, 0], "")
+    else:
+        assert codes == [1, 1]
+        assert heard.count("error:") == 1
+        assert re.search(r": all 2 .* for 2 s: 0 at reasonkit.processes:\d+; 1 at .*s:\d+;", heard)
 
 
 def test_a_refusal_is_one_line(two: Callable, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import http.client
 import json
 import re
 import socket
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
