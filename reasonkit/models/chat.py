@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reasonkit.answers.reading import THOUGHTS
@@ -183,6 +183,33 @@ def each_prompt(
     """What `encode_prompts` gives, one by one: of a long list a part is in memory at a time."""
     for start in range(0, len(examples), TOGETHER):
         yield from zip(*encode_prompts(tokenizer, examples[start : start + TOGETHER]), strict=True)
+
+
+def surely_fits(tokenizer: PreTrainedTokenizerBase, limit: int) -> Callable[[Example], bool]:
+    """Tells of a prompt, without reading it, that it has no more than so many tokens; False where
+    that can't be told.
+
+    A character of ASCII is a token at most, and what a template writes beside what is said is
+    tried once for each order of roles. What it leaves out, thoughts, and an answer that has begun
+    can't be told.
+    """
+    beside: dict[Hashable, int] = {}
+
+    def fits(example: Example) -> bool:
+        said = "".join(message["content"] for message in example.messages)
+        roles = tuple(message["role"] for message in example.messages)
+        if not said.isascii() or roles[-1] == "assistant":
+            return False
+        if any(closing in said for _, closing in THOUGHTS):
+            return False
+        form = (roles, example.thinks)
+        if form not in beside:
+            brief: list[Message] = [{"role": role, "content": "a"} for role in roles]
+            text, fault = _written(tokenizer, brief, opened=True, thinks=example.thinks)
+            beside[form] = limit if fault else len(text.encode())
+        return beside[form] + len(said) <= limit
+
+    return fits
 
 
 def text_of(tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> str:

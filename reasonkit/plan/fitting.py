@@ -117,9 +117,13 @@ class Room:
         if isinstance(config, DistillConfig):
             assert config.micro_batch_tokens
             tokens = max(config.micro_batch_tokens, seen[0])
+            at_once = max(1, config.validation_size)
             if config.objective == Distillation.on_policy:
+                assert config.batch_tokens
+                at_once = max(at_once, config.batch_tokens // seen[0])
                 tokens = max(1, tokens // seen[0]) * columns
-            return dataclasses.replace(load, tokens=tokens, scored=tokens)
+            rows = min(load.rows, at_once)
+            return dataclasses.replace(load, rows=rows, tokens=tokens, scored=tokens)
         return load
 
     def _together(
@@ -193,6 +197,7 @@ def settle(
     Raises:
         RefusedError: with ``--fit``, nothing makes it fit.
     """
+    from reasonkit.generation.local import ROWS
     from reasonkit.models import precision
     from reasonkit.training import memory, peaks, scoring, shapes
 
@@ -228,7 +233,8 @@ def settle(
         load = room.load(config)
         left = room.there - room.process
         most = memory.rows_that_fit(room.shape, config, load, left, plan.model.source)
-        config = dataclasses.replace(config, rows=max(1, min(load.rows, most)))
+        # A test is answered beside none of an update's states: as many at once as there may be.
+        config = dataclasses.replace(config, rows=max(1, min(ROWS, most)))
     if isinstance(config, UpdatesConfig):
         # A resumed run is to have what was chosen, whatever is free then.
         config = dataclasses.replace(config, fit=False)

@@ -163,7 +163,8 @@ def without_overlong(plan: Plan[Config], tokenizer: PreTrainedTokenizerBase) -> 
         RefusedError: no prompt does, or the model's chat template can't write one.
         DataError: nothing is left of a split.
     """
-    limit, count = prompt_room(plan.model, plan.config), partial(prompt_tokens, tokenizer)
+    limit = prompt_room(plan.model, plan.config)
+    count = partial(prompt_tokens, tokenizer, limit=limit)
     config = dataclasses.replace(plan.config, max_prompt_tokens=limit)
 
     def fitting(splits: Splits, task: str) -> Splits:
@@ -190,9 +191,15 @@ def longest_of(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) 
     return max(prompt_tokens(tokenizer, sorted(examples, key=brevity)[:LOOKED_AT]))
 
 
-def prompt_tokens(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[int]:
-    """How many tokens each prompt has."""
-    return [len(ids) for ids, _ in chat.each_prompt(tokenizer, examples)]
+def prompt_tokens(
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], limit: int = 0
+) -> list[int]:
+    """How many tokens each prompt has; the limit for those that surely have no more."""
+    fits = chat.surely_fits(tokenizer, limit)
+    sure = [limit > 0 and fits(example) for example in examples]
+    unsure = [example for example, is_sure in zip(examples, sure, strict=True) if not is_sure]
+    read = (len(ids) for ids, _ in chat.each_prompt(tokenizer, unsure))
+    return [limit if is_sure else next(read) for is_sure in sure]
 
 
 def drop_overlong(

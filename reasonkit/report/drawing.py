@@ -74,7 +74,7 @@ def finish(place: Axes, title: str, x: str = "", share: bool = False, legend: bo
     place.grid(axis="y", alpha=0.25)
     if share:
         place.set_ylim(-0.02, 1.02)
-    if legend:
+    if legend and place.get_legend_handles_labels()[0]:
         place.legend(fontsize=8, frameon=False)
 
 

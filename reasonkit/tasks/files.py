@@ -27,6 +27,8 @@ LONGEST_CELL = 2**31 - 1
 """Characters of a CSV cell: the most that the reader takes on every platform."""
 
 _HALF = re.compile("[\ud800-\udfff]")
+_SPELLED = re.compile(rb"\\u[dD][89a-fA-F]")
+"""A half as JSON spells it."""
 
 
 def _lines(path: Path, newline: str | None = None) -> Iterator[tuple[int, str]]:
@@ -60,7 +62,7 @@ def _json(path: Path) -> Records:
 def _parsed(path: Path, text: str, first: int = 1) -> Any:
     """The JSON of a text that begins at line ``first`` of a file."""
     try:
-        return json.loads(text, parse_int=_integer)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         line = first + error.lineno - 1
         raise DataError(f"{path}:{line}: not JSON: {error.msg}") from error
@@ -68,9 +70,18 @@ def _parsed(path: Path, text: str, first: int = 1) -> Any:
         raise DataError(f"{path}:{first}: nested too deeply") from error
 
 
+def _spells_halves(path: Path) -> bool:
+    """Whether a file of JSON may have halves of surrogate pairs; no other kind has."""
+    with path.open("rb") as file:
+        return "json" in path.suffix.lower() and any(_SPELLED.search(line) for line in file)
+
+
 def _integer(digits: str) -> int | str:
     most = sys.get_int_max_str_digits()
     return int(digits) if not most or len(digits) <= most else digits
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer)
 
 
 def _csv(path: Path) -> Records:
@@ -133,10 +144,10 @@ def records(path: Path) -> Records:
     empty = True
     mended: list[str] = []
     try:
+        halves = _spells_halves(path)
         for where, record in reader(path):
             empty = False
-            text = json.dumps(record, ensure_ascii=False, default=str)
-            if _HALF.search(text):
+            if halves and _HALF.search(text := json.dumps(record, ensure_ascii=False)):
                 mended.append(where)
                 record = json.loads(_HALF.sub("?", text))
             yield where, record

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoTokenizer,
@@ -22,6 +27,7 @@ from transformers import (
     MptConfig,
     OPTConfig,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
 )
 
 from reasonkit.errors import RefusedError
@@ -322,3 +328,39 @@ def test_an_answer_that_is_begun_is_gone_on_with(tag: str) -> None:
     (prompt,), _ = chat.encode_prompts(tokenizer, [spoken(asked)])
     assert opened == f"{tag}2+3="
     assert tokenizer.decode(whole) == tokenizer.decode(prompt) + "2+3="
+
+
+def bytewise() -> PreTrainedTokenizerBase:
+    """A tokenizer whose every byte is a token: none makes more of a text."""
+    letters = sorted(ByteLevel.alphabet())
+    bare = Tokenizer(BPE({letter: i for i, letter in enumerate(letters)}, []))
+    bare.pre_tokenizer = ByteLevel(add_prefix_space=True)
+    made = PreTrainedTokenizerFast(tokenizer_object=bare)
+    made.chat_template = CHATML
+    return made
+
+
+TOKENIZERS = [load_tokenizer(resolve("abacus"))[0], bytewise()]
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=["abacus", "bytes"])
+@given(
+    st.lists(st.sampled_from(["system", "user"]), min_size=1, max_size=3),
+    st.text(max_size=30) | st.text(st.characters(max_codepoint=127), max_size=90),
+    st.integers(1, 250),
+)
+def test_what_surely_fits_does(
+    tokenizer: PreTrainedTokenizerBase, roles: list[str], text: str, limit: int
+) -> None:
+    example = spoken(*((role, text) for role in roles))
+    if chat.surely_fits(tokenizer, limit)(example):
+        assert len(chat.encode_prompts(tokenizer, [example])[0][0]) <= limit
+
+
+def test_a_plain_question_surely_fits_and_what_may_be_left_out_or_grow_is_read() -> None:
+    fits = chat.surely_fits(bytewise(), 100)
+    assert fits(spoken(("user", "What is 2+3?")))
+    assert not fits(spoken(("user", "x" * 100)))
+    assert not fits(spoken(("user", "What is 2\u00d73?")))
+    assert not fits(spoken(("user", "</think> What is 2+3?")))
+    assert not fits(spoken(("user", "What is 2+3?"), ("assistant", "It is")))
