@@ -124,6 +124,7 @@ class _GrpoConfig(_TrainingConfig, total=False):
     )
     mask_truncated: bool | None
     micro_batch: int | None
+    vllm_server: str | None
     validate_every: int
     on_collapse: Literal["rollback", "stop", "ignore"]
 

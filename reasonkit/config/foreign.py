@@ -96,7 +96,8 @@ CALLED: dict[str, tuple[str, ...]] = {
     "keep_checkpoints": ("save_total_limit", "max_ckpt_num"),
     "report_to": ("trainer.logger", "logger", "use_wandb", "wandb"),
     "temperature": ("actor_rollout_ref.rollout.temperature",),
-    "endpoint": ("base_url", "api_base", "vllm_server_base_url"),
+    "endpoint": ("base_url", "api_base"),
+    "vllm_server": ("vllm_server_base_url",),
     "run_dir": ("output_dir", "out_dir", "save_path", "log_dir", "trainer.default_local_dir"),
     "resume": ("resume_from_checkpoint", "load_checkpoint", "trainer.resume_mode"),
 }

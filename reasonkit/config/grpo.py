@@ -97,6 +97,11 @@ class GrpoConfig(TrainingConfig):
     micro_batch: int | None = flag(
         MACHINE, f"Completions a forward and backward pass. {BY_MODEL}", min=1
     )
+    vllm_server: str | None = flag(
+        MACHINE,
+        "URL of a `vllm serve` on devices of its own, which samples with the policy's weights; of "
+        "several: URL,URL,… or a file with one a line.",
+    )
     validate_every: int = flag(
         EVALUATION, "Steps between looks at the validation split; 0 is never.", 10, min=0
     )

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from reasonkit.config import CommonConfig, Config, EngineName, ServerConfig, Shard
+from reasonkit.config import CommonConfig, Config, EngineName, GrpoConfig, ServerConfig, Shard
 from reasonkit.models.chat import encode_prompts, text_of
 from reasonkit.types import Completion, Example, Group, Weighing
 
@@ -208,6 +208,8 @@ def settle(config: Config, model: PreTrainedConfig, parameters: int) -> tuple[Co
     from reasonkit.models import precision
 
     where = precision.device(config.device)
+    if isinstance(config, GrpoConfig) and config.vllm_server:
+        return config, "on servers"
     if config.engine == EngineName.vllm:
         vllm.require(model)
         return config, "asked for"
@@ -249,6 +251,10 @@ def open_engine(
     Raises:
         RefusedError: the engine can't be opened over this model.
     """
+    if isinstance(config, GrpoConfig) and config.vllm_server:
+        from reasonkit.generation.vllm.served import ServedEngine
+
+        return ServedEngine(config, model, tokenizer)
     if config.engine == EngineName.vllm:
         from reasonkit.generation.vllm import VllmEngine
 

@@ -14,7 +14,14 @@ from itertools import product
 from typing import Any
 
 from reasonkit import console
-from reasonkit.config import DistillConfig, EngineName, SftRlConfig, Shard, VerifierConfig
+from reasonkit.config import (
+    DistillConfig,
+    EngineName,
+    GrpoConfig,
+    SftRlConfig,
+    Shard,
+    VerifierConfig,
+)
 from reasonkit.errors import RefusedError
 from reasonkit.plan import devices, fitting
 from reasonkit.plan.devices import CPU, DEVICES, GIB, Cluster
@@ -44,6 +51,8 @@ def show(config: Any, text: str) -> None:
     asked = devices.parse(text)
     if config.tensor_parallel > 1 and config.engine == EngineName.local:
         raise RefusedError(f"--tensor-parallel {config.tensor_parallel}: it is for --engine vllm")
+    if isinstance(config, GrpoConfig) and config.vllm_server:
+        raise RefusedError("--on: what servers take isn't planned: leave --vllm-server out")
     device = here() if asked.name == CPU else DEVICES[asked.name]
     works = list(works_of(config, asked.name))
     counts = [asked.of(count) for count in sorted({*COUNTS, asked.count})]

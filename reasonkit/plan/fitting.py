@@ -122,8 +122,8 @@ class Room:
                 assert config.batch_tokens
                 at_once = max(at_once, config.batch_tokens // seen[0])
                 tokens = max(1, tokens // seen[0]) * columns
-            rows = min(load.rows, at_once)
-            return dataclasses.replace(load, rows=rows, tokens=tokens, scored=tokens)
+            at_once = min(load.rows, at_once)
+            return dataclasses.replace(load, rows=at_once, tokens=tokens, scored=tokens)
         return load
 
     def _together(

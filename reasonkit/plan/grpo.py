@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from reasonkit.config import Config, GrpoConfig
+from reasonkit.config import Config, EngineName, GrpoConfig
 from reasonkit.errors import RefusedError, UnknownNameError
 from reasonkit.models import Model
 from reasonkit.objectives import PRESETS
 from reasonkit.plan import Plan, check_examples, divisor, evenly, filled
 from reasonkit.plan import settle as settle_names
-from reasonkit.plan.machine import require_trackers
+from reasonkit.plan.machine import require_for_servers, require_trackers
 from reasonkit.rewards import parse
 from reasonkit.tasks import describe, half, load, require_trainable, usual_rewards
 
@@ -22,6 +22,9 @@ def settle(config: GrpoConfig) -> Plan[GrpoConfig]:
         RefusedError: for whatever can't be used, by name.
     """
     require_trackers(config.report_to)
+    if config.vllm_server:
+        require_for_servers(config)
+        config = dataclasses.replace(config, engine=EngineName.vllm)
     plan = settle_names(by_preset(config))
     plan = dataclasses.replace(plan, splits=half(config.task, plan.splits, config.part))
     if config.general_task is not None:

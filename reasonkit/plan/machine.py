@@ -17,6 +17,7 @@ from reasonkit.config import (
     Distillation,
     DType,
     EngineName,
+    GrpoConfig,
     Optimizer,
     Shard,
     SharedConfig,
@@ -115,6 +116,20 @@ def _require_together(config: SharedConfig) -> None:
             f"{flag}: the {here} processes of this machine can't be put into groups of so many: "
             "pass --processes, or start a multiple of it"
         )
+
+
+def require_for_servers(config: GrpoConfig) -> None:
+    """Refuses what doesn't go with ``--vllm-server``.
+
+    Raises:
+        RefusedError: says what to leave out.
+    """
+    if config.engine == EngineName.local:
+        raise RefusedError("--vllm-server: it samples instead of --engine local: leave one out")
+    if config.tensor_parallel > 1:
+        raise RefusedError("--vllm-server: pass --tensor-parallel-size to `vllm serve` itself")
+    if config.load_in_4bit:
+        raise RefusedError("--vllm-server: servers take no weights of 4 bits")
 
 
 def _require_a_gpu(config: UpdatesConfig) -> None:

@@ -212,6 +212,8 @@ def _set(config: SftRlConfig, stage: Stage) -> dict[str, Any]:
         if setting in ONE:
             flag = setting.replace("_", "-")
             raise RefusedError(f"--set {spec}: all stages are sampled alike: pass --{flag} {value}")
+        if setting == "vllm_server":
+            raise RefusedError(f"--set {spec}: servers are for grpo: all stages are sampled here")
         if at == stage.name:
             own[setting] = value
         elif not at and setting in field_types(COMMANDS[stage.command]):

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -26,8 +26,9 @@ from reasonkit.config import CommonConfig
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import Floor, Named, Sampling, TokenEngine
 from reasonkit.generation.together import Request
-from reasonkit.generation.vllm.flow import VllmFlow
+from reasonkit.generation.vllm.flow import VllmFlow, asked_of
 from reasonkit.generation.vllm.presence import QUIET, lack, quiet, require
+from reasonkit.generation.vllm.worker import pack_again
 from reasonkit.models import precision
 from reasonkit.models.chat import end_tokens, positions, text_of
 from reasonkit.models.loading import NOWHERE
@@ -52,14 +53,6 @@ CACHE = 2**30
 """Bytes of a CPU's memory for keys and values, at least; vLLM counts in these."""
 
 
-def _pack_again(model: torch.nn.Module) -> None:
-    """On a CPU products are of a copy, and vLLM forgets that of a head tied to the embedding."""
-    for module in model.modules():
-        if hasattr(module, "cpu_linear") and cast("torch.Tensor", module.weight).numel():
-            method: Any = module.quant_method
-            method.process_weights_after_loading(module)
-
-
 def share(weights: int, config: CommonConfig, trains: bool, gpu: int = 0) -> int:
     """Bytes that vLLM takes for itself.
 
@@ -67,6 +60,8 @@ def share(weights: int, config: CommonConfig, trains: bool, gpu: int = 0) -> int
         weights: bytes of those that it has a copy of.
         gpu: bytes of a GPU that isn't this one; 0 where it is.
     """
+    if getattr(config, "vllm_server", None):
+        return 0
     if precision.device(config.device) == "cuda":
         whole = gpu or torch.cuda.mem_get_info()[1]
         return int(whole * (LENT if trains else OWN))
@@ -198,7 +193,7 @@ class VllmEngine(TokenEngine):
         if self.sleeps:
             self.llm.wake_up(tags=["weights"])
         self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
-        self.llm.apply_model(_pack_again)
+        self.llm.apply_model(pack_again)
         self.llm.reset_prefix_cache()
 
     def sample_ids(
@@ -280,21 +275,9 @@ class VllmEngine(TokenEngine):
         from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
-            # All greedy completions of a prompt are the same.
-            n=1 if sampling.temperature == 0 else n,
-            temperature=sampling.temperature,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            min_p=sampling.min_p,
-            seed=seed % 2**63,
-            max_tokens=sampling.max_tokens,
-            stop=[text for text in sampling.stop if text],
-            include_stop_str_in_output=True,
-            stop_token_ids=self.ends,
-            ignore_eos=True,
+            **asked_of(n, sampling, seed, self.ends),
             logprobs=self.likeliest,
             detokenize=bool(sampling.stop),
-            skip_special_tokens=False,
             output_kind=RequestOutputKind.CUMULATIVE if n == 1 else RequestOutputKind.FINAL_ONLY,
         )
 

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+from reasonkit.generation.engine import Sampling
 from reasonkit.generation.together import Request
 from reasonkit.types import Completion
 
 if TYPE_CHECKING:
     from reasonkit.generation.vllm import VllmEngine
+
+
+def asked_of(n: int, sampling: Sampling, seed: int, ends: Sequence[int]) -> dict[str, Any]:
+    """What vLLM calls such a sampling, here and over HTTP."""
+    return {
+        # All greedy completions of a prompt are the same.
+        "n": 1 if sampling.temperature == 0 else n,
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "seed": seed % 2**63,
+        "max_tokens": sampling.max_tokens,
+        "stop": [text for text in sampling.stop if text],
+        "include_stop_str_in_output": True,
+        "stop_token_ids": ends,
+        "ignore_eos": True,
+        "skip_special_tokens": False,
+    }
 
 
 class VllmFlow:

@@ -1,0 +1,305 @@
+"""vLLM's servers, on devices of their own, which are given a policy's weights before it samples.
+
+Weights go through a folder that a server sees too, or, where it was started for that, over NCCL by
+TRL's client. All completions are in flight at once, dealt to the servers in turn. One that is lost
+ends the run, which can be gone on with: where it is started again it has other weights. Leaves out
+starting servers.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx2
+import torch
+from safetensors.torch import save_file
+
+from reasonkit import processes
+from reasonkit.errors import RefusedError, RunError
+from reasonkit.generation.engine import Floor, Named, Sampling, TokenEngine
+from reasonkit.generation.fleet import urls_of
+from reasonkit.generation.together import Request
+from reasonkit.generation.vllm.flow import asked_of
+from reasonkit.models.chat import end_tokens, text_of
+from reasonkit.servers import LOCAL
+from reasonkit.types import Completion
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from reasonkit.config import GrpoConfig
+
+WORKER = "reasonkit.generation.vllm.worker.Worker"
+START = (
+    "VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --logprobs-mode processed_logprobs "
+    f"--generation-config vllm --worker-extension-cls {WORKER}"
+)
+"""How a server is started whose weights can be replaced, where reasonkit is installed too."""
+
+IN_FLIGHT = 256
+"""Prompts that one server is asked for at once; it has a queue of its own."""
+
+FILE = 2**30
+"""Bytes of weights that are gathered and written together."""
+
+FIRST_PORT = 51216
+"""Of the first server's weights over NCCL, as TRL has it."""
+
+CONNECTING = 10.0
+"""Seconds that a connection may take to be made."""
+
+
+class _Server:
+    """A server that answers, and what it says of itself."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/").removesuffix("/v1")
+        self.http = httpx2.Client(
+            base_url=self.url,
+            timeout=httpx2.Timeout(None, connect=CONNECTING),
+            limits=httpx2.Limits(max_connections=None),
+            # No proxy is on the way to this machine.
+            trust_env=urlsplit(url).hostname not in LOCAL,
+        )
+        try:
+            listed = self.http.get("/v1/models").json()
+            told = self.http.get("/server_info", params={"config_format": "json"})
+            self.model = str(listed["data"][0]["id"])
+            settings = told.json()["vllm_config"]
+            self.longest = int(settings["model_config"]["max_model_len"])
+            self.dtype = str(settings["model_config"]["dtype"]).removeprefix("torch.")
+            self.over_nccl = settings["weight_transfer_config"] is not None
+            worker = settings["parallel_config"]["worker_extension_cls"]
+            logprobs = settings["model_config"]["logprobs_mode"]
+        except httpx2.HTTPError as error:
+            raise RefusedError(f"--vllm-server: {self.url} can't be reached: {error}") from error
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise RefusedError(
+                f"--vllm-server: {self.url} takes no weights: start it as: {START}"
+            ) from error
+        if logprobs != "processed_logprobs" or not (self.over_nccl or worker == WORKER):
+            raise RefusedError(f"--vllm-server: {self.url}: start it as: {START}")
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What it answers.
+
+        Raises:
+            RunError: it can't be reached, or says no.
+        """
+        try:
+            answer = self.http.post(path, json=body)
+        except httpx2.HTTPError as error:
+            raise RunError(f"{self.url} has failed: {error!r}") from error
+        if answer.status_code != 200:
+            said = " ".join(answer.text.split())[:200]
+            raise RunError(f"{self.url} has failed: {answer.status_code}: {said}")
+        return answer.json() if answer.content else None
+
+
+class ServedEngine(TokenEngine):
+    """Samples by servers of vLLM from a model of transformers, whose weights they are given.
+
+    Raises:
+        RefusedError: one can't be reached, wasn't started for this, or reads too few tokens.
+        RunError: it doesn't take the weights.
+    """
+
+    name = "vllm"
+    tells = frozenset({"confidence"})
+
+    def __init__(
+        self, config: GrpoConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    ) -> None:
+        assert config.vllm_server and config.max_completion_tokens
+        self.tokenizer = tokenizer
+        self.ends = sorted(end_tokens(model, tokenizer))
+        self.servers = [_Server(url) for url in urls_of(config.vllm_server)]
+        most = config.max_prompt_tokens + config.max_completion_tokens
+        for server in self.servers:
+            if server.longest < most:
+                raise RefusedError(
+                    f"--vllm-server: {server.url} reads {server.longest} tokens, and prompt and "
+                    f"completion may have {most}: start it with --max-model-len {most}"
+                )
+        self._threads = ThreadPoolExecutor(IN_FLIGHT * len(self.servers))
+        self._clients: list[Any] = []
+        # Another run may have left other weights there.
+        self.use(model)
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """As of `TokenEngine`; the format is the servers' own."""
+        return {"engine": self.name, "dtype": self.servers[0].dtype}
+
+    def use(
+        self,
+        model: PreTrainedModel,
+        products: torch.dtype | None = None,
+        named: Named | None = None,
+    ) -> None:
+        """As of `TokenEngine`; the first process alone sends, and the others gather with it."""
+        weights = named(model) if named else ((n, p.data) for n, p in model.named_parameters())
+        if not processes.is_main():
+            for _ in weights if named else ():
+                pass
+        elif self.servers[0].over_nccl:
+            self._broadcast(weights)
+        else:
+            with TemporaryDirectory(prefix="reasonkit-weights-") as folder:
+                _write(weights, Path(folder), getattr(torch, self.servers[0].dtype))
+                body = {"method": "take_weights", "args": [folder]}
+                asked = [(server, "/collective_rpc", body) for server in self.servers]
+                list(self._threads.map(lambda one: one[0].post(*one[1:]), asked))
+        if processes.is_main():
+            for server in self.servers:
+                server.post("/reset_prefix_cache")
+        processes.gathered(None)
+
+    def _broadcast(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """To all servers at once, each of which is in a group of its own with this process."""
+        from trl.generation.vllm_client import VLLMClient
+
+        if not self._clients:
+            for number, server in enumerate(self.servers):
+                client = VLLMClient(server.url, group_port=FIRST_PORT + number)
+                client.init_communicator(torch.cuda.current_device())
+                self._clients.append(client)
+        with ExitStack() as updates:
+            for client in self._clients:
+                updates.enter_context(client.weight_update())
+            for name, tensor in weights:
+                sent = tensor.to("cuda", getattr(torch, self.servers[0].dtype))
+                for client in self._clients:
+                    client.update_named_param(name, sent)
+
+    def sample_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        n: int,
+        sampling: Sampling,
+        seeds: Sequence[int],
+        floors: Sequence[Floor | None] = (),
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """As of `TokenEngine`.
+
+        Raises:
+            RunError: a server fails; what was sampled before is kept.
+        """
+        assert not floors
+        flow = self.flow()
+        for i, (ids, seed) in enumerate(zip(prompts, seeds, strict=True)):
+            flow.add(i, Request(ids, n, sampling, seed))
+        while flow.asked:
+            yield from flow.step()
+
+    def flow(self, widest: int = 0, longest: int = 0, rows: int = 1) -> ServedFlow:
+        """As of `TokenEngine`; how much goes together is the servers' own affair."""
+        return ServedFlow(self)
+
+    def ask(self, number: int, asked: Request) -> list[Completion]:
+        """What the server whose turn it is draws for a prompt.
+
+        Raises:
+            RunError: it fails.
+        """
+        server = self.servers[(processes.rank() + number) % len(self.servers)]
+        body = {
+            "model": server.model,
+            "prompt": list(asked.ids),
+            "logprobs": 0,
+            "repetition_penalty": 1.0,
+            "return_token_ids": True,
+            **asked_of(asked.n, asked.sampling, asked.seed, self.ends),
+        }
+        drawn = [self._completion(one) for one in server.post("/v1/completions", body)["choices"]]
+        return drawn * (asked.n // len(drawn))
+
+    def _completion(self, drawn: dict[str, Any]) -> Completion:
+        ids, logprobs = tuple(drawn["token_ids"]), tuple(drawn["logprobs"]["token_logprobs"])
+        return Completion(
+            text_of(self.tokenizer, ids),
+            ids,
+            "stop" if drawn["finish_reason"] == "stop" else "length",
+            fmean(logprobs),
+            logprobs=logprobs,
+        )
+
+    def close(self) -> None:
+        """As of `TokenEngine`."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for client in self._clients:
+            client.close_communicator()
+
+
+class ServedFlow:
+    """A `reasonkit.generation.together.Flow` of servers, each prompt a request.
+
+    Attributes:
+        asked: the prompts that are under way.
+    """
+
+    def __init__(self, engine: ServedEngine) -> None:
+        self.engine = engine
+        self.asked = set[int]()
+        self._arrived = queue.SimpleQueue[tuple[int, list[Completion] | Exception]]()
+
+    def add(self, number: int, asked: Request) -> None:
+        """As of `Flow`; watches none."""
+        assert asked.floor is None
+        self.asked.add(number)
+        self.engine._threads.submit(self._ask, number, asked)
+
+    def _ask(self, number: int, asked: Request) -> None:
+        try:
+            self._arrived.put((number, self.engine.ask(number, asked)))
+        except Exception as error:
+            self._arrived.put((number, error))
+
+    def step(self) -> Iterator[tuple[int, list[Completion]]]:
+        """As of `Flow`: waits for the next answer.
+
+        Raises:
+            RunError: a server fails.
+        """
+        number, made = self._arrived.get()
+        if isinstance(made, Exception):
+            raise made
+        if number in self.asked:
+            self.asked.remove(number)
+            yield number, made
+
+    def drawn(self, number: int) -> list[int]:
+        """As of `Flow`: nothing is told before it is finished."""
+        return []
+
+    def drop(self, number: int) -> None:
+        """As of `Flow`; what is under way is finished, for nobody."""
+        with suppress(KeyError):
+            self.asked.remove(number)
+
+
+def _write(weights: Iterable[tuple[str, torch.Tensor]], folder: Path, dtype: torch.dtype) -> None:
+    """Weights into files, in the servers' format, of which a part is in memory at a time."""
+    part: dict[str, torch.Tensor] = {}
+    count = size = 0
+
+    def save() -> None:
+        nonlocal part, count, size
+        save_file(part, folder / f"{count:05}.safetensors")
+        part, count, size = {}, count + 1, 0
+
+    for name, tensor in weights:
+        part[name] = tensor.detach().to("cpu", dtype, copy=True).contiguous()
+        size += part[name].nbytes
+        if size >= FILE:
+            save()
+    if part:
+        save()
