@@ -5,11 +5,12 @@ whose machine is frozen or gone, or that is stuck where no Python code can run; 
 rewards are none of these. Rank 0 listens to all, and all listen to it. Counted are one's own beats
 that nothing came back for, so that all may be stopped and go on together.
 
-What is heard is a line: where the process waits for others, or for its device, without getting on;
-empty where it works, or waits for something else. Where all do so for long, what they wait for
-never comes: a collective operation is stuck, or they have come to different ones.
+What is heard is a line: where the process waits for others without doing anything; empty where it
+works, or waits for something else. Where all do so for long, what they wait for never comes: a
+collective operation is stuck, or they have come to different ones.
 
-Leaves out a process that has died: whoever waits for that is told at once.
+Leaves out a process that has died: whoever waits for that is told at once. Leaves out what is stuck
+on GPUs: who waits for one keeps a core busy, as who works with it does.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ STUCK = 180
 IDLE = 0.01
 """The share of its time that a thread on a CPU works at most while it waits."""
 
-WAITING = ("torch.", "accelerate.", "trl.", "reasonkit.training.", "reasonkit.generation.local.")
-"""Modules that wait for other processes or for a device."""
+WAITING = ("torch.distributed.", "torch.autograd.", "deepspeed.")
+"""Modules that wait for other processes, in a collective operation or a backward pass."""
 
-WRITING = ("torch.distributed.checkpoint.", "torch.serialization")
-"""Those of them that wait for a disk."""
+WRITING = "torch.distributed.checkpoint."
+"""Of those, what waits for a disk."""
 
 LAST = 30.0
 """Seconds that a process has for ending by itself, once another hangs."""
@@ -100,22 +101,16 @@ class _Work:
         frame = sys._current_frames()[main]
         last = self.done, self.place
         self.place = ""
+        if sys.platform != "linux":
+            return ""
         if not _module(frame).startswith(WAITING) or _module(frame).startswith(WRITING):
             return ""
         while frame.f_back and not _module(frame).startswith("reasonkit."):
             frame = frame.f_back
         self.place = f"{_module(frame)}:{frame.f_lineno}"
-        torch = sys.modules["torch"]
-        if torch.cuda.is_initialized():
-            # Who waits for a GPU keeps a core busy; who works with it allocates all the time.
-            stats = torch.cuda.memory_stats(processes.local_rank())
-            self.done, idle = stats.get("allocation.all.allocated", 0), 0.0
-        elif sys.platform == "linux":
-            self.done = time.clock_gettime(time.pthread_getcpuclockid(main))
-            idle = IDLE * BEAT
-        else:
-            return ""
-        return self.place if last[1] == self.place and self.done - last[0] <= idle else ""
+        self.done = time.clock_gettime(time.pthread_getcpuclockid(main))
+        idle = self.done - last[0] <= IDLE * BEAT
+        return self.place if last[1] == self.place and idle else ""
 
 
 def _module(frame: FrameType) -> str:

@@ -64,6 +64,9 @@ MEANING = re.compile(r"think|thought|reason|reflect|answer|solution", re.IGNOREC
 
 OPENED_THOUGHT = re.compile(rf"(?:{'|'.join(re.escape(opening) for opening, _ in THOUGHTS)})\s*\Z")
 
+MARKED = re.compile(r"<[/|a-z][^<>\n]*>|\[/?[a-z_]+\]|/(no_?)?think", re.IGNORECASE)
+"""What may mean something to a template: tags, and switches for thoughts."""
+
 TOGETHER = 1024
 """Prompts that are written at once."""
 
@@ -190,23 +193,21 @@ def surely_fits(tokenizer: PreTrainedTokenizerBase, limit: int) -> Callable[[Exa
     that can't be told.
 
     A character of ASCII is a token at most, and what a template writes beside what is said is
-    tried once for each order of roles. What it leaves out, thoughts, and an answer that has begun
-    can't be told.
+    tried once for each order of roles. It can't be told where there may be what a template leaves
+    out or writes in its own way (`MARKED`), nor of an answer that has begun.
     """
     beside: dict[Hashable, int] = {}
 
     def fits(example: Example) -> bool:
         said = "".join(message["content"] for message in example.messages)
         roles = tuple(message["role"] for message in example.messages)
-        if not said.isascii() or roles[-1] == "assistant":
-            return False
-        if any(closing in said for _, closing in THOUGHTS):
+        if not said.isascii() or roles[-1] == "assistant" or MARKED.search(said):
             return False
         form = (roles, example.thinks)
         if form not in beside:
             brief: list[Message] = [{"role": role, "content": "a"} for role in roles]
             text, fault = _written(tokenizer, brief, opened=True, thinks=example.thinks)
-            beside[form] = limit if fault else len(text.encode())
+            beside[form] = limit + 1 if fault else len(text.encode())
         return beside[form] + len(said) <= limit
 
     return fits

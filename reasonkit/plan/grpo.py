@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from reasonkit.config import Config, EngineName, GrpoConfig
 from reasonkit.errors import RefusedError, UnknownNameError
@@ -24,7 +25,9 @@ def settle(config: GrpoConfig) -> Plan[GrpoConfig]:
     require_trackers(config.report_to)
     if config.vllm_server:
         require_for_servers(config)
-        config = dataclasses.replace(config, engine=EngineName.vllm)
+        listed = Path(config.vllm_server)
+        where = str(listed.absolute()) if listed.is_file() else config.vllm_server
+        config = dataclasses.replace(config, engine=EngineName.vllm, vllm_server=where)
     plan = settle_names(by_preset(config))
     plan = dataclasses.replace(plan, splits=half(config.task, plan.splits, config.part))
     if config.general_task is not None:

@@ -6,7 +6,14 @@ import dataclasses
 
 import pytest
 
-from reasonkit.config import Attention, DType, GrpoConfig, Optimizer
+from reasonkit.config import (
+    Attention,
+    Distillation,
+    DistillConfig,
+    DType,
+    GrpoConfig,
+    Optimizer,
+)
 from reasonkit.errors import RefusedError
 from reasonkit.models import MODELS
 from reasonkit.models.resolving import ResolvedModel
@@ -111,6 +118,18 @@ def test_what_is_missing_is_named_with_what_mends_it(
 ) -> None:
     with pytest.raises(RefusedError, match=mend):
         require_packages(config)
+
+
+def test_supervised_training_samples_no_more_at_once_than_its_validation_asks() -> None:
+    config = DistillConfig(
+        device="cpu", micro_batch_tokens=2048, max_completion_tokens=256, validation_size=20
+    )
+    room = planned(PLENTY).room
+    assert room and room.load(config).rows == 20
+    assert room.load(dataclasses.replace(config, validation_size=1000)).rows == 384
+    objective = Distillation.on_policy
+    asked = dataclasses.replace(config, objective=objective, batch_tokens=256 * 64)
+    assert room.load(asked).rows == 64
 
 
 def test_a_micro_batch_is_as_large_as_rollouts_of_the_lengths_seen_make_it() -> None:

@@ -9,17 +9,21 @@ starting servers.
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator, Sequence
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx2
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from reasonkit import processes
@@ -29,7 +33,6 @@ from reasonkit.generation.fleet import urls_of
 from reasonkit.generation.together import Request
 from reasonkit.generation.vllm.flow import asked_of
 from reasonkit.models.chat import end_tokens, text_of
-from reasonkit.servers import LOCAL
 from reasonkit.types import Completion
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ START = (
 )
 """How a server is started whose weights can be replaced, where reasonkit is installed too."""
 
-IN_FLIGHT = 256
+IN_FLIGHT = 128
 """Prompts that one server is asked for at once; it has a queue of its own."""
 
 FILE = 2**30
@@ -53,8 +56,11 @@ FILE = 2**30
 FIRST_PORT = 51216
 """Of the first server's weights over NCCL, as TRL has it."""
 
-CONNECTING = 10.0
-"""Seconds that a connection may take to be made."""
+CONNECTING, LOOK = 10.0, 60.0
+"""Seconds that a connection may take to be made, and without an answer before health is asked."""
+
+PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 6))
+"""When the system asks whether a machine is there: after, and every so many seconds, so often."""
 
 
 class _Server:
@@ -62,14 +68,18 @@ class _Server:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
-        self.http = httpx2.Client(
-            base_url=self.url,
-            timeout=httpx2.Timeout(None, connect=CONNECTING),
-            limits=httpx2.Limits(max_connections=None),
-            # No proxy is on the way to this machine.
-            trust_env=urlsplit(url).hostname not in LOCAL,
-        )
+        probes = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+        for name, value in PROBES:
+            if hasattr(socket, name):
+                probes.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+        # uvicorn closes a connection that was idle for five seconds.
+        limits = httpx2.Limits(max_connections=None, keepalive_expiry=2.0)
         try:
+            self.http = httpx2.Client(
+                base_url=self.url,
+                timeout=httpx2.Timeout(None, connect=CONNECTING),
+                transport=httpx2.HTTPTransport(limits=limits, socket_options=probes),
+            )
             listed = self.http.get("/v1/models").json()
             told = self.http.get("/server_info", params={"config_format": "json"})
             self.model = str(listed["data"][0]["id"])
@@ -79,7 +89,7 @@ class _Server:
             self.over_nccl = settings["weight_transfer_config"] is not None
             worker = settings["parallel_config"]["worker_extension_cls"]
             logprobs = settings["model_config"]["logprobs_mode"]
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise RefusedError(f"--vllm-server: {self.url} can't be reached: {error}") from error
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise RefusedError(
@@ -102,6 +112,17 @@ class _Server:
             said = " ".join(answer.text.split())[:200]
             raise RunError(f"{self.url} has failed: {answer.status_code}: {said}")
         return answer.json() if answer.content else None
+
+    def require_alive(self) -> None:
+        """Raises:
+        RunError: it isn't.
+        """
+        try:
+            alive = self.http.get("/health", timeout=LOOK).status_code == 200
+        except httpx2.HTTPError:
+            alive = False
+        if not alive:
+            raise RunError(f"{self.url} has failed: it isn't there any more")
 
 
 class ServedEngine(TokenEngine):
@@ -129,7 +150,10 @@ class ServedEngine(TokenEngine):
                     f"--vllm-server: {server.url} reads {server.longest} tokens, and prompt and "
                     f"completion may have {most}: start it with --max-model-len {most}"
                 )
-        self._threads = ThreadPoolExecutor(IN_FLIGHT * len(self.servers))
+        if self.over_nccl:
+            _require_nccl(self.servers)
+        self._jobs = queue.SimpleQueue[Callable[[], None]]()
+        self._threads = 0
         self._clients: list[Any] = []
         # Another run may have left other weights there.
         self.use(model)
@@ -138,6 +162,11 @@ class ServedEngine(TokenEngine):
     def origin(self) -> dict[str, str]:
         """As of `TokenEngine`; the format is the servers' own."""
         return {"engine": self.name, "dtype": self.servers[0].dtype}
+
+    @property
+    def over_nccl(self) -> bool:
+        """Whether any server was started to get its weights so."""
+        return any(server.over_nccl for server in self.servers)
 
     def use(
         self,
@@ -150,21 +179,44 @@ class ServedEngine(TokenEngine):
         if not processes.is_main():
             for _ in weights if named else ():
                 pass
-        elif self.servers[0].over_nccl:
+        elif self.over_nccl:
             self._broadcast(weights)
         else:
-            with TemporaryDirectory(prefix="reasonkit-weights-") as folder:
-                _write(weights, Path(folder), getattr(torch, self.servers[0].dtype))
-                body = {"method": "take_weights", "args": [folder]}
-                asked = [(server, "/collective_rpc", body) for server in self.servers]
-                list(self._threads.map(lambda one: one[0].post(*one[1:]), asked))
-        if processes.is_main():
-            for server in self.servers:
-                server.post("/reset_prefix_cache")
+            self._hand_over(weights)
+        for server in self.servers if processes.is_main() else ():
+            if not server.post("/reset_prefix_cache")["success"]:
+                raise RunError(f"{server.url} is at work for somebody else: it is for one run")
         processes.gathered(None)
 
+    def _hand_over(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Through a folder.
+
+        Raises:
+            RunError: it can't be written, or a server doesn't see it.
+        """
+        dtype = getattr(torch, self.servers[0].dtype)
+        with TemporaryDirectory(prefix="reasonkit-weights-") as folder:
+            try:
+                files = _write(weights, Path(folder), dtype)
+            except (OSError, SafetensorError) as error:
+                raise RunError(f"weights for servers can't be written: {error}") from error
+            body = {"method": "take_weights", "args": [folder, files]}
+            with ThreadPoolExecutor(len(self.servers)) as threads:
+                list(threads.map(lambda server: server.post("/collective_rpc", body), self.servers))
+
     def _broadcast(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """To all servers at once, each of which is in a group of its own with this process."""
+        """To all servers at once, each of which is in a group of its own with this process.
+
+        Raises:
+            RunError: whatever TRL fails with.
+        """
+        try:
+            self._send(weights)
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise RunError(f"weights don't get to the servers: {reason}") from error
+
+    def _send(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         from trl.generation.vllm_client import VLLMClient
 
         if not self._clients:
@@ -204,6 +256,17 @@ class ServedEngine(TokenEngine):
         """As of `TokenEngine`; how much goes together is the servers' own affair."""
         return ServedFlow(self)
 
+    def have(self, job: Callable[[], None]) -> None:
+        """Has a thread do it, which ends with the process, whatever it waits for."""
+        self._jobs.put(job)
+        if self._threads < IN_FLIGHT * len(self.servers):
+            self._threads += 1
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get()()
+
     def ask(self, number: int, asked: Request) -> list[Completion]:
         """What the server whose turn it is draws for a prompt.
 
@@ -234,7 +297,6 @@ class ServedEngine(TokenEngine):
 
     def close(self) -> None:
         """As of `TokenEngine`."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
         for client in self._clients:
             client.close_communicator()
 
@@ -255,7 +317,7 @@ class ServedFlow:
         """As of `Flow`; watches none."""
         assert asked.floor is None
         self.asked.add(number)
-        self.engine._threads.submit(self._ask, number, asked)
+        self.engine.have(partial(self._ask, number, asked))
 
     def _ask(self, number: int, asked: Request) -> None:
         try:
@@ -269,7 +331,12 @@ class ServedFlow:
         Raises:
             RunError: a server fails.
         """
-        number, made = self._arrived.get()
+        try:
+            number, made = self._arrived.get(timeout=LOOK)
+        except queue.Empty:
+            for server in self.engine.servers:
+                server.require_alive()
+            return
         if isinstance(made, Exception):
             raise made
         if number in self.asked:
@@ -286,8 +353,20 @@ class ServedFlow:
             self.asked.remove(number)
 
 
-def _write(weights: Iterable[tuple[str, torch.Tensor]], folder: Path, dtype: torch.dtype) -> None:
-    """Weights into files, in the servers' format, of which a part is in memory at a time."""
+def _require_nccl(servers: Sequence[_Server]) -> None:
+    """Refuses servers that are not all given weights over NCCL, or a machine that can't do so."""
+    lacking = [name for name in ("vllm", "requests") if find_spec(name) is None]
+    if not all(server.over_nccl for server in servers):
+        raise RefusedError(
+            "--vllm-server: some take weights over NCCL, some don't: start all alike"
+        )
+    if lacking or not torch.cuda.is_available():
+        lack = f"{' and '.join(lacking)} here" if lacking else "a GPU here"
+        raise RefusedError(f"--vllm-server: weights over NCCL need {lack}; or start it as: {START}")
+
+
+def _write(weights: Iterable[tuple[str, torch.Tensor]], folder: Path, dtype: torch.dtype) -> int:
+    """Weights into files, in the servers' format, a part in memory at a time; how many they are."""
     part: dict[str, torch.Tensor] = {}
     count = size = 0
 
@@ -303,3 +382,4 @@ def _write(weights: Iterable[tuple[str, torch.Tensor]], folder: Path, dtype: tor
             save()
     if part:
         save()
+    return count

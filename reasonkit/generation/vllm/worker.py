@@ -6,28 +6,33 @@ Leaves out how the weights come into the folder: `reasonkit.generation.vllm.serv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors import safe_open
 
-Weights = Iterable[tuple[str, torch.Tensor]]
-
 
 class Worker:
     """Mixed into each worker of a server."""
 
-    def take_weights(self, folder: str) -> None:
-        """Replaces the model's weights by those of the files of a folder, by their names."""
+    def take_weights(self, folder: str, files: int) -> None:
+        """Replaces the model's weights by those of so many files of a folder, by their names.
+
+        Raises:
+            FileNotFoundError: they aren't all there, as where a server sees another folder.
+        """
+        paths = sorted(Path(folder).glob("*.safetensors"))
+        if len(paths) != files:
+            raise FileNotFoundError(f"{folder}: {len(paths)} of {files} files are seen here")
         worker = cast("Any", self)
-        worker.reload_weights(weights_iterator=_read(Path(folder)))
+        worker.reload_weights(weights_iterator=_read(paths))
         worker.apply_model(pack_again)
 
 
-def _read(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    for path in sorted(folder.glob("*.safetensors")):
+def _read(paths: Sequence[Path]) -> Iterator[tuple[str, torch.Tensor]]:
+    for path in paths:
         with safe_open(path, "pt") as file:
             for name in file.keys():  # noqa: SIM118
                 yield name, file.get_tensor(name)
