@@ -17,7 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,10 +31,15 @@ from reasonkit.types import Completion, Example
 
 def key_of(example: Example, sampling: Sampling) -> str:
     """Tells the samples of one prompt, sampled in one way, from all others."""
-    described: list[object] = [example.id, list(example.messages), asdict(sampling)]
+    how = {name: getattr(sampling, name) for name in _HOW}
+    described: list[object] = [example.id, example.messages, how]
     # What is called to think is asked in other words too, and was before it was called to.
     described += [False] if example.thinks is False else []
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(_SORTED.encode(described).encode()).hexdigest()[:16]
+
+
+_HOW = [each.name for each in fields(Sampling)]
+_SORTED = json.JSONEncoder(sort_keys=True)
 
 
 ABSENT = -1
