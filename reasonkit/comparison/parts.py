@@ -69,6 +69,9 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 """What differs with ``--quick``; a vote takes half of its samples."""
 
+LONG = ("verifier", "vote-step-by-step")
+"""Parts that ``--quick`` leaves out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -235,7 +238,7 @@ def left_out(config: CompareConfig, programs: bool) -> dict[str, str]:
     """
     reasons: dict[str, str] = {}
     for part in PARTS.values():
-        if config.quick and part.command == "verifier":
+        if config.quick and part.name in LONG:
             reasons[part.name] = "--quick leaves it out"
         elif part.command == "distill" and not (config.teacher or config.traces):
             reasons[part.name] = f"{config.model} has no teacher: pass --teacher, or --traces"

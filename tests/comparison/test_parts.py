@@ -49,7 +49,7 @@ def test_programs_are_compared_without_votes_and_with_the_bases_baselines() -> N
 
 def test_quick_leaves_parts_out_and_asks_fewer_questions() -> None:
     quick = resolved(CompareConfig(quick=True))
-    assert "verifier" in left_out(quick, programs=False)
+    assert {"verifier", "vote-step-by-step"} <= left_out(quick, programs=False).keys()
     assert {job.settings["test_size"] for job in jobs(quick)} == {200}
     steps = {job.name: job.settings.get("steps") for job in jobs(quick)}
     assert steps["grpo"] == 30

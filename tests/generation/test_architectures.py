@@ -14,6 +14,7 @@ from reasonkit.generation.engine import Sampling
 from reasonkit.generation.local import evaluating
 from reasonkit.generation.local.batch import Batch, Prompt, Row
 from reasonkit.generation.local.forward import PATIENCE, Forward
+from reasonkit.generation.local.quick import single
 from reasonkit.models.chat import end_tokens
 
 VOCABULARY = 97
@@ -282,6 +283,18 @@ def test_what_differs_by_more_than_rounding_takes_its_own_step(dtype: torch.dtyp
             for _ in range(PATIENCE + 1):
                 decoding.step(torch.tensor([1, 2, 3]))
             assert (decoding.quick is not None) == right
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_row_alone_in_bfloat16_is_mapped_as_among_others(bias: bool) -> None:
+    module = torch.nn.Linear(96, 40, bias=bias).to(torch.bfloat16)
+    rows = torch.randn(3, 96).to(torch.bfloat16)
+    with torch.inference_mode():
+        whole, mapped = module(rows), single(module)
+        assert mapped is not module and torch.equal(mapped(rows), whole)
+        for row, expected in zip(rows, whole, strict=True):
+            torch.testing.assert_close(mapped(row[None]), expected[None], rtol=0.02, atol=0.02)
+    assert single(wide := torch.nn.Linear(96, 40)) is wide
 
 
 def test_gradient_checkpointing_leaves_the_quick_step() -> None:
