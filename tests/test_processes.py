@@ -166,7 +166,7 @@ def test_the_death_of_one_is_a_line_of_another(whole: Path, two: Callable) -> No
 QUICK = """
 import sys
 from reasonkit import cli, hanging
-hanging.BEAT = 0.5
+hanging.BEAT = 0.25
 sys.argv = ["reasonkit", *sys.argv[1:]]
 cli.main()
 """
@@ -191,7 +191,7 @@ hanging.BEAT, hanging.STUCK = 0.2, 10
 def run(**_):
     if processes.is_main():
         if sys.argv[1] == "busy":
-            time.sleep(5)
+            time.sleep(3.5)
         processes.gathered(1)
     elif sys.argv[1] == "busy":
         processes.gathered(1)

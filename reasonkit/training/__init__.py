@@ -1,1 +1,1 @@
-"""What changes weights; the only importers of trl and peft."""
+"""What changes weights; the only importers of trl and peft, but for a client of vLLM's servers."""
