@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 
 from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import Sampling
-from reasonkit.generation.fleet import LINGER, Fleet, urls_of
+from reasonkit.generation.fleet import LINGER, ElsewhereError, Fleet, urls_of
 from reasonkit.generation.paid import Drawn, Wish
 from reasonkit.generation.probing import HELLO, Abilities, Chat
 from reasonkit.generation.together import GoneError
@@ -225,9 +225,10 @@ class EndpointEngine:
         stop, over = asyncio.Event(), threading.Event()
 
         refused: dict[int, str] = {}
+        moved = set[int]()
 
         def ask(chat: Chat, wish: Wish) -> AsyncGenerator[Drawn]:
-            return self._answers(chat, wish, sampling, stop, refused)
+            return self._answers(chat, wish, sampling, stop, refused, moved)
 
         def hurries() -> bool:
             return self.gone is not None and self.gone.is_set()
@@ -269,12 +270,17 @@ class EndpointEngine:
         sampling: Sampling,
         stop: asyncio.Event,
         refused: dict[int, str],
+        moved: set[int],
     ) -> AsyncGenerator[Drawn]:
         """The samples of one request or, where the server gives fewer at once, of several.
 
         Args:
             stop: set to ask no further.
             refused: gets why, under the example's ``id``, where it will be so for all its samples.
+            moved: gets the ``id`` of an example that another server is to be asked.
+
+        Raises:
+            ElsewhereError: it fails here for the first time, and there are other servers.
         """
         await chat.connect()
         abilities, left = chat.abilities, list(wish.places)
@@ -293,7 +299,7 @@ class EndpointEngine:
                     wish.example.messages, most, len(left), abilities, fields, *tries
                 )
             except UnansweredError as error:
-                if error.scope is Scope.MOMENT:
+                if passing := error.scope is Scope.MOMENT:
                     # Where the server answers an easy question, this one fails by its own fault.
                     with suppress(UnansweredError):
                         one = replace(abilities, n=False)
@@ -301,6 +307,9 @@ class EndpointEngine:
                         error.scope = Scope.REQUEST
                 if error.scope is not Scope.REQUEST:
                     raise
+                if passing and tries and alone not in moved:
+                    moved.add(alone)
+                    raise ElsewhereError from error
                 refused[alone] = f"{error.kind}: {error.line}"
                 break
             for place, completion in zip(left, given, strict=False):

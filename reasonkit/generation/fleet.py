@@ -1,9 +1,10 @@
 """Several servers of one model: whoever is free gets the next request.
 
 Each server has as many requests under way as the limits allow, taken from one queue. One that fails
-is set aside and tried again later, and what it was asked goes to another; the samples that it had
-given by then are kept. Servers of a file may come and go while it is read again and again. Leaves
-out servers of different models, and starting any.
+is set aside and tried again later, and what it was asked goes to another, as does a request that
+fails while others are answered; the samples that it had given by then are kept. Servers of a file
+may come and go while it is read again and again. Leaves out servers of different models, and
+starting any.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reasonkit import console
@@ -32,6 +33,10 @@ LOOK = 2.0
 """Seconds between two looks at a file of servers."""
 
 Ask = Callable[[Chat, Wish], AsyncGenerator[Drawn]]
+
+
+class ElsewhereError(Exception):
+    """A request that failed at a server that answers others: another may answer it."""
 
 
 def urls_of(endpoint: str) -> list[str]:
@@ -72,7 +77,7 @@ class Fleet:
     waiting: Iterator[Wish]
     hurries: Callable[[], bool]
     given: dict[str, int] = field(default_factory=dict)
-    _returned: deque[Wish] = field(default_factory=deque)
+    _returned: deque[tuple[Wish, str]] = field(default_factory=deque)
     _aside: dict[str, UnansweredError] = field(default_factory=dict)
     _chats: dict[str, Chat] = field(default_factory=dict)
     _under_way: int = 0
@@ -110,7 +115,7 @@ class Fleet:
         while not stop.is_set():
             if url in self._aside:
                 await self._rest(stop)
-            wish = self._next()
+            wish = self._next(url)
             if wish is None:
                 if not self._under_way:
                     return
@@ -126,10 +131,12 @@ class Fleet:
                         left.remove(drawn.place)
                         self.given[url] = self.given.get(url, 0) + 1
                 self._aside.pop(url, None)
+            except ElsewhereError:
+                self._returned.append((replace(wish, places=left), url))
             except UnansweredError as error:
                 if error.scope is Scope.REQUEST or len(self._chats) == 1:
                     raise
-                self._returned.append(Wish(wish.example, left))
+                self._returned.append((replace(wish, places=left), url))
                 if url not in self._aside:
                     console.warn(f"{error.line}; it is set aside, and others are asked")
                 self._aside[url] = error
@@ -138,8 +145,14 @@ class Fleet:
             finally:
                 self._under_way -= 1
 
-    def _next(self) -> Wish | None:
-        return self._returned.popleft() if self._returned else next(self.waiting, None)
+    def _next(self, url: str) -> Wish | None:
+        """What a server is asked next; what it has given back is for others while there are any."""
+        alone = self._aside.keys() >= self._chats.keys() - {url}
+        for place, (wish, failed_at) in enumerate(self._returned):
+            if alone or failed_at != url:
+                del self._returned[place]
+                return wish
+        return next(self.waiting, None)
 
     async def _rest(self, stop: asyncio.Event) -> None:
         until = time.monotonic() + ASIDE

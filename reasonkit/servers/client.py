@@ -287,7 +287,8 @@ class _Connections(httpx2.AsyncClient):
 
     def __init__(self, server: Server, host: str) -> None:
         # No proxy is on the way to this machine.
-        at_once = httpx2.Limits(max_connections=server.limits.concurrency)
+        # Servers of uvicorn and of llama.cpp close a connection that was idle for five seconds.
+        at_once = httpx2.Limits(max_connections=server.limits.concurrency, keepalive_expiry=2.0)
         super().__init__(trust_env=host not in LOCAL, limits=at_once)
         self.server = server
 

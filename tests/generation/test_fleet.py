@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,6 +87,37 @@ def test_what_a_server_fails_at_is_asked_of_another_and_nothing_is_doubled(
         assert drawn(engine, asked) == all_once(asked)
     told = capsys.readouterr().err
     assert "set aside" in told and "samples by server" in told
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_request_that_fails_alone_is_asked_of_another_server_once(
+    chat: SimpleNamespace, everywhere: bool
+) -> None:
+    """As llama.cpp's server breaks one off now and then, and answers the next."""
+    asked = wishes(20, n=1)
+
+    def answers(fails: bool) -> Callable:
+        def reply(body: dict, number: int, to: BaseHTTPRequestHandler) -> None:
+            said = body["messages"][0]["content"]
+            if fails and said.startswith("7?"):
+                to.close_connection = True
+            else:
+                chat.send(to, chat.answer(chat.choice("4")))
+
+        return reply
+
+    # So that it is the one that fails which is asked first.
+    asked = [asked[7], *asked[:7], *asked[8:]]
+    with chat.serving(answers(True)) as one, chat.serving(answers(everywhere)) as other:
+        engine = EndpointEngine(f"{one.url},{other.url}", "m", limits=Limits(concurrency=1))
+        given = list(engine.draw(asked, Sampling(50), lambda drawn: None))
+        tried = [
+            any(body["messages"][0]["content"].startswith("7?") for body in there.bodies)
+            for there in (one, other)
+        ]
+    assert Counter(drawn.example.id for drawn in given) == Counter(w.example.id for w in asked)
+    failed = [drawn.example.id for drawn in given if drawn.completion.failure]
+    assert (failed, tried) == (["e7"] if everywhere else [], [True, True])
 
 
 def test_a_server_that_is_down_from_the_start_is_done_without(chat: SimpleNamespace) -> None:

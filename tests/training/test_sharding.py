@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -47,29 +47,36 @@ def made(tied: bool = False) -> Qwen3ForCausalLM:
     return model
 
 
+@pytest.fixture
+def parted(once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """What two processes came to that each held a part, in a file for each way and rank."""
+
+    def fill(folder: Path) -> None:
+        launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+        argv = [*launcher, "--nproc-per-node", "2", __file__, folder]
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+
+    return once("parts of a model", fill)
+
+
 def learn(folder: str, by_layer: bool) -> None:
-    dist.init_process_group("gloo")
     model = made()
     sharding.cut(model, by_layer)
     learned = {
         name: grad.full_tensor() if isinstance(grad, DTensor) else grad
         for name, grad in gradients(model).items()
     }
-    torch.save(learned, f"{folder}/{dist.get_rank()}.pt")
-    dist.destroy_process_group()
+    torch.save(learned, f"{folder}/{by_layer}-{dist.get_rank()}.pt")
 
 
 @pytest.mark.parametrize("by_layer", [True, False])
 def test_gradients_flow_back_through_prompts_that_are_read_once(
-    tmp_path: Path, by_layer: bool
+    parted: Path, by_layer: bool
 ) -> None:
-    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
-    argv = [*launcher, "--nproc-per-node", "2", __file__, tmp_path, "by layer" * by_layer]
-    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
     expected = gradients(made())
     for rank in range(2):
-        learned = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        learned = torch.load(parted / f"{by_layer}-{rank}.pt", weights_only=True)
         assert learned.keys() == expected.keys()
         for name, grad in expected.items():
             assert (learned[name] - grad).norm() <= 1e-5 * grad.norm(), name
@@ -83,8 +90,6 @@ def live() -> int:
 
 
 def hand_out(folder: str) -> None:
-    dist.init_process_group("gloo")
-    os.environ["WORLD_SIZE"] = "2"
     main = dist.get_rank() == 0
     model = made(tied=True)
     if not main:
@@ -105,23 +110,18 @@ def hand_out(folder: str) -> None:
     sharding.collect(model, hollow)
     there = {name: p.data for name, p in hollow.named_parameters()} if main else {}
     assert main or all(p.is_meta for p in hollow.parameters())
-    torch.save((learned, there, held, max(most)), f"{folder}/{dist.get_rank()}.pt")
-    dist.destroy_process_group()
+    torch.save((learned, there, held, max(most)), f"{folder}/handed-{dist.get_rank()}.pt")
 
 
 def test_weights_that_the_first_process_alone_has_are_handed_out_and_collected(
-    tmp_path: Path,
+    parted: Path,
 ) -> None:
-    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
-    argv = [*launcher, "--nproc-per-node", "2", __file__, tmp_path]
-    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
     model = made(tied=True)
     weights = {name: p.data for name, p in model.named_parameters()}
     whole = sum(p.nbytes for p in model.parameters())
     expected = gradients(model)
     for rank in range(2):
-        learned, there, held, most = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        learned, there, held, most = torch.load(parted / f"handed-{rank}.pt", weights_only=True)
         assert held < 0.6 * whole
         # Beside the parts no more than a layer at a time: of three, this is the last.
         assert most < held + 0.4 * whole
@@ -134,7 +134,8 @@ def test_weights_that_the_first_process_alone_has_are_handed_out_and_collected(
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        hand_out(sys.argv[1])
-    else:
-        learn(sys.argv[1], bool(sys.argv[2]))
+    dist.init_process_group("gloo")
+    hand_out(sys.argv[1])
+    learn(sys.argv[1], by_layer=True)
+    learn(sys.argv[1], by_layer=False)
+    dist.destroy_process_group()
