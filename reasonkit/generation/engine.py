@@ -246,7 +246,7 @@ def open_engine(
         trains: whether log-probabilities are those of the distribution that tokens are drawn from,
             as an update needs them, or the model's own, a vote's confidence.
         sure: whether completions are to tell how sure the model was of each token.
-        columns: tokens of a row that the settings' ``rows`` were chosen for, if any.
+        columns: tokens of the longest row, for which the settings' ``rows`` were chosen, if any.
 
     Raises:
         RefusedError: the engine can't be opened over this model.
@@ -254,7 +254,7 @@ def open_engine(
     if isinstance(config, GrpoConfig) and config.vllm_server:
         from reasonkit.generation.vllm.served import ServedEngine
 
-        return ServedEngine(config, model, tokenizer)
+        return ServedEngine(config, model, tokenizer, columns)
     if config.engine == EngineName.vllm:
         from reasonkit.generation.vllm import VllmEngine
 

@@ -137,18 +137,21 @@ class ServedEngine(TokenEngine):
     tells = frozenset({"confidence"})
 
     def __init__(
-        self, config: GrpoConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+        self,
+        config: GrpoConfig,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        columns: int,
     ) -> None:
-        assert config.vllm_server and config.max_completion_tokens
+        assert config.vllm_server
         self.tokenizer = tokenizer
         self.ends = sorted(end_tokens(model, tokenizer))
         self.servers = [_Server(url) for url in urls_of(config.vllm_server)]
-        most = config.max_prompt_tokens + config.max_completion_tokens
         for server in self.servers:
-            if server.longest < most:
+            if server.longest < columns:
                 raise RefusedError(
                     f"--vllm-server: {server.url} reads {server.longest} tokens, and prompt and "
-                    f"completion may have {most}: start it with --max-model-len {most}"
+                    f"completion may have {columns}: start it with --max-model-len {columns}"
                 )
         if self.over_nccl:
             _require_nccl(self.servers)
