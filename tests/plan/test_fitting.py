@@ -122,7 +122,11 @@ def test_what_is_missing_is_named_with_what_mends_it(
 
 def test_supervised_training_samples_no_more_at_once_than_its_validation_asks() -> None:
     config = DistillConfig(
-        device="cpu", micro_batch_tokens=2048, max_completion_tokens=256, validation_size=20
+        device="cpu",
+        micro_batch_tokens=2048,
+        batch_tokens=4096,
+        max_completion_tokens=256,
+        validation_size=20,
     )
     room = planned(PLENTY).room
     assert room and room.load(config).rows == 20
