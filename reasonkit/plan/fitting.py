@@ -70,8 +70,7 @@ class Room:
         """The memory that a run takes, with these settings and completions of these lengths.
 
         Args:
-            lengths: in tokens, as seen, group by group; empty for completions that are all as long
-                as they may be.
+            lengths: in tokens, as seen, by group; empty for those that are as long as they may be.
         """
         from reasonkit.training import memory
 
@@ -280,8 +279,7 @@ def fitted(plan: Plan[Any]) -> Any:
     if chosen is not None:
         return after(chosen)
     everything = [change for change, _ in CHANGES]
-    chosen = least(everything)
-    if chosen is None:
+    if (chosen := least(everything)) is None:
         size = filesize.decimal(takes(everything))
         raise RefusedError(
             f"--fit: with {', '.join(changed(plan.config, after(everything)))} this still takes "
