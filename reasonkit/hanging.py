@@ -97,12 +97,12 @@ class _Work:
 
     def waits(self) -> str:
         """The line of code that it has waited at since it was looked at last; empty if it works."""
+        if sys.platform != "linux":
+            return ""
         main = threading.main_thread().ident or 0
         frame = sys._current_frames()[main]
         last = self.done, self.place
         self.place = ""
-        if sys.platform != "linux":
-            return ""
         if not _module(frame).startswith(WAITING) or _module(frame).startswith(WRITING):
             return ""
         while frame.f_back and not _module(frame).startswith("reasonkit."):

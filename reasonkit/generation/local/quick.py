@@ -32,6 +32,7 @@ JOINED, JOINED_FOR_MANY, MANY = 2**19, 2**21, 16
 Beyond, a call costs little by itself, and copying memory and as much time as several steps."""
 
 NARROW = ("cpu", torch.bfloat16)
+"""Where torch has a product of matrix and vector that is faster than its linear map of one row."""
 
 Map = Callable[[Tensor], Tensor]
 

@@ -12,7 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -275,8 +275,7 @@ class ServedFlow:
 
     def drop(self, number: int) -> None:
         """As of `Flow`; what is under way is finished, for nobody."""
-        with suppress(KeyError):
-            self.asked.remove(number)
+        self.asked.discard(number)
 
 
 def _write(weights: Iterable[tuple[str, torch.Tensor]], folder: Path, dtype: torch.dtype) -> int:
