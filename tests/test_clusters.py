@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,13 +14,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reasonkit import clusters
+from reasonkit.generation.vllm.server import WORKER
+
 GRPO = ("grpo", "--task", "arithmetic:digits=1", "--run-dir", "/shared/it's mine")
+SERVED = (*GRPO, "--model", "it's/one")
 DISTILL = ("distill", "--teacher", "qwen3-8b", "--run-dir", "/shared/mine")
 VOTE = ("vote", "--model", "qwen3-8b", "--run-dir", "/shared/mine")
 LAYOUTS = [
     (("--nodes", nodes, "--gpus", gpus, "--servers", servers, "--line", "module load 'x'"), command)
     for nodes, gpus, servers, command in itertools.product(
-        (1, 2), (0, 8), (0, 2), (GRPO, DISTILL, VOTE)
+        (1, 2), (0, 8), (0, 2), (GRPO, SERVED, DISTILL, VOTE)
     )
     if not (nodes > 1 and command is VOTE) and not (servers and command is GRPO)
 ]
@@ -91,6 +96,52 @@ def test_what_was_preempted_is_requeued_and_goes_on(reasonkit: Callable, tmp_pat
     assert submitted(1) == ["grpo", "--run-dir", "my run", "--resume"]
 
 
+VLLM = """#!/bin/bash
+echo "$VLLM_SERVER_DEV_MODE $*" >>served
+exec python3 -c '
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("", int(sys.argv[1])), Handler).serve_forever()
+' "${@:$#}"
+"""
+
+
+def test_a_policy_has_servers_that_take_weights(
+    reasonkit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is looked at here is what commands are called with; servers are tested with vLLM."""
+    with socket.socket() as free:
+        free.bind(("", 0))
+        monkeypatch.setattr(clusters, "PORT", free.getsockname()[1])
+    for name, text in (("srun", SRUN), ("reasonkit", SEEN), ("vllm", VLLM)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    flags = ("--gpus", 1, "--servers", 1)
+    script = reasonkit("launch", "slurm", *flags, "grpo", "--model", "my/own", "--run-dir", "a run")
+    subprocess.run(
+        ["bash", "-c", script.out],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        check=True,
+    )
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert seen == [
+        "grpo",
+        "--model",
+        "my/own",
+        "--run-dir",
+        "a run",
+        "--vllm-server",
+        "a run.servers",
+    ]
+    served = (tmp_path / "served").read_text()
+    assert served.startswith("1 serve my/own ") and f"--worker-extension-cls {WORKER}" in served
+    assert (tmp_path / "a run.servers").read_text().endswith(f":{clusters.PORT}/v1\n")
+
+
 @pytest.mark.parametrize("folder", ["a" * 39 + " long name", "абв", "My run (2)"])
 def test_a_job_has_a_name_that_kubernetes_takes(reasonkit: Callable, folder: str) -> None:
     ended = reasonkit(*KUBERNETES, "--", "grpo", "--run-dir", f"/shared/{folder}")
@@ -116,7 +167,12 @@ def test_a_job_has_a_name_that_kubernetes_takes(reasonkit: Callable, folder: str
         (("slurm", "grpo", "--resume"), "leave out --resume"),
         (("slurm", "chat"), "unknown command 'chat'"),
         (("slurm", "--nodes", 2, "vote", "--run-dir", "x"), "vote runs in one process"),
-        (("slurm", "--servers", 1, "grpo", "--run-dir", "x"), "grpo asks no server"),
+        (("slurm", "--servers", 1, "sft-rl", "--run-dir", "x"), "sft-rl asks no server"),
+        (("slurm", "--servers", 1, "grpo", "--run-dir", "x"), "vLLM can't serve abacus"),
+        (
+            ("slurm", "--servers", 1, *SERVED, "--vllm-server", "http://x:1"),
+            "--vllm-server http://x:1 has servers",
+        ),
         (("slurm", "--servers", 1, "vote", "--run-dir", "x"), "vLLM can't serve abacus"),
         ((*KUBERNETES[1:], "grpo", "--run-dir", "/tmp/x"), "isn't below /shared"),
     ],

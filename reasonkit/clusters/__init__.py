@@ -33,7 +33,7 @@ COMMAND = typer.Argument(
 NODES = typer.Option(1, help="That train.", min=1)
 GPUS = typer.Option(8, help="Of a node, and so processes; 0 is one process on CPUs.", min=0)
 SERVERS = typer.Option(
-    0, help="Nodes beside them: vLLM serves there whom the command would ask by --endpoint.", min=0
+    0, help="Nodes beside them, on which vLLM serves whom the command would ask.", min=0
 )
 LINES = typer.Option(
     None, "--line", help="A line put before the command, such as 'module load cuda'; repeatable."
@@ -114,6 +114,7 @@ def _settled(
     go_on = ["reasonkit", name, "--run-dir", str(invocation.run_dir), "--resume"]
     first = ["reasonkit", name, *flags]
     listed = f"{invocation.run_dir}.servers"
+    served = _served(name, config, servers) if servers else None
     started = ["--processes", str(processes)] if agent and is_shared(name) else []
     shown = {
         "called": " ".join(shlex.join(["reasonkit", *sys.argv[1:]]).split()),
@@ -122,10 +123,10 @@ def _settled(
         "gpus": gpus,
         "processes": processes,
         "servers": servers,
-        "served": _served(name, config) if servers else None,
+        "served": served,
         "run_dir": str(invocation.run_dir),
         "list": listed,
-        "first": [*first, *(["--endpoint", listed] if servers else []), *started],
+        "first": [*first, *([served["flag"], listed] if served else []), *started],
         "again": [*go_on, *(["--json"] if invocation.json else []), *started],
         "preempted": PreemptedError.exit_code,
     }
@@ -145,22 +146,24 @@ def _require_known(config: Any) -> None:
     parse(getattr(config, "reward", None) or [], "cpu")
 
 
-def _served(command: str, config: Any) -> dict[str, Any]:
-    """Whom a command asks: its name there, and where vLLM finds it.
+def _served(command: str, config: Any, servers: int) -> dict[str, Any]:
+    """Whom a command asks: its name there, how it is started, and how many are waited for.
 
     Raises:
         RefusedError: it asks nobody, or vLLM can't serve it.
     """
-    from reasonkit.config import ServerConfig
+    from reasonkit.config import GrpoConfig, ServerConfig
     from reasonkit.models import DEFAULT_TEACHER, entry_for
 
-    if not isinstance(config, ServerConfig):
+    samples = isinstance(config, GrpoConfig)
+    if not samples and not isinstance(config, ServerConfig):
         raise RefusedError(
             f"{command} asks no server: leave out --servers; "
             "--engine vllm samples in its own processes"
         )
-    if config.endpoint:
-        raise RefusedError(f"--endpoint {config.endpoint} has servers: leave out --servers")
+    flag = "--vllm-server" if samples else "--endpoint"
+    if given := config.vllm_server if samples else config.endpoint:
+        raise RefusedError(f"{flag} {given} has servers: leave out --servers")
     if getattr(config, "traces", None) or getattr(config, "objective", "") == "on-policy":
         raise RefusedError("no teacher writes traces here: leave out --servers")
     name = config.model
@@ -170,7 +173,22 @@ def _served(command: str, config: Any) -> dict[str, Any]:
     source = str(final) if final.is_dir() else entry_for(name).source
     if source.startswith(("packaged", "gguf:")):
         raise RefusedError(f"vLLM can't serve {name}: name a model of the hub or a folder")
-    return {"name": name, "source": source, "port": PORT}
+    return {
+        "name": name,
+        "start": _start(samples).replace("MODEL", shlex.quote(source)),
+        "port": PORT,
+        "flag": flag,
+        # A policy's rollouts are dealt to the servers that there are when it begins.
+        "awaited": servers if samples else 1,
+    }
+
+
+def _start(takes_weights: bool) -> str:
+    if not takes_weights:
+        return "vllm serve MODEL"
+    from reasonkit.generation.vllm.server import START
+
+    return START
 
 
 def _filled(template: str, fields: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ the main one.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -96,8 +97,8 @@ class Pool:
         self.store.add(block, sampling)
 
     def _singly(self, examples: Sequence[Example], n: int, sampling: Sampling) -> Iterator[Group]:
-        awaited = {key_of(example, sampling): n for example in examples}
-        for drawn in self.draw([Wish(example, range(n)) for example in examples], sampling):
+        awaited: defaultdict[str, int] = defaultdict(lambda: n)
+        for drawn in self.draw((Wish(example, range(n)) for example in examples), sampling):
             key = key_of(drawn.example, sampling)
             awaited[key] -= 1
             if awaited[key] == 0:

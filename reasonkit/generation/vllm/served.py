@@ -1,9 +1,9 @@
 """vLLM's servers, on devices of their own, which are given a policy's weights before it samples.
 
-Weights go through a folder that a server sees too, or, where it was started for that, over NCCL by
-TRL's client. All completions are in flight at once, dealt to the servers in turn. One that is lost
-ends the run, which can be gone on with: where it is started again it has other weights. Leaves out
-starting servers.
+Weights go through a folder that a server sees too, beside the list of servers where that is a file,
+or, where it was started for that, over NCCL by TRL's client. All completions are in flight at once,
+dealt to the servers in turn. One that is lost ends the run, which can be gone on with: where it is
+started again it has other weights. Leaves out starting servers.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ class ServedEngine(TokenEngine):
         assert config.vllm_server
         self.tokenizer = tokenizer
         self.ends = sorted(end_tokens(model, tokenizer))
+        listed = Path(config.vllm_server)
+        # A list that is made on other machines is where they see it.
+        self.beside = listed.parent if listed.is_file() else None
         self.servers = [Server(url) for url in urls_of(config.vllm_server)]
         for server in self.servers:
             if server.longest < columns:
@@ -121,7 +124,7 @@ class ServedEngine(TokenEngine):
             RunError: it can't be written, or a server doesn't see it.
         """
         dtype = getattr(torch, self.servers[0].dtype)
-        with TemporaryDirectory(prefix="reasonkit-weights-") as folder:
+        with TemporaryDirectory(prefix="reasonkit-weights-", dir=self.beside) as folder:
             try:
                 files = _write(weights, Path(folder), dtype)
             except (OSError, SafetensorError) as error:
