@@ -30,7 +30,7 @@ from reasonkit.tasks import Splits, describe, load, require_trainable, usual_rew
 from reasonkit.tasks.rows import ROLES
 
 if TYPE_CHECKING:
-    from reasonkit.plan.fitting import Room
+    from reasonkit.plan.room import Room
 
 FEW = 20
 """Validation questions, below which a model is hardly told from a better one."""

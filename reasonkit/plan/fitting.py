@@ -8,10 +8,7 @@ what costs least to what costs most; what is not needed in the end is left as it
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich import filesize
@@ -20,134 +17,24 @@ from reasonkit import console, processes
 from reasonkit.config import (
     CommonConfig,
     Config,
-    Distillation,
     DistillConfig,
-    GrpoConfig,
     Optimizer,
     TrainingConfig,
     UpdatesConfig,
-    VerifierConfig,
 )
 from reasonkit.errors import RefusedError
 from reasonkit.plan import Plan
 from reasonkit.plan.machine import QUANTIZED, installed
+from reasonkit.plan.room import Room
 
 if TYPE_CHECKING:
     from rich.table import Table
     from transformers import PreTrainedModel
 
-    from reasonkit.training.memory import Load, MemoryPlan
-    from reasonkit.training.micro_batches import Lengths
-    from reasonkit.training.shapes import ModelShape
+    from reasonkit.training.memory import MemoryPlan
 
 Change = Callable[[Any], Any]
 """Settings with something in them changed; the same ones where nothing can be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What memory a run depends on, once its model is known.
-
-    Attributes:
-        process: bytes that are held without the model.
-        there: bytes that this process may hold in all.
-        prompt: tokens of the longest prompt; ``usual`` are those of most.
-        shares: whether a group's prompt goes through the model once (`training.scoring`).
-        parts, gpu, beside: as of `reasonkit.training.memory.Load`.
-    """
-
-    shape: ModelShape
-    process: int
-    there: int
-    prompt: int
-    shares: bool
-    parts: int = 1
-    gpu: int = 0
-    beside: int = 0
-    usual: int = 0
-
-    def needs(self, plan: Plan[Any], config: CommonConfig, lengths: Sequence[int]) -> MemoryPlan:
-        """The memory that a run takes, with these settings and completions of these lengths.
-
-        Args:
-            lengths: in tokens, as seen, by group; empty for those that are as long as they may be.
-        """
-        from reasonkit.training import memory
-
-        source = plan.model.source
-        load = self.load(config, lengths)
-        if config.rows is None:
-            most = memory.rows_that_fit(self.shape, config, load, self.there - self.process, source)
-            load = dataclasses.replace(load, rows=max(1, min(load.rows, most)))
-        return memory.plan(self.shape, config, load, self.process, source)
-
-    def load(self, config: CommonConfig, lengths: Sequence[int] = ()) -> Load:
-        """What a run does at once; arguments are those of `needs`."""
-        from reasonkit.generation.local import ROWS
-        from reasonkit.training.memory import Load
-        from reasonkit.training.micro_batches import PASS_ROWS, computed
-
-        assert config.max_completion_tokens
-        seen = sorted(lengths or [config.max_completion_tokens], reverse=True)
-        columns = self.prompt + seen[0]
-        load = Load(
-            config.rows or ROWS, columns, 0, 0, parts=self.parts, gpu=self.gpu, beside=self.beside
-        )
-        if isinstance(config, GrpoConfig):
-            assert config.micro_batch and config.prompts_per_step and config.group_size
-            batch, prompts = config.micro_batch, config.prompts_per_step
-            shared = self.shares and not (config.lora or config.gradient_checkpointing)
-            rows = self._together(config, lengths, shared)
-            at_once = max(config.group_size * prompts, config.validation_size)
-            return dataclasses.replace(
-                load,
-                rows=min(load.rows, at_once) if lengths else load.rows,
-                tokens=computed(rows, batch, shared),
-                # Of whole rows TRL scores the prompts too, but where Triton is.
-                scored=(seen[0] + (0 if shared else self.prompt)) * min(PASS_ROWS, batch),
-                reused=sum(row.prompt_tokens for row in rows) if shared else 0,
-                passes=math.ceil(batch / PASS_ROWS),
-                several=config.group_size * prompts > batch * self.parts,
-            )
-        if isinstance(config, VerifierConfig):
-            assert config.micro_batch
-            tokens = config.micro_batch * columns
-            return dataclasses.replace(load, tokens=tokens, scored=tokens)
-        if isinstance(config, DistillConfig):
-            assert config.micro_batch_tokens and config.batch_tokens
-            tokens = max(config.micro_batch_tokens, seen[0])
-            most = config.validation_size
-            if config.objective == Distillation.on_policy:
-                most = max(most, config.batch_tokens // seen[0])
-                tokens = max(1, tokens // seen[0]) * columns
-            return dataclasses.replace(
-                load, rows=min(load.rows, most), tokens=tokens, scored=tokens
-            )
-        return load
-
-    def _together(
-        self, config: GrpoConfig, lengths: Sequence[int], shared: bool
-    ) -> Sequence[Lengths]:
-        """The largest micro-batch of a rollout whose completions have these lengths, by group.
-
-        Where none are known: one of the longest completions, of as many prompts as there can be.
-        """
-        from reasonkit.training.micro_batches import Lengths, arranged, computed
-
-        assert config.micro_batch and config.prompts_per_step and config.group_size
-        assert config.max_completion_tokens
-        size, group, prompts = config.micro_batch, config.group_size, config.prompts_per_step
-        if not lengths:
-            longest = config.max_completion_tokens
-            return [Lengths(i % prompts, self.prompt, longest) for i in range(size)]
-        count = max(size, group * prompts // self.parts)
-        rows = [
-            Lengths(i // group, self.usual or self.prompt, length)
-            for i, length in zip(range(count), itertools.cycle(lengths), strict=False)
-        ]
-        order = arranged(rows, size, shared)
-        batches = [[rows[i] for i in order[at : at + size]] for at in range(0, count, size)]
-        return max(batches, key=lambda batch: computed(batch, size, shared))
 
 
 def _smaller_batches(config: Any) -> Any:
@@ -191,7 +78,7 @@ def settle(
     Args:
         model: loaded.
         prompts: tokens of the longest, and of most.
-        before: bytes that were held before it was loaded.
+        before: bytes that are held without it, as of `reasonkit.training.memory.process`.
 
     Raises:
         RefusedError: with ``--fit``, nothing makes it fit.
@@ -208,7 +95,7 @@ def settle(
         shape = shapes.shape_of(model, products)
     room = Room(
         shape=shape,
-        process=max(processes.gathered(before)) + (memory.LIBRARIES if device == "cpu" else 0),
+        process=max(processes.gathered(before)),
         there=min(processes.gathered(peaks.available(device)))
         // (processes.local_size() if device == "cpu" else 1),
         prompt=prompts[0],

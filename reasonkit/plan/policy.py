@@ -51,11 +51,12 @@ def load(
         RefusedError: the engine that is asked for isn't there, or can't run this model.
     """
     from reasonkit.models import precision
+    from reasonkit.training import memory
 
     # Which weights this process needs the engine settles, and that is chosen by the model.
     cut = getattr(plan.config, "shard", Shard.none) == Shard.fsdp
     later = engine.may_keep_weights(plan.config) and (cut or not trains)
-    before = processes.held(precision.device(plan.config.device))
+    before = memory.process(precision.device(plan.config.device))
     tokenizer = _tokenizer(plan)
     model = _weights(plan, tokenizer, dtype, NOWHERE if later else None)
     config, why = engine.settle(plan.config, model.config, model.num_parameters())

@@ -27,8 +27,9 @@ from reasonkit.measuring import times
 from reasonkit.models import DEFAULT_TEACHER, entry_for
 from reasonkit.models.loading import outline, read_config
 from reasonkit.models.resolving import ResolvedModel, resolve
-from reasonkit.plan import Plan, by_model, distill, filled, fitting, grpo, sft_rl, verifier
+from reasonkit.plan import Plan, by_model, distill, filled, grpo, sft_rl, verifier
 from reasonkit.plan.devices import CPU
+from reasonkit.plan.room import Room
 from reasonkit.rewards import parse
 from reasonkit.tasks import Splits, describe, usual_rewards
 from reasonkit.tasks.generated import GENERATORS, draw
@@ -134,7 +135,7 @@ def one_work(config: Any, name: str, measured: bool) -> Work:
         config = dataclasses.replace(config, max_prompt_tokens=min(config.max_prompt_tokens, most))
     shape = _shape(config.model, precision.products(config))
     config, sampled, updated, beside = _kinds(config, model, shape)
-    room = fitting.Room(shape, 0, 0, config.max_prompt_tokens, shares=True, beside=beside)
+    room = Room(shape, 0, 0, config.max_prompt_tokens, shares=True, beside=beside)
     plan = Plan(config, model, Splits([], [], []), [], room=room)
     if measured and not isinstance(config, VerifierConfig):
         asked = Sampled(shape, config.test_size, 1, times(plan), measures=True)

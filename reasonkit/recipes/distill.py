@@ -197,6 +197,7 @@ def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
     student.use(trained, products)
     after = measuring.measure(made, "after", student, plan, plan.splits.test)
     told, counters = _told(made, prepared, learned, taught), tuned.counters
+    lengths = [len(row.ids) for row in learned.rows] if learned else []
     compared = before.compared(after, *([taught] if taught else []))
     beside = beside_the_teacher(config, before.asked, after, taught)
     summary = {
@@ -210,7 +211,7 @@ def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
         "tokens_trained": counters.tokens_trained,
         "rollout_seconds": told["rollout_seconds"] + counters.rollout_seconds,
         "epoch_kept": tuned.epoch,
-        "memory": fitting.beside(fitting.predicted(plan), tuned.memory),
+        "memory": fitting.beside(fitting.predicted(plan, lengths), tuned.memory),
     }
     learning.save(made, trained, tokenizer, summary, config)
     return summary

@@ -232,7 +232,8 @@ def _supervised(
         "seconds": learned.seconds + tuned.counters.seconds,
     }
     finished = _finished(run, plan, own.config, engine, tuned.policy, spent)
-    memory = fitting.beside(fitting.predicted(own), tuned.memory)
+    predicted = fitting.predicted(own, [len(row.ids) for row in learned.rows])
+    memory = fitting.beside(predicted, tuned.memory)
     rows = {"filters": learned.sifted.rows(), "traces": len(learned.rows)}
     return {**rows, **finished, "memory": memory}
 

@@ -15,6 +15,7 @@ that of the larger. Leaves out what a router of experts keeps.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from reasonkit.config import (
 from reasonkit.generation import vllm
 from reasonkit.generation.local import quick
 from reasonkit.models import precision
+from reasonkit.processes import held
 from reasonkit.training.optimizers import BYTES
 from reasonkit.training.peaks import LARGE, Peaks
 from reasonkit.training.shapes import ModelShape, lora_parameters
@@ -52,7 +54,10 @@ AHEAD = 2
 
 LIBRARIES = 190_000_000
 """Bytes of a process that come with its first update and rollout: TRL, kernels' work space. Seen on
-Linux, torch 2.13, 2026-11-29 and 2026-11-30: 110 to 240 MB."""
+Linux, torch 2.13, 2026-11-29 and 2026-11-30: 110 to 240 MB, of which `TRL` is in use once it is
+imported."""
+
+TRL = 90_000_000
 
 HOLES, HOLES_OF_ADAPTERS = 0.25, 1.3
 """Of what an update holds on a CPU, what lies free in between: a small tensor that stays takes a
@@ -232,6 +237,13 @@ def _activations(
 def _row(shape: ModelShape, columns: int, number: int) -> int:
     """Bytes of a row that is sampled: its keys and values, and its logits."""
     return columns * shape.layers * 2 * shape.kv_width * number + shape.vocab * FLOAT32 * DRAWN
+
+
+def process(device: str) -> int:
+    """Bytes that this process holds without a model, when all that training takes is loaded."""
+    if device != "cpu":
+        return held(device)
+    return held(device) + LIBRARIES - (TRL if "trl" in sys.modules else 0)
 
 
 def rows_that_fit(

@@ -15,8 +15,8 @@ from reasonkit.models import MODELS
 from reasonkit.models.resolving import ResolvedModel
 from reasonkit.plan import Plan, ahead
 from reasonkit.plan.devices import DEVICES, Cluster, Device
-from reasonkit.plan.fitting import Room
 from reasonkit.plan.roofline import Spent, spent
+from reasonkit.plan.room import Room
 from reasonkit.plan.work import Sampled, Updated, Work
 from reasonkit.tasks import Splits
 from reasonkit.training.shapes import ModelShape

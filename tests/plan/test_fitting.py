@@ -18,8 +18,8 @@ from reasonkit.errors import RefusedError
 from reasonkit.models import MODELS
 from reasonkit.models.resolving import ResolvedModel
 from reasonkit.plan import Plan, fitting
-from reasonkit.plan.fitting import Room
 from reasonkit.plan.machine import require_packages
+from reasonkit.plan.room import Room
 from reasonkit.tasks import Splits
 from reasonkit.training.shapes import ModelShape
 
