@@ -207,6 +207,10 @@ def load_model(
         # Bitsandbytes would pack weights anew for such a CPU at the first rollout, and no gradient
         # goes through those.
         layer.support_avx512bf16_for_cpu = False
+    if quantized and device == "cpu":
+        # What isn't packed is a part of the mapped file, all of which it would keep in memory.
+        for parameter in model.parameters():
+            parameter.data = parameter.data.clone()
     placed: PreTrainedModel = model if quantized else model.to(device)
     return placed
 

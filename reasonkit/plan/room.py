@@ -112,8 +112,7 @@ class Room:
     def _of_traces(self, load: Load, config: DistillConfig, lengths: Sequence[int]) -> Load:
         assert config.micro_batch_tokens and config.batch_tokens and config.max_completion_tokens
         longest = config.max_completion_tokens
-        tokens = max(config.micro_batch_tokens, longest)
-        several = config.batch_tokens > tokens * self.parts
+        tokens, several = max(config.micro_batch_tokens, longest), True
         rows = config.validation_size
         if config.objective == Distillation.on_policy:
             rows = max(rows, config.batch_tokens // longest)
@@ -124,14 +123,14 @@ class Room:
         return dataclasses.replace(load, rows=rows, tokens=tokens, scored=tokens, several=several)
 
     def _packed(self, config: DistillConfig, lengths: Sequence[int]) -> tuple[int, bool]:
-        """Tokens of the largest micro-batch of traces, and whether an update has several."""
+        """Tokens of the largest micro-batch of traces, and whether there are several."""
         from reasonkit.training.packing import lay_out
 
         assert config.batch_tokens and config.micro_batch_tokens
         batches = (config.batch_tokens, config.micro_batch_tokens)
         laid = lay_out(lengths, *batches, epochs=1, seed=config.seed, processes=self.parts)
         lines = [[sum(lengths[n] for n in pack) for pack in micro] for micro in laid.micro_batches]
-        return max(len(micro) * max(micro) for micro in lines), laid.accumulation > self.parts
+        return max(len(micro) * max(micro) for micro in lines), len(lines) > self.parts
 
     def _together(
         self, config: GrpoConfig, lengths: Sequence[int], shared: bool
