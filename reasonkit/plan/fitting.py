@@ -8,7 +8,8 @@ what costs least to what costs most; what is not needed in the end is left as it
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import filesize
@@ -222,6 +223,14 @@ def predicted(plan: Plan[Any], lengths: Sequence[int] = ()) -> dict[str, int]:
 
     assert plan.room is not None
     return memory.parts(plan.room.needs(plan, plan.config, lengths))
+
+
+def longest(completions: Iterable[Mapping[str, Any]]) -> list[int]:
+    """Tokens of each completion of the step that had the most of them, of a run's records."""
+    steps: dict[int, list[int]] = defaultdict(list)
+    for record in completions:
+        steps[record["step"]].append(record["tokens"])
+    return max(steps.values(), key=sum, default=[])
 
 
 def beside(predicted: Mapping[str, int], measured: Mapping[str, int]) -> dict[str, Any]:

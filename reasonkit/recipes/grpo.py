@@ -48,25 +48,19 @@ def run(config: GrpoConfig, invocation: Invocation) -> None:
     adapters.adapter(plan.config, plan.model.entry.lora_targets, model)
     products = precision.products(plan.config)
     engine = open_engine(plan.config, model, tokenizer, products, trains=True, columns=plan.columns)
-    predicted = None
     # Processes that sample together all have to.
     if not invocation.resume and (processes.is_main() or plan.config.tensor_parallel > 1):
         seen = preflight.sampled(engine, plan.splits.train, plan.config)
-        predicted = _look_ahead(plan, seen, model) if processes.is_main() else None
+        if processes.is_main():
+            _look_ahead(plan, seen, model)
     if invocation.dry_run:
         return
     made = running.begin(COMMAND, plan.config, invocation, data, plan.model.made_from)
-    if predicted is not None:
-        made.update(memory=predicted)
     running.carry_out(made, lambda: _measure_and_train(made, plan, engine, model), invocation.json)
 
 
-def _look_ahead(plan: Plan[GrpoConfig], sampled: Sampled, model: PreTrainedModel) -> dict[str, int]:
-    """Scores a few groups, and shows the plan and the memory that it takes.
-
-    Returns:
-        What it takes by part, of completions as they are now.
-    """
+def _look_ahead(plan: Plan[GrpoConfig], sampled: Sampled, model: PreTrainedModel) -> None:
+    """Scores a few groups, and shows the plan and the memory that it takes."""
     from reasonkit.models import precision
     from reasonkit.training import preflight
 
@@ -92,7 +86,6 @@ def _look_ahead(plan: Plan[GrpoConfig], sampled: Sampled, model: PreTrainedModel
         console.warn(line)
     for name, count in guard.failures.items():
         console.warn(f"reward {name!r} failed {count} time(s) in the preflight")
-    return fitting.predicted(plan, seen.lengths)
 
 
 def _measure_and_train(
@@ -116,6 +109,7 @@ def _measure_and_train(
     engine.use(trained_policy, products)
     after = measuring.measure(made, "after", engine, plan, plan.splits.test)
     counters, compared = trained.counters, before.compared(after)
+    predicted = fitting.predicted(plan, fitting.longest(made.completions()))
     summary: dict[str, Any] = {
         **compared,
         "seconds": counters.seconds + compared["evaluation_seconds"],
@@ -129,7 +123,7 @@ def _measure_and_train(
         "step_kept": trained.step,
         "stopped_at": trained.stopped,
         "rollbacks": trained.rollbacks,
-        "memory": fitting.beside(made.record["memory"], trained.memory),
+        "memory": fitting.beside(predicted, trained.memory),
     }
     learning.save(made, trained_policy, engine.tokenizer, summary, config)
     return summary

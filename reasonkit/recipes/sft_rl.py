@@ -251,7 +251,8 @@ def _reinforced(
         "seconds": trained.counters.seconds,
     }
     finished = _finished(run, plan, own.config, engine, trained.policy, spent)
-    return {**finished, "memory": fitting.beside(fitting.predicted(own), trained.memory)}
+    predicted = fitting.predicted(own, fitting.longest(run.completions()))
+    return {**finished, "memory": fitting.beside(predicted, trained.memory)}
 
 
 def _finished(

@@ -151,3 +151,10 @@ def test_a_micro_batch_is_as_large_as_rollouts_of_the_lengths_seen_make_it() -> 
     short = dataclasses.replace(room, usual=10)
     assert short.load(config, [longest] * 64).tokens == 9 + 8 * longest
     assert short.load(config).tokens == room.load(config).tokens
+
+
+def test_memory_is_predicted_of_the_step_that_had_the_most_tokens() -> None:
+    tokens = {1: [9, 9], 2: [20, 1, 1], 3: [10, 11]}
+    records = [{"step": step, "tokens": n} for step, some in tokens.items() for n in some]
+    assert fitting.longest(records) == [20, 1, 1]
+    assert fitting.longest([]) == []
