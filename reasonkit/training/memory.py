@@ -63,8 +63,9 @@ HOLES, HOLES_OF_ADAPTERS = 0.25, 1.3
 """Of what an update holds on a CPU, what lies free in between: a small tensor that stays takes a
 part of a large one's place, and the rest is too small for the next one. Updates of random models of
 20M and 100M parameters, glibc 2.36, 2026-11-30: 0.27 of gradients, optimizer's states and what
-layers keep; with adapters and several micro-batches an update, of what layers keep in small
-tensors, 0.7 to 1.5. None where each has pages of its own, which took a third more time."""
+layers keep; with adapters and several micro-batches, of what layers keep in small tensors, 0.7 to
+1.5, and 0.4 where each goes through in four passes, which take each other's places. None where each
+tensor has pages of its own, which took a third more time."""
 
 NF4 = 0.5 + 1 / 64 + FLOAT32 / (64 * 256)
 """Bytes of a 4-bit weight, with scales in 8 bits for each 64 and scales of those."""
@@ -217,7 +218,7 @@ def _activations(
         wide = tokens // load.passes
         small = sum(piece for piece in shape.pieces if piece * wide < LARGE)
         share = small / sum(shape.pieces) if any(shape.pieces) else 1
-        kept += int(kept * HOLES_OF_ADAPTERS * share)
+        kept += int(kept * HOLES_OF_ADAPTERS * share / load.passes)
     elif device == "cpu":
         kept += int((kept + states) * HOLES)
     words = min(shape.vocab, tile_words(device))
