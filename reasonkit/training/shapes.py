@@ -106,6 +106,13 @@ def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> 
             kept[storage._cdata] = storage
         return saved
 
+    def entered(layer: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        pack(given[0])
+
+    # Their adapters keep what goes into them, which packed weights have no need of.
+    hooks = [
+        layer.register_forward_pre_hook(entered) for layer in precision.quantized_layers(model)
+    ]
     ids = (
         torch.arange(tokens, device=model.device)[None] % model.config.get_text_config().vocab_size
     )
@@ -118,6 +125,8 @@ def _kept(model: PreTrainedModel, tokens: int, products: torch.dtype | None) -> 
         output = model.base_model(input_ids=ids, use_cache=False)
         counted = [storage.nbytes() for storage in kept.values()]
     del output
+    for hook in hooks:
+        hook.remove()
     return counted
 
 

@@ -129,6 +129,16 @@ def test_what_is_kept_of_a_token_is_what_autograd_keeps(products: torch.dtype | 
     assert not any(p.grad is not None for p in model.parameters())
 
 
+def test_what_adapters_keep_of_packed_layers_is_counted() -> None:
+    model = qwen3()
+    whole = shape_of(model)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear) and layer is not model.lm_head:
+            layer.requires_grad_(False)
+            layer.quant_state = None
+    assert shape_of(model).kept == whole.kept
+
+
 def test_copies_of_weights_that_sampling_makes_are_counted_where_it_makes_them() -> None:
     model = qwen3()
     shape = shape_of(model)
