@@ -170,7 +170,7 @@ def _compared(summary: Record, subject: str, whole: bool) -> tuple[list[Table], 
             if records
         ]
     rules = [f"{r['outcome']}: {r['claim']} {r['evidence']}" for r in summary["rules"]]
-    cost = f"{summary['seconds']:.0f} s in {len(summary['parts'])} parts"
+    cost = f"{summary['seconds']:.0f} s of sampling and training in {len(summary['parts'])} parts"
     return tables, [*summary["findings"], *rules, cost]
 
 
