@@ -139,28 +139,11 @@ class Trainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]
         return loss
 
     def _get_per_token_logps_and_entropies(
-        self,
-        model: torch.nn.Module,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        logits_to_keep: int,
-        batch_size: int | None = None,
-        compute_entropy: bool = False,
-        compute_aux_loss: bool = False,
-        **images: Any,
+        self, model: torch.nn.Module, *given: Any, **more: Any
     ) -> Scored:
         """As TRL has it; what is scored for an update is weighed, too."""
         update, self._update = self._update, None
-        scores = self._scores(
-            model,
-            input_ids,
-            attention_mask,
-            logits_to_keep,
-            batch_size,
-            compute_entropy,
-            compute_aux_loss,
-            **images,
-        )
+        scores = self._scores(model, *given, **more)
         if update is not None and "sampling_per_token_logps" in update:
             before = update.get("old_per_token_logps", scores[0])
             sampler, mask = update["sampling_per_token_logps"], update["completion_mask"]
@@ -176,9 +159,9 @@ class Trainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]
         input_ids: Tensor,
         attention_mask: Tensor,
         logits_to_keep: int,
-        batch_size: int | None,
-        compute_entropy: bool,
-        compute_aux_loss: bool,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        compute_aux_loss: bool = False,
         **images: Any,
     ) -> Scored:
         unwrapped = self.accelerator.unwrap_model(model)
