@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from reasonkit import console
-from reasonkit.config import CommonConfig, DistillConfig, GrpoConfig, to_mapping
+from reasonkit.config import DistillConfig, GrpoConfig
 from reasonkit.live import Training
 from reasonkit.measuring import general, validation
 from reasonkit.plan import Plan
@@ -179,12 +179,10 @@ def save(
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     summary: Mapping[str, Any],
-    config: CommonConfig,
 ) -> None:
     """Writes the run's ``final/`` with a card of what was measured, unless it is there."""
     from reasonkit.training import final
 
     if run.leads and not run.final.exists():
-        card = model_card({**run.names, **summary}, to_mapping(config))
         with console.doing("saving the model"):
-            final.save(policy, tokenizer, run.final, card)
+            final.save(policy, tokenizer, run.final, model_card(run, summary))

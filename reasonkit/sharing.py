@@ -6,7 +6,6 @@ run but its model: data, completions and logs stay here.
 
 from __future__ import annotations
 
-import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +53,13 @@ def pack(path: Path, repo: str) -> Parcel:
 
 
 def _card(run: Run) -> str:
-    summary, settings, command = run.summary(), run.config, shlex.join(run.record["argv"])
-    command = f"reasonkit{command[command.find(' ') :]}" if " " in command else "reasonkit"
+    summary = run.summary()
     if "paired" not in summary:
         return (run.final / CARD).read_text(encoding="utf-8")
-    base = _base(settings["model"])
+    base = _base(run.config["model"])
     hub = base.source if base and is_id(base.source) and not Path(base.source).exists() else None
     licence = _licence(base) if base else None
-    return model_card({**run.names, **summary}, settings, command, base_model=hub, license=licence)
+    return model_card(run, summary, base_model=hub, license=licence)
 
 
 def _base(name: str) -> ResolvedModel | None:

@@ -16,6 +16,7 @@ import yaml
 
 from reasonkit import sharing
 from reasonkit.errors import RefusedError
+from reasonkit.report.tables import share
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -132,8 +133,7 @@ def test_what_is_pushed_is_the_model_with_a_card_of_what_was_measured(
     assert yaml.safe_load(head)["license"] == "mit"
     summary = json.loads((trained / "summary.json").read_text())
     assert summary["verdict"] in body
-    after = summary["after"]
-    assert f"{after['low']:.1%} to {after['high']:.1%}" in body
+    assert share(summary["after"]) in body
 
 
 def test_a_hub_that_does_not_take_it_is_one_line(

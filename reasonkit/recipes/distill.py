@@ -213,7 +213,7 @@ def _teach(made: Run, prepared: Prepared) -> dict[str, Any]:
         "epoch_kept": tuned.epoch,
         "memory": fitting.beside(fitting.predicted(plan, lengths), tuned.memory),
     }
-    learning.save(made, trained, tokenizer, summary, config)
+    learning.save(made, trained, tokenizer, summary)
     return summary
 
 

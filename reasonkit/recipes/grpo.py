@@ -125,5 +125,5 @@ def _measure_and_train(
         "rollbacks": trained.rollbacks,
         "memory": fitting.beside(predicted, trained.memory),
     }
-    learning.save(made, trained_policy, engine.tokenizer, summary, config)
+    learning.save(made, trained_policy, engine.tokenizer, summary)
     return summary

@@ -33,7 +33,7 @@ from reasonkit.plan import Plan, distill, fitting, grpo, policy
 from reasonkit.plan import sft_rl as planning
 from reasonkit.plan.sft_rl import Stage
 from reasonkit.provenance import fingerprint
-from reasonkit.report.card import stage_card
+from reasonkit.report.card import model_card
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.tasks import generated, recorded
@@ -128,7 +128,7 @@ def _make(
         "seconds": spent["seconds"] + compared["evaluation_seconds"],
         "training_seconds": spent["seconds"],
     }
-    learning.save(made, model, engine.tokenizer, summary, config)
+    learning.save(made, model, engine.tokenizer, summary)
     return summary
 
 
@@ -269,8 +269,10 @@ def _finished(
     model = final.to_measure(trained, run.final, settings.keep_adapter and run.leads)
     engine.use(model, _products(plan))
     row = {**measuring.appraise(run, "validation", engine, plan), **spent}
+    done = {"stage": row, **spent, "peak_memory_bytes": measuring.peak_memory()}
     if run.leads and not run.final.exists():
-        card = stage_card(run.path.name, COMMAND, row, run.config)
-        final.save(model, engine.tokenizer, run.final, card)
+        stage = f"{run.path.name}, a stage of `reasonkit {COMMAND}`"
+        about = f"After {stage}. The test questions were not looked at."
+        final.save(model, engine.tokenizer, run.final, model_card(run, done, about))
     model.to("meta")
-    return {"stage": row, **spent, "peak_memory_bytes": measuring.peak_memory()}
+    return done

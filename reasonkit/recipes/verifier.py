@@ -18,12 +18,13 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from reasonkit import console, processes, resuming, running
-from reasonkit.config import Aggregate, Invocation, VerifierConfig, to_mapping
+from reasonkit.config import Aggregate, Invocation, VerifierConfig
 from reasonkit.errors import DataError
 from reasonkit.generation.engine import Engine, drawn_by, open_engine
 from reasonkit.plan import Plan, fitting, policy
 from reasonkit.plan import verifier as planning
 from reasonkit.prompts import ask
+from reasonkit.report.card import model_card
 from reasonkit.rewards.guard import Guard
 from reasonkit.runs import Run
 from reasonkit.traces.sampling import pool
@@ -168,7 +169,9 @@ def make(
     }
     setattr(trained.policy.config, SETTINGS, verifier.reading.to_config())
     if run.leads and not run.final.exists():
-        final.save(trained.policy, tokenizer, run.final, card(summary, config))
+        about = _about(config, verifier.reading.aggregate)
+        card = model_card(run, summary, about, "token-classification")
+        final.save(trained.policy, tokenizer, run.final, card)
     return verifier, summary
 
 
@@ -251,8 +254,8 @@ def auc(right: Sequence[float], wrong: Sequence[float]) -> float | None:
     return won / (len(right) * len(wrong))
 
 
-def card(made: dict[str, Any], config: VerifierConfig) -> str:
-    """A model card in the hub's form, from what was measured."""
+def _about(config: VerifierConfig, aggregate: Aggregate) -> str:
+    """What the card of a verifier says beside its figures."""
     labels = (
         "labelled by their final answers (Cobbe et al., arXiv:2110.14168); no step was labelled"
     )
@@ -261,41 +264,11 @@ def card(made: dict[str, Any], config: VerifierConfig) -> str:
             f"each step labelled by the share of its {config.continuations} continuations that end "
             "right (Math-Shepherd, Wang et al., arXiv:2312.08935)"
         )
-    return "\n".join(
-        [
-            "---",
-            "library_name: transformers",
-            "pipeline_tag: token-classification",
-            "tags: [reasonkit, verifier]",
-            "---",
-            f"# A verifier for {config.model} on {config.task}",
-            "",
-            "After each token of a solution, the probability of the label `right` is how likely "
-            "the solution is to end in the right answer. Trained on the generator's own solutions, "
-            f"{labels}.",
-            "",
-            f"Steps end at {', '.join(map(repr, config.step_ends or []))} and at the end; a "
-            f"solution's score is: {made['aggregate']}.",
-            "",
-            "| steps | AUC within a question | Brier score | held-out questions |",
-            "|---|---|---|---|",
-            *(
-                f"| {name} | {q['auc']:.3f} | {q['brier']:.3f} | {q['questions']} |"
-                for name, q in made["quality"].items()
-            ),
-            "",
-            f"Cost: {made['sampling_seconds']:.0f} s and {made['tokens_sampled']:,} tokens to "
-            f"sample, {made['training_seconds']:.0f} s and {made['tokens_trained']:,} tokens to "
-            f"train on {made['solutions']:,} solutions, {made['right']:.1%} of them right.",
-            "",
-            "It judges by likeness to what it has learned from, and was measured on this task and "
-            "generator alone.",
-            "",
-            "## Settings",
-            "",
-            "```yaml",
-            *(f"{key}: {value}" for key, value in to_mapping(config).items()),
-            "```",
-            "",
-        ]
+    ends = ", ".join(map(repr, config.step_ends or []))
+    return (
+        "A verifier: after each token of a solution, the probability of the label `right` is how "
+        "likely the solution is to end in the right answer. Trained on the generator's own "
+        f"solutions, {labels}. Steps end at {ends} and at the end; a solution's score is: "
+        f"{aggregate}. It judges by likeness to what it has learned from, and was measured on this "
+        "task and generator alone."
     )

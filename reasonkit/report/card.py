@@ -1,94 +1,64 @@
-"""Model cards in the hub's form, made of what was measured."""
+"""Model cards in the hub's form: what terminal and page show of a run, as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import shlex
+from pathlib import Path
 
-from reasonkit.prompts import in_words
-from reasonkit.report import verdict
-from reasonkit.report.tables import closed
+from reasonkit.report import results, verdict
+from reasonkit.report.tables import Record, Table
+from reasonkit.runs import Run
+
+TRAINED = (
+    "One extractor that is blind to format reads all answers. It was measured on this task alone. "
+    "Thinking that reads well can still be wrong."
+)
 
 
 def model_card(
-    summary: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    command: str = "",
+    run: Run,
+    summary: Record,
+    about: str = TRAINED,
+    kind: str = "text-generation",
     **known: str | None,
 ) -> str:
-    """A model card in the hub's form, from what was measured.
+    """A model card of a run.
 
     Args:
-        command: that it was made by, where that is known.
+        summary: as it is to stand in ``summary.json``.
+        about: what figures don't say.
+        kind: the hub's name for what such a model does.
         known: further fields of the card's head, such as ``license``; None is left out.
     """
-    paired, rows = summary["paired"], {name: summary[name] for name in ("before", "after")}
-    rows |= {f"before, {in_words(name)}": entry for name, entry in summary["baselines"].items()}
-    if taught := summary.get("teacher"):
-        rows[f"teacher, {summary['teacher_name']}"] = taught
-    lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: text-generation",
-        "tags: [reasonkit, reasoning, " + summary["command"] + "]",
-        *(f"{name}: {value}" for name, value in known.items() if value),
-        "---",
+    summary = {**run.names, **summary}
+    tables, lines = results.of(summary, whole=True)
+    if steps := run.record.get("filters"):
+        tables.append(results.filters(steps))
+    program, *words = run.record["argv"] or ["reasonkit"]
+    name = Path(program).name.replace("__main__.py", "reasonkit")
+    head = {
+        "library_name": "transformers",
+        "pipeline_tag": kind,
+        "tags": f"[reasonkit, reasoning, {summary['command']}]",
+        **{field: value for field, value in known.items() if value},
+    }
+    parts = [
+        f"---\n{_listed(head)}\n---",
         f"# {summary['model']}, trained with `reasonkit {summary['command']}` on {summary['task']}",
-        "",
-        *((verdict.of(summary), "") if command else ()),
-        "Test questions, greedy decoding, one extractor that is blind to format; 95 % intervals.",
-        "",
-        "| | accuracy | interval | n | tokens an answer | think-answer format |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {name} | {e['accuracy']:.1%} | {e['low']:.1%} to {e['high']:.1%} "
-            f"| {e['n']} | {e['mean_tokens']:.1f} | {e['format']:.1%} |"
-            for name, e in rows.items()
-        ),
-        "",
-        f"Paired difference: {paired['difference']:+.1%} "
-        f"({paired['low']:+.1%} to {paired['high']:+.1%}, exact McNemar p = {paired['p']:.2g}).",
-        *_taught_by(summary),
-        "",
-        f"Cost: {summary['seconds']:.0f} s, {summary['tokens_sampled']:,} tokens sampled, "
-        f"{summary['tokens_trained']:,} tokens trained.",
-        "",
-        "It was measured on this task alone. Thinking that reads well can still be wrong.",
-        "",
-        *(("Made by:", "", "```sh", command, "```", "") if command else ()),
-        *_listed(settings),
+        verdict.of(summary),
+        about,
+        *(_section(shown) for shown in tables if shown.rows),
+        "\n".join(f"- {line}" for line in (*lines, *results.warnings(summary))),
+        f"Made by:\n\n```sh\n{shlex.join([name, *words])}\n```",
+        f"## Settings\n\n```yaml\n{_listed(run.config)}\n```\n",
     ]
-    return "\n".join(lines)
+    return "\n\n".join(part for part in parts if part)
 
 
-def stage_card(name: str, command: str, row: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """A model card of what a stage of a recipe has made, from its row on the validation split."""
-    return "\n".join(
-        [
-            f"# {settings['model']} after {name}, a stage of `reasonkit {command}`",
-            "",
-            f"On {row['n']} validation questions of {settings['task']}, greedy: "
-            f"{row['accuracy']:.1%} right ({row['low']:.1%} to {row['high']:.1%}), "
-            f"{row['format']:.1%} in the format, {row['mean_tokens']:.1f} tokens an answer. "
-            "The test questions were not looked at.",
-            "",
-            *_listed(settings),
-        ]
-    )
+def _section(shown: Table) -> str:
+    rows = (shown.heads, ["---"] * len(shown.heads), *shown.rows)
+    return "\n".join([f"## {shown.title}", "", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def _listed(settings: Mapping[str, Any]) -> list[str]:
-    values = (f"{key}: {value}" for key, value in settings.items())
-    return ["## Settings", "", "```yaml", *values, "```", ""]
-
-
-def _taught_by(summary: Mapping[str, Any]) -> list[str]:
-    """What a card says of the traces that a student learned from, if it did."""
-    lines = []
-    if gap := summary.get("gap_closed"):
-        lines += ["", f"Of the teacher's lead before training {closed(gap)} are made up."]
-    lines += [line for remark in summary.get("remarks", []) for line in ("", remark)]
-    if steps := summary.get("filters"):
-        lines += ["", "| filter of the traces | took | left | questions |", "|---|---|---|---|"]
-        lines += [f"| {s['name']} | {s['lost']} | {s['left']} | {s['questions']} |" for s in steps]
-    return lines
+def _listed(values: Record) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in values.items())
