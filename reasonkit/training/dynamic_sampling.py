@@ -15,35 +15,30 @@ from reasonkit import processes
 from reasonkit.types import Example
 
 if TYPE_CHECKING:
-    from reasonkit.training.rollouts import ScoredGroup
+    from reasonkit.training.rollouts import Rollout, ScoredGroup
 
 
 def with_spread(
     drawn: Sequence[ScoredGroup],
-    rounds: int,
-    examples: Sequence[Example],
-    is_own: Callable[[ScoredGroup], bool],
+    rollout: Rollout,
+    step: int,
     draw: Callable[[Sequence[Example], int], list[ScoredGroup]],
-    name: str,
 ) -> list[ScoredGroup]:
-    """The groups of a step, those without spread replaced by groups of other prompts.
+    """The groups of a step, those without spread replaced where a fresh group has one.
+
+    A group of another task stays, or that task's share of the step would be smaller.
 
     Args:
-        rounds: in which that is tried; a fresh group is taken where it has a spread.
-        examples: of which prompts are drawn, with replacement.
-        is_own: whether a group may be replaced: one of another task would make that task's share of
-            the step smaller.
         draw: samples and scores prompts in a round, from 1.
-        name: of the step; seeds the choice.
     """
-    groups = list(drawn)
-    for attempt in range(1, rounds + 1):
-        lacking = [i for i, d in enumerate(groups) if d.spreadless and is_own(d)]
+    groups, config = list(drawn), rollout.config
+    for attempt in range(1, (config.resample or 0) + 1):
+        lacking = [i for i, d in enumerate(groups) if d.spreadless and rollout.is_own(d)]
         # Processes that sample together all have to ask, be it for nothing.
         if not any(processes.gathered(bool(lacking))):
             break
-        rng = random.Random(f"{name} {attempt}")
-        fresh = draw(rng.choices(examples, k=len(lacking)), attempt)
+        rng = random.Random(f"resample {config.seed} {step} {processes.rank()} {attempt}")
+        fresh = draw(rng.choices(rollout.examples, k=len(lacking)), attempt)
         for i, d in zip(lacking, fresh, strict=True):
             if not d.spreadless:
                 groups[i] = d

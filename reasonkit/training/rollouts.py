@@ -166,8 +166,7 @@ class Rollout:
 
         drawn = draw(processes.share(self._prompts(step, count)), 0)
         flat = sum(d.spreadless for d in drawn)
-        name = f"resample {config.seed} {step} {processes.rank()}"
-        drawn = with_spread(drawn, rounds, self.examples, self._is_own, draw, name)
+        drawn = with_spread(drawn, self, step, draw)
         since = {name: value - spent[name] for name, value in self.guard.spent.items()}
         parts = processes.gathered((drawn, flat, since, self._cost))
         self.newest = [d for part in parts for d in part[0]]
@@ -229,12 +228,12 @@ class Rollout:
             **scores,
         }
 
-    def _is_own(self, drawn: ScoredGroup) -> bool:
+    def is_own(self, drawn: ScoredGroup) -> bool:
         """Whether it is of the task, and not a general prompt's."""
         return drawn.group.example.task in self._tasks
 
     def _reasoning(self) -> list[ScoredGroup]:
-        return list(filter(self._is_own, self.newest))
+        return list(filter(self.is_own, self.newest))
 
     def seen(self) -> list[Scored]:
         """The newest rollout's completions with their rewards, those of general prompts left out.
