@@ -198,7 +198,7 @@ def profile_tasks(
     """Samples tasks at a few difficulties, and tells which would teach a model."""
     from reasonkit import profiling
     from reasonkit.config import CommonConfig
-    from reasonkit.plan import named_columns
+    from reasonkit.tasks.rows import named_columns
 
     config = CommonConfig(
         model=model,
@@ -245,10 +245,10 @@ def check_rewards(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables."),
 ) -> None:
     """Attacks rewards, alone and together, before they cost a training run."""
-    from reasonkit.plan import named_columns
     from reasonkit.report import linting
     from reasonkit.rewards.linter import lint
     from reasonkit.tasks import describe, load, usual_rewards
+    from reasonkit.tasks.rows import named_columns
 
     wanted, most = named_columns(columns), 50 * questions
     splits = load(task, columns=wanted, train=most, validation=0, test=most)

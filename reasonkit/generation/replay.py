@@ -6,7 +6,6 @@ group. Leaves out log-probabilities.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from reasonkit.answers.reading import extract_answer
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation.engine import Sampling
 from reasonkit.tasks.files import records
-from reasonkit.tasks.rows import USUAL, Row, agree, cell
+from reasonkit.tasks.rows import USUAL, Row, agree, cell, pick_columns
 from reasonkit.types import Completion, Example, Group
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -30,8 +29,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "tokens": (),
 }
 """What a row can say, and how it is usually called; scores and tokens only where they are named."""
-
-NEEDED = ("question", "reference", "completions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +42,6 @@ class Recorded:
 
     group: Group
     scores: tuple[float, ...]
-
-
-def parse_fields(pairs: Sequence[str]) -> dict[str, str]:
-    """``question=prompt,reference=gt`` as a mapping; several such texts add up.
-
-    Raises:
-        RefusedError: it isn't of this form.
-    """
-    fields = {}
-    for pair in ",".join(pairs).split(","):
-        role, _, name = pair.strip().partition("=")
-        if role not in FIELDS or not name:
-            raise RefusedError(f"--fields {pair!r}: expected {'=…, '.join(FIELDS)}=…")
-        fields[role] = name
-    return fields
 
 
 def read_completions(path: Path, fields: Mapping[str, str]) -> list[Recorded]:
@@ -81,11 +63,7 @@ def read_completions(path: Path, fields: Mapping[str, str]) -> list[Recorded]:
     named: dict[str, str] = {}
     for where, record in records(path):
         there = dict(_flat(record))
-        named = named or _named(there, fields, where)
-        for name in named.values():
-            if name not in there:
-                near = ", ".join(difflib.get_close_matches(name, there, n=3) or there) or "none"
-                raise DataError(f"{where}: no field {name!r}; there are: {near}")
+        named = pick_columns(there, named or fields, FIELDS, where, "field")
         row = _row(there, named, where)
         first = rows.setdefault(row.question, row)
         if not agree(first.answer, row.answer):
@@ -154,20 +132,6 @@ def _flat(record: Mapping[str, Any], inside: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{inside}{name}.")
         else:
             yield f"{inside}{name}", value
-
-
-def _named(there: Mapping[str, Any], fields: Mapping[str, str], where: str) -> dict[str, str]:
-    """The field of each role, as named or guessed from the first row."""
-    named = dict(fields)
-    for role in NEEDED:
-        guessed = next((name for name in FIELDS[role] if name in there), None)
-        if role not in named and guessed is None:
-            raise DataError(
-                f"{where}: which field is the {role}? pass --fields {role}=FIELD; "
-                f"there are: {', '.join(there) or 'none'}"
-            )
-        named.setdefault(role, guessed or "")
-    return named
 
 
 def _row(there: Mapping[str, Any], named: Mapping[str, str], where: str) -> Row:

@@ -27,7 +27,7 @@ from reasonkit.rewards import WeightedReward, allow_weaker, parse
 from reasonkit.rewards.guard import Guard
 from reasonkit.sandbox import isolation
 from reasonkit.tasks import Splits, describe, load, require_trainable, usual_rewards
-from reasonkit.tasks.rows import ROLES
+from reasonkit.tasks.rows import named_columns
 
 if TYPE_CHECKING:
     from reasonkit.plan.room import Room
@@ -218,18 +218,3 @@ def check_examples(task: str, splits: Splits, rewards: Sequence[WeightedReward])
             raise DataError(
                 f"{error}; reward {reading[0]!r} reads it: mend it, or leave that reward out"
             ) from error
-
-
-def named_columns(pairs: Sequence[str] | None) -> dict[str, str] | None:
-    """What ``ROLE=COLUMN`` pairs say; None where there are none.
-
-    Raises:
-        RefusedError: a pair that is none, or a role that there isn't.
-    """
-    if not pairs:
-        return None
-    split = [pair.partition("=") for pair in pairs]
-    for pair, (left, equals, right) in zip(pairs, split, strict=True):
-        if not (left in ROLES and equals and right):
-            raise RefusedError(f"--columns {pair}: expected {'=, '.join(ROLES)}=COLUMN")
-    return {left: right for left, _, right in split}

@@ -10,7 +10,7 @@ from reasonkit import console
 from reasonkit.config import VoteConfig
 from reasonkit.errors import DataError, RefusedError, UnknownNameError
 from reasonkit.generation.engine import seed_of
-from reasonkit.generation.replay import Recorded, fewest, parse_fields, read_completions
+from reasonkit.generation.replay import FIELDS, Recorded, fewest, read_completions
 from reasonkit.models import OTHER, entry_for
 from reasonkit.models.resolving import ResolvedModel, resolve
 from reasonkit.plan import by_model, check_references, filled, load_splits
@@ -18,6 +18,7 @@ from reasonkit.prompts import require_known
 from reasonkit.rewards import parse
 from reasonkit.sandbox import require_isolation
 from reasonkit.tasks import Splits
+from reasonkit.tasks.rows import named_columns
 from reasonkit.types import Example
 from reasonkit.voting import routing
 from reasonkit.voting.ballots import BLANK, WINDOW, cast
@@ -187,7 +188,8 @@ def _asked(config: VoteConfig) -> VotePlan:
 def _recorded(config: VoteConfig) -> VotePlan:
     """The completions of a file."""
     path = str(config.completions)
-    fields = parse_fields(config.fields) if config.fields else {}
+    pairs = ",".join(config.fields).split(",") if config.fields else []
+    fields = named_columns(map(str.strip, pairs), FIELDS, "field")
     recorded = tuple(read_completions(Path(path), fields))
     if all((cast(found.group).classes == BLANK).all() for found in recorded):
         raise DataError(

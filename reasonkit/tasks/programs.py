@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 from reasonkit.errors import DataError
@@ -23,7 +23,7 @@ TEST_SETUPS = ("test_setup_code", "test_imports")
 Tests: TypeAlias = tuple[Mapping[str, Any], ...] | str
 
 
-def pick_columns(found: Sequence[str], known: bool = False) -> dict[str, str]:
+def pick_columns(found: Collection[str], known: bool = False) -> dict[str, str]:
     """The columns of ``tests``, ``entry_point`` and ``answer`` of rows that ask for a program.
 
     Empty where nothing tells that they do. HumanEval's ``test`` is taken only beside its

@@ -6,11 +6,11 @@ import difflib
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reasonkit.errors import DataError
+from reasonkit.errors import DataError, RefusedError
 from reasonkit.tasks import programs
 from reasonkit.types import Example, Message
 
@@ -77,34 +77,64 @@ def read(
     made: list[Row] = []
     columns: dict[str, str] = {}
     for where, record in records:
-        columns = columns or _pick_columns(list(record), wanted, name)
+        if not columns:
+            told = {**programs.pick_columns(record, "tests" in wanted), **wanted}
+            # A row that asks for a program needs no reference answer.
+            usual = USUAL | ({"answer": ()} if "tests" in told else {})
+            columns = pick_columns(record, told, usual, name)
         made.append(_row(record, columns, where))
     return made
 
 
-def _pick_columns(found: list[str], wanted: Mapping[str, str], name: str) -> dict[str, str]:
-    """The column of each role, as named or guessed.
+def pick_columns(
+    found: Collection[str],
+    wanted: Mapping[str, str],
+    usual: Mapping[str, Sequence[str]],
+    where: str,
+    kind: str = "column",
+) -> dict[str, str]:
+    """The column of each role, as named or by the first of its usual names that is there.
 
-    Rows that ask for a program are told by their columns (`programs.pick_columns`) or by a column
-    that is named as ``tests``; they need no reference answer.
+    Args:
+        usual: a role that has no usual names is one only where it is named.
+        kind: what a column is called, and the flag that names it.
+
+    Raises:
+        DataError: one isn't there, or can't be guessed.
     """
+    there = f"there are: {', '.join(map(str, found)) or 'none'}"
     for column in wanted.values():
         if column not in found:
             near = difflib.get_close_matches(column, found, n=1)
             offer = f": did you mean {near[0]}?" if near else ";"
-            raise DataError(f"{name}: no column {column!r}{offer} there are: {', '.join(found)}")
-    picked = {**programs.pick_columns(found, "tests" in wanted), **wanted}
-    for role, usual in USUAL.items():
-        if role in picked or (role == "answer" and "tests" in picked):
+            raise DataError(f"{where}: no {kind} {column!r}{offer} {there}")
+    picked = dict(wanted)
+    for role, names in usual.items():
+        if role in picked or not names:
             continue
-        guessed = next((column for column in usual if column in found), None)
+        guessed = next((name for name in names if name in found), None)
         if guessed is None:
-            raise DataError(
-                f"{name}: which column is the {role}? pass --columns {role}=COLUMN; "
-                f"there are: {', '.join(found) or 'none'}"
-            )
+            ask = f"pass --{kind}s {role}={kind.upper()}"
+            raise DataError(f"{where}: which {kind} is the {role}? {ask}; {there}")
         picked[role] = guessed
     return picked
+
+
+def named_columns(
+    pairs: Iterable[str] | None, roles: Collection[str] = ROLES, kind: str = "column"
+) -> dict[str, str]:
+    """What ``ROLE=NAME`` pairs say; ``kind`` is as of `pick_columns`.
+
+    Raises:
+        RefusedError: a pair that is none, or a role that there isn't.
+    """
+    named = {}
+    for pair in pairs or ():
+        role, _, name = pair.partition("=")
+        if role not in roles or not name:
+            raise RefusedError(f"--{kind}s {pair!r}: expected {'=…, '.join(roles)}=…")
+        named[role] = name
+    return named
 
 
 def _row(record: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Row:

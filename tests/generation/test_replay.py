@@ -12,11 +12,12 @@ from reasonkit.answers.comparison import answers_match
 from reasonkit.answers.reading import extract_answer
 from reasonkit.errors import DataError, RefusedError
 from reasonkit.generation.engine import Sampling
-from reasonkit.generation.replay import ReplayEngine, fewest, parse_fields, read_completions
+from reasonkit.generation.replay import FIELDS, ReplayEngine, fewest, read_completions
+from reasonkit.tasks.rows import named_columns
 
 RECORDED = "shared/data/gsm8k/example_model_solutions.jsonl"
 GSM8K = next((p / RECORDED for p in Path(__file__).parents if (p / RECORDED).exists()), None)
-FIELDS = parse_fields(["question=q,reference=gt,completions=out.text,scores=out.score"])
+NAMED = {"question": "q", "reference": "gt", "completions": "out.text", "scores": "out.score"}
 
 
 def written(tmp_path: Path, *rows: Any) -> Path:
@@ -31,7 +32,7 @@ def row(text: Any = "is 4", score: Any = 0.5, q: str = "2+2?", gt: Any = "4") ->
 
 def test_rows_of_one_question_are_one_group(tmp_path: Path) -> None:
     rows = [row("is 4", 1), row(["3?", "8"], [0.25, [0.5]], q="1+2?", gt=3), row("5", [-2])]
-    two, three = read_completions(written(tmp_path, *rows), FIELDS)
+    two, three = read_completions(written(tmp_path, *rows), NAMED)
     assert two.group.example.question == "2+2?"
     assert two.group.example.answer == "4"
     assert [c.text for c in two.group.completions] == ["is 4", "5"]
@@ -66,13 +67,13 @@ def test_a_field_whose_name_has_a_dot_is_found(tmp_path: Path) -> None:
 def test_a_worked_reference_stands_for_its_final_answer(tmp_path: Path) -> None:
     worked = ["2+2 is 4.\n#### 4", "2+2=4\nA: 4", r"so $\boxed{4}$", "4"]
     rows = [row(q=f"{i}", gt=gt) for i, gt in enumerate(worked)]
-    found = read_completions(written(tmp_path, *rows), FIELDS)
+    found = read_completions(written(tmp_path, *rows), NAMED)
     assert [one.group.example.answer for one in found] == ["4"] * 4
 
 
 def test_the_engine_plays_back_the_first_completions(tmp_path: Path) -> None:
     path = written(tmp_path, row(["a", "b", "c"], [1, 2, 3]), row(["d", "e"], [1, 2], q="3+1?"))
-    recorded = read_completions(path, FIELDS)
+    recorded = read_completions(path, NAMED)
     engine = ReplayEngine(recorded)
     assert fewest(recorded) == 2
     examples = [found.group.example for found in recorded]
@@ -90,7 +91,10 @@ def test_the_engine_plays_back_the_first_completions(tmp_path: Path) -> None:
         ("1" * 5000 + "\n", "expected an object"),
         ("[1]\n", "expected an object"),
         ({"q": "2+2?", "gt": "4"}, "no field 'out.text'; there are: q, gt"),
-        ({"q": "2+2?", "gt": "4", "out": {"txt": "4"}}, "'out.text'; there are: out.txt"),
+        (
+            {"q": "2+2?", "gt": "4", "out": {"txt": "4"}},
+            "no field 'out.text': did you mean out.txt?",
+        ),
         ({"gt": "4", "out": {"text": "4", "score": 1}}, "no field 'q'"),
         (row(q=" "), "no text in field 'q'"),
         (row(text=4), "expected a completion or a list of them in field 'out.text'"),
@@ -113,7 +117,7 @@ def test_the_engine_plays_back_the_first_completions(tmp_path: Path) -> None:
 def test_a_bad_row_is_refused_with_its_line(tmp_path: Path, bad: Any, said: str) -> None:
     path = written(tmp_path, row(), "\n", bad)
     with pytest.raises(DataError) as caught:
-        read_completions(path, FIELDS)
+        read_completions(path, NAMED)
     assert str(caught.value).startswith(f"{path}:3: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -132,7 +136,7 @@ def test_what_names_no_completions_is_refused_with_what_there_is(tmp_path: Path)
 @pytest.mark.parametrize("text", ["completions", "completions=", "answers=x", "question=q,,"])
 def test_fields_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(RefusedError, match="--fields"):
-        parse_fields([text])
+        named_columns(text.split(","), FIELDS, "field")
 
 
 @pytest.mark.skipif(GSM8K is None, reason="the recorded solutions aren't here")
@@ -147,7 +151,7 @@ def test_fields_that_make_no_sense_are_refused(text: str) -> None:
 )
 def test_recorded_gsm8k_solutions_reproduce_their_own_verdicts(model: str, accuracy: float) -> None:
     assert GSM8K is not None
-    fields = parse_fields([f"reference=ground_truth,completions={model}.solution"])
+    fields = {"reference": "ground_truth", "completions": f"{model}.solution"}
     found = read_completions(GSM8K, fields)
     verdicts = {
         row["question"].strip(): row[model]["is_correct"]

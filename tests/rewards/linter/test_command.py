@@ -67,7 +67,7 @@ def test_json_holds_the_whole_report(reasonkit: Callable, gsm8k_like: Path) -> N
         (["answer=0", "--task", "arithmetic"], "weight"),
         (["nowhere.py:score", "--task", "arithmetic"], "nowhere.py"),
         (["answer", "--task", "nowhere.jsonl"], "no such file"),
-        (["answer", "--task", "arithmetic", "--columns", "x=y"], "--columns x=y"),
+        (["answer", "--task", "arithmetic", "--columns", "x=y"], "--columns 'x=y'"),
     ],
 )
 def test_what_there_is_not_is_refused_in_one_line(
