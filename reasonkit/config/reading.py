@@ -18,6 +18,7 @@ from reasonkit.config.foreign import answers
 from reasonkit.errors import RefusedError, UnknownNameError
 
 Config = TypeVar("Config", bound=CommonConfig)
+Settings = TypeVar("Settings")
 
 
 def field_types(config: type) -> dict[str, Any]:
@@ -26,15 +27,15 @@ def field_types(config: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(config)}
 
 
-def from_mapping(config: type[Config], values: Mapping[str, Any], where: str) -> Config:
-    """A config from YAML-like values.
+def from_mapping(config: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
+    """Settings, a dataclass of any kind, from YAML-like values.
 
     Raises:
         UnknownNameError: for a key that is no field.
         RefusedError: for another program's key, or a value of the wrong type or out of bounds.
     """
     types = field_types(config)
-    bounds = {field.name: field.metadata for field in dataclasses.fields(config)}
+    bounds = {f.name: f.metadata for f in dataclasses.fields(config)}  # type: ignore[arg-type]
     require_known(values, types, where)
     read: dict[str, Any] = {}
     for key, value in values.items():
@@ -124,9 +125,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RefusedError(
-            f"{path}: {error.strerror}; `reasonkit recipes ls` names the ones inside"
-        ) from error
+        raise RefusedError(f"{path}: {error.strerror}") from error
     # Its numbers and dates may be none, and its lists nested too deeply.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)

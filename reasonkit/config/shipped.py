@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reasonkit.errors import UnknownNameError
+from reasonkit.errors import RefusedError, UnknownNameError
 
 
 def recipes() -> dict[str, Path]:
@@ -38,8 +38,10 @@ def settings_file(given: Path, command: str) -> Path:
     """The file that ``--config`` names: one that is there, or a recipe of the command.
 
     Raises:
-        UnknownNameError: it is neither.
+        RefusedError: it is neither.
     """
-    if given.exists() or given.suffix in (".yaml", ".yml"):
+    if given.exists():
         return given
+    if given.suffix in (".yaml", ".yml"):
+        raise RefusedError(f"{given}: no such file; `reasonkit recipes ls` names the ones inside")
     return recipe(str(given), command)

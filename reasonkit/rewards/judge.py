@@ -13,13 +13,13 @@ import hashlib
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from reasonkit.answers import reading
-from reasonkit.errors import RefusedError, RunError, UnknownNameError
+from reasonkit.errors import RefusedError, RunError
 from reasonkit.files import write_json
 from reasonkit.servers import LOCAL, Limits, read_key
 from reasonkit.servers.chat import CHAT, completions
@@ -84,7 +84,11 @@ def make(parameter: str) -> Judge:
         RefusedError: no such parameter, or a file that can't be used.
     """
     if parameter.endswith((".yaml", ".yml")):
-        endpoint = _read(Path(parameter).expanduser())
+        # Listing the rewards is no reason to import what reads settings.
+        from reasonkit.config import from_mapping, read_yaml
+
+        settings = read_yaml(Path(parameter).expanduser())
+        endpoint = from_mapping(Endpoint, {"url": "", "model": "", **settings}, parameter)
     else:
         url, _, model = parameter.partition("#")
         endpoint = Endpoint(url, model)
@@ -95,26 +99,6 @@ def make(parameter: str) -> Judge:
             "judge:http://localhost:8000/v1#qwen3-8b, or judge:FILE.yaml with url and model"
         )
     return Judge(endpoint, Path("~/.cache/reasonkit/judge").expanduser())
-
-
-def _read(path: Path) -> Endpoint:
-    import yaml
-
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise RefusedError(
-            f"the judge's file {path} can't be read: {' '.join(str(error).split())}"
-        ) from None
-    if not isinstance(settings, dict):
-        raise RefusedError(f"{path}: expected `url: …` and `model: …` lines")
-    kinds = {f.name: (float, int) if f.name.endswith("_price") else str for f in fields(Endpoint)}
-    for key, value in settings.items():
-        if key not in kinds:
-            raise UnknownNameError("setting", str(key), kinds, f"(in {path})")
-        if not isinstance(value, kinds[key]) or isinstance(value, bool):
-            raise RefusedError(f"{path}: {key}: {value!r} won't do")
-    return Endpoint(**{"url": "", "model": "", **settings})
 
 
 @dataclass
