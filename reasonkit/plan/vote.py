@@ -127,7 +127,7 @@ def _require_possible(config: VoteConfig) -> None:
     if config.step_by_step and config.strategy == "greedy":
         raise RefusedError("--strategy greedy --step-by-step is what step-by-step does: pass that")
     for strategy in named(config):
-        if config.completions and strategy.select is None and strategy.name != "auto":
+        if config.completions and not strategy.pooled and strategy.name != "auto":
             raise RefusedError(f"--strategy {strategy.name} asks a model: leave out --completions")
         if config.endpoint and strategy.searches:
             raise RefusedError(

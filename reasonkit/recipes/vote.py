@@ -258,9 +258,9 @@ def _picture(
     for prompt, ballots in pools.items():
         rows += curves(ballots, rules, prompt, known)
     for name, done in evaluations.items():
-        select = STRATEGIES[name].select
-        if select is None or plain not in pools:
-            n = 1 if STRATEGIES[name].single else rules.n
+        strategy = STRATEGIES[name]
+        if not strategy.pooled or plain not in pools:
+            n = 1 if strategy.single else rules.n
             prompt = PLAIN if name == "greedy" else PUT.get(name, plain)
             rows.append(row(name, prompt, n, done.accuracy, done.mean_tokens))
     return {

@@ -76,8 +76,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(strategy: Strategy, ballots: Ballots, rules: Rules, seed: int = 0) -> Estimate:
-    """What a strategy with a ``select`` does in the mean over `subsets` of ``rules.n`` samples."""
-    assert strategy.select is not None
+    """What a `pooled` strategy does in the mean over `subsets` of ``rules.n`` samples."""
     places = subsets(len(ballots), rules.n, seed)
     classes, tokens = ballots.classes[places], ballots.tokens[places]
     if strategy.stops:
@@ -123,7 +122,7 @@ def curves(
     names = [
         strategy.name
         for strategy in STRATEGIES.values()
-        if strategy.select is not None and strategy.weighing in {"confidence", *known}
+        if strategy.pooled and strategy.weighing in {"confidence", *known}
     ]
     rows = []
     for name in (*names, PASS):

@@ -5,7 +5,7 @@ A strategy's procedure asks for samples and is sent their ballots until it can e
     def cascade(rules, way):
         quick = yield Draw("at-once", rules.quick)
         if they agree:
-            return elect("at-once", quick, ...)
+            return STRATEGIES["majority"].elect("at-once", quick, rules)
         return (yield from adaptive(rules, "thinking"))
 
 It doesn't know where samples come from: a recipe draws them from a model for all questions side by
@@ -115,37 +115,6 @@ class Elected:
 Procedure = Generator[Draw, Ballots, Elected]
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """An entry of the table.
-
-    Attributes:
-        procedure: how it goes about a question; given the way in which samples are asked for.
-        select: the election among the samples of a draw, where that is all there is to it: what
-            smaller n would give is then known from a pool (`curves.estimate`).
-        weighing: what ``select`` weighs the votes by.
-        stops: whether it takes no more of a draw's samples than make it sure.
-        single: whether it takes one sample, whatever ``n``.
-        searches: whether a verifier leads its samples, step by step.
-        watches: whether it looks at how sure samples are while they are drawn.
-    """
-
-    name: str
-    summary: str
-    procedure: Callable[[Rules, Way], Procedure]
-    select: Select | None = None
-    weighing: Weighing = "confidence"
-    stops: bool = False
-    single: bool = False
-    searches: bool = False
-    watches: bool = False
-
-
-def lengths(classes: Ints, rules: Rules) -> Ints:
-    """How many samples of each draw make a strategy that stops sure."""
-    return stops(classes, rules.stop_at, rules.round_size, rules.n)
-
-
 def _plain(select: Callable[[Ints, Floats], Ints]) -> Select:
     return lambda classes, weights, rules: select(classes, weights)
 
@@ -154,52 +123,72 @@ _MAJORITY, _BEST = _plain(selection.majority), _plain(selection.best_of_n)
 _WEIGHTED = _plain(selection.weighted)
 
 
-def _drawn(
-    way: Way | None = None,
-    one: bool = False,
-    select: Select = _MAJORITY,
-    weighing: Weighing = "confidence",
-    stops: bool = False,
-) -> Callable[[Rules, Way], Procedure]:
-    """Draws n samples, or one, and elects among them; of ``way``, or as they are asked for."""
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """An entry of the table.
 
-    def procedure(rules: Rules, asked: Way) -> Procedure:
-        of, most = way or asked, 1 if one else rules.n
-        for count in range(rules.round_size, most, rules.round_size) if stops else ():
-            ballots = yield Draw(of, count)
+    Attributes:
+        select: the election among the samples of a draw.
+        weighing: what ``select`` weighs the votes by.
+        way: of its samples, where it doesn't take them as they are asked for.
+        stops: whether it takes no more of a draw's samples than make it sure.
+        single: whether it takes one sample, whatever ``n``.
+        searches: whether a verifier leads its samples, step by step.
+        watches: whether it looks at how sure samples are while they are drawn.
+        course: how it goes about a question, where there is more to it than one draw.
+    """
+
+    name: str
+    summary: str
+    select: Select = _MAJORITY
+    weighing: Weighing = "confidence"
+    way: Way | None = None
+    stops: bool = False
+    single: bool = False
+    searches: bool = False
+    watches: bool = False
+    course: Callable[[Rules, Way], Procedure] | None = None
+
+    @property
+    def pooled(self) -> bool:
+        """Whether what smaller n would give is known from a pool (`curves.estimate`)."""
+        return self.way is None and self.course is None
+
+    def procedure(self, rules: Rules, asked: Way) -> Procedure:
+        """How it goes about a question; given the way in which samples are asked for."""
+        if self.course is not None:
+            return (yield from self.course(rules, asked))
+        way, most = self.way or asked, 1 if self.single else rules.n
+        for count in range(rules.round_size, most, rules.round_size) if self.stops else ():
+            ballots = yield Draw(way, count)
             if lengths(ballots.classes[None, :], rules)[0] <= count:
-                return elect(of, ballots, select, rules, weighing)
-        return elect(of, (yield Draw(of, most)), select, rules, weighing)
+                return self.elect(way, ballots, rules)
+        return self.elect(way, (yield Draw(way, most)), rules)
 
-    return procedure
-
-
-def _voting(
-    name: str,
-    summary: str,
-    select: Select = _MAJORITY,
-    weighing: Weighing = "confidence",
-    stops: bool = False,
-) -> Strategy:
-    procedure = _drawn(select=select, weighing=weighing, stops=stops)
-    return Strategy(name, summary, procedure, select, weighing, stops)
+    def elect(self, way: Way, ballots: Ballots, rules: Rules) -> Elected:
+        """The election among all of a question's samples."""
+        weights: Floats = getattr(ballots, self.weighing)
+        choice = int(self.select(ballots.classes[None, :], weights[None, :], rules)[0])
+        place = selection.representative(ballots.classes, weights, choice)
+        return Elected(way, ballots, choice, place)
 
 
-def _single(name: str, summary: str, way: Way) -> Strategy:
-    return Strategy(name, summary, _drawn(way, one=True), single=True)
+def lengths(classes: Ints, rules: Rules) -> Ints:
+    """How many samples of each draw make a strategy that stops sure."""
+    return stops(classes, rules.stop_at, rules.round_size, rules.n)
 
 
 def _cascade(rules: Rules, way: Way) -> Procedure:
     quick = yield Draw("at-once", rules.quick)
     leader, second = front_runners(quick.votes[None, :])
     if sureness(leader, second)[0] >= rules.sure_at:
-        return elect("at-once", quick, _MAJORITY, rules)
+        return STRATEGIES["majority"].elect("at-once", quick, rules)
     return (yield from STRATEGIES["adaptive"].procedure(rules, "thinking"))
 
 
 def _self_select(rules: Rules, way: Way) -> Procedure:
     yield Draw(way, rules.n)
-    return elect("chosen", (yield Draw("chosen", 1)), _MAJORITY, rules)
+    return STRATEGIES["majority"].elect("chosen", (yield Draw("chosen", 1)), rules)
 
 
 def _auto(rules: Rules, way: Way) -> Procedure:
@@ -212,7 +201,7 @@ def _auto(rules: Rules, way: Way) -> Procedure:
         agreed = agreement(first)
     option = rules.policy.options[agreed]
     if option is None:
-        return elect(look.way, first, _MAJORITY, rules)
+        return STRATEGIES["majority"].elect(look.way, first, rules)
     spent = replace(rules, n=option.n)
     return (yield from STRATEGIES[option.name].procedure(spent, option.way))
 
@@ -225,42 +214,43 @@ def agreement(ballots: Ballots) -> int:
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        _single("greedy", "one greedy completion", "greedy"),
-        _single(
+        Strategy("greedy", "one greedy completion", way="greedy", single=True),
+        Strategy(
             "step-by-step",
             "one greedy completion, asked to think step by step (Kojima et al., 2205.11916)",
-            "greedy-thinking",
+            way="greedy-thinking",
+            single=True,
         ),
-        _voting(
+        Strategy(
             "majority",
             "the answer with most votes of n (self-consistency, Wang et al., 2203.11171)",
         ),
-        _voting(
+        Strategy(
             "weighted",
             "the answer with the largest sum of scores",
             _WEIGHTED,
             "scores",
         ),
-        _voting(
+        Strategy(
             "best-of-n",
             "the answer of the best-scored completion (Cobbe et al., 2110.14168)",
             _BEST,
             "scores",
         ),
-        _voting(
+        Strategy(
             "top-k-vote",
             "the majority among the best-scored few (Cobbe et al.)",
             lambda classes, scores, rules: selection.top_k_vote(classes, scores, rules.top_k),
             "scores",
         ),
-        _voting(
+        Strategy(
             "deepconf-high",
             "the answer with the largest sum of confidence among the surest 90 % (DeepConf, Fu et "
             "al., 2508.15260)",
             lambda classes, steady, rules: selection.confident(classes, steady, 0.9),
             "steady",
         ),
-        _voting(
+        Strategy(
             "deepconf-low",
             "the same among the surest 10 %",
             lambda classes, steady, rules: selection.confident(classes, steady, 0.1),
@@ -269,17 +259,18 @@ STRATEGIES: dict[str, Strategy] = {
         Strategy(
             "deepconf-online",
             "as deepconf-high; samples stop once they are less sure than the first few were",
-            _drawn("watched", select=_WEIGHTED, weighing="steady"),
-            weighing="steady",
+            _WEIGHTED,
+            "steady",
+            way="watched",
             watches=True,
         ),
-        _voting(
+        Strategy(
             "borda",
             "votes count by their rank in self-certainty (Kang et al., 2502.18581)",
             _plain(selection.borda),
             "certainty",
         ),
-        _voting(
+        Strategy(
             "adaptive",
             "majority; stops as soon as it is sure (Aggarwal et al., 2305.11860)",
             stops=True,
@@ -288,59 +279,49 @@ STRATEGIES: dict[str, Strategy] = {
             "cascade",
             "answers outright; thinks only where those answers disagree, and votes only as long as "
             "the thoughts do",
-            _cascade,
+            course=_cascade,
         ),
         Strategy(
             "auto",
             "what a question's first samples make worth it, as learned on the validation split "
             "(Snell et al., 2408.03314)",
-            _auto,
+            course=_auto,
         ),
         Strategy(
             "self-select",
             "the model reads its n answers and chooses one (Chen et al., 2311.17311)",
-            _self_select,
+            course=_self_select,
         ),
-        _single(
+        Strategy(
             "budget",
             "one greedy thought, capped or made longer (s1, Muennighoff et al., 2501.19393)",
-            "budget",
+            way="budget",
+            single=True,
         ),
         Strategy(
             "beam",
             "keeps the beginnings whose steps a verifier scores best (Snell et al., 2408.03314)",
-            _drawn("beam", select=_BEST, weighing="scores"),
-            weighing="scores",
+            _BEST,
+            "scores",
+            way="beam",
             searches=True,
         ),
         Strategy(
             "dvts",
             "the same in several small trees, for answers that differ (Beeching et al., 2024)",
-            _drawn("dvts", select=_WEIGHTED, weighing="scores"),
-            weighing="scores",
+            _WEIGHTED,
+            "scores",
+            way="dvts",
             searches=True,
         ),
         Strategy(
             "rebase",
             "keeps all that earns a way on, in as many ways as its score is worth (Wu et al., "
             "2408.00724)",
-            _drawn("rebase", select=_WEIGHTED, weighing="scores"),
-            weighing="scores",
+            _WEIGHTED,
+            "scores",
+            way="rebase",
             searches=True,
         ),
     )
 }
-
-
-def elect(
-    way: Way,
-    ballots: Ballots,
-    select: Select,
-    rules: Rules,
-    weighing: Weighing = "confidence",
-) -> Elected:
-    """The election among all of a question's samples."""
-    weights: Floats = getattr(ballots, weighing)
-    choice = int(select(ballots.classes[None, :], weights[None, :], rules)[0])
-    place = selection.representative(ballots.classes, weights, choice)
-    return Elected(way, ballots, choice, place)

@@ -16,7 +16,7 @@ from reasonkit.voting.curves import estimate, pass_at_k, sizes, subsets
 from reasonkit.voting.playing import play
 from reasonkit.voting.strategies import STRATEGIES, Rules
 
-SELECTING = [s for s in STRATEGIES.values() if s.select is not None]
+POOLED = [s for s in STRATEGIES.values() if s.pooled]
 
 
 def ballots_of(samples: list) -> Ballots:
@@ -43,7 +43,7 @@ def pools(most: int) -> st.SearchStrategy[Ballots]:
 
 
 @given(pools(8), st.data())
-@pytest.mark.parametrize("strategy", SELECTING, ids=lambda s: s.name)
+@pytest.mark.parametrize("strategy", POOLED, ids=lambda s: s.name)
 def test_an_estimate_is_the_mean_over_all_subsets(
     strategy: object, pool: Ballots, data: object
 ) -> None:
@@ -61,14 +61,14 @@ def test_an_estimate_is_the_mean_over_all_subsets(
 @given(pools(12))
 def test_at_the_size_of_the_pool_an_estimate_is_what_the_strategy_does(pool: Ballots) -> None:
     rules = Rules(n=len(pool))
-    for strategy in SELECTING:
+    for strategy in POOLED:
         played = play(strategy.procedure(rules, "asked"), {"asked": pool})
         assert estimate(strategy, pool, rules).accuracy == played.elected.right
 
 
 @given(pools(10))
 def test_with_one_sample_every_selection_is_right_as_often_as_the_samples(pool: Ballots) -> None:
-    for strategy in SELECTING:
+    for strategy in POOLED:
         expected = pool.correct.mean()
         assert estimate(strategy, pool, Rules(n=1)).accuracy == pytest.approx(expected)
 
@@ -88,7 +88,7 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_right_one(sizes: tuple[int, in
 def test_no_selection_beats_pass_at_k(pool: Ballots, data: object) -> None:
     k = data.draw(st.integers(1, len(pool)))
     ceiling = pass_at_k(len(pool), int(pool.correct.sum()), k)
-    for strategy in SELECTING:
+    for strategy in POOLED:
         assert estimate(strategy, pool, Rules(n=k)).accuracy <= ceiling + 1e-12
 
 
