@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from markupsafe import Markup, escape
 from reasonkit import live
 from reasonkit.answers.reading import pieces
 from reasonkit.config import StageName
-from reasonkit.evaluation import Evaluation, Verdict
+from reasonkit.evaluation import Evaluation
 from reasonkit.files import write_atomically
 from reasonkit.report import charts, frontier, results, tables, verdict, votes
 from reasonkit.runs import Run
@@ -42,21 +43,20 @@ LONGEST = 2000
 Summary = Mapping[str, Any] | None
 
 
-class Pair(NamedTuple):
-    """A prompt and what was made of it before and after, each with the colour of its border."""
+class Side(NamedTuple):
+    """What one model or way has made of a question: right, wrong or, unjudged, plain."""
 
-    prompt: str
-    note: str
-    sides: list[tuple[str, str]]
+    name: str
+    kind: str
+    pieces: list[tuple[str, str]]
 
 
 class Question(NamedTuple):
-    """A test question and, by way, the verdict and the pieces of text, as of `pieces`."""
+    """A question or prompt, and what was made of it, side by side."""
 
     text: str
-    answer: str
-    right: int
-    said: list[tuple[str, Verdict, list[tuple[str, str]]]]
+    note: str
+    sides: list[Side]
 
 
 def write(run: Run) -> Path:
@@ -140,22 +140,30 @@ COST: tables.Columns = {
 }
 
 
-def pairs(run: Run, count: int = PAIRS) -> list[Pair]:
+def questions(evaluations: Mapping[str, Evaluation], longest: int | None = None) -> list[Question]:
+    """The test questions with what each model or way has made of them."""
+    found = []
+    for verdicts in zip(*(e.verdicts for e in evaluations.values()), strict=True):
+        sides = [
+            Side(name, "right" if v.correct else "wrong", pieces(_shortened(v.text, longest)))
+            for name, v in zip(evaluations, verdicts, strict=True)
+        ]
+        of = f"; {sum(v.correct for v in verdicts)} of {len(sides)} ways" if len(sides) > 2 else ""
+        found.append(Question(verdicts[0].question, f"(right: {verdicts[0].answer}{of})", sides))
+    return found
+
+
+def pairs(run: Run, count: int = PAIRS) -> list[Question]:
     """Questions answered before and after, those whose verdict changed first."""
-    paths = [run.evaluations / f"{name}.json" for name in ("before", "after")]
-    if not all(path.exists() for path in paths):
+    paths = {name: run.evaluations / f"{name}.json" for name in ("before", "after")}
+    if not all(path.exists() for path in paths.values()):
         return []
-    kinds: dict[tuple[bool, bool], list[Pair]] = {}
-    for b, a in zip(*(Evaluation.load(path).verdicts for path in paths), strict=True):
-        sides = [("right" if v.correct else "", v.text) for v in (b, a)]
-        made = Pair(b.question, f"(right: {b.answer})", sides)
-        kinds.setdefault((b.correct, a.correct), []).append(made)
-    gained, lost, wrong, right = (
-        kinds.get(kind, []) for kind in ((False, True), (True, False), (False, False), (True, True))
-    )
-    share = count // 4
-    chosen = [*gained[: 2 * share], *lost[:share], *wrong[:share]]
-    return [*chosen, *right, *gained[2 * share :]][:count]
+    kinds = defaultdict[str, list[Question]](list)
+    for made in questions({name: Evaluation.load(path) for name, path in paths.items()}):
+        kinds[" ".join(side.kind for side in made.sides)].append(made)
+    gained, share = kinds["wrong right"], count // 4
+    chosen = [*gained[: 2 * share], *kinds["right wrong"][:share], *kinds["wrong wrong"][:share]]
+    return [*chosen, *kinds["right right"], *gained[2 * share :]][:count]
 
 
 def _stages(run: Run, summary: Summary) -> dict[str, Any]:
@@ -171,22 +179,22 @@ def _stages(run: Run, summary: Summary) -> dict[str, Any]:
     return {**drawn, "unfinished": unfinished, "charts": charts.of_stages(rows, curves)}
 
 
-def _prompts(run: Run) -> list[Pair]:
+def _prompts(run: Run) -> list[Question]:
     """General test prompts with both answers, those first whose rewards have changed most."""
-    both = [_read(run.evaluations / f"general-{when}.json") for when in ("before", "after")]
-    if not all(both):
+    both = {when: _read(run.evaluations / f"general-{when}.json") for when in ("before", "after")}
+    if not all(both.values()):
         return []
 
     def change(pair: tuple[Mapping[str, Any], ...]) -> float:
         was, now = (side["rewards"] for side in pair)
         return -sum(abs(float(now[name] or 0) - float(was[name] or 0)) for name in now)
 
-    def shown(side: Mapping[str, Any]) -> tuple[str, str]:
-        rewards = (f"{name} {tables.or_dash(v, '.2f')}" for name, v in side["rewards"].items())
-        return "plain", f"{side['completion']}\n\n{', '.join(rewards)}"
+    def side(when: str, said: Mapping[str, Any]) -> Side:
+        rewards = (f"{name} {tables.or_dash(v, '.2f')}" for name, v in said["rewards"].items())
+        return Side(when, "plain", pieces(f"{said['completion']}\n\n{', '.join(rewards)}"))
 
-    found = sorted(zip(*(each["completions"] for each in both), strict=True), key=change)
-    return [Pair(pair[0]["prompt"], "", list(map(shown, pair))) for pair in found[:PAIRS]]
+    found = sorted(zip(*(e["completions"] for e in both.values()), strict=True), key=change)
+    return [Question(p[0]["prompt"], "", list(map(side, both, p))) for p in found[:PAIRS]]
 
 
 def _ballots(run: Run, summary: Summary) -> dict[str, Any]:
@@ -222,22 +230,15 @@ def _ways(run: Run, summary: Summary) -> dict[str, Any]:
         return {"parts": [(part.path.name, part.status) for part in begun]}
     evaluations = {r["name"]: Evaluation.load(run.path / r["verdicts"][0]) for r in summary["rows"]}
     rights = {name: [v.correct for v in e.verdicts] for name, e in evaluations.items()}
+
+    def decided(question: Question) -> float:
+        return abs(sum(side.kind == "right" for side in question.sides) - len(evaluations) / 2)
+
     return {
         "charts": frontier.of(summary["rows"], summary["curves"], rights),
-        "questions": questions(evaluations),
+        "questions": sorted(questions(evaluations, LONGEST), key=decided)[:COMPARED],
     }
 
 
-def questions(evaluations: Mapping[str, Evaluation]) -> list[Question]:
-    """Those that closest to half of the ways got right first."""
-    found = []
-    for verdicts in zip(*(e.verdicts for e in evaluations.values()), strict=True):
-        texts = [pieces(_shortened(verdict.text, LONGEST)) for verdict in verdicts]
-        said = list(zip(evaluations, verdicts, texts, strict=True))
-        right, first = sum(verdict.correct for verdict in verdicts), verdicts[0]
-        found.append(Question(first.question, first.answer, right, said))
-    return sorted(found, key=lambda q: abs(q.right - len(evaluations) / 2))[:COMPARED]
-
-
-def _shortened(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}…"
+def _shortened(text: str, longest: int | None) -> str:
+    return f"{text[:longest]}…" if longest and len(text) > longest else text

@@ -90,9 +90,9 @@ def test_changed_verdicts_come_first(tmp_path: Path) -> None:
         made = tuple(verdict(i, right, name) for i, right in enumerate(verdicts))
         Evaluation(made).save(run.evaluations / f"{name}.json")
     shown = page.pairs(run)
-    assert len(shown) == page.PAIRS == len({pair.prompt for pair in shown})
-    changes = [tuple(kind for kind, _ in pair.sides) for pair in shown]
-    assert changes[:6] == [("", "right")] * 4 + [("right", "")] * 2
+    assert len(shown) == page.PAIRS == len({pair.text for pair in shown})
+    changes = [tuple(side.kind for side in pair.sides) for pair in shown]
+    assert changes[:6] == [("wrong", "right")] * 4 + [("right", "wrong")] * 2
 
 
 def test_a_student_stands_beside_its_teacher_with_its_traces_and_curves(tmp_path: Path) -> None:
