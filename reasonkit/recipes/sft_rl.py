@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -103,8 +104,7 @@ def _make(
         done = _do(made, plan, engine, stage, start, last, written)
         rows.append({"name": str(stage.name), **done["stage"]})
         start = str((made.stages / stage.name).absolute())
-        manifest = made.stages / stage.name / "final" / MANIFEST
-        last = hashlib.sha256(processes.from_main(manifest.read_bytes)).hexdigest()
+        last = processes.from_main(partial(_fingerprint, made.stages / stage.name / "final"))
     processes.from_main(lambda: _forget_another_end(made, last))
     model = load_model(resolve(start), policy.place(config), str(DType.float32))
     engine.use(model, _products(plan))
@@ -130,6 +130,13 @@ def _make(
     }
     learning.save(made, model, engine.tokenizer, summary)
     return summary
+
+
+def _fingerprint(final: Path) -> str:
+    """A hash of what a stage has made, but for its card, which tells what that took."""
+    files = json.loads((final / MANIFEST).read_bytes())["files"]
+    files.pop("README.md", None)
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
 def _products(plan: Plan[SftRlConfig]) -> torch.dtype | None:

@@ -130,6 +130,21 @@ def test_a_changed_setting_makes_its_stage_and_those_after_it_again(
     assert "is finished" in again.err and seen(tmp_path / "run") == after
 
 
+def test_a_stage_that_is_made_again_to_the_same_weights_leaves_those_after_it(
+    reasonkit: Callable, whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    before = seen(run)
+    shutil.rmtree(run / "stages/cold-start")
+    (run / "summary.json").unlink()
+    ended = reasonkit("sft-rl", "--run-dir", run, "--resume")
+    assert ended.code == 0, ended.err
+    after = seen(run)
+    assert after["cold-start"][1] == before["cold-start"][1]
+    assert {name for name in StageName if before[name] != after[name]} == {"cold-start"}
+
+
 def test_until_ends_the_recipe_there_and_skip_leaves_a_stage_out(
     reasonkit: Callable, tmp_path: Path
 ) -> None:
