@@ -106,8 +106,7 @@ class Room:
     def _of_solutions(self, load: Load, config: VerifierConfig) -> Load:
         assert config.micro_batch
         tokens = config.micro_batch * load.columns
-        several = config.batch > config.micro_batch * self.parts
-        return dataclasses.replace(load, tokens=tokens, scored=tokens, several=several)
+        return dataclasses.replace(load, tokens=tokens, scored=tokens)
 
     def _of_traces(self, load: Load, config: DistillConfig, lengths: Sequence[int]) -> Load:
         assert config.micro_batch_tokens and config.batch_tokens and config.max_completion_tokens

@@ -90,8 +90,8 @@ class Load:
         tokens: that go through the model in a forward and backward pass; ``reused`` are those of
             prompts besides whose keys and values each completion has a copy of.
         scored: tokens whose logits are worked out together.
-        passes: in which a micro-batch goes through the model; ``several`` tells whether there are
-            several of other lengths, in an update or one after the other.
+        passes: in which a micro-batch goes through the model; ``several`` tells whether it is
+            followed by others before a rollout, after which what lies free is given back.
         beside: parameters of another model that is held: a teacher.
         parts: into which ``--shard`` cuts the model.
         gpu: bytes of a GPU that isn't this one; 0 where it is.

@@ -19,10 +19,11 @@ import torch
 from safetensors.torch import load_file
 
 from reasonkit.config import EngineName, GrpoConfig
-from reasonkit.errors import RefusedError
+from reasonkit.errors import RefusedError, RunError
 from reasonkit.generation.engine import Sampling, TokenEngine, open_engine
 from reasonkit.generation.local import LocalEngine
 from reasonkit.generation.vllm import server as servers
+from reasonkit.generation.vllm.served import ServedEngine
 from reasonkit.models.loading import load_model, load_tokenizer
 from reasonkit.models.resolving import PACKAGED, resolve
 from reasonkit.tasks import load
@@ -51,6 +52,15 @@ def test_a_server_that_takes_no_weights_is_told_how_to_be_started(
         assert refused.code == 2 and said in refused.err
         assert refused.err.count("error:") == 1 and not (tmp_path / "run").exists()
     assert other.signalled(signal.SIGTERM).code == 0
+
+
+def test_a_folder_that_takes_no_weights_ends_a_run_with_a_line(tmp_path: Path) -> None:
+    engine = ServedEngine.__new__(ServedEngine)
+    server = servers.Server.__new__(servers.Server)
+    server.dtype, server.over_nccl = "float32", False
+    engine.servers, engine.beside = [server], tmp_path / "gone"
+    with pytest.raises(RunError, match=r"can't be written.*gone"):
+        engine.use(torch.nn.Linear(2, 2))
 
 
 @pytest.mark.parametrize(

@@ -124,14 +124,14 @@ class ServedEngine(TokenEngine):
             RunError: it can't be written, or a server doesn't see it.
         """
         dtype = getattr(torch, self.servers[0].dtype)
-        with TemporaryDirectory(prefix="reasonkit-weights-", dir=self.beside) as folder:
-            try:
+        try:
+            with TemporaryDirectory(prefix="reasonkit-weights-", dir=self.beside) as folder:
                 files = _write(weights, Path(folder), dtype)
-            except (OSError, SafetensorError) as error:
-                raise RunError(f"weights for servers can't be written: {error}") from error
-            body = {"method": "take_weights", "args": [folder, files]}
-            with ThreadPoolExecutor(len(self.servers)) as threads:
-                list(threads.map(lambda server: server.post("/collective_rpc", body), self.servers))
+                body = {"method": "take_weights", "args": [folder, files]}
+                with ThreadPoolExecutor(len(self.servers)) as threads:
+                    list(threads.map(lambda one: one.post("/collective_rpc", body), self.servers))
+        except (OSError, SafetensorError) as error:
+            raise RunError(f"weights for servers can't be written: {error}") from error
 
     def _broadcast(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """To all servers at once, each of which is in a group of its own with this process.
