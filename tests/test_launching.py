@@ -47,7 +47,16 @@ def test_signals_reach_it_and_what_it_starts_is_a_fork_too(
     launch: Callable, tmp_path: Path
 ) -> None:
     inner = "import sys, time; print('torch' in sys.modules, flush=True); time.sleep(10)"
-    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
+    # Said by the one that waits: a signal is lost to Python in the midst of a fork.
+    outer = f"""
+import subprocess, sys
+with subprocess.Popen([sys.executable, "-c", {inner!r}], stdout=subprocess.PIPE) as started:
+    try:
+        print(started.stdout.readline().decode(), end="", flush=True)
+        started.wait()
+    finally:
+        started.kill()
+"""
     for number, left in ((signal.SIGINT, 1), (signal.SIGTERM, -signal.SIGTERM)):
         running = launch("-c", outer, cwd=tmp_path)
         ended = running.until(lambda running=running: running.said()).signalled(number)

@@ -24,7 +24,11 @@ RESPONSE_TEMPLATE = {
     "defaults": {"role": "assistant"},
     "start_anchor": "<|assistant|>",
     "fields": {
-        "reasoning_content": {"open": "<think>", "close": "</think>", "content": "text"},
+        "reasoning_content": {
+            "open": "<think>",
+            "close_pattern": r"</think>|<\|end\|>",
+            "content": "text",
+        },
         "content": {"close_pattern": r"<\|end\|>", "content": "text"},
     },
 }

@@ -11,6 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from reasonkit.models.abacus import tokenizer as abacus_tokenizer
 from reasonkit.models.abacus.pretrain import orthogonalise
+from reasonkit.models.loading import load_tokenizer
+from reasonkit.models.resolving import resolve
 
 FROM_FEW_PAGES = """
 import sys
@@ -56,6 +58,15 @@ def test_a_saved_tokenizer_gives_every_character_and_tag_one_token(tmp_path: Pat
     assert tokenizer.decode(ids, skip_special_tokens=True) == text
     assert tokenizer.unk_token_id not in ids
     assert tokenizer("2×3").input_ids == tokenizer("2*3").input_ids
+
+
+@pytest.mark.parametrize("name", ["abacus", "abacus-mini", "abacus-reasoner", "abacus-judge"])
+def test_a_server_tells_a_thought_that_has_no_end_from_the_end_of_the_turn(name: str) -> None:
+    tokenizer, _ = load_tokenizer(resolve(name))
+    for turn in ("<think>2+12", "<think>2+12<|end|>"):
+        assert tokenizer.parse_response(turn, prefix="")["reasoning_content"] == "2+12"
+    both = tokenizer.parse_response("<think>2</think><answer>2</answer><|end|>", prefix="")
+    assert (both["reasoning_content"], both["content"]) == ("2", "<answer>2</answer>")
 
 
 def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
