@@ -6,6 +6,7 @@ Weights are read from safetensors only and no code of a model's author is ever r
 from __future__ import annotations
 
 import json
+import mmap
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,9 @@ TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 NOWHERE = "meta"
 """A device that holds the shape of a model and none of its weights."""
+
+ALIGNMENT = 64
+"""Bytes that a tensor's place is a multiple of, as torch's own."""
 
 
 def quiet() -> None:
@@ -207,12 +211,34 @@ def load_model(
         # Bitsandbytes would pack weights anew for such a CPU at the first rollout, and no gradient
         # goes through those.
         layer.support_avx512bf16_for_cpu = False
-    if quantized and device == "cpu":
-        # What isn't packed is a part of the mapped file, all of which it would keep in memory.
-        for parameter in model.parameters():
-            parameter.data = parameter.data.clone()
     placed: PreTrainedModel = model if quantized else model.to(device)
+    if device == "cpu":
+        _gather(placed)
     return placed
+
+
+def _gather(model: PreTrainedModel) -> None:
+    """Moves weights from the file that they are mapped from, or wherever they are, to large pages.
+
+    A row that is decoded alone reads all of them for each token: from pages of 4 KiB that took up
+    to half as long again as from those of 2 MiB, which the system gives where it has them. And a
+    part of a mapped file would keep all of it in memory.
+    """
+    import torch
+
+    held = [parameter for parameter in model.parameters() if parameter.numel()]
+    sizes = [-(-p.numel() * p.element_size() // ALIGNMENT) * ALIGNMENT for p in held]
+    memory = mmap.mmap(-1, sum(sizes), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(AttributeError, OSError):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    place = 0
+    for parameter, size in zip(held, sizes, strict=True):
+        # A storage of its own: what shares one is written to a file as one tensor.
+        fresh = torch.frombuffer(
+            memory, dtype=parameter.dtype, count=parameter.numel(), offset=place
+        )
+        parameter.data = fresh.view(parameter.shape).copy_(parameter.data)
+        place += size
 
 
 def _generation_config(resolved: ResolvedModel) -> GenerationConfig:
