@@ -6,7 +6,6 @@ Weights are read from safetensors only and no code of a model's author is ever r
 from __future__ import annotations
 
 import json
-import mmap
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -32,9 +31,6 @@ TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 NOWHERE = "meta"
 """A device that holds the shape of a model and none of its weights."""
-
-ALIGNMENT = 64
-"""Bytes that a tensor's place is a multiple of, as torch's own."""
 
 
 def quiet() -> None:
@@ -165,6 +161,7 @@ def load_model(
     import transformers
 
     from reasonkit.models import precision
+    from reasonkit.models.pages import TOGETHER, Pages
 
     written = (read_config(resolved).architectures or [""])[0]
     # Transformers would lend it a language head: its own embedding.
@@ -213,32 +210,11 @@ def load_model(
         layer.support_avx512bf16_for_cpu = False
     placed: PreTrainedModel = model if quantized else model.to(device)
     if device == "cpu":
-        _gather(placed)
+        # Beside being quicker there: a part of a mapped file would keep all of it in memory.
+        together = Pages(TOGETHER)
+        for parameter in placed.parameters():
+            parameter.data = together.copy(parameter.data)
     return placed
-
-
-def _gather(model: PreTrainedModel) -> None:
-    """Moves weights from the file that they are mapped from, or wherever they are, to large pages.
-
-    A row that is decoded alone reads all of them for each token: from pages of 4 KiB that took up
-    to half as long again as from those of 2 MiB, which the system gives where it has them. And a
-    part of a mapped file would keep all of it in memory.
-    """
-    import torch
-
-    held = [parameter for parameter in model.parameters() if parameter.numel()]
-    sizes = [-(-p.numel() * p.element_size() // ALIGNMENT) * ALIGNMENT for p in held]
-    memory = mmap.mmap(-1, sum(sizes), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with suppress(AttributeError, OSError):
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    place = 0
-    for parameter, size in zip(held, sizes, strict=True):
-        # A storage of its own: what shares one is written to a file as one tensor.
-        fresh = torch.frombuffer(
-            memory, dtype=parameter.dtype, count=parameter.numel(), offset=place
-        )
-        parameter.data = fresh.view(parameter.shape).copy_(parameter.data)
-        place += size
 
 
 def _generation_config(resolved: ResolvedModel) -> GenerationConfig:

@@ -15,6 +15,8 @@ from torch import Tensor
 from transformers import Cache, DynamicCache, PretrainedConfig
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from reasonkit.models.pages import Pages
+
 GROWTH = 64
 """Columns that are added at least when the clock has run out of them."""
 
@@ -163,7 +165,8 @@ class Layer(DynamicLayer):  # type: ignore[misc]
         old = slice(slots.end - held, slots.end)
         for name in ("keys", "values"):
             kept = getattr(self, name)
-            fresh = kept.new_empty((slots.rows, kept.size(1), slots.capacity, kept.size(3)))
+            shape = (slots.rows, kept.size(1), slots.capacity, kept.size(3))
+            fresh = Pages().empty(shape, kept)
             fresh[: slots.live, :, : end - held] = 0
             fresh[: slots.live, :, end - held : end] = kept[: slots.live, :, old]
             setattr(self, name, fresh)

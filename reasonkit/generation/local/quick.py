@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from reasonkit.generation.local.cache import Slots
+from reasonkit.models.pages import TOGETHER, Pages
 
 FAMILY = {
     "transformers.models.llama.modeling_llama.LlamaDecoderLayer",
@@ -60,14 +62,14 @@ class Quick:
         self, model: PreTrainedModel, windows: Sequence[int | None], longest: int, rows: int
     ) -> None:
         decoder: Any = model.model
-        most = JOINED if rows < MANY else JOINED_FOR_MANY
+        join = partial(joined, Pages(TOGETHER), JOINED if rows < MANY else JOINED_FOR_MANY)
         self.embed = decoder.embed_tokens
         self.blocks = [
-            block(layer, window, most)
+            block(layer, window, join)
             for layer, window in zip(decoder.layers, windows, strict=True)
         ]
         self.norm = norm(decoder.norm)
-        self.head = joined(model.lm_head, most=most)
+        self.head = join(model.lm_head)
         self.width = decoder.layers[0].self_attn.head_dim
         positions = torch.arange(longest, device=model.device)[None]
         cos, sin = decoder.rotary_emb(self.embed(positions[:, :1]), positions)
@@ -149,7 +151,7 @@ def copied(model: PreTrainedModel) -> int:
     return sum(w.numel() * w.element_size() for joint in small for w in joint)
 
 
-def block(layer: Any, window: int | None, most: int) -> Block:
+def block(layer: Any, window: int | None, join: Callable[..., Map]) -> Block:
     """A decoder layer's maps."""
     attention, mlp = layer.self_attn, layer.mlp
     heads = None
@@ -161,13 +163,13 @@ def block(layer: Any, window: int | None, most: int) -> Block:
         heads = weight, attention.q_norm.variance_epsilon
     return Block(
         before=norm(layer.input_layernorm),
-        qkv=joined(attention.q_proj, attention.k_proj, attention.v_proj, most=most),
+        qkv=join(attention.q_proj, attention.k_proj, attention.v_proj),
         heads=heads,
-        out=joined(attention.o_proj, most=most),
+        out=join(attention.o_proj),
         after=norm(layer.post_attention_layernorm),
-        gate_up=joined(mlp.gate_proj, mlp.up_proj, most=most),
+        gate_up=join(mlp.gate_proj, mlp.up_proj),
         act=mlp.act_fn,
-        down=joined(mlp.down_proj, most=most),
+        down=join(mlp.down_proj),
         scaling=attention.scaling,
         window=window,
     )
@@ -184,16 +186,18 @@ def rms(x: Tensor, norm: tuple[Tensor, float]) -> Tensor:
     return F.rms_norm(x, weight.shape, weight, epsilon)
 
 
-def joined(*modules: Any, most: int) -> Map:
+def joined(pages: Pages, most: int, *modules: Any) -> Map:
     """Linear maps of one input as one map, their outputs beside each other.
 
     Args:
-        most: elements that are copied.
+        pages: where copies are, of at most so many elements.
     """
     plain = all(type(module) is nn.Linear for module in modules)
     if plain and sum(module.weight.numel() for module in modules) <= most:
         # With few rows a product is up to twice as fast where weights lie input by input.
-        weight = torch.cat([module.weight for module in modules]).t().contiguous()
+        turned = [module.weight.t() for module in modules]
+        shape = (len(turned[0]), sum(weight.size(1) for weight in turned))
+        weight = torch.cat(turned, 1, out=pages.empty(shape, turned[0]))
         if all(module.bias is None for module in modules):
             return lambda x: x @ weight
         zeros = [weight.new_zeros(module.out_features) for module in modules]
