@@ -90,15 +90,15 @@ def test_its_greedy_completions_are_those_of_our_sampler(url: str) -> None:
 def test_its_samples_differ_and_are_paid_for_once(url: str, tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
     origin = {"endpoint": url, "model": "abacus"}
-    (group,) = Pool(Store(path, origin), EndpointEngine(url)).sample(
-        [STEP_BY_STEP], 8, Sampling(60)
-    )
+    # Of the rarest tokens, one in thousands of samples opens another turn in its thought.
+    sampling = Sampling(60, top_p=0.99)
+    (group,) = Pool(Store(path, origin), EndpointEngine(url)).sample([STEP_BY_STEP], 8, sampling)
     texts = [completion.text for completion in group.completions]
     assert len(set(texts)) > 2
-    assert not any("<|end|>" in text for text in texts)
+    assert not any("<|" in text for text in texts)
     stored = path.read_bytes()
     again = Pool(Store(path, origin), EndpointEngine(url))
-    assert list(again.sample([STEP_BY_STEP], 8, Sampling(60))) == [group]
+    assert list(again.sample([STEP_BY_STEP], 8, sampling)) == [group]
     assert path.read_bytes() == stored
 
 
